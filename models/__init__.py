@@ -1,0 +1,1 @@
+"""What generates and what judges."""

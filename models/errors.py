@@ -1,0 +1,33 @@
+"""What can go wrong with a model. Vendor exceptions are translated into these by the adapters.
+
+ModelError
+├── CheckpointError          a model directory cannot be loaded
+├── ContextOverflowError     the tokens do not fit into the model's context
+└── EngineUnavailableError   the engine is dead, unreachable or refused the request
+"""
+
+
+class ModelError(Exception):
+    """A policy or verifier could not do what was asked."""
+
+
+class CheckpointError(ModelError):
+    """A model directory cannot be loaded; the message names the file and the field."""
+
+
+class ContextOverflowError(ModelError):
+    """The tokens do not fit into the model's context.
+
+    Args:
+        num_tokens: Length of what was asked, in tokens.
+        max_tokens: Longest that fits, in tokens.
+    """
+
+    def __init__(self, num_tokens: int, max_tokens: int) -> None:
+        super().__init__(f"{num_tokens} tokens do not fit: at most {max_tokens} do")
+        self.num_tokens = num_tokens
+        self.max_tokens = max_tokens
+
+
+class EngineUnavailableError(ModelError):
+    """The engine is dead, unreachable or refused the request."""

@@ -1,0 +1,1 @@
+"""Answers: extracted, canonicalised, compared."""

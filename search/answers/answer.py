@@ -1,0 +1,24 @@
+"""An answer: what is extracted from a response and compared with other answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a response says the answer is.
+
+    Attributes:
+        text: As the response wrote it, without the box around it.
+        key: Canonical form: two answers are equivalent exactly when their keys are equal.
+    """
+
+    text: str
+    key: str
+
+
+class AnswerReader(Protocol):
+    """Finds the answer of a response and brings it into canonical form."""
+
+    async def read(self, response: str) -> Answer | None:
+        """Return the answer of `response`; None when it states none (it then does not vote)."""

@@ -1,0 +1,68 @@
+"""Beam search against a process reward model: spend the budget on the most promising prefixes.
+
+Sample N first steps and judge them. Keep the N/M best, sample M next steps of each survivor, judge those, and so on: N
+candidates are in flight at every step. After `max_steps` steps the rest run to their end. A candidate is complete when
+the policy ends it; the answer is chosen among the complete.
+
+Source: Snell et al. 2024 (2408.03314), section 5.2, "Beam search".
+Beyond the source: a complete candidate leaves the beam and takes its place in the budget with it. With c complete,
+(N - c) // M survive, at least one while c < N, and a single survivor has at most N - c children: complete and in flight
+together never exceed N. The survivors of a step wait for all of its candidates; nothing else waits. The search ends
+early when no score of the N - c candidates outstanding can change the answer.
+"""
+
+from dataclasses import dataclass
+
+from search.candidate import Candidate
+from search.expander import Expander
+from search.tree import refuse_nonsense
+from search.voting import Ballot, Selection, rank
+
+
+@dataclass(frozen=True, slots=True)
+class BeamSearch:
+    """Keep the N/M best of N candidates at every step.
+
+    Attributes:
+        n: N, the budget: candidates in flight and complete together.
+        beam_width: M, children of each survivor; divides N. With N = 1 it has no meaning.
+        max_steps: Steps, at least 1; the last runs to the end of the response.
+        lookahead: k, greedy steps rolled out before a step is judged.
+        selection: How the answer is chosen among complete candidates.
+        early_stop: Whether to end the search when nothing can change the answer.
+    """
+
+    n: int
+    beam_width: int = 4
+    max_steps: int = 40
+    lookahead: int = 0
+    selection: Selection = Selection.WEIGHTED
+    early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse hyperparameters that make no search."""
+        refuse_nonsense(self.n, self.beam_width, self.max_steps, self.lookahead)
+
+    @property
+    def needs_verifier(self) -> bool:
+        """Survivors are chosen by score."""
+        return True
+
+    async def search(self, expander: Expander, ballot: Ballot) -> None:
+        """Grow the beam until all of it is complete, and cast its votes."""
+        beam, width = [Candidate()], self.n
+        for step in range(1, self.max_steps + 1):
+            grow = expander.expand if step < self.max_steps else expander.roll_out
+            children = await expander.children(grow, beam, range(width))
+            for child in children:
+                if child.is_complete:
+                    ballot.cast(child)
+            room = self.n - ballot.num_cast
+            width = min(self.beam_width, room)
+            alive = rank([child for child in children if child.is_growing])
+            beam = list(alive[: max(room // self.beam_width, 1)])
+            if not beam or room == 0 or (self.early_stop and self._is_decided(expander, ballot, beam, room)):
+                return
+
+    def _is_decided(self, expander: Expander, ballot: Ballot, beam: list[Candidate], room: int) -> bool:
+        return ballot.is_decided([max(expander.ceiling(candidate) for candidate in beam)] * room)

@@ -1,0 +1,70 @@
+"""Best-of-N and its kin: N independent responses, then one vote.
+
+All N responses are sampled at the same time, each to its own end, and judged as they end. `selection` makes three
+strategies of one procedure: the answer given most often (majority, or self-consistency, which judges nothing), the
+answer of the best response (best-of-N), or the answer with the largest sum of scores (weighted best-of-N).
+
+Source: Wang et al. 2022 (self-consistency, 2203.11171); Cobbe et al. 2021 (2110.14168), section 4; Snell et al. 2024
+(2408.03314), section 5.1, and the Hugging Face blog "Scaling test-time compute with open models".
+Beyond the source: exact early stopping. Votes are cast in the order of the candidates, not of their arrival, so that
+the same seed casts the same votes; once those outstanding cannot change the answer, they are stopped. Where a score can
+only fall (min, prod), best-of-N also judges every step as it comes, and stops a response that is already below the best
+complete one.
+"""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from search.candidate import Candidate
+from search.errors import HyperparameterError
+from search.expander import Expander, in_order
+from search.voting import Ballot, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class BestOfN:
+    """Sample N responses and vote.
+
+    Attributes:
+        n: N, responses sampled, at least 1.
+        selection: How the answer is chosen among them.
+        early_stop: Whether to stop responses that can no longer change the answer.
+    """
+
+    n: int
+    selection: Selection = Selection.WEIGHTED
+    early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse hyperparameters that make no search."""
+        if self.n < 1:
+            raise HyperparameterError("n", f"a budget of {self.n} is too small: at least 1")
+
+    @property
+    def needs_verifier(self) -> bool:
+        """A majority counts answers and judges nothing."""
+        return self.selection is not Selection.MAJORITY
+
+    async def search(self, expander: Expander, ballot: Ballot) -> None:
+        """Sample the responses and cast their votes."""
+        judges_early = self.early_stop and self.selection is Selection.BEST and expander.aggregation.is_monotone
+        best_score = 0.0
+
+        def is_hopeless(candidate: Candidate) -> bool:
+            return expander.ceiling(candidate) < best_score
+
+        async def respond(index: int) -> Candidate | None:
+            nonlocal best_score
+            candidate = await expander.roll_out(Candidate(), index, is_hopeless if judges_early else None)
+            if candidate and candidate.answer:
+                best_score = max(best_score, candidate.score or 0.0)
+            return candidate
+
+        async with aclosing(in_order(respond(index) for index in range(self.n))) as candidates:
+            outstanding = self.n
+            async for candidate in candidates:
+                outstanding -= 1
+                if candidate and candidate.is_complete:
+                    ballot.cast(candidate)
+                if self.early_stop and ballot.is_decided([1.0] * outstanding):
+                    return

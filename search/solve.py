@@ -1,0 +1,180 @@
+"""Runs a strategy on a problem, against a deadline, and settles what it found.
+
+A search that is out of time is not lost: the complete candidates that exist by then vote. A search that lost some of
+its candidates to a failing model is degraded and says so; one to which a dead engine left no complete candidate fails.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+from models.errors import EngineUnavailableError
+from models.interfaces import Meter, Problem, Sampling
+from search.aggregation import Aggregation
+from search.candidate import Candidate
+from search.diagnostics import Diagnostics, diagnose
+from search.expander import Expander, Models
+from search.observer import Loss, Observer, Silence
+from search.voting import Ballot, Selection, Vote, rank
+
+
+class Status(Enum):
+    """Whether a search could do all it wanted."""
+
+    COMPLETE = "complete"
+    DEADLINE = "deadline"  # time was up: the best so far
+    DEGRADED = "degraded"  # a failing model took candidates
+
+
+class Strategy(Protocol):
+    """A search strategy: frozen hyperparameters and one procedure."""
+
+    @property
+    def n(self) -> int:
+        """N, the budget."""
+
+    @property
+    def selection(self) -> Selection:
+        """How the answer is chosen."""
+
+    @property
+    def needs_verifier(self) -> bool:
+        """Whether candidates are judged."""
+
+    async def search(self, expander: Expander, ballot: Ballot) -> None:
+        """Grow candidates and cast the votes of the complete ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found and what it spent.
+
+    Attributes:
+        chosen: The candidate whose response and answer are returned; None when nothing was grown.
+        votes: The elected answer first, those without an answer last.
+        candidates: Every candidate grown, at its last growth, in the order of the paths: the whole tree.
+        losses: Candidates that a failing model took.
+        status: Whether the search could do all it wanted.
+        diagnostics: How far the result can be trusted.
+        meter: Tokens spent.
+    """
+
+    chosen: Candidate | None
+    votes: tuple[Vote, ...]
+    candidates: tuple[Candidate, ...]
+    losses: tuple[Loss, ...]
+    status: Status
+    diagnostics: Diagnostics
+    meter: Meter
+
+    @property
+    def final_candidates(self) -> tuple[Candidate, ...]:
+        """Those that grew to an end: complete or truncated."""
+        return tuple(c for c in self.candidates if not c.is_growing and not c.is_stopped)
+
+    @property
+    def rounds(self) -> int:
+        """Expansions, one after the other, on the longest way through the tree."""
+        return max((len(candidate.path) for candidate in self.candidates), default=0)
+
+
+async def solve(
+    problem: Problem,
+    strategy: Strategy,
+    models: Models,
+    sampling: Sampling,
+    *,
+    aggregation: Aggregation = Aggregation.LAST,
+    lookahead: int = 0,
+    deadline_s: float | None = None,
+    observer: Observer | None = None,
+) -> SearchResult:
+    """Search for the answer of a problem.
+
+    Args:
+        problem: What is asked.
+        strategy: How the budget is spent.
+        models: What proposes, judges and reads answers.
+        sampling: For a whole response.
+        aggregation: From step scores to a score.
+        lookahead: k, greedy steps rolled out before a step is judged.
+        deadline_s: Seconds after which the best so far is returned; None waits.
+        observer: Who is told of every growth.
+
+    Raises:
+        EngineUnavailableError: An engine failed and no candidate is complete.
+    """
+    if not strategy.needs_verifier:
+        models = replace(models, verifier=None)
+    record = Record(observer or Silence())
+    expander = Expander(problem, models, sampling, aggregation, lookahead, record)
+    ballot = Ballot(strategy.selection)
+    status = Status.COMPLETE
+    try:
+        async with asyncio.timeout(deadline_s):
+            await strategy.search(expander, ballot)
+    except TimeoutError:
+        status, ballot = Status.DEADLINE, record.ballot(strategy.selection)
+    finally:
+        await expander.close()
+    if ballot.num_cast == 0:
+        record.raise_engine_error()
+    if record.losses and status is Status.COMPLETE:
+        status = Status.DEGRADED
+    return _settle(record, ballot, status, expander.meter)
+
+
+def _settle(record: "Record", ballot: Ballot, status: Status, meter: Meter) -> SearchResult:
+    candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
+    votes = ballot.votes()
+    final = [candidate for candidate in candidates if not candidate.is_growing and not candidate.is_stopped]
+    return SearchResult(
+        chosen=ballot.winner() or _best_without_answer(candidates),
+        votes=votes,
+        candidates=candidates,
+        losses=tuple(record.losses),
+        status=status,
+        diagnostics=diagnose(votes, final),
+        meter=meter,
+    )
+
+
+def _best_without_answer(candidates: Sequence[Candidate]) -> Candidate | None:
+    complete = [candidate for candidate in candidates if candidate.is_complete]
+    return next(iter(rank(complete or candidates)), None)
+
+
+class Record:
+    """The observer that remembers the tree, and passes everything on."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.candidates: dict[tuple[int, ...], Candidate] = {}
+        self.losses: list[Loss] = []
+        self._observer = observer
+
+    def on_growth(self, candidate: Candidate) -> None:
+        """Remember the candidate as it is now."""
+        self.candidates[candidate.path] = candidate
+        self._observer.on_growth(candidate)
+
+    def on_loss(self, loss: Loss) -> None:
+        """Remember what was lost."""
+        self.candidates.pop(loss.path, None)
+        self.losses.append(loss)
+        self._observer.on_loss(loss)
+
+    def raise_engine_error(self) -> None:
+        """Raise the first error of an engine, if there was one."""
+        for loss in self.losses:
+            if isinstance(loss.error, EngineUnavailableError):
+                raise loss.error
+
+    def ballot(self, selection: Selection) -> Ballot:
+        """Return the votes of all candidates complete by now."""
+        ballot = Ballot(selection)
+        for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
+            if candidate.is_complete:
+                ballot.cast(candidate)
+        return ballot

@@ -1,0 +1,120 @@
+"""The vote: from complete candidates to one of them.
+
+Answers vote by equivalence class (`Answer.key`). A candidate without an answer is counted and never elected. Ties go to
+the earlier candidate.
+
+Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
+2024 (2408.03314), section 5.1, for the sum of scores per answer.
+Beyond the source: `is_decided`, exact early stopping. A vote is decided when no scores of the candidates outstanding
+could elect another answer.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from search.candidate import Candidate
+
+ROUNDING = 1e-9
+"""Leads smaller than this may be rounding, and decide nothing early."""
+
+
+class Selection(Enum):
+    """How the answer is chosen among complete candidates."""
+
+    WEIGHTED = "weighted"  # the answer with the largest sum of scores
+    BEST = "best"  # the answer of the candidate with the largest score
+    MAJORITY = "majority"  # the answer given most often
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one equivalence class of answers received.
+
+    Attributes:
+        candidates: Those who gave it, the one that speaks for it first.
+        count: How many they are.
+        weight: Sum of their scores; None when they were not judged.
+    """
+
+    candidates: tuple[Candidate, ...]
+    count: int
+    weight: float | None
+
+    @property
+    def answer(self) -> str | None:
+        """The answer in the words of the candidate that speaks for it; None for those who gave none."""
+        answer = self.candidates[0].answer
+        return answer.text if answer else None
+
+
+class Ballot:
+    """The votes cast so far, and what they elect."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self._classes: dict[str | None, list[Candidate]] = {}
+
+    @property
+    def num_cast(self) -> int:
+        """Complete candidates that have voted, with an answer or without."""
+        return sum(len(candidates) for candidates in self._classes.values())
+
+    def cast(self, candidate: Candidate) -> None:
+        """Count a complete candidate."""
+        key = candidate.answer.key if candidate.answer else None
+        self._classes.setdefault(key, []).append(candidate)
+
+    def votes(self) -> tuple[Vote, ...]:
+        """Return the votes, the elected answer first, those without an answer last."""
+        votes = [(key, _vote(candidates)) for key, candidates in self._classes.items()]
+        votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), _earliest(item[1])))
+        return tuple(vote for _, vote in votes)
+
+    def winner(self) -> Candidate | None:
+        """Return the candidate that speaks for the elected answer; None while no candidate has an answer."""
+        elected = [vote for vote in self.votes() if vote.answer is not None]
+        return elected[0].candidates[0] if elected else None
+
+    def is_decided(self, outstanding: Sequence[float]) -> bool:
+        """Tell whether no candidate outstanding can change the elected answer.
+
+        Args:
+            outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
+        """
+        support = [self._support(vote) for vote in self.votes() if vote.answer is not None]
+        if not support:
+            return False
+        leader, second = support[0], support[1] if len(support) > 1 else 0.0
+        match self.selection:
+            case Selection.MAJORITY:
+                return leader - second > len(outstanding)
+            case Selection.WEIGHTED:
+                return leader - second > math.fsum(outstanding) + ROUNDING
+            case Selection.BEST:
+                return leader > max(outstanding, default=0.0)
+
+    def _support(self, vote: Vote) -> float:
+        match self.selection:
+            case Selection.MAJORITY:
+                return vote.count
+            case Selection.WEIGHTED:
+                return vote.weight or 0.0
+            case Selection.BEST:
+                return vote.candidates[0].score or 0.0
+
+
+def _vote(candidates: list[Candidate]) -> Vote:
+    ranked = rank(candidates)
+    scores = [candidate.score for candidate in ranked if candidate.score is not None]
+    return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
+
+
+def _earliest(vote: Vote) -> tuple[int, ...]:
+    return min(candidate.path for candidate in vote.candidates)
+
+
+def rank(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Order candidates by score, the highest first, those not judged last, ties to the earlier one."""
+    return tuple(sorted(candidates, key=lambda c: (c.score is None, -(c.score or 0.0), c.path)))

@@ -1,0 +1,29 @@
+"""The app: routes, errors and request ids around models that are ready."""
+
+from importlib.metadata import version
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+
+from search.expander import Models
+from server.errors import install_error_handlers
+from server.routes import health, solve
+from server.state import Engine, State
+
+
+def create_app(models: Models, engines: tuple[Engine, ...]) -> FastAPI:
+    """Build the app.
+
+    Args:
+        models: What searches work with.
+        engines: What must answer for the service to be ready.
+    """
+    app = FastAPI(
+        title="winnow", version=version("winnow"), summary="Search and verify: one answer, with its evidence."
+    )
+    app.state.winnow = State(models, engines)
+    app.add_middleware(CorrelationIdMiddleware)
+    app.include_router(solve.router)
+    app.include_router(health.router)
+    install_error_handlers(app)
+    return app

@@ -1,0 +1,142 @@
+"""Errors on the wire: OpenAI's shape, one table from exception to status, nothing of a traceback in the body."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
+from search.errors import HyperparameterError, SearchError
+from server.schemas import ErrorBody, ErrorResponse
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5
+
+
+class RequestError(Exception):
+    """A request that is well-formed and cannot be served.
+
+    Args:
+        message: What was wrong and what is allowed.
+        param: The offending field.
+        status: HTTP status, 4xx.
+    """
+
+    def __init__(self, message: str, param: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.param = param
+        self.status = status
+
+
+STATUS: Mapping[type[Exception], int] = {
+    ContextOverflowError: 422,
+    HyperparameterError: 422,
+    SearchError: 422,
+    EngineUnavailableError: 503,
+    CheckpointError: 503,
+    ModelError: 503,
+}
+"""HTTP status of every error that `models` and `search` raise."""
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every exception in OpenAI's shape."""
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestError, _on_request_error)
+    for error in STATUS:
+        app.add_exception_handler(error, _on_domain_error)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def error_response(
+    status: int,
+    message: str,
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Build the reply for an error."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = ErrorBody(message=message, type=kind, param=param, code=code)
+    reply = ErrorResponse(error=body, request_id=correlation_id.get() or "")
+    return JSONResponse(reply.model_dump(), status, headers=dict(headers or {}))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette calls by the type registered
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return error_response(400, f"body: not valid JSON: {first['ctx']['error']}", "body")
+    media_type = request.headers.get("content-type", "none").partition(";")[0]
+    if not media_type.endswith("json"):
+        return error_response(
+            415, f"content-type: {media_type} is not served; allowed: application/json", "content-type"
+        )
+    path = [str(part) for part in first["loc"] if part != "body"]
+    name = ".".join(path) or "body"
+    allowed = _allowed(_body_model(request), path[0] if path else None)
+    return error_response(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    return error_response(error.status_code, error.detail, headers=error.headers)
+
+
+async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)  # noqa: S101 - as above
+    return error_response(error.status, str(error), error.param)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, ContextOverflowError):
+        return error_response(status, f"problem: {error}", "problem", "context_length_exceeded")
+    if isinstance(error, HyperparameterError):
+        return error_response(status, str(error), error.field)
+    if status < 500:
+        return error_response(status, str(error))
+    logger.error("a model failed: %s", error)
+    return error_response(status, "a model is unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected error", exc_info=error)
+    return error_response(500, "internal error: the log has the details under the request id")
+
+
+def _body_model(request: Request) -> type[BaseModel] | None:
+    field = getattr(request.scope.get("route"), "body_field", None)
+    model = field.field_info.annotation if field else None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _allowed(model: type[BaseModel] | None, name: str | None) -> str:
+    """Say what a field may be, in the words of its JSON schema; the fields there are, if there is no such field."""
+    if model is None or name is None:
+        return ""
+    fields = model.model_json_schema()["properties"]
+    if name not in fields:
+        return f"; allowed fields: {', '.join(fields)}"
+    schema = _first_choice(fields[name])
+    if "enum" in schema:
+        return f"; allowed: {', '.join(schema['enum'])}"
+    low = schema.get("minimum", schema.get("exclusiveMinimum", schema.get("minLength")))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", schema.get("maxLength")))
+    unit = " characters" if "minLength" in schema else ""
+    return "" if low is None or high is None else f"; allowed: {low:,} to {high:,}{unit}"
+
+
+def _first_choice(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what an optional field, or the items of a list, may be."""
+    choices = schema.get("anyOf", [schema])
+    first: dict[str, Any] = choices[0].get("items", choices[0])
+    return first

@@ -1,0 +1,71 @@
+"""From a request to the search that it asks for, or to an error that says why there is none."""
+
+from models.interfaces import Problem, Sampling
+from search.beam_search import BeamSearch
+from search.best_of_n import BestOfN
+from search.dvts import DVTS
+from search.solve import Strategy
+from search.voting import Selection
+from server.errors import RequestError
+from server.schemas import SolveRequest
+
+TREE_FIELDS = ("beam_width", "max_steps", "lookahead", "selection")
+UNUSED_FIELDS = {
+    "majority": (*TREE_FIELDS, "aggregation"),
+    "best_of_n": TREE_FIELDS,
+    "weighted_best_of_n": TREE_FIELDS,
+    "beam_search": (),
+    "dvts": (),
+}
+
+
+def plan_strategy(request: SolveRequest) -> Strategy:
+    """Build the strategy that a request names.
+
+    Raises:
+        RequestError: The strategy is not served, or has no use for a field that was set.
+        HyperparameterError: It cannot run with these values.
+    """
+    _refuse_unserved(request)
+    _refuse_unused(request)
+    match request.strategy:
+        case "majority":
+            return BestOfN(request.n, Selection.MAJORITY, request.early_stop)
+        case "best_of_n":
+            return BestOfN(request.n, Selection.BEST, request.early_stop)
+        case "weighted_best_of_n":
+            return BestOfN(request.n, Selection.WEIGHTED, request.early_stop)
+    tree = BeamSearch if request.strategy == "beam_search" else DVTS
+    return tree(
+        n=request.n,
+        beam_width=request.beam_width,
+        max_steps=request.max_steps,
+        lookahead=request.lookahead,
+        selection=Selection(request.selection),
+        early_stop=request.early_stop,
+    )
+
+
+def plan_problem(request: SolveRequest) -> Problem:
+    """Return the problem that a request asks."""
+    return Problem(request.problem, request.system_prompt)
+
+
+def plan_sampling(request: SolveRequest) -> Sampling:
+    """Return how a request wants its responses drawn."""
+    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed)
+
+
+def _refuse_unserved(request: SolveRequest) -> None:
+    if request.strategy == "auto":
+        served = ", ".join(UNUSED_FIELDS)
+        raise RequestError(f"strategy: auto is not served yet; allowed: {served}", "strategy")
+    if request.stream:
+        raise RequestError("stream: streaming is not served yet; allowed: false", "stream")
+
+
+def _refuse_unused(request: SolveRequest) -> None:
+    for name in UNUSED_FIELDS[request.strategy]:
+        default = SolveRequest.model_fields[name].default
+        if getattr(request, name) != default:
+            raise RequestError(f"{name}: {request.strategy} has no use for it; allowed: {default}", name)

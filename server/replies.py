@@ -1,0 +1,117 @@
+"""From the result of a search to the reply."""
+
+from dataclasses import asdict
+from typing import Literal
+
+from asgi_correlation_id import correlation_id
+
+from search.candidate import Candidate
+from search.observer import Loss
+from search.solve import SearchResult
+from server.planning import TREE_FIELDS, UNUSED_FIELDS
+from server.schemas import (
+    CandidateOut,
+    DiagnosticsOut,
+    NodeOut,
+    SolveRequest,
+    SolveResponse,
+    StepOut,
+    Timing,
+    TreeOut,
+    Usage,
+    VoteOut,
+)
+
+HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", "temperature", "top_p", "max_tokens", "seed", "early_stop")
+
+
+def reply(request: SolveRequest, result: SearchResult, prompt_tokens: int, timing: Timing) -> SolveResponse:
+    """Build the reply of `POST /solve`."""
+    chosen = result.chosen
+    final = [candidate for candidate in result.candidates if not candidate.is_growing]
+    return SolveResponse(
+        id=correlation_id.get() or "",
+        answer=chosen.answer.text if chosen and chosen.answer else None,
+        response=chosen.text if chosen else None,
+        score=chosen.score if chosen else None,
+        status=result.status.value,
+        status_reason=_losses(result.losses),
+        strategy=_strategy(request),
+        votes=[VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight) for vote in result.votes],
+        diagnostics=DiagnosticsOut(**asdict(result.diagnostics)),
+        usage=Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=result.meter.completion_tokens,
+            verifier_tokens=result.meter.verifier_tokens,
+            verifier_cached_tokens=result.meter.verifier_cached_tokens,
+            candidates=len(result.final_candidates),
+            rounds=result.rounds,
+        ),
+        timing=timing,
+        candidates=[_candidate(candidate) for candidate in final] if "candidates" in request.include else None,
+        tree=_tree(result.candidates) if "tree" in request.include else None,
+    )
+
+
+def _strategy(request: SolveRequest) -> dict[str, str | int | float | bool | None]:
+    """Return what was run, with every hyperparameter that it has."""
+    used = [name for name in HYPERPARAMETERS if name not in UNUSED_FIELDS[request.strategy]]
+    values = {name: getattr(request, name) for name in used}
+    return {"name": request.strategy, **values, "reason": "asked for by the request"}
+
+
+def _losses(losses: tuple[Loss, ...]) -> str | None:
+    if not losses:
+        return None
+    return "lost " + "; ".join(f"{_name(loss.path)}: {loss.error}" for loss in losses)
+
+
+def _name(path: tuple[int, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
+    scores = (*candidate.step_scores, *[None] * len(candidate.steps))
+    return [
+        StepOut(text=step.text, score=score)
+        for step, score in list(zip(candidate.steps, scores, strict=False))[first:]
+        if not step.is_blank
+    ]
+
+
+def _finish(candidate: Candidate) -> Literal["complete", "truncated", "stopped", "dropped"]:
+    if candidate.is_growing:
+        return "dropped"
+    if candidate.is_stopped:
+        return "stopped"
+    return "complete" if candidate.is_complete else "truncated"
+
+
+def _candidate(candidate: Candidate) -> CandidateOut:
+    return CandidateOut(
+        id=_name(candidate.path),
+        response=candidate.text,
+        answer=candidate.answer.text if candidate.answer else None,
+        score=candidate.score,
+        finish=_finish(candidate),
+        steps=_steps(candidate),
+        tokens=candidate.num_tokens,
+    )
+
+
+def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:
+    by_path = {candidate.path: candidate for candidate in candidates}
+    parents = {candidate.path[:-1] for candidate in candidates}
+    nodes = []
+    for path, candidate in by_path.items():
+        parent = by_path.get(path[:-1])
+        nodes.append(
+            NodeOut(
+                id=_name(path),
+                parent=_name(parent.path) if parent else None,
+                steps=_steps(candidate, first=len(parent.steps) if parent else 0),
+                score=candidate.score,
+                state="expanded" if path in parents else _finish(candidate),
+            )
+        )
+    return TreeOut(nodes=nodes)

@@ -13,11 +13,14 @@ from starlette.exceptions import HTTPException
 
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
 from search.errors import HyperparameterError, SearchError
+from server.disconnect import ClientDisconnectedError
 from server.schemas import ErrorBody, ErrorResponse
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for an answer that nobody waits for; it is seen in metrics and logs only."""
 
 
 class RequestError(Exception):
@@ -51,6 +54,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestError, _on_request_error)
+    app.add_exception_handler(ClientDisconnectedError, _on_disconnect)
     for error in STATUS:
         app.add_exception_handler(error, _on_domain_error)
     app.add_exception_handler(Exception, _on_bug)
@@ -88,12 +92,19 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    if error.status_code == 400:  # FastAPI's word for a body that it could not even decode
+        return error_response(400, "body: cannot be read; allowed: JSON in UTF-8, not nested too deeply", "body")
     return error_response(error.status_code, error.detail, headers=error.headers)
 
 
 async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)  # noqa: S101 - as above
     return error_response(error.status, str(error), error.param)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
+    logger.info("the client is gone, its search is stopped")
+    return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
 
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:

@@ -43,7 +43,7 @@ class SolveRequest(Wire):
     temperature: Real = Field(0.8, ge=0, le=2)
     top_p: Real = Field(1.0, gt=0, le=1)
     max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
-    seed: Count | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same reply.")
+    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(None, gt=0, le=3600, description="Seconds after which the best so far is returned.")
     system_prompt: Text | None = Field(None, description="Instruction to the policy.")

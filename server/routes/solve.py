@@ -34,7 +34,6 @@ async def post_solve(body: SolveRequest, request: Request) -> SolveResponse:
         state.models,
         plan_sampling(body),
         aggregation=Aggregation(body.aggregation),
-        lookahead=body.lookahead,
         deadline_s=body.deadline_s,
     )
     result = await until_disconnect(request, search)

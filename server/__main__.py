@@ -1,0 +1,88 @@
+"""The composition root: settings in, models started, the app served.
+
+The models are open before the app exists and closed after it is gone. A checkpoint that cannot be served stops the
+start before any engine runs. The processes that compare answers start first, while this one is small.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+
+from models.checkpoint import find_model
+from models.engine import MIB, EngineSettings
+from models.policy.vllm_policy import open_policy
+from models.prm.registry import FORMATS
+from models.prompt import PromptBuilder
+from models.tokenizer import ChatTokenizer
+from search.answers.pool import AnswerPool
+from search.expander import Models
+from server.app import create_app
+from server.settings import Settings
+from server.state import Engine
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[Engine, ...]]]:
+    """Start the models and what reads their answers; stop them when the context ends.
+
+    Raises:
+        CheckpointError: A model cannot be served with these settings.
+        EngineUnavailableError: An engine did not start.
+    """
+    policy_settings, verifier_settings = policy_engine(settings), verifier_engine(settings)
+    prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
+    opening_policy = open_policy(policy_settings, prompts)
+    opening_verifier = FORMATS[settings.verifier_format](verifier_settings, prompts)
+    async with AsyncExitStack() as stack:
+        pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
+        reader = await stack.enter_async_context(pool)
+        policy = await stack.enter_async_context(opening_policy)
+        verifier = await stack.enter_async_context(opening_verifier)
+        yield Models(policy, verifier, reader), (policy, verifier)
+
+
+def policy_engine(settings: Settings) -> EngineSettings:
+    """Return how the policy's engine is run."""
+    return EngineSettings(
+        model=find_model(settings.policy_model),
+        name="policy",
+        device=settings.device,
+        dtype=settings.dtype,
+        max_model_len=settings.policy_context,
+        kv_cache_bytes=settings.policy_kv_cache_mib * MIB,
+        gpu_memory_share=settings.policy_memory,
+        tensor_parallel_size=settings.tensor_parallel_size,
+    )
+
+
+def verifier_engine(settings: Settings) -> EngineSettings:
+    """Return how the verifier's engine is run."""
+    return EngineSettings(
+        model=find_model(settings.verifier_model),
+        name="verifier",
+        device=settings.device,
+        dtype=settings.dtype,
+        max_model_len=settings.verifier_context,
+        kv_cache_bytes=settings.verifier_kv_cache_mib * MIB,
+        gpu_memory_share=settings.verifier_memory,
+        tensor_parallel_size=settings.tensor_parallel_size,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal says stop: finish the requests in flight, then close the models."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    async with open_models(settings) as (models, engines):
+        app = create_app(models, engines)
+        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
+        logger.info("serving on http://%s:%d", settings.host, settings.port)
+        await uvicorn.Server(config).serve()
+        await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing

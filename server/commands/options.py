@@ -1,0 +1,36 @@
+"""Command-line options made from a pydantic model, so that each is described, named and checked in one place."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+TYPES: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT, "boolean": click.BOOL}
+
+
+def options_of(model: type[BaseModel], leave_out: frozenset[str] = frozenset()) -> Callable[[Command], Command]:
+    """Decorate a command with an option for every field of `model`; None is an option that was not given."""
+    schemas = model.model_json_schema()["properties"]
+
+    def decorate(command: Command) -> Command:
+        for name in reversed([name for name in schemas if name not in leave_out]):
+            command = _option(name, schemas[name])(command)
+        return command
+
+    return decorate
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _option(name: str, schema: dict[str, Any]) -> Callable[[Command], Command]:
+    kind = schema.get("anyOf", [schema])[0]
+    accepts = click.Choice(kind["enum"]) if "enum" in kind else TYPES.get(kind.get("type", "string"), click.STRING)
+    description = schema.get("description", name.replace("_", " ").capitalize() + ".")
+    default = schema.get("default")
+    shown = f"{description}  [default: {'none' if default is None else default}]"
+    return click.option(f"--{name.replace('_', '-')}", name, type=accepts, default=None, help=shown)

@@ -1,0 +1,27 @@
+"""`winnow serve`: the service."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from server.commands.options import options_of
+from server.settings import Settings, load_settings
+
+
+@click.command()
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@options_of(Settings)
+def serve(recipe: Path | None, **flags: Any) -> None:
+    """Serve the policy and the verifier over HTTP.
+
+    Every option is also a variable of the environment, WINNOW_<NAME>, and a name in a recipe. The command line comes
+    first, then the environment, then the recipe.
+    """
+    settings = load_settings(recipe, **flags)
+    from server.__main__ import serve as serve_until_stopped
+
+    with suppress(KeyboardInterrupt):  # how a stop by signal ends
+        asyncio.run(serve_until_stopped(settings))

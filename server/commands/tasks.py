@@ -1,0 +1,20 @@
+"""`winnow tasks`: fresh problems for the demo pair."""
+
+import json
+
+import click
+
+
+@click.command()
+@click.option("--seed", default=0, show_default=True, help="Another seed, other problems.")
+@click.option("--count", default=10, show_default=True, type=click.IntRange(1, 100_000), help="How many.")
+def tasks(seed: int, count: int) -> None:
+    """Write demo problems as JSON lines (problem, answer, level, family).
+
+    None of them is in the stream that the demo pair was trained on.
+    """
+    from models.training.tasks import held_out_problems
+
+    for task in held_out_problems(seed, count):
+        record = {"problem": task.problem, "answer": task.answer, "level": task.level, "family": task.family}
+        click.echo(json.dumps(record, ensure_ascii=False))

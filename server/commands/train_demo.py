@@ -1,0 +1,23 @@
+"""`winnow train-demo`: the demo pair, from a seed."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("train-demo")
+@click.option(
+    "--out", default=Path("runs/demo/pair"), show_default=True, type=click.Path(path_type=Path), help="Where to."
+)
+@click.option(
+    "--work", default=Path("runs/demo"), show_default=True, type=click.Path(path_type=Path), help="Checkpoints."
+)
+@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+def train_demo(out: Path, work: Path, seed: int) -> None:
+    """Train the tokenizer, the policy and the verifier of the demo.
+
+    An interrupted training goes on from its last checkpoint.
+    """
+    from models.training.train_demo import train_demo as train
+
+    train(out, work, seed)

@@ -1,0 +1,31 @@
+"""A client that goes away takes its work with it."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from models.policy.vllm_policy import VLLMPolicy
+from models.prm.vllm_verifier import VLLMVerifier
+
+REQUEST = {"problem": "Compute (17 + 28) * 3 - 45.", "n": 64, "early_stop": False, "include": []}
+
+
+@pytest.mark.parametrize("strategy", ["weighted_best_of_n", "beam_search", "dvts"])
+async def test_the_engines_are_idle_within_a_second(
+    client: httpx.AsyncClient, policy: VLLMPolicy, verifier: VLLMVerifier, strategy: str
+) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        await client.post("/solve", json=REQUEST | {"strategy": strategy}, timeout=0.2)
+    async with asyncio.timeout(1):
+        while policy.engine.num_running_requests or verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+
+
+async def test_the_work_had_begun(client: httpx.AsyncClient, policy: VLLMPolicy) -> None:
+    asking = asyncio.create_task(client.post("/solve", json=REQUEST))
+    async with asyncio.timeout(10):
+        while not policy.engine.num_running_requests:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)

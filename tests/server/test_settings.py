@@ -1,0 +1,59 @@
+"""Where settings come from, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from server.settings import SettingsError, load_settings
+
+RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("port: 1111\nhost: 127.0.0.2\nlog_level: error\n")
+    return path
+
+
+def test_flags_come_before_the_environment_and_that_before_the_recipe(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_PORT", "2222")
+    monkeypatch.setenv("WINNOW_HOST", "127.0.0.3")
+    settings = load_settings(recipe, port=3333)
+    assert (settings.port, settings.host, settings.log_level) == (3333, "127.0.0.3", "error")
+
+
+def test_the_recipe_may_be_named_by_the_environment(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_RECIPE", str(recipe))
+    assert load_settings().port == 1111
+
+
+def test_an_unknown_variable_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_PROT", "8000")
+    with pytest.raises(SettingsError, match="WINNOW_PROT"):
+        load_settings()
+
+
+@pytest.mark.parametrize("text", ["prot: 8000", "- a list", "a: b: c"])
+def test_a_recipe_that_cannot_be_used_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"bad\.yaml"):
+        load_settings(tmp_path / "bad.yaml")
+
+
+def test_a_missing_recipe_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml"):
+        load_settings(Path("nowhere.yaml"))
+
+
+def test_a_value_out_of_range_is_refused() -> None:
+    with pytest.raises(ValidationError, match="port"):
+        load_settings(port=70_000)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
+    assert load_settings(path).policy_model

@@ -1,0 +1,56 @@
+# Every target sets up what it needs first. Variables: PYTHON=python3.12, DEVICE=cpu|cuda (default: what is there).
+PYTHON ?= python3
+DEVICE ?= $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+
+LOCKS := deploy/requirements/$(DEVICE).txt deploy/requirements/dev.txt
+# The stamp's name is what .venv was made from: another set, interpreter or place makes it anew.
+READY := .venv/.ready-$(shell { pwd; $(PYTHON) -V; cat $(LOCKS); } 2>&1 | cksum | cut -d' ' -f1)
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --strip-extras --annotation-style line \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# "Unsafe" is pip-compile's word for what is not pinned, and so not installed.
+CPU_WITHOUT := $(addprefix --unsafe-package ,triton torchvision torchaudio torchcodec)
+
+.PHONY: help setup serve test check format bench eval train-demo lock
+
+help:  ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
+
+setup: .venv/.installed  ## Install everything into .venv, once
+
+$(READY):
+	@deploy/requirements/install.sh "$(PYTHON)" "$(DEVICE)"
+	@touch $@
+
+.venv/.installed: $(READY) pyproject.toml
+	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+serve: setup  ## Serve the demo models on http://127.0.0.1:8000
+	.venv/bin/winnow serve
+
+test: setup  ## Run the tests; search/ must be covered to the last branch
+	.venv/bin/pytest --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+check: setup  ## Check style, types and the layers
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup  ## Bring the code into shape
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: setup  ## Break the strategies on purpose; every mutant must die of the tests
+	.venv/bin/python -m tests.bench.mutants
+
+eval: setup  ## Compare the strategies on held-out demo problems
+	.venv/bin/winnow eval
+
+train-demo: setup  ## Train the demo models anew
+	.venv/bin/winnow train-demo
+
+lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
+	$(PIP_COMPILE) $(CPU_WITHOUT) --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
+	$(PIP_COMPILE) --allow-unsafe --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(PIP_COMPILE) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in

@@ -12,6 +12,7 @@ early when no score of the N - c candidates outstanding can change the answer.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander
@@ -50,19 +51,20 @@ class BeamSearch:
 
     async def search(self, expander: Expander, ballot: Ballot) -> None:
         """Grow the beam until all of it is complete, and cast its votes."""
+        expand = partial(expander.expand, lookahead=self.lookahead)
         beam, width = [Candidate()], self.n
-        for step in range(1, self.max_steps + 1):
-            grow = expander.expand if step < self.max_steps else expander.roll_out
-            children = await expander.children(grow, beam, range(width))
+        for _ in range(self.max_steps - 1):
+            children = await expander.children(expand, beam, range(width))
             for child in children:
-                if child.is_complete:
-                    ballot.cast(child)
+                ballot.cast(child)
             room = self.n - ballot.num_cast
             width = min(self.beam_width, room)
             alive = rank([child for child in children if child.is_growing])
             beam = list(alive[: max(room // self.beam_width, 1)])
-            if not beam or room == 0 or (self.early_stop and self._is_decided(expander, ballot, beam, room)):
+            if not beam or (self.early_stop and self._is_decided(expander, ballot, beam, room)):
                 return
+        for child in await expander.children(expander.roll_out, beam, range(width)):
+            ballot.cast(child)
 
     def _is_decided(self, expander: Expander, ballot: Ballot, beam: list[Candidate], room: int) -> bool:
         return ballot.is_decided([max(expander.ceiling(candidate) for candidate in beam)] * room)

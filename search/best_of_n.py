@@ -64,7 +64,7 @@ class BestOfN:
             outstanding = self.n
             async for candidate in candidates:
                 outstanding -= 1
-                if candidate and candidate.is_complete:
+                if candidate:
                     ballot.cast(candidate)
                 if self.early_stop and ballot.is_decided([1.0] * outstanding):
                     return

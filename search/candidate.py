@@ -53,6 +53,11 @@ class Candidate:
         return self.finish in (None, Finish.STEP) and not self.is_stopped
 
     @property
+    def is_final(self) -> bool:
+        """True when it grew to an end: it is complete or truncated."""
+        return self.finish in (Finish.END, Finish.LENGTH)
+
+    @property
     def unjudged_steps(self) -> tuple[Step, ...]:
         """Steps the verifier has not judged, without a blank last one, in which there is nothing to judge."""
         return tuple(step for step in self.steps[len(self.step_scores) :] if not step.is_blank)

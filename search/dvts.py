@@ -13,6 +13,7 @@ answer, they are stopped.
 
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander, in_order
@@ -67,15 +68,13 @@ class DVTS:
                     return
 
     async def _subtree(self, expander: Expander, index: int, width: int) -> list[Candidate]:
-        """Follow the best of `width` steps to its end; return the complete candidates of the last step."""
+        """Follow the best of `width` steps to its end; return the candidates of the last step."""
+        expand = partial(expander.expand, lookahead=self.lookahead)
         chosen, indices = Candidate(), range(index * width, (index + 1) * width)
-        for step in range(1, self.max_steps + 1):
-            grow = expander.expand if step < self.max_steps else expander.roll_out
-            children = await expander.children(grow, [chosen], indices)
+        for _ in range(self.max_steps - 1):
+            children = await expander.children(expand, [chosen], indices)
             ranked = rank([child for child in children if child.is_complete or child.is_growing])
-            if not ranked:
-                return []
+            if not ranked or ranked[0].is_complete:
+                return children
             chosen, indices = ranked[0], range(width)
-            if chosen.is_complete:
-                break
-        return [child for child in children if child.is_complete]
+        return await expander.children(expander.roll_out, [chosen], indices)

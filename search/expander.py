@@ -46,7 +46,6 @@ class Expander:
         models: What proposes, judges and reads answers.
         sampling: For a whole response: `max_tokens` bounds it, and `seed` is the request's.
         aggregation: From step scores to a score.
-        lookahead: k, greedy steps rolled out before a step is judged.
         observer: Who is told of every growth.
     """
 
@@ -56,7 +55,6 @@ class Expander:
         models: Models,
         sampling: Sampling,
         aggregation: Aggregation,
-        lookahead: int,
         observer: Observer,
     ) -> None:
         self.problem = problem
@@ -64,7 +62,6 @@ class Expander:
         self.meter = Meter()
         self._models = models
         self._sampling = sampling
-        self._lookahead = lookahead
         self._observer = observer
         self._judgements: dict[tuple[int, tuple[int, ...]], asyncio.Future[tuple[float, ...]]] = {}
 
@@ -72,9 +69,9 @@ class Expander:
         """Return the largest score the candidate can still get."""
         return candidate.score if self.aggregation.is_monotone and candidate.score is not None else 1.0
 
-    async def expand(self, parent: Candidate, index: int) -> Candidate | None:
-        """Grow child `index` of `parent` by one step and judge it; None when a model failed."""
-        return await self._guarded(parent.child(index), self._expand)
+    async def expand(self, parent: Candidate, index: int, lookahead: int = 0) -> Candidate | None:
+        """Grow child `index` of `parent` by one step and judge it after `lookahead` more; None when a model failed."""
+        return await self._guarded(parent.child(index), lambda child: self._expand(child, lookahead))
 
     async def roll_out(
         self, parent: Candidate, index: int, is_hopeless: Callable[[Candidate], bool] | None = None
@@ -105,15 +102,16 @@ class Expander:
         self._observer.on_growth(child)
         return child
 
-    async def _expand(self, child: Candidate) -> Candidate:
-        return await self._judge(await self._propose(child))
+    async def _expand(self, child: Candidate, lookahead: int) -> Candidate:
+        return await self._judge(await self._propose(child), lookahead)
 
     async def _roll_out(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None) -> Candidate:
         steps = self._models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)
         async with aclosing(steps):
             async for step in steps:
                 child = child.extend(step)
-                self._observer.on_growth(child)
+                if child.is_growing:
+                    self._observer.on_growth(child)
                 if is_hopeless is not None and child.is_growing:
                     child = await self._judge(child)
                     if is_hopeless(child):
@@ -136,19 +134,19 @@ class Expander:
             seed=None if self._sampling.seed is None else seed_of(self._sampling.seed, candidate.path),
         )
 
-    async def _judge(self, candidate: Candidate) -> Candidate:
+    async def _judge(self, candidate: Candidate, lookahead: int = 0) -> Candidate:
         """Score the steps not judged yet, the last one at the end of its lookahead."""
         unjudged = candidate.unjudged_steps
         if self._models.verifier is None or candidate.finish is Finish.LENGTH or not unjudged:
             return candidate
-        future = await self._look_ahead(candidate)
+        future = await self._look_ahead(candidate, lookahead)
         scores = await self._score(self._models.verifier, candidate, unjudged + future)
         step_scores = (*candidate.step_scores, *scores[: len(unjudged) - 1], scores[-1])
         return replace(candidate, step_scores=step_scores, score=self.aggregation.score(step_scores))
 
-    async def _look_ahead(self, candidate: Candidate) -> tuple[Step, ...]:
+    async def _look_ahead(self, candidate: Candidate, lookahead: int) -> tuple[Step, ...]:
         ahead = candidate
-        while ahead.is_growing and len(ahead.steps) < len(candidate.steps) + self._lookahead:
+        while ahead.is_growing and len(ahead.steps) < len(candidate.steps) + lookahead:
             ahead = await self._propose(ahead, greedy=True)
         future = ahead.steps[len(candidate.steps) :]
         return tuple(step for step in future if not step.is_blank and step.finish is not Finish.LENGTH)

@@ -72,7 +72,7 @@ class SearchResult:
     @property
     def final_candidates(self) -> tuple[Candidate, ...]:
         """Those that grew to an end: complete or truncated."""
-        return tuple(c for c in self.candidates if not c.is_growing and not c.is_stopped)
+        return tuple(candidate for candidate in self.candidates if candidate.is_final)
 
     @property
     def rounds(self) -> int:
@@ -87,7 +87,6 @@ async def solve(
     sampling: Sampling,
     *,
     aggregation: Aggregation = Aggregation.LAST,
-    lookahead: int = 0,
     deadline_s: float | None = None,
     observer: Observer | None = None,
 ) -> SearchResult:
@@ -99,7 +98,6 @@ async def solve(
         models: What proposes, judges and reads answers.
         sampling: For a whole response.
         aggregation: From step scores to a score.
-        lookahead: k, greedy steps rolled out before a step is judged.
         deadline_s: Seconds after which the best so far is returned; None waits.
         observer: Who is told of every growth.
 
@@ -109,13 +107,15 @@ async def solve(
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
     record = Record(observer or Silence())
-    expander = Expander(problem, models, sampling, aggregation, lookahead, record)
+    expander = Expander(problem, models, sampling, aggregation, record)
     ballot = Ballot(strategy.selection)
     status = Status.COMPLETE
     try:
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(deadline_s) as clock:
             await strategy.search(expander, ballot)
     except TimeoutError:
+        if not clock.expired():
+            raise
         status, ballot = Status.DEADLINE, record.ballot(strategy.selection)
     finally:
         await expander.close()
@@ -129,14 +129,13 @@ async def solve(
 def _settle(record: "Record", ballot: Ballot, status: Status, meter: Meter) -> SearchResult:
     candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
     votes = ballot.votes()
-    final = [candidate for candidate in candidates if not candidate.is_growing and not candidate.is_stopped]
     return SearchResult(
         chosen=ballot.winner() or _best_without_answer(candidates),
         votes=votes,
         candidates=candidates,
         losses=tuple(record.losses),
         status=status,
-        diagnostics=diagnose(votes, final),
+        diagnostics=diagnose(votes, [candidate for candidate in candidates if candidate.is_final]),
         meter=meter,
     )
 
@@ -175,6 +174,5 @@ class Record:
         """Return the votes of all candidates complete by now."""
         ballot = Ballot(selection)
         for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
-            if candidate.is_complete:
-                ballot.cast(candidate)
+            ballot.cast(candidate)
         return ballot

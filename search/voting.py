@@ -1,7 +1,7 @@
 """The vote: from complete candidates to one of them.
 
-Answers vote by equivalence class (`Answer.key`). A candidate without an answer is counted and never elected. Ties go to
-the earlier candidate.
+Answers vote by equivalence class (`Answer.key`). Only complete candidates vote; one without an answer is counted and
+never elected. Ties go to the answer whose best candidate is the earlier one.
 
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
@@ -62,14 +62,16 @@ class Ballot:
         return sum(len(candidates) for candidates in self._classes.values())
 
     def cast(self, candidate: Candidate) -> None:
-        """Count a complete candidate."""
+        """Count a candidate that is complete; any other has no vote."""
+        if not candidate.is_complete:
+            return
         key = candidate.answer.key if candidate.answer else None
         self._classes.setdefault(key, []).append(candidate)
 
     def votes(self) -> tuple[Vote, ...]:
         """Return the votes, the elected answer first, those without an answer last."""
         votes = [(key, _vote(candidates)) for key, candidates in self._classes.items()]
-        votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), _earliest(item[1])))
+        votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), item[1].candidates[0].path))
         return tuple(vote for _, vote in votes)
 
     def winner(self) -> Candidate | None:
@@ -109,10 +111,6 @@ def _vote(candidates: list[Candidate]) -> Vote:
     ranked = rank(candidates)
     scores = [candidate.score for candidate in ranked if candidate.score is not None]
     return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
-
-
-def _earliest(vote: Vote) -> tuple[int, ...]:
-    return min(candidate.path for candidate in vote.candidates)
 
 
 def rank(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

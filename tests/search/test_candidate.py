@@ -1,0 +1,43 @@
+import pytest
+
+from models.interfaces import Finish, Step
+from search.candidate import Candidate
+
+OPEN = Step("a\n\n", (1, 2), Finish.STEP)
+LAST = Step("b", (3,), Finish.END)
+CUT = Step("b", (3,), Finish.LENGTH)
+BLANK = Step(" \n", (), Finish.END)
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_growing", "is_complete", "is_final"),
+    [
+        ((), True, False, False),
+        ((OPEN,), True, False, False),
+        ((OPEN, LAST), False, True, True),
+        ((OPEN, CUT), False, False, True),
+    ],
+)
+def test_its_last_step_says_how_far_it_is(
+    steps: tuple[Step, ...], is_growing: bool, is_complete: bool, is_final: bool
+) -> None:
+    candidate = Candidate(steps=steps)
+    assert (candidate.is_growing, candidate.is_complete, candidate.is_final) == (is_growing, is_complete, is_final)
+
+
+def test_a_stopped_candidate_neither_grows_nor_is_final() -> None:
+    candidate = Candidate(steps=(OPEN,), is_stopped=True)
+    assert not candidate.is_growing
+    assert not candidate.is_final
+
+
+def test_a_child_shares_the_steps_of_its_parent_which_stays_as_it_was() -> None:
+    parent = Candidate((7,), (OPEN,), (0.5,), 0.5)
+    child = parent.child(3).extend(LAST)
+    assert (child.path, child.text, child.num_tokens) == ((7, 3), "a\n\nb", 3)
+    assert (parent.path, parent.steps, child.step_scores) == ((7,), (OPEN,), (0.5,))
+
+
+def test_steps_without_a_score_are_unjudged_but_for_a_blank_one() -> None:
+    assert Candidate(steps=(OPEN, LAST), step_scores=(0.5,)).unjudged_steps == (LAST,)
+    assert Candidate(steps=(OPEN, BLANK)).unjudged_steps == (OPEN,)

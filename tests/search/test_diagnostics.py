@@ -1,0 +1,68 @@
+import math
+
+import pytest
+
+from models.interfaces import Finish, Step
+from search.candidate import Candidate
+from search.diagnostics import Diagnostics, diagnose
+from search.voting import Ballot, Selection
+from tests.search.helpers import voter
+
+TRUNCATED = Candidate((9,), (Step("x", (1,), Finish.LENGTH),))
+
+
+def diagnosis_of(*candidates: Candidate) -> Diagnostics:
+    ballot = Ballot(Selection.WEIGHTED)
+    for candidate in candidates:
+        ballot.cast(candidate)
+    return diagnose(ballot.votes(), candidates)
+
+
+def test_a_vote_is_measured_as_by_hand() -> None:
+    given = [("a", 0.75), ("a", 0.75), ("b", 0.25), (None, 0.25)]
+    found = diagnosis_of(*[voter((i,), key, score) for i, (key, score) in enumerate(given)])
+    assert (found.agreement, found.distinct_answers) == (2 / 4, 2)
+    assert found.entropy == pytest.approx(2 / 3 * math.log(3 / 2) + 1 / 3 * math.log(3))
+    assert (found.score_mean, found.score_std, found.best_minus_mean) == (0.5, 0.25, 0.25)
+
+
+def test_agreement_is_that_with_the_elected_answer_though_another_is_more_frequent() -> None:
+    found = diagnosis_of(voter((0,), "a", 0.9), voter((1,), "b", 0.1), voter((2,), "b", 0.1))
+    assert found.agreement == 1 / 3
+
+
+def test_where_all_agree_there_is_no_entropy() -> None:
+    found = diagnosis_of(voter((0,), "a", 0.2), voter((1,), "a", 0.6))
+    assert (found.agreement, found.entropy, found.warnings) == (1.0, 0.0, ())
+
+
+def test_without_candidates_there_is_nothing_to_measure() -> None:
+    assert diagnosis_of() == Diagnostics(None, None, 0, None, None, None, ())
+
+
+def test_without_scores_none_are_measured() -> None:
+    found = diagnosis_of(voter((0,), "a", None), voter((1,), "a", None))
+    assert (found.score_mean, found.score_std, found.best_minus_mean, found.warnings) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("candidates", "warning"),
+    [
+        ([voter((0,), "a", 0.5), TRUNCATED], "1 of 2 responses were truncated and did not vote"),
+        (
+            [voter((0,), "a", 0.5), voter((1,), "a", 0.9), voter((2,), None, 0.1)],
+            "1 of 3 complete responses state no answer and did not vote",
+        ),
+        ([voter((0,), "a", 0.5), voter((1,), "b", 0.9)], "no two responses agree on an answer"),
+        (
+            [voter((0,), "a", 0.5), voter((1,), "a", 0.51)],
+            "all scores are similar: the verifier does not tell the responses apart",
+        ),
+    ],
+)
+def test_what_a_reader_should_know_is_said(candidates: list[Candidate], warning: str) -> None:
+    assert diagnosis_of(*candidates).warnings == (warning,)
+
+
+def test_one_response_alone_is_no_reason_to_warn() -> None:
+    assert diagnosis_of(voter((0,), "a", 0.5)).warnings == ()

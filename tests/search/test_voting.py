@@ -1,0 +1,100 @@
+import pytest
+
+from search.candidate import Candidate
+from search.voting import Ballot, Selection, rank
+from tests.search.helpers import each_selection, voter
+
+
+def ballot_of(selection: Selection, *candidates: Candidate) -> Ballot:
+    ballot = Ballot(selection)
+    for candidate in candidates:
+        ballot.cast(candidate)
+    return ballot
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"), [(Selection.MAJORITY, "a"), (Selection.WEIGHTED, "b"), (Selection.BEST, "c")]
+)
+def test_the_selection_elects(selection: Selection, expected: str) -> None:
+    given = [("a", 0.1), ("a", 0.2), ("a", 0.3), ("b", 0.5), ("b", 0.6), ("c", 0.9)]
+    ballot = ballot_of(selection, *[voter((i,), key, score) for i, (key, score) in enumerate(given)])
+    assert ballot.votes()[0].answer == expected
+
+
+def test_a_vote_holds_its_candidates_the_best_first_their_number_and_their_weight() -> None:
+    low, high = voter((0,), "a", 0.25), voter((1,), "a", 0.5)
+    (vote,) = ballot_of(Selection.WEIGHTED, low, high).votes()
+    assert (vote.candidates, vote.count, vote.weight) == ((high, low), 2, 0.75)
+
+
+def test_the_best_candidate_speaks_for_the_elected_answer() -> None:
+    low, high = voter((0,), "a", 0.25), voter((1,), "a", 0.5)
+    assert ballot_of(Selection.MAJORITY, low, high).winner() == high
+
+
+def test_candidates_that_were_not_judged_have_no_weight() -> None:
+    (vote,) = ballot_of(Selection.MAJORITY, voter((0,), "a", None)).votes()
+    assert vote.weight is None
+
+
+@each_selection
+def test_ties_go_to_the_earlier_candidate_whichever_was_cast_first(selection: Selection) -> None:
+    later, earlier = voter((1,), "later", 0.5), voter((0, 9), "earlier", 0.5)
+    assert ballot_of(selection, later, earlier).winner() == earlier
+
+
+def test_the_best_of_equals_is_the_earlier_though_a_weaker_one_came_before() -> None:
+    early, best, equal = voter((0,), "a", 0.1), voter((1,), "b", 0.9), voter((2,), "a", 0.9)
+    assert ballot_of(Selection.BEST, early, best, equal).winner() == best
+
+
+@each_selection
+def test_candidates_without_an_answer_stand_last_and_are_not_elected(selection: Selection) -> None:
+    silent = [voter((i,), None, 1.0) for i in range(3)]
+    ballot = ballot_of(selection, *silent, voter((3,), "a", 0.1))
+    assert [(vote.answer, vote.count) for vote in ballot.votes()] == [("a", 1), (None, 3)]
+    assert ballot_of(selection, *silent).winner() is None
+
+
+def test_only_complete_candidates_are_counted() -> None:
+    assert ballot_of(Selection.MAJORITY, Candidate(), voter((0,), None, None)).num_cast == 1
+
+
+@each_selection
+def test_nothing_is_decided_without_an_answer(selection: Selection) -> None:
+    assert not ballot_of(selection, voter((0,), None, 1.0)).is_decided([])
+
+
+@pytest.mark.parametrize(
+    ("selection", "outstanding", "expected"),
+    [
+        (Selection.MAJORITY, [0.0], True),
+        (Selection.MAJORITY, [0.0, 0.0], False),
+        (Selection.WEIGHTED, [0.5, 0.25], True),
+        (Selection.WEIGHTED, [0.5, 0.5], False),
+        (Selection.BEST, [0.5, 0.5], True),
+        (Selection.BEST, [0.5, 0.75], False),
+        (Selection.BEST, [], True),
+    ],
+)
+def test_it_is_decided_when_the_rest_cannot_even_tie(
+    selection: Selection, outstanding: list[float], expected: bool
+) -> None:
+    scores = [("a", 0.5), ("a", 0.75), ("a", 0.25), ("b", 0.5)]
+    ballot = ballot_of(selection, *[voter((i,), key, score) for i, (key, score) in enumerate(scores)])
+    assert ballot.is_decided(outstanding) is expected
+
+
+def test_a_lead_that_may_be_rounding_decides_nothing() -> None:
+    tenths = [voter((i,), "a", 0.1) for i in range(3)]
+    assert not ballot_of(Selection.WEIGHTED, *tenths).is_decided([0.1, 0.1, 0.1 - 1e-12])
+
+
+def test_candidates_rank_by_score_then_by_path_and_the_unjudged_last() -> None:
+    unjudged, late, early, best = (
+        voter((0,), "a", None),
+        voter((2,), "a", 0.5),
+        voter((1,), "a", 0.5),
+        voter((3,), "a", 1),
+    )
+    assert rank([unjudged, late, early, best]) == (best, early, late, unjudged)

@@ -1,0 +1,146 @@
+"""Exact toy worlds: a policy, a verifier and an answer reader, all of whose doings can be worked out by hand.
+
+A token is a byte of text. Worlds take their time without a clock, stop or fail where a test wants it, keep a record of
+what they were asked, and refuse what the contracts of the models forbid.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+
+from models.errors import ModelError
+from models.interfaces import Finish, Meter, Problem, Sampling, Step
+from search.answers.answer import Answer
+from search.expander import Models
+from tests.natures import Nature
+
+
+class Engine:
+    """What a policy and a verifier share: they take their time, and stop or fail where a test wants it.
+
+    Attributes:
+        gates: Work on a step of this text waits until the event is set.
+        failures: Work on a step of this text raises this error.
+        num_calls, num_cancelled, num_in_flight: Calls so far, those cancelled, and those not ended.
+    """
+
+    def __init__(self, nature: Nature, shuffle: int | None) -> None:
+        self.gates: dict[str, asyncio.Event] = {}
+        self.failures: dict[str, ModelError] = {}
+        self.num_calls = self.num_cancelled = self.num_in_flight = 0
+        self._nature = nature
+        self._dice = random.Random(shuffle) if shuffle is not None else None
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self.num_calls += 1
+        self.num_in_flight += 1
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.num_cancelled += 1
+            raise
+        finally:
+            self.num_in_flight -= 1
+
+    async def _work(self, text: str) -> None:
+        for _ in range(self._dice.randint(1, 8) if self._dice else 1):
+            await asyncio.sleep(0)
+        if text in self.gates:
+            await self.gates[text].wait()
+        if text in self.failures:
+            raise self.failures[text]
+
+
+class WorldPolicy(Engine):
+    """Draws steps.
+
+    Attributes:
+        draws: The prefix and the sampling of every step asked for.
+        num_tokens: Tokens generated.
+    """
+
+    def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
+        super().__init__(nature, shuffle)
+        self.draws: list[tuple[tuple[Step, ...], Sampling]] = []
+        self.num_tokens = 0
+
+    def count_prompt_tokens(self, problem: Problem) -> int:
+        return len(problem.text)
+
+    async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
+        with self._call():
+            return await self._draw(prefix, sampling, meter)
+
+    async def respond(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
+        with self._call():
+            steps, room = tuple(prefix), sampling.max_tokens
+            while not steps or steps[-1].finish is Finish.STEP:
+                step = await self._draw(steps, replace(sampling, max_tokens=room), meter)
+                room -= len(step.token_ids)
+                if room == 0 and step.finish is Finish.STEP:
+                    step = replace(step, finish=Finish.LENGTH)
+                steps = (*steps, step)
+                yield step
+
+    async def _draw(self, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
+        if sampling.max_tokens < 1 or (prefix and prefix[-1].finish is not Finish.STEP):
+            raise ValueError("nothing can follow")
+        self.draws.append((tuple(prefix), sampling))
+        text, finish = self._nature.draw(prefix, sampling)
+        await self._work(text)
+        tokens = tuple(text.encode()[: sampling.max_tokens])
+        meter.completion_tokens += len(tokens)
+        self.num_tokens += len(tokens)
+        return Step(bytes(tokens).decode(), tokens, finish if len(tokens) == len(text) else Finish.LENGTH)
+
+
+class WorldVerifier(Engine):
+    """Judges steps.
+
+    Attributes:
+        judged: What was judged by every call that ended: the response as far as it went.
+    """
+
+    def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
+        super().__init__(nature, shuffle)
+        self.judged: list[str] = []
+
+    async def score(
+        self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
+    ) -> tuple[float, ...]:
+        if not steps or any(step.is_blank or step.finish is Finish.LENGTH for step in steps):
+            raise ValueError("there is nothing to judge")
+        with self._call():
+            await self._work(steps[-1].text)
+            self.judged.append("".join(step.text for step in (*prefix, *steps)))
+            meter.verifier_tokens += sum(len(step.token_ids) for step in steps)
+            meter.verifier_cached_tokens += sum(len(step.token_ids) for step in prefix)
+            return tuple(self._nature.judge((*prefix, *steps[: i + 1])) for i in range(len(steps)))
+
+
+class BoxReader:
+    """Reads what is boxed; fractions and decimals are one number, and all else is itself."""
+
+    async def read(self, response: str) -> Answer | None:
+        box = re.search(r"\\boxed\{(.*)\}", response)
+        if box is None:
+            return None
+        text = re.sub(r"\\frac(\d)(\d)", r"\1/\2", box[1])
+        number = re.fullmatch(r"-?\d+(/\d+|\.\d+)?", text)
+        return Answer(box[1], str(Fraction(text)) if number else text)
+
+
+class World:
+    """A policy and a verifier under the same laws, and a reader. `shuffle` shuffles the order in which calls end."""
+
+    def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
+        self.policy = WorldPolicy(nature, shuffle)
+        self.verifier = WorldVerifier(nature, shuffle)
+        self.models = Models(self.policy, self.verifier, BoxReader())

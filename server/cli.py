@@ -1,6 +1,8 @@
 """The command `winnow`."""
 
+import os
 import sys
+import warnings
 
 import click
 from pydantic import ValidationError
@@ -20,12 +22,20 @@ def app() -> None:
     """Search and verify: a policy proposes, a verifier judges, a search answers."""
 
 
+def quieten_vendors() -> None:
+    """Leave out what the engine's libraries say about themselves; a level that the user has set stays."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
+    for variable, level in {"VLLM_LOGGING_LEVEL": "WARNING", "TORCH_CPP_LOG_LEVEL": "ERROR"}.items():
+        os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
+
+
 for command in (serve, solve, evaluate, tasks, train_demo):
     app.add_command(command)
 
 
 def main() -> None:
     """Run the command; a mistake of the user's is one sentence, not a traceback."""
+    quieten_vendors()
     try:
         app()
     except (SettingsError, ModelError) as error:

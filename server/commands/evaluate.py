@@ -113,7 +113,7 @@ def read_tasks(path: Path) -> list[Task]:
 
 def demo_tasks(seed: int, count: int) -> list[Task]:
     """Return problems of the demo's kind that it was not trained on."""
-    from models.training.tasks import held_out_problems
+    from models.training.tasks.stream import held_out_problems
 
     return [Task(task.problem, task.answer) for task in held_out_problems(seed, count)]
 

@@ -51,10 +51,10 @@ def show(reply: dict[str, Any], console: Console) -> None:
 
 def _candidates(reply: dict[str, Any]) -> Table:
     table = Table("id", "answer", "score", "step scores", "tokens", "", title="candidates")
+    chosen = next((c["id"] for c in reply["candidates"] if c["response"] == reply["response"]), None)
     for candidate in sorted(reply["candidates"], key=lambda candidate: -(candidate["score"] or 0)):
+        state = "chosen" if candidate["id"] == chosen else candidate["finish"].replace("complete", "")
         steps = " ".join(_score(step["score"]) for step in candidate["steps"])
-        chosen = "chosen" if candidate["response"] == reply["response"] else ""
-        state = chosen or candidate["finish"].replace("complete", "")
         answer = candidate["answer"] or ""
         table.add_row(candidate["id"], answer, _score(candidate["score"]), steps, str(candidate["tokens"]), state)
     return table

@@ -13,8 +13,7 @@ def tasks(seed: int, count: int) -> None:
 
     None of them is in the stream that the demo pair was trained on.
     """
-    from models.training.tasks import held_out_problems
+    from models.training.tasks.stream import held_out_problems
 
-    for task in held_out_problems(seed, count):
-        record = {"problem": task.problem, "answer": task.answer, "level": task.level, "family": task.family}
-        click.echo(json.dumps(record, ensure_ascii=False))
+    for record in held_out_problems(seed, count):
+        click.echo(json.dumps(record.as_dict(), ensure_ascii=False))

@@ -1,0 +1,1 @@
+"""Policies: the models searched over."""

@@ -1,0 +1,48 @@
+"""The formats of process reward models, by the name that a recipe gives them."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from models.engine import Engine, EngineSettings
+from models.interfaces import Verifier
+from models.prm import rlhflow, vllm_verifier
+from models.prompt import PromptBuilder
+
+
+class EmbeddedVerifier(Verifier, Protocol):
+    """A verifier with an engine in this service."""
+
+    engine: Engine
+
+    async def check(self) -> None:
+        """Return when the engine answers.
+
+        Raises:
+            EngineUnavailableError: It does not.
+        """
+
+
+Open = Callable[[EngineSettings, PromptBuilder], AbstractAsyncContextManager[EmbeddedVerifier]]
+
+FORMATS: dict[str, Open] = {
+    "winnow": vllm_verifier.open_verifier,
+    "rlhflow": rlhflow.open_verifier,
+}
+
+
+def open_verifier(
+    format_name: str, settings: EngineSettings, prompts: PromptBuilder
+) -> AbstractAsyncContextManager[EmbeddedVerifier]:
+    """Check the checkpoint now; run the verifier while the returned context lasts.
+
+    Args:
+        format_name: Of `FORMATS`.
+        settings: Of the verifier's engine.
+        prompts: The policy's.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be served in this format.
+        EngineUnavailableError: The engine did not start (raised on entering the context).
+    """
+    return FORMATS[format_name](settings, prompts)

@@ -1,0 +1,21 @@
+"""Every policy keeps the contract."""
+
+import pytest
+
+from models.interfaces import Policy
+from models.policy.vllm_policy import VLLMPolicy
+from tests.models.policy_contract import PolicyContract
+from tests.natures import Chance
+from tests.worlds import World
+
+
+class TestVLLMPolicy(PolicyContract):
+    @pytest.fixture
+    def subject(self, policy: VLLMPolicy) -> Policy:
+        return policy
+
+
+class TestWorldPolicy(PolicyContract):
+    @pytest.fixture
+    def subject(self) -> Policy:
+        return World(Chance(0)).policy

@@ -1,0 +1,35 @@
+"""The prompt of a problem: its text, and the system prompt that holds for it."""
+
+import pytest
+
+from models.interfaces import Problem
+from models.prompt import PromptBuilder
+
+
+@pytest.fixture
+def with_default(prompts: PromptBuilder) -> PromptBuilder:
+    return PromptBuilder(prompts.tokenizer, "Be brief.")
+
+
+def text(prompts: PromptBuilder, problem: Problem) -> str:
+    return prompts.tokenizer.decode(prompts.build(problem))
+
+
+def test_without_a_system_prompt_there_is_the_problem_alone(prompts: PromptBuilder) -> None:
+    assert text(prompts, Problem("1 + 1?")) == "1 + 1?"
+
+
+def test_the_policys_own_system_prompt_holds_where_a_problem_gives_none(with_default: PromptBuilder) -> None:
+    assert text(with_default, Problem("1 + 1?")) == "Be brief.1 + 1?"
+
+
+def test_a_problems_system_prompt_comes_before_the_policys_own(with_default: PromptBuilder) -> None:
+    assert text(with_default, Problem("1 + 1?", "Be long.")) == "Be long.1 + 1?"
+
+
+def test_an_empty_system_prompt_is_none_at_all(with_default: PromptBuilder) -> None:
+    assert text(with_default, Problem("1 + 1?", "")) == "1 + 1?"
+
+
+def test_a_prompt_is_made_once(prompts: PromptBuilder) -> None:
+    assert prompts.build(Problem("1 + 1?")) is prompts.build(Problem("1 + 1?"))

@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import os
 import sys
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+import torch._dynamo.config as dynamo
 from prometheus_client import REGISTRY, CollectorRegistry
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 from vllm.config.logging import LoggingConfig
@@ -210,28 +212,25 @@ async def start_engine(settings: EngineSettings, runner: Runner) -> AsyncIterato
         raise EngineUnavailableError(f"the installed vLLM is built for {device}, not for {settings.device}")
     if device == "cpu" and settings.tensor_parallel_size > 1:
         raise EngineUnavailableError(f"tensor_parallel_size {settings.tensor_parallel_size} needs as many GPUs")
-    _export(
-        HF_HUB_OFFLINE="1",  # the checkpoint is on disk
-        VLLM_NO_USAGE_STATS="1",
-        DO_NOT_TRACK="1",
-        VLLM_LOGGING_STREAM="ext://sys.stderr",
-        OMP_NUM_THREADS=str(settings.num_threads),
-    )
+    _export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
     try:
         config = engine_args(settings, runner, device).create_engine_config()
     except ValueError as error:
         raise CheckpointError(f"{settings.model}: {error}") from error
-    if device == "cpu":
-        torch.set_num_threads(settings.num_threads)  # what a forked process inherits
-        _export(VLLM_WORKER_MULTIPROC_METHOD="fork" if settings.fork else "spawn")  # vLLM has just chosen "spawn"
+    is_forked = device == "cpu" and settings.fork
+    _export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
+    if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
+        _export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")
+        torch.set_num_threads(settings.num_threads)
+        dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:
-        llm = AsyncLLM.from_vllm_config(config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
+            llm = AsyncLLM.from_vllm_config(config)
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
     try:
-        await (
-            llm.get_supported_tasks()
-        )  # vLLM asks once and keeps it; a first request would hang on an engine just dead
+        await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
         yield Engine(llm, settings.name, _take_metrics())
     finally:
         llm.shutdown(timeout=STOP_TIMEOUT_S)

@@ -25,6 +25,11 @@ def metric(engine: Engine, name: str) -> float | None:
     return next((sample.value for sample in samples if sample.name == name), None)
 
 
+def generated(policy: VLLMPolicy) -> float:
+    """Tokens that the policy's engine has counted by itself."""
+    return metric(policy.engine, "vllm:generation_tokens_total") or 0
+
+
 async def test_texts_join_to_what_all_ids_decode_to(policy: VLLMPolicy) -> None:
     for _, steps in await respond_often(policy, 16):
         assert text_of(steps) == policy.prompts.tokenizer.decode(ids_of(steps))
@@ -77,14 +82,23 @@ async def test_a_response_that_is_left_leaves_the_engine(policy: VLLMPolicy) -> 
 
 
 async def test_the_bill_is_the_engines_own_whatever_was_cancelled(policy: VLLMPolicy) -> None:
-    meter, counted = Meter(), metric(policy.engine, "vllm:generation_tokens_total") or 0
+    meter, counted = Meter(), generated(policy)
     tasks = [asyncio.create_task(respond(policy, sampling(seed), meter=meter)) for seed in range(32)]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     await policy.propose(PROBLEM, (), sampling(), meter)
-    assert metric(policy.engine, "vllm:generation_tokens_total") == counted + meter.completion_tokens
+    assert generated(policy) == counted + meter.completion_tokens
+
+
+async def test_tokens_that_nobody_waited_for_are_on_the_bill(policy: VLLMPolicy) -> None:
+    meter, counted = Meter(), generated(policy)
+    async with aclosing(policy.respond(PROBLEM, (), sampling(), meter)) as steps:
+        await anext(steps)
+        while generated(policy) == counted + meter.completion_tokens:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+    assert generated(policy) == counted + meter.completion_tokens
 
 
 async def test_ids_that_run_past_the_delimiter_stay_whole(tiny_policy: VLLMPolicy) -> None:

@@ -1,0 +1,163 @@
+"""Token documents: a prompt, a response, and what is known of its steps, batched for training.
+
+A document's prompt is the policy's own (chat template and generation prompt), for the policy and the reward model
+alike. Batches are pure functions of a seed and a step number, so a run that was interrupted goes on with the batches
+that it would have had.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from models.interfaces import DELIMITER
+from models.training.tasks.corruption import corrupt
+from models.training.tasks.drill import DRILL_PROBLEM, drill
+from models.training.tasks.solution import Solution, solve
+from models.training.tasks.stream import training_tasks
+
+IGNORED = -100
+SYSTEM_PROMPTS = (
+    "Solve the problem step by step.",
+    "Put the final answer in a box.",
+    "You are a careful solver. Answer in short steps, each with a title, and box the final answer.",
+)
+SYSTEM_PROMPT_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One prompt and response.
+
+    Attributes:
+        token_ids: All of them; the end of sequence too, if the response is complete.
+        num_prompt_tokens: Of these, how many are the prompt.
+        step_ends: Index of the last token of each step.
+        labels: Whether each step is right, all before it included.
+    """
+
+    token_ids: tuple[int, ...]
+    num_prompt_tokens: int
+    step_ends: tuple[int, ...]
+    labels: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents side by side, padded on the right.
+
+    Attributes:
+        token_ids: (B, T).
+        next_tokens: Token to predict at each position, `IGNORED` in prompt and padding, (B, T).
+        verdicts: At step ends 1 for right and 0 for wrong, elsewhere `IGNORED`, (B, T).
+        is_first: True at step ends up to the first error, (B, T).
+    """
+
+    token_ids: Tensor
+    next_tokens: Tensor
+    verdicts: Tensor
+    is_first: Tensor
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None = None) -> list[int]:
+    """Token ids of the chat that asks `problem`; for texts of our own, which spell no special token."""
+    chat = [{"role": "user", "content": problem}]
+    if system_prompt is not None:
+        chat.insert(0, {"role": "system", "content": system_prompt})
+    text = str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+    token_ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return token_ids
+
+
+def encode_solution(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], solution: Solution) -> Document:
+    """The document of a written solution, ended if its last step is not cut off by a delimiter."""
+    token_ids, ends = list(prompt), []
+    for step in solution.steps:
+        token_ids += tokenizer.encode(step, add_special_tokens=False)
+        ends.append(len(token_ids) - 1)
+    if not solution.steps[-1].endswith(DELIMITER):
+        token_ids.append(tokenizer.eos_token_id)
+    return Document(tuple(token_ids), len(prompt), tuple(ends), solution.labels)
+
+
+def learner_document(tokenizer: PreTrainedTokenizerBase, rng: Random) -> Document:
+    """What the policy learns from: a learner's solution, right or wrong."""
+    task = next(training_tasks(rng))
+    return encode_solution(tokenizer, _prompt(tokenizer, task.problem, rng), solve(task.exercise, rng))
+
+
+def judged_document(tokenizer: PreTrainedTokenizerBase, rng: Random) -> Document:
+    """What the reward model learns from first: a learner's solution, a careful one, or a near miss."""
+    task = next(training_tasks(rng))
+    solution = solve(task.exercise, rng, is_careful=rng.random() < 0.5)
+    if rng.random() < 0.4:
+        solution = corrupt(task.exercise, solution, rng)
+    return encode_solution(tokenizer, _prompt(tokenizer, task.problem, rng), solution)
+
+
+def drill_document(tokenizer: PreTrainedTokenizerBase, rng: Random) -> Document:
+    """A row of facts."""
+    solution = Solution((drill(rng),), (True,))
+    return encode_solution(tokenizer, encode_prompt(tokenizer, DRILL_PROBLEM), solution)
+
+
+def _prompt(tokenizer: PreTrainedTokenizerBase, problem: str, rng: Random) -> list[int]:
+    system_prompt = rng.choice(SYSTEM_PROMPTS) if rng.random() < SYSTEM_PROMPT_SHARE else None
+    return encode_prompt(tokenizer, problem, system_prompt)
+
+
+class Batches(Dataset[list[Batch]]):
+    """The batches of a training run, each a list of parts of similar length to be accumulated.
+
+    Args:
+        draw: Makes document `step` times `batch_size` plus its place in the batch.
+        batch_size: Documents a step.
+        num_parts: Parts a step.
+        num_steps: Of the run.
+        seed: Of the run.
+    """
+
+    def __init__(
+        self, draw: Callable[[Random, int], Document], batch_size: int, num_parts: int, num_steps: int, seed: str
+    ) -> None:
+        self._draw = draw
+        self._batch_size = batch_size
+        self._num_parts = num_parts
+        self._num_steps = num_steps
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return self._num_steps
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        rng = Random(f"{self._seed} {step}")
+        documents = [self._draw(rng, step) for _ in range(self._batch_size)]
+        documents.sort(key=lambda document: len(document.token_ids))
+        size = self._batch_size // self._num_parts
+        return [collate(documents[start : start + size]) for start in range(0, self._batch_size, size)]
+
+
+def collate(documents: Sequence[Document]) -> Batch:
+    """Pad `documents` to the longest of them."""
+    shape = (len(documents), max(len(document.token_ids) for document in documents))
+    token_ids = torch.zeros(shape, dtype=torch.long)
+    next_tokens = torch.full(shape, IGNORED)
+    verdicts = torch.full(shape, IGNORED)
+    is_first = torch.zeros(shape, dtype=torch.bool)
+    for row, document in enumerate(documents):
+        length = len(document.token_ids)
+        ids = torch.tensor(document.token_ids)
+        token_ids[row, :length] = ids
+        next_tokens[row, document.num_prompt_tokens - 1 : length - 1] = ids[document.num_prompt_tokens :]
+        for end, label in zip(document.step_ends, document.labels, strict=True):
+            verdicts[row, end] = int(label)
+        if length > document.step_ends[-1] + 1:  # the end of sequence belongs to the last step
+            verdicts[row, length - 1] = int(document.labels[-1])
+        num_judged = sum(document.labels) + 1
+        last_judged = length if num_judged > len(document.labels) else document.step_ends[num_judged - 1] + 1
+        is_first[row, :last_judged] = True
+    return Batch(token_ids, next_tokens, verdicts, is_first & (verdicts != IGNORED))

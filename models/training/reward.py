@@ -1,0 +1,97 @@
+"""Training of the demo reward model: first on the generator's solutions, then on the policy's own samples.
+
+It starts from the policy's weights, keeps predicting tokens beside its judgement, and ends on many fresh samples of the
+policy it is to judge.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+from models.prm.reward_model import RewardModel
+from models.training.documents import IGNORED, Batch, Batches, Document, judged_document
+from models.training.optimization import Schedule, fit
+from models.training.policy import language_loss
+from models.training.samples import read_samples
+
+SCORER_HIDDEN = 128
+BATCH_SIZE = 64
+NUM_PARTS = 4
+LEARNING_RATE = 2e-3
+LANGUAGE_WEIGHT = 0.3
+LATER_WEIGHT = 0.25
+"""Of steps after the first error, which are easy."""
+GENERATOR_SHARE = 0.25
+"""Of the documents beside the policy's samples."""
+
+
+def from_policy(policy: LlamaForCausalLM, seed: int) -> RewardModel:
+    """A reward model with the policy's backbone and a new scorer."""
+    torch.manual_seed(seed)
+    config = copy.deepcopy(policy.config)
+    config.scorer_hidden = SCORER_HIDDEN
+    model = RewardModel(config)
+    model.model.load_state_dict(policy.model.state_dict())
+    return model.float()
+
+
+def train_on_solutions(
+    model: RewardModel, tokenizer: PreTrainedTokenizerBase, num_steps: int, seed: int, checkpoint: Path
+) -> None:
+    """First phase: solutions and near misses of the generator, endless and exactly labelled."""
+
+    def draw(rng: Random, step: int) -> Document:
+        return judged_document(tokenizer, rng)
+
+    _fit(model, draw, num_steps, f"solutions {seed}", checkpoint)
+
+
+def train_on_samples(
+    model: RewardModel,
+    tokenizer: PreTrainedTokenizerBase,
+    shards: Sequence[Path],
+    num_steps: int,
+    seed: int,
+    checkpoint: Path,
+) -> None:
+    """Last phase: the policy's own samples, one shard after the other, with some of the generator's solutions."""
+
+    def draw(rng: Random, step: int) -> Document:
+        if rng.random() < GENERATOR_SHARE:
+            return judged_document(tokenizer, rng)
+        return rng.choice(read_samples(shards[step * len(shards) // num_steps])).document
+
+    _fit(model, draw, num_steps, f"samples {seed}", checkpoint)
+
+
+def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Weighted mean cross-entropy of the verdicts at step ends.
+
+    Args:
+        logits: Of the scorer at every position, (B, T).
+        batch: Says where the steps end and which are right.
+    """
+    judged = batch.verdicts != IGNORED
+    weights = torch.where(batch.is_first[judged], 1.0, LATER_WEIGHT)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits[judged].float(), batch.verdicts[judged].float(), weight=weights, reduction="sum"
+    )
+    return losses / weights.sum()
+
+
+def _fit(
+    model: RewardModel, draw: Callable[[Random, int], Document], num_steps: int, seed: str, checkpoint: Path
+) -> None:
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        hidden = model.encode(batch.token_ids)
+        language = language_loss(hidden, model.model.embed_tokens.weight, batch.next_tokens)
+        return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
+
+    batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, seed)
+    fit(model, batches, losses, Schedule(num_steps, LEARNING_RATE), checkpoint)

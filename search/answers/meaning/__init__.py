@@ -1,0 +1,1 @@
+"""From the tree of what an answer states to its key."""

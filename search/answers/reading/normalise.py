@@ -1,0 +1,62 @@
+r"""Brings the text of an answer into one spelling: LaTeX's spacing, delimiters and synonyms, thousands, currency.
+
+Knows characters, not mathematics. Every pattern is linear in its input.
+"""
+
+import re
+
+from search.answers.reading.characters import to_latex
+
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z{}%$!,;: ])")
+_REWRITES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\[$%]|%", " "),
+        (r"(?<=\d)(?:\{,\}|,\\!|\\,|\\!)\s*(?=\d{3}(?!\d))", ""),  # 1{,}234  1,\!234  1\,234
+        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\.?", ""),
+        (r"(?<!\\)\\[()\[\]]|\$", " "),
+        (r"(?<!\\)\\!", ""),
+        (r"\\(?:q?quad|(?:displaystyle|textstyle|limits|hfill|hline|space)(?![a-zA-Z]))", " "),
+        (r"(?<!\\)\\(?:[,;:>]|(?=\s))|~", " "),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\\langle(?![a-zA-Z])", "("),
+        (r"\\rangle(?![a-zA-Z])", ")"),
+        (r"\\lbrace(?![a-zA-Z])", r"\\{"),
+        (r"\\rbrace(?![a-zA-Z])", r"\\}"),
+        (r"\\[lr]?vert(?![a-zA-Z])", "|"),
+        (r"(?<=\d) ?m/s(?![a-zA-Z])", r"\\text{ m/s}"),
+        (r"(?<![a-zA-Z\\])([apAP])\. ?[mM](?![a-zA-Z])\.?", r"\1m"),
+        (r"\s+", " "),
+    )
+)
+_CHOICE = re.compile(
+    r"""
+    (?:\\text(?:bf|rm|it)?\ ?\{\ ?)?       # \textbf{(C) } 12
+    \(?([A-J])\)\ ?\}?
+    (?:\ (?![-+=*/^_<>(){}!'|]|and\b|or\b|\\(?:c[au]p|text\ ?\{\ ?(?:and|or)\b)).*)?
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
+
+
+def normalise(text: str) -> str:
+    """Return `text` in one spelling; nothing may be left of it."""
+    text = to_latex(text)
+    if r"\begin" not in text:  # in a matrix a double backslash ends a row; elsewhere LaTeX was escaped twice
+        text = _DOUBLED.sub(r"\\", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    text = text.strip().rstrip(" .,;:\\").lstrip(" ,;:")
+    choice = _CHOICE.fullmatch(text)
+    return choice[1] if choice else _join_thousands(text)
+
+
+def _join_thousands(text: str) -> str:
+    """`1,234` is a number outside of brackets only: in `(2,123)` the comma separates."""
+    depths, depth = [], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        depths.append(depth)
+    return _THOUSANDS.sub(lambda match: match[0] if depths[match.start()] else match[0].replace(",", ""), text)

@@ -1,0 +1,121 @@
+"""The near end of the worker processes: starts their host, asks it, starts it again should it die."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from enum import Enum
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from search.answers.text import text_key
+
+STOP_TIMEOUT_S = 2.0
+"""Time in which the processes end by themselves, after which they are killed."""
+
+_PROGRAM = "from search.answers.host import main; main()"
+_ROOT = Path(__file__).parents[2]
+
+
+class Outcome(Enum):
+    """Whether a worker brought an answer into canonical form; where none did, it compares as text."""
+
+    DONE = "done"
+    TIMEOUT = "timeout"  # the worker was killed at its limit of time
+    FAILURE = "failure"  # the worker died, or ran out of memory
+
+
+Reply = tuple[Outcome, str]
+"""What became of an answer, and its key."""
+
+
+class Workers:
+    """Processes that bring answers into canonical form.
+
+    Args:
+        num_workers: How many.
+        timeout_s: CPU time that one answer may take.
+        memory_bytes: Address space of each.
+    """
+
+    def __init__(self, num_workers: int, timeout_s: float, memory_bytes: int) -> None:
+        self._arguments = [str(num_workers), str(timeout_s), str(memory_bytes)]
+        self._is_open = False
+        self._launching = asyncio.Lock()
+        self._host: Process | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._numbers = count()
+        self._waiting: dict[int, asyncio.Future[Reply | None]] = {}
+
+    async def start(self) -> None:
+        """Start the processes and wait until one has answered.
+
+        Raises:
+            RuntimeError: None does.
+        """
+        self._is_open = True
+        outcome, _ = await self.canonicalise("0")
+        if outcome is not Outcome.DONE:
+            await self.stop()
+            raise RuntimeError("the answer workers do not start; their own error stands above")
+
+    async def stop(self) -> None:
+        """End the processes and wait until they are gone."""
+        self._is_open = False
+        if self._host is not None and self._listener is not None:
+            _send(self._host, None)
+            await asyncio.wait([self._listener], timeout=STOP_TIMEOUT_S)
+            if self._host is not None:
+                self._host.kill()
+                await self._listener
+
+    async def canonicalise(self, text: str) -> Reply:
+        """Return what became of an answer, and its key; ask again, once, if the host dies over it.
+
+        Raises:
+            RuntimeError: The workers are not started, or stopped.
+        """
+        return await self._ask(text) or await self._ask(text) or (Outcome.FAILURE, text_key(text))
+
+    async def _ask(self, text: str) -> Reply | None:
+        host = await self._running_host()
+        number = next(self._numbers)
+        reply: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            _send(host, [number, text])
+            return await reply
+        finally:
+            del self._waiting[number]
+
+    async def _running_host(self) -> Process:
+        async with self._launching:
+            if not self._is_open:
+                raise RuntimeError("the answer workers are not running")
+            if self._host is None:
+                command = [sys.executable, "-c", _PROGRAM, *self._arguments]
+                self._host = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=_ROOT)
+                self._listener = asyncio.create_task(self._listen(self._host))
+            return self._host
+
+    async def _listen(self, host: Process) -> None:
+        """Hand out replies until the host is gone; whoever waits then has none."""
+        async for line in cast(asyncio.StreamReader, host.stdout):
+            number, outcome, key = json.loads(line)
+            self._settle(number, (Outcome(outcome), key))
+        await host.wait()
+        self._host = None
+        for number in list(self._waiting):
+            self._settle(number, None)
+
+    def _settle(self, number: int, reply: Reply | None) -> None:
+        waiting = self._waiting.get(number)
+        if waiting is not None:
+            with suppress(asyncio.InvalidStateError):  # its reader was cancelled just now
+                waiting.set_result(reply)
+
+
+def _send(host: Process, request: Any) -> None:
+    cast(asyncio.StreamWriter, host.stdin).write(json.dumps(request).encode() + b"\n")

@@ -1,0 +1,68 @@
+"""The training loop: an interruption leaves no trace in the result."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoConfig
+
+from models.prm.reward_model import RewardModel
+from models.training import optimization
+from models.training.documents import Batch, Batches, Document
+from models.training.optimization import Schedule, fit
+
+SIZES = {
+    "vocab_size": 8,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "scorer_hidden": 4,
+}
+SCHEDULE = Schedule(num_steps=6, learning_rate=0.01, num_warmup_steps=2)
+
+
+def draw(rng: Random, step: int) -> Document:
+    return Document(tuple(rng.choices(range(8), k=6)), num_prompt_tokens=2, step_ends=(5,), labels=(True,))
+
+
+def train(checkpoint: Path, check: Callable[[], None] = lambda: None) -> list[Tensor]:
+    torch.manual_seed(0)
+    model = RewardModel(AutoConfig.for_model("llama", **SIZES))
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        check()
+        return {"loss": model(batch.token_ids).square().mean()}
+
+    fit(model, Batches(draw, 4, 2, SCHEDULE.num_steps, "seed"), losses, SCHEDULE, checkpoint)
+    return list(model.parameters())
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimization, "CHECKPOINT_EVERY", 1)
+    calls = iter(range(7))  # two a step: the fourth step is the last
+    with pytest.raises(StopIteration):
+        train(tmp_path / "interrupted.pt", lambda: [next(calls)].clear())
+    resumed, uninterrupted = train(tmp_path / "interrupted.pt"), train(tmp_path / "other.pt")
+    assert all(torch.equal(one, two) for one, two in zip(resumed, uninterrupted, strict=True))
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    def fail() -> None:
+        pytest.fail("a step was taken")
+
+    finished = train(tmp_path / "run.pt")
+    again = train(tmp_path / "run.pt", fail)
+    assert all(torch.equal(one, two) for one, two in zip(finished, again, strict=True))
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_a_tenth() -> None:
+    schedule = Schedule(num_steps=100, learning_rate=1.0, num_warmup_steps=10)
+    assert schedule.at(0) == pytest.approx(0.1)
+    assert schedule.at(10) == pytest.approx(1.0)
+    assert schedule.at(99) == pytest.approx(0.1, abs=0.001)

@@ -92,6 +92,7 @@ def engine_args(settings: EngineSettings, runner: Runner, device: str) -> AsyncE
         arguments |= {
             "kv_cache_memory_bytes": settings.kv_cache_bytes,  # else a share of all memory: two engines do not fit
             "block_size": 32,  # prefixes are cached in whole blocks; the CPU kernels want multiples of 32
+            "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
             "enforce_eager": True,  # compiling takes 44 s
             "distributed_executor_backend": UniProcExecutor,  # the worker in the engine's process: one less to start
         }

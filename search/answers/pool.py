@@ -13,7 +13,7 @@ from typing import Self
 
 from search.answers.answer import Answer
 from search.answers.extract import extract_answer
-from search.answers.text import MAX_LENGTH, text_key
+from search.answers.text import MAX_LENGTH, TEXT, text_key
 from search.answers.workers import Outcome, Workers
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
@@ -27,12 +27,14 @@ class PoolCounters:
     Attributes:
         num_answers: Answers asked for.
         num_cached: Of these, answers whose key was known or already on its way.
+        num_text: Of the others, answers that compare as text: words, and what is no mathematics that is read.
         num_timeouts: Answers whose worker was killed at its limit of time; they compare as text.
         num_failures: Answers whose worker died or ran out of memory; they compare as text.
     """
 
     num_answers: int = 0
     num_cached: int = 0
+    num_text: int = 0
     num_timeouts: int = 0
     num_failures: int = 0
 
@@ -78,6 +80,7 @@ class AnswerPool:
         """Return the key of an answer's text, computed once however often it is asked for."""
         self.counters.num_answers += 1
         if len(text) > MAX_LENGTH:
+            self.counters.num_text += 1
             return text_key(text)
         if _INTEGER.fullmatch(text):
             return text
@@ -92,7 +95,12 @@ class AnswerPool:
         return await asyncio.shield(key)  # others may wait for the same key
 
     async def _compute(self, text: str) -> str:
-        outcome, key = await self._workers.canonicalise(text)
+        try:
+            outcome, key = await self._workers.canonicalise(text)
+        except RuntimeError:
+            self._keys.pop(text, None)  # the pool may be entered again
+            raise
+        self.counters.num_text += key.startswith(TEXT)
         self.counters.num_timeouts += outcome is Outcome.TIMEOUT
         self.counters.num_failures += outcome is Outcome.FAILURE
         return key

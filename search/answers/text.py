@@ -10,6 +10,9 @@ from search.answers.reading.words import is_prose
 MAX_LENGTH = 512
 """Characters of an answer that is read; a longer one compares as a hash of itself."""
 
+TEXT = "text:"
+"""How the key of an answer begins that compares as its normalised string."""
+
 _WRAPPER = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf|operatorname)(?![a-zA-Z])|[{}]")
 _SKIPPED = re.compile(r"\s+|(?<!\d)\.|\.(?!\d)")
 
@@ -20,4 +23,4 @@ def text_key(text: str) -> str:
         return f"long:{hashlib.sha256(' '.join(text.split()).encode(errors='backslashreplace')).hexdigest()}"
     plain = _WRAPPER.sub("", normalise(text))
     plain = _SKIPPED.sub("", plain.casefold() if is_prose(plain) else plain) or unicodedata.normalize("NFKC", text)
-    return f"text:{plain.encode(errors='backslashreplace').decode()}"
+    return f"{TEXT}{plain.encode(errors='backslashreplace').decode()}"

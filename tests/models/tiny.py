@@ -37,7 +37,7 @@ def save_tiny_llama(directory: Path) -> Path:
         eos_token_id=1,
         tie_word_embeddings=False,
     )
-    model = LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)  # type: ignore[no-untyped-call] # transformers leaves it unannotated
     torch.nn.init.normal_(model.lm_head.weight, std=0.2)
     model.save_pretrained(directory)
     return directory
@@ -55,7 +55,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator([TEXT] * 3, trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it unannotated
         tokenizer_object=tokenizer,
         bos_token=SPECIAL_TOKENS[0],
         eos_token=SPECIAL_TOKENS[1],

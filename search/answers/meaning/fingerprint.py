@@ -64,7 +64,7 @@ def sign(node: Node) -> int:
         UnreadableError: It is a function or not real.
     """
     name = name_value(node)
-    if name.endswith("i") or name.startswith(("f#", "matrix")):
+    if "#" in name or name.endswith("i") or name.startswith("matrix"):
         raise UnreadableError
     return 0 if name == "0" else -1 if name.startswith("-") else 1
 

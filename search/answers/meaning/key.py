@@ -25,6 +25,7 @@ from search.answers.reading.syntax import (
     subtract,
     variables,
 )
+from search.answers.text import TEXT
 
 
 def key_of(statement: Node) -> str:
@@ -43,7 +44,7 @@ def _key(node: Node) -> str:
     """Return the key of one item."""
     match node:
         case Words(text):
-            return f"text:{text}"
+            return TEXT + text
         case Numeral(digits, base):
             return f"{digits} in base {base}"
         case Relation():

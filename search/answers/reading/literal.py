@@ -39,7 +39,7 @@ def read_recurring(text: str, period: str) -> Fraction:
 def _unrounded(value: Fraction, num_decimals: int) -> Fraction:
     """The fraction of which `value` is what is left by rounding or by cutting off, where it hardly is so by chance.
 
-    About 0.3 Q^2 fractions between two integers have denominators up to Q, and each may be written as two decimals: with
+    About 0.3 Q^2 fractions between two integers have denominators up to Q, and each may become two decimals: with
     Q^2 = 10^num_decimals / 600 one decimal in a thousand is one of these by chance.
     """
     if num_decimals < MIN_DECIMALS:

@@ -63,6 +63,14 @@ def test_a_problem_longer_than_the_context_is_refused(policy: VLLMPolicy) -> Non
         policy.count_prompt_tokens(Problem("1 + " * 25_000))
 
 
+async def test_more_seeded_prompts_than_one_batch_holds_are_all_answered(policy: VLLMPolicy) -> None:
+    """On a CPU vLLM dies of a seeded prompt that it reads in pieces: "CPU Generator does not use offset"."""
+    problems = [Problem(f"{index} " + f"{PROBLEM.text} " * 40) for index in range(16)]
+    assert sum(map(policy.count_prompt_tokens, problems)) > 2 * 2048
+    await asyncio.gather(*(respond(policy, sampling(max_tokens=4), problem) for problem in problems))
+    await policy.check()
+
+
 async def test_a_cancelled_proposal_leaves_the_engine_within_a_second(policy: VLLMPolicy) -> None:
     async def propose(seed: int) -> None:
         await respond(policy, sampling(seed, temperature=1.5))

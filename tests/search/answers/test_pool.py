@@ -134,6 +134,21 @@ async def test_a_pool_that_was_left_refuses(pool: AnswerPool) -> None:
         await left.canonicalise("y")
 
 
+async def test_a_pool_may_be_entered_again() -> None:
+    pool = AnswerPool(num_workers=1)
+    with pytest.raises(RuntimeError, match="not running"):
+        await pool.canonicalise("x+x")
+    async with pool:
+        assert await pool.equivalent("x+x", "2x")
+
+
+async def test_answers_that_compare_as_text_are_counted(pool: AnswerPool) -> None:
+    before = pool.counters.num_text
+    for text in ("a heptagon", "3 +", "1" * (MAX_LENGTH + 1), "3+1"):
+        await pool.canonicalise(text)
+    assert pool.counters.num_text == before + 3
+
+
 async def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_PROGRAM", "")
     with pytest.raises(RuntimeError, match="do not start"):

@@ -120,15 +120,14 @@ def demo_tasks(seed: int, count: int) -> list[Task]:
 
 def table_of(runs: Iterable[Run], title: str) -> Table:
     """Lay out the runs, one a row."""
-    table = Table("strategy", "accuracy %", "95 % interval", title=title)
-    for column in ("generated", "judged", "from cache", "seconds"):
+    table = Table("strategy", "accuracy, %", title=title)
+    for column in ("generated", "judged", "cached", "seconds"):
         table.add_column(column, justify="right")
     for run in runs:
         accuracy = bootstrap([100.0 * outcome.is_correct for outcome in run.outcomes])
         table.add_row(
             run.strategy,
-            f"{accuracy.mean:.1f}",
-            f"{accuracy.low:.1f} to {accuracy.high:.1f}",
+            f"{accuracy.mean:.1f} ({accuracy.low:.1f} to {accuracy.high:.1f})",
             f"{statistics.fmean(outcome.completion_tokens for outcome in run.outcomes):,.0f}",
             f"{statistics.fmean(outcome.verifier_tokens for outcome in run.outcomes):,.0f}",
             f"{statistics.fmean(outcome.verifier_cached_tokens for outcome in run.outcomes):,.0f}",

@@ -3,13 +3,13 @@
 Each phase leaves checkpoints or shards in a work folder and goes on from those it finds there.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
 
 import torch
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from models.prm.reward_model import save_reward_model
 from models.training.documents import SYSTEM_PROMPTS
@@ -23,8 +23,6 @@ from models.training.tasks.stream import training_tasks
 from models.training.tokenizer import train_tokenizer
 
 NUM_TOKENIZER_TASKS = 2_000
-HARD_FAMILIES = ("chain", "chain", "fraction", "linear", "story", *["sequence"] * 5)
-"""Of the problems that the reward model ends on: what it judges worst comes most."""
 WORK = Path("runs/demo")
 
 
@@ -35,10 +33,8 @@ class Effort:
     Attributes:
         policy_steps: Of the policy's training.
         solution_steps: Of the reward model's first phase.
-        sample_steps: Of its second phase.
-        hard_steps: Of its last phase.
-        num_shards: Of the policy's samples for the second phase; each sample is seen about once.
-        num_hard_shards: The same for the last phase.
+        sample_steps: Of its last phase.
+        num_shards: Of the policy's samples; as many as make each sample seen about once.
         tasks_per_shard: Problems in each.
         num_threads: Of torch; on few cores more than one is slower.
     """
@@ -46,9 +42,7 @@ class Effort:
     policy_steps: int = 1_000
     solution_steps: int = 300
     sample_steps: int = 900
-    hard_steps: int = 450
     num_shards: int = 12
-    num_hard_shards: int = 6
     tasks_per_shard: int = 1_000
     num_threads: int = 1
 
@@ -71,7 +65,7 @@ def train_demo(out: Path, seed: int = 0, work: Path = WORK, effort: Effort | Non
     tokenizer = make_tokenizer(seed)
     policy = train_policy(tokenizer, effort.policy_steps, seed, work / "policy.pt")
     save_policy(policy, tokenizer, out / "policy")
-    train_reward_model(out, seed, work, effort)
+    train_reward_model(out, tokenizer, seed, work, effort)
     evaluate_demo(out)
 
 
@@ -84,18 +78,12 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerBase:
     return train_tokenizer([*texts, *SYSTEM_PROMPTS, *(drill(rng) for _ in range(100))])
 
 
-def train_reward_model(demo: Path, seed: int, work: Path, effort: Effort) -> None:
+def train_reward_model(demo: Path, tokenizer: PreTrainedTokenizerBase, seed: int, work: Path, effort: Effort) -> None:
     """Train the reward model for the policy that is in `demo` already."""
-    tokenizer = AutoTokenizer.from_pretrained(demo / "policy")
-    policy = LlamaForCausalLM.from_pretrained(demo / "policy", dtype=torch.float32)
     plan = Plan(seed, effort.num_shards, effort.tasks_per_shard, num_responses=2, num_continuations=2)
-    hard_plan = replace(plan, seed=seed + 1_000, num_shards=effort.num_hard_shards, families=HARD_FAMILIES)
     shards = draw_samples(demo / "policy", plan, work / "samples")
-    hard_shards = draw_samples(demo / "policy", hard_plan, work / "hard")
-
-    model = from_policy(policy, seed)
+    model = from_policy(LlamaForCausalLM.from_pretrained(demo / "policy", dtype=torch.float32), seed)
     train_on_solutions(model, tokenizer, effort.solution_steps, seed, work / "solutions.pt")
     train_on_samples(model, tokenizer, shards, effort.sample_steps, seed, work / "samples.pt")
-    train_on_samples(model, tokenizer, hard_shards, effort.hard_steps, seed, work / "hard.pt")
     save_reward_model(model, demo / "prm")
     tokenizer.save_pretrained(demo / "prm")

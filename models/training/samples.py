@@ -21,7 +21,7 @@ from models.errors import EngineUnavailableError
 from models.interfaces import DELIMITER
 from models.training.documents import Document
 from models.training.tasks.solution import concludes_right, has_false_fact, judge
-from models.training.tasks.stream import FAMILIES, Task, held_out_tasks, training_tasks
+from models.training.tasks.stream import Task, held_out_tasks, training_tasks
 
 SAMPLER_ENVIRONMENT = (
     "VLLM_ENABLE_V1_MULTIPROCESSING=0",  # the engine in the process itself: no idle ones that spin
@@ -66,7 +66,6 @@ class Plan:
         num_continuations: Continuations of right prefixes a problem.
         held_out: Whether the problems are held-out ones.
         temperature: Of the samples.
-        families: Drawn evenly; one that stands here twice is drawn twice as often.
     """
 
     seed: int
@@ -76,7 +75,6 @@ class Plan:
     num_continuations: int
     held_out: bool = False
     temperature: float = 0.8
-    families: Sequence[str] = tuple(FAMILIES)
 
     def shards(self, directory: Path) -> list[Path]:
         """The files of the plan."""
@@ -86,8 +84,7 @@ class Plan:
         """The problems of a shard."""
         if self.held_out:
             return list(islice(held_out_tasks(self.seed + shard), self.num_tasks))
-        rng = Random(f"samples {self.seed} {shard}")
-        return list(islice(training_tasks(rng, self.families), self.num_tasks))
+        return list(islice(training_tasks(Random(f"samples {self.seed} {shard}")), self.num_tasks))
 
 
 def draw_samples(policy: Path, plan: Plan, directory: Path) -> list[Path]:

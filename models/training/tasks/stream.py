@@ -4,7 +4,7 @@ A problem is held out by a hash of its text, whatever seed it was drawn with, so
 drawn later can leak.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import cycle, islice, product
@@ -15,12 +15,10 @@ from models.training.tasks.chain import Chain
 from models.training.tasks.exercise import CHANCES, Exercise
 from models.training.tasks.fraction import Fraction
 from models.training.tasks.linear import Linear
-from models.training.tasks.sequence import Sequence as NumberSequence
+from models.training.tasks.sequence import Sequence
 from models.training.tasks.story import Story
 
-FAMILIES: dict[str, type[Exercise[Any]]] = {
-    kind.family: kind for kind in (Chain, Fraction, Linear, NumberSequence, Story)
-}
+FAMILIES: dict[str, type[Exercise[Any]]] = {kind.family: kind for kind in (Chain, Fraction, Linear, Sequence, Story)}
 LEVELS = tuple(CHANCES)
 HELD_OUT_SHARE = 8
 MAX_TRIES = 300
@@ -70,10 +68,10 @@ def draw_task(rng: Random, family: str, level: int, *, held_out: bool) -> Task:
     return Task(exercise, level)
 
 
-def training_tasks(rng: Random, families: Sequence[str] = tuple(FAMILIES)) -> Iterator[Task]:
-    """Tasks of `families` and of all levels without end, none of them held out."""
+def training_tasks(rng: Random) -> Iterator[Task]:
+    """Tasks of all families and levels without end, none of them held out."""
     while True:
-        yield draw_task(rng, rng.choice(families), rng.choice(LEVELS), held_out=False)
+        yield draw_task(rng, rng.choice(tuple(FAMILIES)), rng.choice(LEVELS), held_out=False)
 
 
 def held_out_tasks(seed: int) -> Iterator[Task]:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 
-from models.checkpoint import find_model
+from models.checkpoint import check_causal_model, find_model
 from models.engine import MIB, EngineSettings
 from models.policy.vllm_policy import open_policy
 from models.prm.registry import FORMATS
@@ -36,6 +36,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
         EngineUnavailableError: An engine did not start.
     """
     policy_settings, verifier_settings = policy_engine(settings), verifier_engine(settings)
+    check_causal_model(policy_settings.model)
     prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
     opening_policy = open_policy(policy_settings, prompts)
     opening_verifier = FORMATS[settings.verifier_format](verifier_settings, prompts)

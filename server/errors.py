@@ -43,7 +43,7 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     EngineUnavailableError: 503,
-    CheckpointError: 503,
+    CheckpointError: 422,  # while serving: a chat template that has no place for the system prompt of a request
     ModelError: 503,
 }
 """HTTP status of every error that `models` and `search` raise."""

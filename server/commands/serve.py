@@ -1,11 +1,11 @@
 """`winnow serve`: the service."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 
 from server.commands.options import options_of
 from server.settings import Settings, load_settings
@@ -24,4 +24,4 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     from server.__main__ import serve as serve_until_stopped
 
     with suppress(KeyboardInterrupt):  # how a stop by signal ends
-        asyncio.run(serve_until_stopped(settings))
+        uvloop.run(serve_until_stopped(settings))

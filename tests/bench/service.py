@@ -20,6 +20,7 @@ from models.training.tasks.stream import held_out_problems
 
 NUM_PROBLEMS = 8
 NUM_PAIRS = 40
+HEALTH_EVERY_S = 0.05
 
 
 async def solve(client: httpx.AsyncClient, problem: str, **fields: Any) -> dict[str, Any]:
@@ -43,6 +44,7 @@ async def batching(client: httpx.AsyncClient, problems: list[str], repeats: int)
         load = asyncio.gather(*(solve(client, problem) for problem in problems))
         while not load.done():
             latencies.append(await latency(client))
+            await asyncio.sleep(HEALTH_EVERY_S)
         await load
         ratios.append((time.perf_counter() - start) / sequential)
     return ratios, latencies

@@ -17,6 +17,8 @@ from tests.natures import Branch, Chance, Tree, answer, step
 from tests.search.helpers import an_hour_later, elected, search
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 NUMBERS = st.integers(1, 4)
 SEEDS = st.integers(0, 1000)
 

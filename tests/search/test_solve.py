@@ -14,6 +14,8 @@ from tests.natures import Tree, answer, cut, end, step
 from tests.search.helpers import an_hour_later, each_strategy, elected, search
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 
 @each_strategy(n=4, beam_width=2)
 async def test_a_search_that_could_do_all_it_wanted_is_complete(strategy: Strategy) -> None:

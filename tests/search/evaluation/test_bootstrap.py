@@ -1,0 +1,24 @@
+"""Bootstrapped intervals against what is known of the mean of a sample."""
+
+import math
+
+import pytest
+
+from search.evaluation.bootstrap import bootstrap
+
+
+def test_the_interval_is_the_normal_one_where_that_holds() -> None:
+    mean, low, high = bootstrap([0.0, 1.0] * 200)
+    half = 1.96 * math.sqrt(0.25 / 400)
+    # 0.01: a percentile of 2,000 resamples lies within about three of its standard errors, 0.003 each
+    assert (mean, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=0.01)
+
+
+def test_equal_values_leave_no_doubt() -> None:
+    assert bootstrap([0.25] * 9) == (0.25, 0.25, 0.25)
+
+
+def test_more_confidence_is_a_wider_interval() -> None:
+    values = [float(number) for number in range(50)]
+    sure, surer = bootstrap(values, confidence=0.8), bootstrap(values, confidence=0.99)
+    assert surer.low < sure.low < sure.high < surer.high

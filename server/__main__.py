@@ -15,7 +15,7 @@ import uvicorn
 from models.checkpoint import check_causal_model, find_model
 from models.engine import MIB, EngineSettings
 from models.policy.vllm_policy import open_policy
-from models.prm.registry import FORMATS
+from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
@@ -39,7 +39,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
     check_causal_model(policy_settings.model)
     prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
     opening_policy = open_policy(policy_settings, prompts)
-    opening_verifier = FORMATS[settings.verifier_format](verifier_settings, prompts)
+    opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)

@@ -10,7 +10,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet 
 # "Unsafe" is pip-compile's word for what is not pinned, and so not installed.
 CPU_WITHOUT := $(addprefix --unsafe-package ,triton torchvision torchaudio torchcodec)
 
-.PHONY: help setup serve test check format bench eval train-demo lock
+.PHONY: help setup serve test check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -44,7 +44,12 @@ format: setup  ## Bring the code into shape
 bench: setup  ## Break the strategies on purpose; every mutant must die of the tests
 	.venv/bin/python -m tests.bench.mutants
 
-eval: setup  ## Compare the strategies on held-out demo problems
+eval: setup  ## Compare the strategies on 500 held-out demo problems, N = 1 to 64, with pictures (40 minutes on two cores)
+	.venv/bin/winnow eval --held-out 500 --n 1,4,16,64 --seeds 3,3,3,1 --subsample --concurrency 16 \
+		--compare best_of_n@64:best_of_n@16 --compare beam_search@16:best_of_n@64 --compare dvts@16:best_of_n@64 \
+		--out runs/eval/outcomes.jsonl --plots runs/eval
+
+eval-quick: setup  ## Compare them on 300 problems, N = 16, once
 	.venv/bin/winnow eval
 
 train-demo: setup  ## Train the demo models anew

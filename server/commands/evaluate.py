@@ -1,191 +1,132 @@
 """`winnow eval`: accuracy, tokens and seconds of every strategy on problems whose answers are known."""
 
 import asyncio
-import json
-import statistics
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.answers.pool import AnswerPool
-from search.evaluation.bootstrap import bootstrap
-from server.commands.client import open_client, post_solve
+from server.commands.client import open_client
+from server.evaluation.measure import Measurement
+from server.evaluation.plan import STRATEGIES, Job, plan_jobs
+from server.evaluation.report import Point, Report
+from server.evaluation.results import Results
+from server.evaluation.tasks import Task, demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
-STRATEGIES = ("greedy", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
+WIDTH = 110
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A problem whose answer is known."""
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers above 0, separated by commas."""
 
-    problem: str
-    answer: str
+    name = "counts"
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one problem went."""
-
-    problem: str
-    strategy: str
-    answer: str | None
-    is_correct: bool
-    completion_tokens: int
-    verifier_tokens: int
-    verifier_cached_tokens: int
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Read them."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", value):
+            self.fail(f"{value!r} is no list such as 1,4,16", param, ctx)
+        return tuple(map(int, value.split(",")))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One strategy on all problems."""
+class Comparison(click.ParamType[tuple[Point, Point]]):
+    """Two points to compare, such as beam_search@16:best_of_n@64."""
 
-    strategy: str
-    outcomes: tuple[Outcome, ...]
-    seconds: float
+    name = "comparison"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
+        """Read them."""
+        found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
+        if not found or {found[1], found[3]} - set(STRATEGIES):
+            self.fail(f"{value!r} is no pair such as beam_search@16:best_of_n@64", param, ctx)
+        return Point(found[1], int(found[2])), Point(found[3], int(found[4]))
 
 
 @click.command("eval")
 @click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
+@click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
 @click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="Which, separated by commas.")
-@click.option("--n", default=16, show_default=True, type=click.IntRange(1), help="N, the budget.")
+@click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
+@click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
+@click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(1), help="M of the tree searches.")
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the problems and the samples.")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
+@click.option("--compare", multiple=True, type=Comparison(), help="Also compare: beam_search@16:best_of_n@64.")
 @click.option("--url", help="Ask the service that runs there; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
-@click.option("--out", type=click.Path(path_type=Path), help="Write every outcome there as JSON lines.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures in.")
 def evaluate(
     problems: Path | None,
     held_out: int,
+    problem_seed: int,
     strategies: str,
-    n: int,
+    budgets: tuple[int, ...],
+    seeds: tuple[int, ...],
+    subsample: bool,
     beam_width: int,
     temperature: float,
-    seed: int,
     concurrency: int,
+    compare: Sequence[tuple[Point, Point]],
     url: str | None,
     recipe: Path | None,
     out: Path | None,
+    plots: Path | None,
 ) -> None:
     """Measure strategies on problems whose answers are known.
 
-    Accuracy comes with a 95 % interval, bootstrapped over problems; tokens are means per problem; seconds are for all
-    problems of a strategy. Greedy is one sample at temperature 0.
+    Accuracies and their differences come with 95 % intervals, bootstrapped over problems; tokens are means per problem,
+    seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
     """
     names = strategies.split(",")
     unknown = sorted(set(names) - set(STRATEGIES))
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(STRATEGIES)}", param_hint="--strategies")
-    tasks = read_tasks(problems) if problems else demo_tasks(seed, held_out)
-    requests = {name: _request(name, n, beam_width, temperature, seed) for name in names}
-    runs = asyncio.run(_run_all(tasks, requests, load_settings(recipe), url, concurrency))
-    Console().print(table_of(runs, f"{len(tasks)} problems, N = {n}, M = {beam_width}, T = {temperature}"))
-    if out:
-        lines = (json.dumps(asdict(outcome), ensure_ascii=False) for run in runs for outcome in run.outcomes)
-        out.write_text("\n".join(lines) + "\n")
+    if len(seeds) not in (1, len(budgets)):
+        message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
+        raise click.BadParameter(message, param_hint="--seeds")
+    num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
+    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
+    settings = load_settings(recipe)
+    jobs = plan_jobs(names, num_seeds, {"temperature": temperature}, beam_width, subsample=subsample)
+    made = {"policy": settings.policy_model, "verifier": settings.verifier_model, "url": url}
+    results = Results(out, made | {"beam_width": beam_width, "temperature": temperature, "subsample": subsample})
+    asyncio.run(_measure(tasks, jobs, results, settings, url, concurrency))
+    wanted = {(task.problem, cell) for task in tasks for job in jobs for cell in job.cells}
+    report = Report(outcome for outcome in results.outcomes if (outcome.problem, outcome.cell) in wanted)
+    _show(report, f"{len(tasks)} problems, M = {beam_width}, T = {temperature}", compare, plots)
 
 
-def read_tasks(path: Path) -> list[Task]:
-    """Read JSON lines with the fields problem and answer; others are ignored."""
-    tasks = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            tasks.append(Task(str(record["problem"]), str(record["answer"])))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            message = f"{path}, line {number}: needs problem and answer"
-            raise click.BadParameter(message, param_hint="--problems") from error
-    if not tasks:
-        raise click.BadParameter(f"{path} holds no problem", param_hint="--problems")
-    return tasks
-
-
-def demo_tasks(seed: int, count: int) -> list[Task]:
-    """Return problems of the demo's kind that it was not trained on."""
-    from models.training.tasks.stream import held_out_problems
-
-    return [Task(task.problem, task.answer) for task in held_out_problems(seed, count)]
-
-
-def table_of(runs: Iterable[Run], title: str) -> Table:
-    """Lay out the runs, one a row."""
-    table = Table("strategy", "accuracy, %", title=title)
-    for column in ("generated", "judged", "cached", "seconds"):
-        table.add_column(column, justify="right")
-    for run in runs:
-        accuracy = bootstrap([100.0 * outcome.is_correct for outcome in run.outcomes])
-        table.add_row(
-            run.strategy,
-            f"{accuracy.mean:.1f} ({accuracy.low:.1f} to {accuracy.high:.1f})",
-            f"{statistics.fmean(outcome.completion_tokens for outcome in run.outcomes):,.0f}",
-            f"{statistics.fmean(outcome.verifier_tokens for outcome in run.outcomes):,.0f}",
-            f"{statistics.fmean(outcome.verifier_cached_tokens for outcome in run.outcomes):,.0f}",
-            f"{run.seconds:.1f}",
-        )
-    return table
-
-
-def _request(strategy: str, n: int, beam_width: int, temperature: float, seed: int) -> dict[str, Any]:
-    if strategy == "greedy":
-        return {"strategy": "majority", "n": 1, "temperature": 0.0, "seed": seed, "include": []}
-    tree = {"beam_width": beam_width} if strategy in ("beam_search", "dvts") else {}
-    return {"strategy": strategy, "n": n, "temperature": temperature, "seed": seed, "include": [], **tree}
-
-
-async def _run_all(
-    tasks: list[Task], requests: dict[str, dict[str, Any]], settings: Settings, url: str | None, concurrency: int
-) -> list[Run]:
+async def _measure(
+    tasks: list[Task], jobs: list[Job], results: Results, settings: Settings, url: str | None, concurrency: int
+) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
-        with Progress(console=Console(stderr=True)) as progress:
-            ask = Ask(client, answers, progress, concurrency)
-            return [await ask.all(tasks, name, request) for name, request in requests.items()]
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            await Measurement(client, answers, results, progress, concurrency).run(tasks, jobs)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Asks the service, a few problems at a time, and grades what it says."""
+def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
+    console = Console(width=WIDTH)
+    console.print(report.accuracy_table(title))
+    console.print(report.cost_table())
+    pairs = [pair for n in report.budgets if n > 1 for pair in report.ladder(n)]
+    if pairs := [*pairs, *compare]:
+        console.print(report.difference_table(pairs))
+    if plots:
+        from server.evaluation.plots import plot_levels, plot_scaling
 
-    client: httpx.AsyncClient
-    answers: AnswerPool
-    progress: Progress
-    concurrency: int
-
-    async def all(self, tasks: list[Task], strategy: str, request: dict[str, Any]) -> Run:
-        """Run a strategy on every problem."""
-        bar = self.progress.add_task(strategy, total=len(tasks))
-        places = asyncio.Semaphore(self.concurrency)
-
-        async def measure(task: Task) -> Outcome:
-            async with places:
-                outcome = await self.one(task, strategy, request)
-            self.progress.advance(bar)
-            return outcome
-
-        start = time.perf_counter()
-        outcomes = await asyncio.gather(*(measure(task) for task in tasks))
-        return Run(strategy, tuple(outcomes), time.perf_counter() - start)
-
-    async def one(self, task: Task, strategy: str, request: dict[str, Any]) -> Outcome:
-        """Run a strategy on one problem."""
-        reply = await post_solve(self.client, {"problem": task.problem, **request})
-        answer, usage = reply["answer"], reply["usage"]
-        return Outcome(
-            problem=task.problem,
-            strategy=strategy,
-            answer=answer,
-            is_correct=answer is not None and await self.answers.equivalent(task.answer, answer),
-            completion_tokens=usage["completion_tokens"],
-            verifier_tokens=usage["verifier_tokens"],
-            verifier_cached_tokens=usage["verifier_cached_tokens"],
-        )
+        plots.mkdir(parents=True, exist_ok=True)
+        plot_scaling(report, plots / "scaling.png", title)
+        if report.levels:
+            plot_levels(report, plots / "levels.png", title)
+        console.print(f"pictures in {plots}")

@@ -1,28 +1,28 @@
 """Reads model directories before an engine does: quickly, and with an error that names the file and the field.
 
-Knows Hugging Face checkpoints on disk: config.json, the headers of safetensors files, the tokenizer's files. Loads no
-weights and does not know what an engine makes of them.
+Knows Hugging Face checkpoints on disk: config.json, the weights of the usual backbones, the tokenizer's file names.
+Does not know what an engine makes of them, nor the heads of reward models (`models/prm/head.py`).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError, safe_open
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from models.errors import CheckpointError
+from models.weights import PICKLE_PATTERN, Weight, read_json, read_weights, require_finite, require_shapes
 
 CONFIG_FILE = "config.json"
-INDEX_FILE = "model.safetensors.index.json"
 TOKENIZER_FILE = "tokenizer.json"
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
-REWARD_ARCHITECTURE = "WinnowRewardModel"
-REWARD_BACKBONES = ("llama", "qwen2")
-
-Shapes = Mapping[str, tuple[int, ...]]
+BACKBONES = ("llama", "mistral", "qwen2")
+"""The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
+DOWNLOADED = ["*.json", "*.safetensors", "*.jinja", "*.model"]
 
 
 def find_model(name: str | Path) -> Path:
@@ -37,9 +37,12 @@ def find_model(name: str | Path) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise CheckpointError(f"{directory}: no such directory")
     try:
-        return Path(snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model"]))
+        directory = Path(snapshot_download(str(name), allow_patterns=DOWNLOADED))
+        if not list(directory.glob("*.safetensors")):
+            snapshot_download(str(name), allow_patterns=[*DOWNLOADED, PICKLE_PATTERN])
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{name}: neither a directory nor to be had from the Hub ({error})") from error
+    return directory
 
 
 def check_causal_model(directory: Path) -> None:
@@ -53,37 +56,37 @@ def check_causal_model(directory: Path) -> None:
         raise CheckpointError(
             f"{directory / CONFIG_FILE}: architectures is {config['architectures']}, not a causal language model"
         )
-    read_shapes(directory)
+    weights = read_weights(directory)
+    if config.get("model_type") in BACKBONES:
+        require_backbone(weights, config, directory, with_words=True)
+    require_finite(weights)
 
 
-def check_reward_model(directory: Path) -> None:
-    """See that a directory holds the project's own reward model: a known backbone and a whole scorer head.
+def require_backbone(
+    weights: Mapping[str, Weight], config: Mapping[str, Any], directory: Path, *, with_words: bool = False
+) -> None:
+    """See that the weights of one of `BACKBONES` are there, as config.json would have them.
+
+    Args:
+        weights: Of the checkpoint.
+        config: config.json.
+        directory: Of the checkpoint.
+        with_words: Whether the head that gives words must be there, too.
 
     Raises:
-        CheckpointError: It does not; the message names the file and the field.
+        CheckpointError: One is missing or of another shape, or config.json makes no model.
     """
-    file, config = directory / CONFIG_FILE, read_config(directory)
-    if config["architectures"] != [REWARD_ARCHITECTURE]:
-        raise CheckpointError(f"{file}: architectures is {config['architectures']}, not [{REWARD_ARCHITECTURE!r}]")
-    if config.get("model_type") not in REWARD_BACKBONES:
-        known = " or ".join(REWARD_BACKBONES)
-        raise CheckpointError(f"{file}: model_type is {config.get('model_type')!r}, not {known}")
-    for field in ("hidden_size", "scorer_hidden"):
-        if not isinstance(config.get(field), int) or config[field] < 1:
-            raise CheckpointError(f"{file}: {field} is {config.get(field)!r}, not a positive whole number")
-    hidden, inner = config["hidden_size"], config["scorer_hidden"]
-    head = {
-        "scorer.0.weight": (inner, hidden),
-        "scorer.0.bias": (inner,),
-        "scorer.2.weight": (1, inner),
-        "scorer.2.bias": (1,),
-    }
-    shapes = read_shapes(directory)
-    for name, shape in head.items():
-        if name not in shapes:
-            raise CheckpointError(f"{directory}: {name} is missing from the weights")
-        if shapes[name] != shape:
-            raise CheckpointError(f"{directory}: {name} is {shapes[name]}, not {shape} as {CONFIG_FILE} says")
+    try:
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    except (StrictDataclassError, ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{directory / CONFIG_FILE}: {' '.join(str(error).split())}") from error
+    if "quantization_config" in config:
+        return  # such weights have other names and shapes
+    shapes = {f"model.{name}": tuple(weight.shape) for name, weight in model.named_parameters()}
+    if with_words and not model.config.tie_word_embeddings:
+        shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
+    require_shapes(weights, shapes, directory)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -92,49 +95,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing or says something else.
     """
-    config = _read_json(directory / CONFIG_FILE)
+    config = read_json(directory / CONFIG_FILE)
     names = config.get("architectures")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{directory / CONFIG_FILE}: architectures is {names!r}, not a list of names")
     return config
-
-
-def read_shapes(directory: Path) -> Shapes:
-    """Read the shapes of all weights from the headers of the safetensors files.
-
-    Raises:
-        CheckpointError: A file is missing or damaged.
-    """
-    files = _weight_files(directory)
-    if not files:
-        raise CheckpointError(f"{directory}: no *.safetensors file")
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in files:
-        try:
-            with safe_open(file, "pt") as weights:
-                shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file}: cannot be read ({error})") from error
-    return shapes
-
-
-def _weight_files(directory: Path) -> list[Path]:
-    index = directory / INDEX_FILE
-    if not index.exists():
-        return sorted(directory.glob("*.safetensors"))
-    names = _read_json(index).get("weight_map")
-    if not isinstance(names, dict):
-        raise CheckpointError(f"{index}: weight_map is {names!r}, not a table of file names")
-    return sorted({directory / name for name in names.values()})
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(file.read_text())
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{file}: is not JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{file}: is not a JSON object")
-    return fields

@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from models.errors import CheckpointError, EngineUnavailableError
+from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 
 MIB = 1 << 20
 STOP_TIMEOUT_S = 5.0
@@ -73,12 +73,15 @@ class EngineSettings:
     tensor_parallel_size: int = 1
 
 
-def engine_args(settings: EngineSettings, runner: Runner, device: str) -> AsyncEngineArgs:
-    """Say in vLLM's words how an engine is run on a device."""
+def engine_args(
+    settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None = None
+) -> AsyncEngineArgs:
+    """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
     arguments: dict[str, Any] = {
         "model": str(settings.model),
         "served_model_name": settings.name,
         "runner": runner,
+        "hf_overrides": dict(overrides or {}),
         "dtype": settings.dtype,
         "max_model_len": settings.max_model_len,
         "tensor_parallel_size": settings.tensor_parallel_size,
@@ -119,6 +122,15 @@ class Engine:
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
         return self.llm.get_num_unfinished_requests()
+
+    def require_room(self, num_tokens: int) -> None:
+        """See that a prompt and its response fit into the context.
+
+        Raises:
+            ContextOverflowError: They do not.
+        """
+        if num_tokens > self.max_model_len:
+            raise ContextOverflowError(num_tokens, self.max_model_len)
 
     async def check(self) -> None:
         """Return when the engine's process answers.
@@ -201,8 +213,15 @@ class Engine:
 
 
 @asynccontextmanager
-async def start_engine(settings: EngineSettings, runner: Runner) -> AsyncIterator[Engine]:
+async def start_engine(
+    settings: EngineSettings, runner: Runner, overrides: Mapping[str, Any] | None = None
+) -> AsyncIterator[Engine]:
     """Run an engine while the context lasts.
+
+    Args:
+        settings: How.
+        runner: Whether it generates or pools.
+        overrides: Fields that come before those of the checkpoint's config.json.
 
     Raises:
         CheckpointError: vLLM cannot serve the model with these settings.
@@ -215,7 +234,7 @@ async def start_engine(settings: EngineSettings, runner: Runner) -> AsyncIterato
         raise EngineUnavailableError(f"tensor_parallel_size {settings.tensor_parallel_size} needs as many GPUs")
     _export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
     try:
-        config = engine_args(settings, runner, device).create_engine_config()
+        config = engine_args(settings, runner, device, overrides).create_engine_config()
     except ValueError as error:
         raise CheckpointError(f"{settings.model}: {error}") from error
     is_forked = device == "cpu" and settings.fork

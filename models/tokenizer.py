@@ -29,14 +29,14 @@ Message = tuple[str, str]
 """Role and content."""
 
 
-class ChatTokenizer:
+class TextTokenizer:
     """The tokenizer of a checkpoint.
 
     Args:
         directory: Of the checkpoint.
 
     Raises:
-        CheckpointError: The tokenizer or its chat template is missing, or cannot be used piece by piece.
+        CheckpointError: The tokenizer is missing.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,18 +45,19 @@ class ChatTokenizer:
             self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"{self._file}: cannot be read ({error})") from error
-        if not self._tokenizer.chat_template:
-            raise CheckpointError(f"{directory}: chat_template is missing")
-        added = self._tokenizer.added_tokens_decoder
-        self._special_ids = {token.content: token_id for token_id, token in added.items() if token.special}
-        longest_first = sorted(self._special_ids, key=len, reverse=True)
-        self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
-        self._require_pieces_to_join()
+        if self.vocabulary.keys() <= {token.content for token in self._tokenizer.added_tokens_decoder.values()}:
+            raise CheckpointError(f"{self._file}: is missing or holds no tokens")
 
-    @property
+    @cached_property
     def vocabulary(self) -> dict[str, int]:
         """Ids of all tokens."""
         return self._tokenizer.get_vocab()
+
+    @property
+    def begin_ids(self) -> tuple[int, ...]:
+        """Id of the token that begins a text; none for a tokenizer that has no such token."""
+        begin_id = self._tokenizer.bos_token_id
+        return (begin_id,) if isinstance(begin_id, int) else ()
 
     @cached_property
     def newline_ids(self) -> frozenset[int]:
@@ -73,6 +74,71 @@ class ChatTokenizer:
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of plain text, in which no special token is seen."""
         return tuple(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    def id_of(self, token: str) -> int:
+        """Id of a text that must be one token.
+
+        Raises:
+            CheckpointError: It is not one.
+        """
+        token_ids = self.encode(token)
+        if len(token_ids) != 1:
+            raise CheckpointError(f"{self._file}: {token!r} is {len(token_ids)} tokens, not one")
+        return token_ids[0]
+
+    def id_of_token(self, token: str) -> int:
+        """Id of a token by its name, which text may not be able to spell.
+
+        Raises:
+            CheckpointError: There is no such token.
+        """
+        if token not in self.vocabulary:
+            raise CheckpointError(f"{self._file}: {token!r} is not in the vocabulary")
+        return self.vocabulary[token]
+
+    def spell_out(self, token_ids: Sequence[int], token_id: int) -> list[int]:
+        """Put the ids of its characters in place of a token that a text must not hold, for it means something else.
+
+        Raises:
+            CheckpointError: A character of the token is not a token.
+        """
+        if token_id not in token_ids:
+            return list(token_ids)
+        characters = str(self._tokenizer.convert_ids_to_tokens(token_id))
+        spelling = [self.id_of_token(character) for character in characters]
+        return [part for each in token_ids for part in (spelling if each == token_id else [each])]
+
+    def require_ids_below(self, vocab_size: int) -> None:
+        """See that plain text has no id that a model with `vocab_size` tokens does not know.
+
+        Raises:
+            CheckpointError: The tokenizer is another model's.
+        """
+        if self._tokenizer.vocab_size > vocab_size:
+            raise CheckpointError(
+                f"{self._file}: {self._tokenizer.vocab_size} tokens, but vocab_size in config.json is {vocab_size}"
+            )
+
+
+class ChatTokenizer(TextTokenizer):
+    """The tokenizer of a checkpoint, with its chat template.
+
+    Args:
+        directory: Of the checkpoint.
+
+    Raises:
+        CheckpointError: The tokenizer or its chat template is missing, or cannot be used piece by piece.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        if not self._tokenizer.chat_template:
+            raise CheckpointError(f"{directory}: chat_template is missing")
+        added = self._tokenizer.added_tokens_decoder
+        self._special_ids = {token.content: token_id for token_id, token in added.items() if token.special}
+        longest_first = sorted(self._special_ids, key=len, reverse=True)
+        self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+        self._require_pieces_to_join()
 
     def encode_chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Ids of a chat up to where the assistant speaks next. Space around a content is dropped.
@@ -94,17 +160,6 @@ class ChatTokenizer:
             else:
                 token_ids += self.encode(pattern.sub(lambda match: marks[match[0]], piece))
         return tuple(token_ids)
-
-    def id_of(self, token: str) -> int:
-        """Id of a text that must be one token.
-
-        Raises:
-            CheckpointError: It is not one.
-        """
-        token_ids = self.encode(token)
-        if len(token_ids) != 1:
-            raise CheckpointError(f"{self._file}: {token!r} is {len(token_ids)} tokens, not one")
-        return token_ids[0]
 
     def _render(self, messages: Sequence[Message]) -> str:
         chat: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in messages]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.engine import Engine, EngineSettings
 from models.interfaces import Verifier
-from models.prm import rlhflow, vllm_verifier
+from models.prm import math_shepherd, qwen_math, rlhflow, skywork, trl, vllm_verifier
 from models.prompt import PromptBuilder
 
 
@@ -28,6 +28,10 @@ Open = Callable[[EngineSettings, PromptBuilder], AbstractAsyncContextManager[Emb
 FORMATS: dict[str, Open] = {
     "winnow": vllm_verifier.open_verifier,
     "rlhflow": rlhflow.open_verifier,
+    "math_shepherd": math_shepherd.open_verifier,
+    "skywork": skywork.open_verifier,
+    "qwen_math": qwen_math.open_verifier,
+    "trl": trl.open_verifier,
 }
 
 

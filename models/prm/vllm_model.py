@@ -1,4 +1,4 @@
-"""The project's reward model as vLLM runs it: the weights of `reward_model.py`, incrementally.
+"""Reward models as vLLM runs them, incrementally: a causal backbone and the head that the configuration describes.
 
 A pooling model whose requests name positions and get the scores there. vLLM's own pooling of all tokens returns what
 it has just computed and no more, so it reads the prefix cache only when told to; here it is told, and the result says
@@ -16,16 +16,20 @@ from vllm.model_executor.layers.pooler import DispatchPooler
 from vllm.model_executor.layers.pooler.abstract import Pooler
 from vllm.model_executor.models.interfaces_base import default_pooling_type
 from vllm.model_executor.models.llama import LlamaModel
+from vllm.model_executor.models.mistral import MistralModel
 from vllm.model_executor.models.qwen2 import Qwen2Model
-from vllm.model_executor.models.utils import AutoWeightsLoader, maybe_prefix
+from vllm.model_executor.models.utils import AutoWeightsLoader, WeightsMapper, maybe_prefix
 from vllm.pooling_params import PoolingParams
 from vllm.sequence import IntermediateTensors
 from vllm.tasks import PoolingTask
 from vllm.v1.outputs import PoolerOutput
 from vllm.v1.pool.metadata import PoolingMetadata
 
+from models.prm.head import Activation, Head, scorer_head
+
 TASK: PoolingTask = "token_classify"
-BACKBONES: dict[str, Callable[..., nn.Module]] = {"llama": LlamaModel, "qwen2": Qwen2Model}
+BACKBONES: dict[str, Callable[..., nn.Module]] = {"llama": LlamaModel, "mistral": MistralModel, "qwen2": Qwen2Model}
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 
 
 def scores_at(positions: list[int], *, read_cache: bool = True) -> PoolingParams:
@@ -38,15 +42,15 @@ def scores_at(positions: list[int], *, read_cache: bool = True) -> PoolingParams
 
 
 class PositionPooler(Pooler):
-    """Runs the scorer at the positions that requests ask for.
+    """Runs the head at the positions that requests ask for.
 
     Args:
-        scorer: From hidden states (N, H) to logits (N, 1), in float32.
+        head: From hidden states (N, H) to logits (N, 1), or (N, 2) for the classes wrong and right; in float32.
     """
 
-    def __init__(self, scorer: nn.Module) -> None:
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self._scorer = scorer
+        self._head = head
 
     def get_supported_tasks(self) -> Set[PoolingTask]:
         """The one task: a score for single tokens."""
@@ -77,7 +81,8 @@ class PositionPooler(Pooler):
             num_asked.append(len(asked))
             first_row += num_tokens
 
-        scores = self._scorer(hidden_states[rows].float()).sigmoid()  # (P, 1)
+        logits = self._head(hidden_states[rows].float())  # (P, 1) or (P, 2)
+        scores = logits.diff(dim=1, prepend=logits.new_zeros(len(rows), 2 - logits.shape[1])).sigmoid()  # (P, 1)
         table = torch.cat([torch.tensor(positions, dtype=torch.float32, device=scores.device)[:, None], scores], dim=1)
         output: list[Tensor | None] = []
         for chunk, state, is_finished in zip(
@@ -92,20 +97,19 @@ class PositionPooler(Pooler):
 
 @default_pooling_type(tok_pooling_type="ALL")
 class VLLMRewardModel(nn.Module):
-    """Causal backbone and scorer head, as `models.prm.reward_model.RewardModel` writes them."""
+    """Causal backbone and head; a configuration without `winnow_head` has that of `models.prm.reward_model`."""
 
     is_pooling_model = True
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
         config = vllm_config.model_config.hf_config
+        described = getattr(config, "winnow_head", None)
+        head = scorer_head(config.scorer_hidden) if described is None else Head.from_json(described)
         self.model = BACKBONES[config.model_type](vllm_config=vllm_config, prefix=maybe_prefix(prefix, "model"))
-        self.scorer = nn.Sequential(
-            nn.Linear(config.hidden_size, config.scorer_hidden, dtype=torch.float32),
-            nn.SiLU(),
-            nn.Linear(config.scorer_hidden, 1, dtype=torch.float32),
-        )
-        self.pooler = DispatchPooler({TASK: PositionPooler(self.scorer)})
+        self.head = build_head(head, config.hidden_size)
+        self._names = {f"{name}.": f"head.{2 * index}." for index, (name, _) in enumerate(head.layers)}
+        self.pooler = DispatchPooler({TASK: PositionPooler(self.head)})
 
     def embed_input_ids(self, input_ids: Tensor) -> Tensor:
         """Embeddings (T, H) of token ids (T,)."""
@@ -124,8 +128,18 @@ class VLLMRewardModel(nn.Module):
         return hidden
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
-        """Take the checkpoint's weights; return the names of those taken."""
-        return AutoWeightsLoader(self).load_weights(weights)
+        """Take the checkpoint's weights, but for an `lm_head` that has no use here; return the names of those taken."""
+        loader = AutoWeightsLoader(self, ignore_unexpected_prefixes=["lm_head."])
+        return loader.load_weights(weights, mapper=WeightsMapper(orig_to_new_prefix=self._names))
+
+
+def build_head(head: Head, hidden_size: int) -> nn.Sequential:
+    """The head in float32: linear layers at the even places, activations between them."""
+    layers: list[nn.Module] = []
+    for _, size in head.layers:
+        layers += [nn.Linear(hidden_size, size, dtype=torch.float32), ACTIVATIONS[head.activation]()]
+        hidden_size = size
+    return nn.Sequential(*layers[:-1])
 
 
 def _positions(params: PoolingParams) -> list[int]:

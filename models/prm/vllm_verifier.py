@@ -1,24 +1,23 @@
-"""The project's own reward model as a verifier, on an embedded vLLM engine that judges each token once.
+"""The project's own reward model as a verifier: a response reaches it as the policy's own token ids.
 
-A response reaches the verifier as the policy's own token ids, and only the ends of the steps in question are scored.
-What the engine has read before comes from its prefix cache: a step costs its own tokens and what is left of a cached
-block (32 tokens on a CPU). The cache holds no scores: where a step to be judged lies in the cached prefix itself, since
-another candidate had it too, a request that ends with it computes it again, from the block it lies in.
+Nothing is tokenised twice, and a step is scored at its last token. The checkpoint is that of `reward_model.py`.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.checkpoint import TOKENIZER_FILE, check_reward_model
-from models.engine import Engine, EngineSettings, start_engine
-from models.errors import CheckpointError, ContextOverflowError
-from models.interfaces import Meter, Problem, Step
-from models.prm.vllm_model import scores_at
+from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
+from models.engine import Engine, EngineSettings
+from models.errors import CheckpointError
+from models.interfaces import Problem, Step
+from models.prm.head import Head, check_headed_model, read_size, scorer_head
+from models.prm.plugin import ARCHITECTURE
+from models.prm.pooling_prm import Layout, PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 
 
-class VLLMVerifier:
+class VLLMVerifier(PoolingPRM):
     """The process reward model.
 
     Args:
@@ -27,44 +26,12 @@ class VLLMVerifier:
     """
 
     def __init__(self, engine: Engine, prompts: PromptBuilder) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self._prompts = prompts
 
-    async def score(
-        self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
-    ) -> tuple[float, ...]:
-        """Judge `steps`, which follow `prefix` in a response. The tokens of a call that is cancelled are not counted.
-
-        Raises:
-            ContextOverflowError: The response is longer than the verifier's context.
-            EngineUnavailableError: The engine died or refused the request.
-        """
-        token_ids = [*self._prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
-        ends = []
-        for step in steps:
-            token_ids += step.token_ids
-            ends.append(len(token_ids) - 1)
-        if len(token_ids) > self.engine.max_model_len:
-            raise ContextOverflowError(len(token_ids), self.engine.max_model_len)
-        scores: dict[int, float] = {}
-        while missing := [end for end in ends if end not in scores]:
-            scores |= await self._score_at(missing, token_ids[: missing[-1] + 1], meter)
-        return tuple(scores[end] for end in ends)
-
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
-        await self.engine.check()
-
-    async def _score_at(self, positions: list[int], token_ids: list[int], meter: Meter) -> dict[int, float]:
-        """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""
-        output = await self.engine.pool(token_ids, scores_at(positions))
-        meter.verifier_cached_tokens += output.num_cached_tokens
-        meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
-        return {int(position): score for position, score in output.outputs.data.tolist()}
+    def lay_out(self, problem: Problem, steps: Sequence[Step]) -> Layout:
+        """The policy's prompt, and the steps as the policy wrote them."""
+        return Layout.of(self._prompts.build(problem), (step.token_ids for step in steps))
 
 
 def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[VLLMVerifier]:
@@ -74,13 +41,17 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
         CheckpointError: The checkpoint cannot be served, or reads other token ids than the policy writes.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_reward_model(settings.model)
+    file, architectures = settings.model / CONFIG_FILE, read_config(settings.model)["architectures"]
+    if architectures != [ARCHITECTURE]:
+        raise CheckpointError(f"{file}: architectures is {architectures}, not [{ARCHITECTURE!r}]")
+    head = scorer_head(read_size(settings.model, "scorer_hidden"))
+    check_headed_model(settings.model, head)
     if ChatTokenizer(settings.model).vocabulary != prompts.tokenizer.vocabulary:
         raise CheckpointError(f"{settings.model / TOKENIZER_FILE}: the vocabulary is not the policy's")
-    return _run(settings, prompts)
+    return _run(settings, head, prompts)
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
-    async with start_engine(settings, "pooling") as engine:
+async def _run(settings: EngineSettings, head: Head, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
+    async with start_pooling(settings, head) as engine:
         yield VLLMVerifier(engine, prompts)

@@ -1,60 +1,31 @@
 """A directory that cannot be served is refused before an engine starts, with the file and the field."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from safetensors.torch import load_file, save_file
 
-from models.checkpoint import check_causal_model, check_reward_model, find_model
+from models.checkpoint import check_causal_model, find_model
 from models.errors import CheckpointError
 from tests.conftest import DEMO
+from tests.models.damage import Change, config, halved, holding, lacking, resized, spoilt, without
 
-Change = Callable[[Path], Any]
-
-
-def config(**changes: Any) -> Change:
-    def change(directory: Path) -> None:
-        file = directory / "config.json"
-        fields = json.loads(file.read_text()) | changes
-        file.write_text(json.dumps({name: value for name, value in fields.items() if value is not None}))
-
-    return change
-
-
-def without(name: str) -> Change:
-    return lambda directory: (directory / name).unlink()
-
-
-def holding(name: str, text: str) -> Change:
-    return lambda directory: (directory / name).write_text(text)
-
-
-def weights(change: Callable[[dict[str, Any]], Any]) -> Change:
-    def rewrite(directory: Path) -> None:
-        tensors = load_file(directory / "model.safetensors")
-        change(tensors)
-        save_file(tensors, directory / "model.safetensors")
-
-    return rewrite
+Damage = Callable[[Change], Path]
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Callable[[str, Change], Path]:
-    def make(name: str, change: Change) -> Path:
-        directory = shutil.copytree(DEMO / name, tmp_path / name, copy_function=shutil.copy)
+def damaged(tmp_path: Path) -> Damage:
+    def make(change: Change) -> Path:
+        directory = shutil.copytree(DEMO / "policy", tmp_path / "policy", copy_function=shutil.copy)
         change(directory)
         return directory
 
     return make
 
 
-def test_the_demo_pair_is_served() -> None:
+def test_the_demo_policy_is_served() -> None:
     check_causal_model(DEMO / "policy")
-    check_reward_model(DEMO / "prm")
 
 
 @pytest.mark.parametrize(
@@ -64,32 +35,29 @@ def test_the_demo_pair_is_served() -> None:
         (holding("config.json", "{"), r"config\.json: is not JSON"),
         (holding("config.json", "[]"), r"config\.json: is not a JSON object"),
         (config(architectures=None), r"config\.json: architectures is None"),
-        (config(architectures=["BertModel"]), r"config\.json: architectures is \['BertModel'\], not \['WinnowReward"),
-        (config(model_type="gpt2"), r"config\.json: model_type is 'gpt2', not llama or qwen2"),
-        (config(scorer_hidden=None), r"config\.json: scorer_hidden is None"),
-        (config(hidden_size="many"), r"config\.json: hidden_size is 'many'"),
-        (config(scorer_hidden=7), r"scorer\.0\.weight is \(\d+, \d+\), not \(7, \d+\)"),
-        (without("model.safetensors"), r"no \*\.safetensors file"),
+        (config(architectures=["BertModel"]), r"config\.json: architectures is \['BertModel'\], not a causal"),
+        (config(hidden_size="many"), r"config\.json: .*'hidden_size'.*'many'"),
+        (config(num_attention_heads=0), r"config\.json: "),
+        (config(intermediate_size=7), r"model\.safetensors: .*proj\.weight is \(\d+, \d+\), not \(7, \d+\) as config"),
+        (config(num_hidden_layers=9), r"policy: model\.layers\.\d\.\S+ is missing from the weights"),
+        (without("model.safetensors"), r"policy: no \*\.safetensors file"),
         (holding("model.safetensors", "junk"), r"model\.safetensors: cannot be read"),
-        (weights(lambda tensors: tensors.pop("scorer.2.bias")), r"scorer\.2\.bias is missing"),
+        (halved("model.safetensors"), r"model\.safetensors: cannot be read"),
+        (lacking("model.norm.weight"), r"policy: model\.norm\.weight is missing"),
+        (resized("model.norm.weight"), r"model\.safetensors: model\.norm\.weight is \(\d+,\), not"),
+        (spoilt("model.norm.weight"), r"model\.safetensors: model\.norm\.weight holds NaN or infinity"),
+        (spoilt("model.norm.weight", float("-inf")), r"model\.safetensors: model\.norm\.weight holds NaN or infinity"),
         (holding("model.safetensors.index.json", "{}"), r"index\.json: weight_map"),
     ],
 )
-def test_a_broken_reward_model_is_named(
-    checkpoint: Callable[[str, Change], Path], change: Change, message: str
-) -> None:
+def test_a_broken_policy_is_named(damaged: Damage, change: Change, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        check_reward_model(checkpoint("prm", change))
+        check_causal_model(damaged(change))
 
 
 def test_a_reward_model_is_no_policy() -> None:
     with pytest.raises(CheckpointError, match=r"WinnowRewardModel.*not a causal language model"):
         check_causal_model(DEMO / "prm")
-
-
-def test_a_policy_is_no_reward_model() -> None:
-    with pytest.raises(CheckpointError, match="LlamaForCausalLM"):
-        check_reward_model(DEMO / "policy")
 
 
 def test_a_directory_is_found_by_its_path() -> None:

@@ -32,7 +32,7 @@ def save_tiny_llama(directory: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=512,
+        max_position_embeddings=2048,
         bos_token_id=0,
         eos_token_id=1,
         tie_word_embeddings=False,

@@ -1,11 +1,13 @@
 """Where settings come from, and what is refused."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
-from server.settings import SettingsError, load_settings
+from server.settings import Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
 
@@ -57,3 +59,14 @@ def test_a_value_out_of_range_is_refused() -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
     assert load_settings(path).policy_model
+
+
+def test_the_verifier_formats_are_those_of_the_registry() -> None:
+    from models.prm.registry import FORMATS  # imports vLLM, which the other tests here do without
+
+    assert get_args(Settings.model_fields["verifier_format"].annotation) == tuple(FORMATS)
+
+
+@pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))
+def test_every_verifier_format_has_a_recipe(format_name: str) -> None:
+    assert format_name in {yaml.safe_load(path.read_text())["verifier_format"] for path in RECIPES}

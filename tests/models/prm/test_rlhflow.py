@@ -7,55 +7,54 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from models.engine import Engine
 from models.errors import ContextOverflowError
-from models.interfaces import Finish, Meter, Step
+from models.interfaces import Meter
 from models.prm.rlhflow import RLHFlowPRM
-from models.tokenizer import ChatTokenizer
-from tests.models.problems import PROBLEM
-from tests.models.verifier_contract import steps_of
+from tests.models.prm.format_contract import LONG, FormatContract, Reference, step
 
 
-@pytest.fixture
-def verifier(tiny_engine: Engine, tiny_tokenizer: ChatTokenizer) -> RLHFlowPRM:
-    return RLHFlowPRM(tiny_engine, tiny_tokenizer)
+@pytest.fixture(scope="module")
+def format_name() -> str:
+    return "rlhflow"
 
 
-@pytest.fixture
-def steps(tiny_tokenizer: ChatTokenizer) -> list[Step]:
-    return steps_of(tiny_tokenizer.encode)
+@pytest.fixture(scope="module")
+def checkpoint(tiny_llama: Path) -> Path:
+    return tiny_llama
 
 
-def reference_scores(directory: Path, steps: list[Step]) -> list[float]:
-    """As search-and-learn does it: the whole chat, whose last "+" is judged by the logits two places before its end."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(directory)
-    model = AutoModelForCausalLM.from_pretrained(directory)
+@pytest.fixture(scope="module")
+def plain(checkpoint: Path) -> Reference:
+    """As search-and-learn does it: a "+" behind each step, judged by the logits of the token before it."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
+    model: Any = AutoModelForCausalLM.from_pretrained(checkpoint)
     verdicts = [tokenizer.convert_tokens_to_ids(verdict) for verdict in "+-"]
-    chat, scores = [], []
-    for index, step in enumerate(steps):
-        text = step.text.strip() if index else f"{PROBLEM.text} {step.text.strip()}"
-        chat += [{"role": "user", "content": text}, {"role": "assistant", "content": "+"}]
+
+    def scores(problem: str, response: str) -> list[float]:
+        chat: list[dict[str, str]] = []
+        ids, before = [], []
+        for part in (part.strip() for part in response.split("\n\n") if part.strip()):
+            said = part if chat else f"{problem} {part}"
+            chat += [{"role": "user", "content": said}, {"role": "assistant", "content": "+"}]
+            ids = tokenizer.apply_chat_template(chat)["input_ids"]
+            before.append(len(ids) - 3)
         with torch.no_grad():
-            logits = model(tokenizer.apply_chat_template(chat, return_tensors="pt")["input_ids"]).logits
-        scores.append(logits[0, -3, verdicts].softmax(-1)[0].item())
+            logits = model(torch.tensor([ids])).logits[0]
+        found: list[float] = logits[before][:, verdicts].softmax(-1)[:, 0].tolist()
+        return found
+
     return scores
 
 
-async def test_scores_are_those_of_plain_transformers(
-    verifier: RLHFlowPRM, tiny_llama: Path, steps: list[Step]
-) -> None:
-    expected = reference_scores(tiny_llama, steps)
-    assert await verifier.score(PROBLEM, (), steps, Meter()) == pytest.approx(expected, abs=1e-2)
-    assert max(expected) - min(expected) > 0.1
+class TestRLHFlowPRM(FormatContract):
+    pass
 
 
-async def test_a_new_step_reads_the_chat_before_it_from_the_cache(verifier: RLHFlowPRM, steps: list[Step]) -> None:
-    meter = Meter()
-    await verifier.score(PROBLEM, (), steps[:2], Meter())
-    await verifier.score(PROBLEM, steps[:2], steps[2:], meter)
-    assert meter.verifier_cached_tokens > meter.verifier_tokens
-
-
-async def test_a_chat_longer_than_the_context_is_refused(verifier: RLHFlowPRM) -> None:
-    with pytest.raises(ContextOverflowError, match="at most 512"):
-        await verifier.score(PROBLEM, (), [Step("1 2 " * 512, (), Finish.STEP)], Meter())
+async def test_the_verdict_needs_room_for_one_token_more(published: RLHFlowPRM) -> None:
+    context = published.engine.max_model_len
+    num_more = context - len(published.ask(LONG, ["é"]))
+    fitting, full = (step("é" + "~" * number) for number in (num_more - 1, num_more))
+    assert len(published.ask(LONG, [full.text])) == context
+    assert len(await published.score(LONG, (), [fitting], Meter())) == 1
+    with pytest.raises(ContextOverflowError, match=f"{context + 1} tokens do not fit: at most {context} do"):
+        await published.score(LONG, (), [full], Meter())

@@ -1,0 +1,68 @@
+"""What the reward models that judge in words have in common: the next token would be one of two verdicts.
+
+One request for each step, of which only the two log-probabilities come back, in place of the logits of all words at all
+positions. A request extends the one for the step before it, which comes from the engine's prefix cache.
+
+Knows nothing of formats: a subclass writes the request.
+"""
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from vllm import SamplingParams
+
+from models.engine import Engine
+from models.interfaces import Meter, Problem, Step
+
+RIGHT, WRONG = "+", "-"
+
+
+class GenerativePRM(ABC):
+    """A process reward model that judges in words.
+
+    Args:
+        engine: Runs the model.
+        right: Id of the verdict `RIGHT`.
+        wrong: Id of the verdict `WRONG`.
+    """
+
+    def __init__(self, engine: Engine, right: int, wrong: int) -> None:
+        self.engine = engine
+        self._right, self._wrong = right, wrong
+        self._params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=[right, wrong], detokenize=False)
+
+    @abstractmethod
+    def ask(self, problem: Problem, texts: Sequence[str]) -> tuple[int, ...]:
+        """Write the request whose next token is the verdict on the last of `texts`, which are those of the steps."""
+
+    async def score(
+        self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
+    ) -> tuple[float, ...]:
+        """Judge `steps`, which follow `prefix` in a response. The tokens of a call that is cancelled are not counted.
+
+        Raises:
+            ContextOverflowError: The response is longer than the verifier's context.
+            EngineUnavailableError: The engine died or refused the request.
+        """
+        texts = [step.text.strip() for step in (*prefix, *steps)]
+        requests = [self.ask(problem, texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
+        self.engine.require_room(len(requests[-1]) + 1)
+        return tuple(await asyncio.gather(*(self._score(request, meter) for request in requests)))
+
+    async def check(self) -> None:
+        """Return when the engine answers.
+
+        Raises:
+            EngineUnavailableError: It does not.
+        """
+        await self.engine.check()
+
+    async def _score(self, request: tuple[int, ...], meter: Meter) -> float:
+        output = await self.engine.complete(request, self._params)
+        num_cached = output.num_cached_tokens or 0
+        meter.verifier_cached_tokens += num_cached
+        meter.verifier_tokens += len(request) - num_cached
+        logprobs = (output.outputs[0].logprobs or [{}])[0] or {}
+        return 1 / (1 + math.exp(logprobs[self._wrong].logprob - logprobs[self._right].logprob))

@@ -1,0 +1,100 @@
+"""What the reward models with a head have in common: one request gives the scores at the positions where steps end.
+
+What the engine has read before comes from its prefix cache: a step costs its own tokens and what is left of a cached
+block (32 tokens on a CPU). The cache holds no scores: where a step to be judged lies in the cached prefix itself, since
+another candidate had it too, a request that ends with it computes it again, from the block it lies in.
+
+Knows nothing of formats: a subclass lays out the tokens.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+
+from models.engine import Engine, EngineSettings, start_engine
+from models.interfaces import Meter, Problem, Step
+from models.prm.head import Head
+from models.prm.plugin import ARCHITECTURE
+from models.prm.vllm_model import scores_at
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A response as a reward model reads it.
+
+    Attributes:
+        token_ids: Of the problem and the steps.
+        ends: The position of each step's score, ascending; the last is the last token.
+    """
+
+    token_ids: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prompt: Sequence[int], steps: Iterable[Sequence[int]]) -> "Layout":
+        """Put the steps behind the prompt; each is scored at its last token."""
+        pieces = [prompt, *steps]
+        _, *ends = (length - 1 for length in accumulate(map(len, pieces)))
+        return cls(tuple(token_id for piece in pieces for token_id in piece), tuple(ends))
+
+
+class PoolingPRM(ABC):
+    """A process reward model with a head.
+
+    Args:
+        engine: Runs the model.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @abstractmethod
+    def lay_out(self, problem: Problem, steps: Sequence[Step]) -> Layout:
+        """Write a response as the model was trained to read it; another step only appends tokens."""
+
+    async def score(
+        self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
+    ) -> tuple[float, ...]:
+        """Judge `steps`, which follow `prefix` in a response. The tokens of a call that is cancelled are not counted.
+
+        Raises:
+            ContextOverflowError: The response is longer than the verifier's context.
+            EngineUnavailableError: The engine died or refused the request.
+        """
+        layout = self.lay_out(problem, (*prefix, *steps))
+        self.engine.require_room(len(layout.token_ids))
+        ends = layout.ends[len(prefix) :]
+        scores: dict[int, float] = {}
+        while missing := [end for end in ends if end not in scores]:
+            scores |= await self._score_at(missing, layout.token_ids[: missing[-1] + 1], meter)
+        return tuple(scores[end] for end in ends)
+
+    async def check(self) -> None:
+        """Return when the engine answers.
+
+        Raises:
+            EngineUnavailableError: It does not.
+        """
+        await self.engine.check()
+
+    async def _score_at(self, positions: list[int], token_ids: Sequence[int], meter: Meter) -> dict[int, float]:
+        """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""
+        output = await self.engine.pool(token_ids, scores_at(positions))
+        meter.verifier_cached_tokens += output.num_cached_tokens
+        meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
+        return {int(position): score for position, score in output.outputs.data.tolist()}
+
+
+@asynccontextmanager
+async def start_pooling(settings: EngineSettings, head: Head) -> AsyncIterator[Engine]:
+    """Run a pooling engine with the project's own model class, whatever architecture config.json names.
+
+    Raises:
+        CheckpointError: vLLM cannot serve the model with these settings.
+        EngineUnavailableError: The engine did not start.
+    """
+    overrides = {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()}
+    async with start_engine(settings, "pooling", overrides) as engine:
+        yield engine

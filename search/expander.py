@@ -95,7 +95,7 @@ class Expander:
         try:
             child = await grow(child)
             if child.is_complete:
-                child = replace(child, answer=await self._models.reader.read(child.text))
+                child = child.conclude(await self._models.reader.read(child.text))
         except ModelError as error:
             self._observer.on_loss(Loss(child.path, error))
             return None

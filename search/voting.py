@@ -1,12 +1,12 @@
 """The vote: from complete candidates to one of them.
 
-Answers vote by equivalence class (`Answer.key`). Only complete candidates vote; one without an answer is counted and
-never elected. Ties go to the answer whose best candidate is the earlier one.
+Answers vote by equivalence class (`Answer.key`). Only complete candidates vote; one without an answer, or with one that
+was refuted, is counted and never elected. Ties go to the answer whose best candidate is the earlier one.
 
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
 Beyond the source: `is_decided`, exact early stopping. A vote is decided when no scores of the candidates outstanding
-could elect another answer.
+could elect another answer; one that is refuted when it comes votes for nothing, which the bounds allow for.
 """
 
 import math
@@ -44,7 +44,7 @@ class Vote:
 
     @property
     def answer(self) -> str | None:
-        """The answer in the words of the candidate that speaks for it; None for those who gave none."""
+        """The answer in the words of the candidate that speaks for it; None for those who gave none that counts."""
         answer = self.candidates[0].answer
         return answer.text if answer else None
 

@@ -5,6 +5,7 @@ start before any engine runs. The processes that compare answers start first, wh
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -83,6 +84,8 @@ async def serve(settings: Settings) -> None:
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
         app = create_app(models, engines)
+        gc.collect()
+        gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
         config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
         logger.info("serving on http://%s:%d", settings.host, settings.port)
         await uvicorn.Server(config).serve()

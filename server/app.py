@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from search.expander import Models
 from server.errors import install_error_handlers
-from server.routes import health, solve
+from server.routes import answers, health, solve
 from server.state import Engine, State
 
 
@@ -24,6 +24,7 @@ def create_app(models: Models, engines: tuple[Engine, ...]) -> FastAPI:
     app.state.winnow = State(models, engines)
     app.add_middleware(CorrelationIdMiddleware)
     app.include_router(solve.router)
+    app.include_router(answers.router)
     app.include_router(health.router)
     install_error_handlers(app)
     return app

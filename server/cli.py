@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import ModelError
 from server.commands.evaluate import evaluate
+from server.commands.grade import grade
 from server.commands.serve import serve
 from server.commands.solve import solve
 from server.commands.tasks import tasks
@@ -29,7 +30,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, tasks, train_demo):
+for command in (serve, solve, evaluate, grade, tasks, train_demo):
     app.add_command(command)
 
 

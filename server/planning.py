@@ -1,9 +1,14 @@
 """From a request to the search that it asks for, or to an error that says why there is none."""
 
+from dataclasses import replace
+
 from models.interfaces import Problem, Sampling
+from search.answers.checking.reader import CheckingReader
+from search.answers.pool import AnswerPool
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
+from search.expander import Models
 from search.solve import Strategy
 from search.voting import Selection
 from server.errors import RequestError
@@ -54,6 +59,19 @@ def plan_problem(request: SolveRequest) -> Problem:
 def plan_sampling(request: SolveRequest) -> Sampling:
     """Return how a request wants its responses drawn."""
     return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed)
+
+
+def plan_models(request: SolveRequest, models: Models) -> Models:
+    """Return the models with the reader of answers that a request wants."""
+    if request.verify is None:
+        return models
+    return replace(models, reader=CheckingReader(answer_pool(models), request.problem))
+
+
+def answer_pool(models: Models) -> AnswerPool:
+    """Return what reads the answers of the service."""
+    assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
+    return models.reader
 
 
 def _refuse_unserved(request: SolveRequest) -> None:

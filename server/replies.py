@@ -22,7 +22,8 @@ from server.schemas import (
     VoteOut,
 )
 
-HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", "temperature", "top_p", "max_tokens", "seed", "early_stop")
+SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
+HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", *SAMPLING_FIELDS, "early_stop", "verify")
 
 
 def reply(request: SolveRequest, result: SearchResult, prompt_tokens: int, timing: Timing) -> SolveResponse:
@@ -91,7 +92,8 @@ def _candidate(candidate: Candidate) -> CandidateOut:
     return CandidateOut(
         id=_name(candidate.path),
         response=candidate.text,
-        answer=candidate.answer.text if candidate.answer else None,
+        answer=candidate.stated.text if candidate.stated else None,
+        verified=candidate.stated.is_verified if candidate.stated else None,
         score=candidate.score,
         finish=_finish(candidate),
         steps=_steps(candidate),

@@ -1,4 +1,4 @@
-"""What crosses the wire: the request and the reply of `POST /solve`, and errors.
+"""What crosses the wire: requests and replies of `POST /solve` and `POST /v1/answers/equivalent`, and errors.
 
 Limits stand here, so that the documentation shows them; what depends on two fields or on the models is checked where it
 is known (`server/planning.py`).
@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 MAX_N = 1024
 MAX_PROBLEM_CHARS = 65_536
 MAX_TOKENS = 131_072
+MAX_PAIRS = 256
+MAX_ANSWER_CHARS = 4_096
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
+AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
 Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
@@ -47,12 +50,15 @@ class SolveRequest(Wire):
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(None, gt=0, le=3600, description="Seconds after which the best so far is returned.")
     system_prompt: Text | None = Field(None, description="Instruction to the policy.")
+    verify: Literal["sympy"] | None = Field(
+        None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
+    )
     stream: bool = Field(False, strict=True, description="Not served yet: true is refused.")
     include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
 
 
 class VoteOut(Wire):
-    """What one equivalence class of answers received; `answer` is null for responses that state none."""
+    """What one equivalence class of answers received; `answer` is null for responses that state none that counts."""
 
     answer: str | None
     count: int
@@ -65,6 +71,7 @@ class DiagnosticsOut(Wire):
     agreement: float | None = Field(description="Share of the complete responses that give the answer.")
     entropy: float | None = Field(description="Shannon entropy of the answers, in nats.")
     distinct_answers: int
+    refuted: int = Field(description="Complete responses whose answer failed the check that `verify` asks for.")
     score_mean: float | None
     score_std: float | None
     best_minus_mean: float | None
@@ -103,6 +110,7 @@ class CandidateOut(Wire):
     id: str
     response: str
     answer: str | None
+    verified: bool | None = Field(description="Whether the answer passed the check; null when nothing was checked.")
     score: float | None
     finish: Finish
     steps: list[StepOut]
@@ -141,6 +149,33 @@ class SolveResponse(Wire):
     timing: Timing
     candidates: list[CandidateOut] | None = None
     tree: TreeOut | None = None
+
+
+class PairIn(Wire):
+    """Two answers; null or blank text is no answer."""
+
+    a: AnswerText | None = Field(examples=["0.5"])
+    b: AnswerText | None = Field(examples=[r"\frac{1}{2}"])
+
+
+class EquivalenceRequest(Wire):
+    """Pairs of answers to compare."""
+
+    pairs: list[PairIn] = Field(min_length=1, max_length=MAX_PAIRS)
+
+
+class EquivalenceOut(Wire):
+    """What was found out about one pair."""
+
+    equivalent: bool = Field(description="Whether they are one answer; false where one of them is none.")
+    canonical: tuple[str | None, str | None] = Field(description="What each compares as; null for what is no answer.")
+    reason: str = Field(description="Why, in plain words.")
+
+
+class EquivalenceResponse(Wire):
+    """The results, in the order of the pairs."""
+
+    results: list[EquivalenceOut]
 
 
 class ErrorBody(Wire):

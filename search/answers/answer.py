@@ -11,10 +11,12 @@ class Answer:
     Attributes:
         text: As the response wrote it, without the box around it.
         key: Canonical form: two answers are equivalent exactly when their keys are equal.
+        is_verified: Whether it passed a check against its problem; None when nothing could be checked.
     """
 
     text: str
     key: str
+    is_verified: bool | None = None
 
 
 class AnswerReader(Protocol):

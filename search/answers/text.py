@@ -13,6 +13,9 @@ MAX_LENGTH = 512
 TEXT = "text:"
 """How the key of an answer begins that compares as its normalised string."""
 
+LONG = "long:"
+"""How the key of an answer begins that is too long to be read."""
+
 _WRAPPER = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf|operatorname)(?![a-zA-Z])|[{}]")
 _SKIPPED = re.compile(r"\s+|(?<!\d)\.|\.(?!\d)")
 
@@ -20,7 +23,12 @@ _SKIPPED = re.compile(r"\s+|(?<!\d)\.|\.(?!\d)")
 def text_key(text: str) -> str:
     """Return the key of an answer that compares as text; never empty, never equal to a key of mathematics."""
     if len(text) > MAX_LENGTH:
-        return f"long:{hashlib.sha256(' '.join(text.split()).encode(errors='backslashreplace')).hexdigest()}"
+        return f"{LONG}{hashlib.sha256(' '.join(text.split()).encode(errors='backslashreplace')).hexdigest()}"
     plain = _WRAPPER.sub("", normalise(text))
     plain = _SKIPPED.sub("", plain.casefold() if is_prose(plain) else plain) or unicodedata.normalize("NFKC", text)
     return f"{TEXT}{plain.encode(errors='backslashreplace').decode()}"
+
+
+def is_text_key(key: str) -> bool:
+    """Say whether a key is that of an answer that compares as text."""
+    return key.startswith((TEXT, LONG))

@@ -2,6 +2,8 @@
 
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from search.answers.canonical import canonical_key
 
@@ -17,10 +19,25 @@ def limit_worker(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def canonicalise(text: str, timeout_s: float) -> str:
-    """Return the key of an answer; the kernel ends this process by SIGPROF if it takes more CPU time."""
+def canonicalise(timeout_s: float, text: str) -> str:
+    """Return the key of an answer."""
+    with limited(timeout_s):
+        return canonical_key(text)
+
+
+def check(timeout_s: float, problem: str, text: str) -> bool | None:
+    """Say whether an answer solves its problem; None where nobody can say."""
+    from search.answers.checking.substitution import is_solution  # SymPy: in the workers that need it, nowhere else
+
+    with limited(timeout_s):
+        return is_solution(problem, text)
+
+
+@contextmanager
+def limited(timeout_s: float) -> Iterator[None]:
+    """Let the kernel end this process by SIGPROF if the block takes more CPU time."""
     signal.setitimer(signal.ITIMER_PROF, timeout_s)
     try:
-        return canonical_key(text)
+        yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -10,8 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from search.answers.text import text_key
-
 STOP_TIMEOUT_S = 2.0
 """Time in which the processes end by themselves, after which they are killed."""
 
@@ -19,29 +17,37 @@ _PROGRAM = "from search.answers.host import main; main()"
 _ROOT = Path(__file__).parents[2]
 
 
+class Job(Enum):
+    """What workers do with an answer."""
+
+    CANONICALISE = "canonicalise"  # a text: its key
+    CHECK = "check"  # a problem and a text: whether the text solves it
+
+
 class Outcome(Enum):
-    """Whether a worker brought an answer into canonical form; where none did, it compares as text."""
+    """Whether a worker did its job."""
 
     DONE = "done"
     TIMEOUT = "timeout"  # the worker was killed at its limit of time
     FAILURE = "failure"  # the worker died, or ran out of memory
 
 
-Reply = tuple[Outcome, str]
-"""What became of an answer, and its key."""
+Reply = tuple[Outcome, Any]
+"""What became of a request, and the result; None where there is none."""
 
 
 class Workers:
-    """Processes that bring answers into canonical form.
+    """Processes that do one job, an answer at a time; they start when the first is asked for.
 
     Args:
+        job: What they do.
         num_workers: How many.
         timeout_s: CPU time that one answer may take.
         memory_bytes: Address space of each.
     """
 
-    def __init__(self, num_workers: int, timeout_s: float, memory_bytes: int) -> None:
-        self._arguments = [str(num_workers), str(timeout_s), str(memory_bytes)]
+    def __init__(self, job: Job, num_workers: int, timeout_s: float, memory_bytes: int) -> None:
+        self._arguments = [job.value, str(num_workers), str(timeout_s), str(memory_bytes)]
         self._is_open = False
         self._launching = asyncio.Lock()
         self._host: Process | None = None
@@ -49,14 +55,18 @@ class Workers:
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Reply | None]] = {}
 
-    async def start(self) -> None:
-        """Start the processes and wait until one has answered.
+    def open(self) -> None:
+        """Let the processes start when they are needed."""
+        self._is_open = True
+
+    async def start(self, *probe: str) -> None:
+        """Start the processes and wait until one has done its job on `probe`.
 
         Raises:
             RuntimeError: None does.
         """
-        self._is_open = True
-        outcome, _ = await self.canonicalise("0")
+        self.open()
+        outcome, _ = await self.ask(*probe)
         if outcome is not Outcome.DONE:
             await self.stop()
             raise RuntimeError("the answer workers do not start; their own error stands above")
@@ -71,21 +81,21 @@ class Workers:
                 self._host.kill()
                 await self._listener
 
-    async def canonicalise(self, text: str) -> Reply:
-        """Return what became of an answer, and its key; ask again, once, if the host dies over it.
+    async def ask(self, *args: str) -> Reply:
+        """Return what became of the job on `args`, and its result; ask again, once, if the host dies over it.
 
         Raises:
-            RuntimeError: The workers are not started, or stopped.
+            RuntimeError: The workers are not open, or stopped.
         """
-        return await self._ask(text) or await self._ask(text) or (Outcome.FAILURE, text_key(text))
+        return await self._ask(args) or await self._ask(args) or (Outcome.FAILURE, None)
 
-    async def _ask(self, text: str) -> Reply | None:
+    async def _ask(self, args: tuple[str, ...]) -> Reply | None:
         host = await self._running_host()
         number = next(self._numbers)
         reply: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = reply
         try:
-            _send(host, [number, text])
+            _send(host, [number, args])
             return await reply
         finally:
             del self._waiting[number]
@@ -103,8 +113,8 @@ class Workers:
     async def _listen(self, host: Process) -> None:
         """Hand out replies until the host is gone; whoever waits then has none."""
         async for line in cast(asyncio.StreamReader, host.stdout):
-            number, outcome, key = json.loads(line)
-            self._settle(number, (Outcome(outcome), key))
+            number, outcome, result = json.loads(line)
+            self._settle(number, (Outcome(outcome), result))
         await host.wait()
         self._host = None
         for number in list(self._waiting):

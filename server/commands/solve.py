@@ -54,6 +54,7 @@ def _candidates(reply: dict[str, Any]) -> Table:
     chosen = next((c["id"] for c in reply["candidates"] if c["response"] == reply["response"]), None)
     for candidate in sorted(reply["candidates"], key=lambda candidate: -(candidate["score"] or 0)):
         state = "chosen" if candidate["id"] == chosen else candidate["finish"].replace("complete", "")
+        state = "refuted" if candidate["verified"] is False else state
         steps = " ".join(_score(step["score"]) for step in candidate["steps"])
         answer = candidate["answer"] or ""
         table.add_row(candidate["id"], answer, _score(candidate["score"]), steps, str(candidate["tokens"]), state)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from search.aggregation import Aggregation
 from search.solve import solve
 from server.disconnect import until_disconnect
-from server.planning import plan_problem, plan_sampling, plan_strategy
+from server.planning import plan_models, plan_problem, plan_sampling, plan_strategy
 from server.replies import reply
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse, Timing
 from server.state import State
@@ -31,7 +31,7 @@ async def post_solve(body: SolveRequest, request: Request) -> SolveResponse:
     search = solve(
         problem,
         strategy,
-        state.models,
+        plan_models(body, state.models),
         plan_sampling(body),
         aggregation=Aggregation(body.aggregation),
         deadline_s=body.deadline_s,

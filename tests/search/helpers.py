@@ -1,14 +1,15 @@
 """What the tests of the searches share."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
 
 from models.interfaces import Finish, Problem, Sampling, Step
 from search.aggregation import Aggregation
-from search.answers.answer import Answer
+from search.answers.answer import Answer, AnswerReader
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.candidate import Candidate
@@ -30,12 +31,13 @@ async def search(
     seed: int | None = 0,
     deadline_s: float | None = None,
     observer: Observer | None = None,
+    refuted: Set[str] = frozenset(),
 ) -> SearchResult:
     sampling = Sampling(temperature=0.8, top_p=1.0, max_tokens=max_tokens, seed=seed)
     return await solve(
         Problem("?"),
         strategy,
-        world.models,
+        replace(world.models, reader=Sceptic(world.models.reader, refuted)),
         sampling,
         aggregation=aggregation,
         deadline_s=deadline_s,
@@ -67,11 +69,23 @@ def drawn_after(world: World) -> list[str]:
     return [texts(prefix) for prefix, sampling in world.policy.draws if sampling.temperature > 0]
 
 
-def voter(path: tuple[int, ...], key: str | None, score: float | None) -> Candidate:
+@dataclass(frozen=True, slots=True)
+class Sceptic:
+    """Reads as another reader does, and refutes the answers whose keys it is told."""
+
+    reader: AnswerReader
+    refuted: Set[str]
+
+    async def read(self, response: str) -> Answer | None:
+        answer = await self.reader.read(response)
+        return replace(answer, is_verified=False) if answer and answer.key in self.refuted else answer
+
+
+def voter(path: tuple[int, ...], key: str | None, score: float | None, is_verified: bool | None = None) -> Candidate:
     """Return a complete candidate."""
     scores = () if score is None else (score,)
-    said = None if key is None else Answer(key, key)
-    return Candidate(path, (Step("said", (1, 2), Finish.END),), scores, score, said)
+    said = None if key is None else Answer(key, key, is_verified)
+    return Candidate(path, (Step("said", (1, 2), Finish.END),), scores, score).conclude(said)
 
 
 def elected(result: SearchResult) -> str | None:

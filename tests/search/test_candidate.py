@@ -1,7 +1,9 @@
 import pytest
 
 from models.interfaces import Finish, Step
+from search.answers.answer import Answer
 from search.candidate import Candidate
+from tests.search.helpers import voter
 
 OPEN = Step("a\n\n", (1, 2), Finish.STEP)
 LAST = Step("b", (3,), Finish.END)
@@ -41,3 +43,11 @@ def test_a_child_shares_the_steps_of_its_parent_which_stays_as_it_was() -> None:
 def test_steps_without_a_score_are_unjudged_but_for_a_blank_one() -> None:
     assert Candidate(steps=(OPEN, LAST), step_scores=(0.5,)).unjudged_steps == (LAST,)
     assert Candidate(steps=(OPEN, BLANK)).unjudged_steps == (OPEN,)
+
+
+@pytest.mark.parametrize(("is_verified", "votes"), [(True, True), (None, True), (False, False)])
+def test_it_votes_for_what_it_states_unless_that_is_refuted(is_verified: bool | None, votes: bool) -> None:
+    candidate = voter((0,), "7", None, is_verified)
+    stated = Answer("7", "7", is_verified)
+    assert (candidate.answer, candidate.refuted) == ((stated, None) if votes else (None, stated))
+    assert candidate.stated == stated

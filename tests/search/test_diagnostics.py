@@ -37,7 +37,7 @@ def test_where_all_agree_there_is_no_entropy() -> None:
 
 
 def test_without_candidates_there_is_nothing_to_measure() -> None:
-    assert diagnosis_of() == Diagnostics(None, None, 0, None, None, None, ())
+    assert diagnosis_of() == Diagnostics(None, None, 0, 0, None, None, None, ())
 
 
 def test_without_scores_none_are_measured() -> None:
@@ -53,6 +53,10 @@ def test_without_scores_none_are_measured() -> None:
             [voter((0,), "a", 0.5), voter((1,), "a", 0.9), voter((2,), None, 0.1)],
             "1 of 3 complete responses state no answer and did not vote",
         ),
+        (
+            [voter((0,), "a", 0.5), voter((1,), "a", 0.9), voter((2,), "b", 0.1, is_verified=False)],
+            "1 of 3 complete responses give an answer that fails the check: no vote",
+        ),
         ([voter((0,), "a", 0.5), voter((1,), "b", 0.9)], "no two responses agree on an answer"),
         (
             [voter((0,), "a", 0.5), voter((1,), "a", 0.51)],
@@ -66,3 +70,10 @@ def test_what_a_reader_should_know_is_said(candidates: list[Candidate], warning:
 
 def test_one_response_alone_is_no_reason_to_warn() -> None:
     assert diagnosis_of(voter((0,), "a", 0.5)).warnings == ()
+
+
+def test_refuted_answers_are_counted_apart_from_none() -> None:
+    given = [("a", True), ("a", None), ("b", False), ("c", False), (None, None)]
+    found = diagnosis_of(*[voter((i,), key, i / 10, verified) for i, (key, verified) in enumerate(given)])
+    assert (found.refuted, found.distinct_answers, found.agreement) == (2, 1, 2 / 5)
+    assert [warning[:6] for warning in found.warnings] == ["1 of 5", "2 of 5"]

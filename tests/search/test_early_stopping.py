@@ -43,6 +43,7 @@ def any_strategy(draw: st.DrawFn) -> BestOfN | BeamSearch | DVTS:
     world_seed=SEEDS,
     seed=SEEDS,
     shuffle=SEEDS,
+    refuted=st.frozensets(st.sampled_from(["1/2", "2", "3"])),
 )
 async def test_it_never_changes_the_answer(
     strategy: BestOfN | BeamSearch | DVTS,
@@ -51,13 +52,15 @@ async def test_it_never_changes_the_answer(
     world_seed: int,
     seed: int,
     shuffle: int,
+    refuted: frozenset[str],
 ) -> None:
     async def run(early_stop: bool) -> SearchResult:
         world, each = World(Chance(world_seed), shuffle), replace(strategy, early_stop=early_stop)
-        return await search(world, each, aggregation=aggregation, max_tokens=max_tokens, seed=seed)
+        return await search(world, each, aggregation=aggregation, max_tokens=max_tokens, seed=seed, refuted=refuted)
 
     hasty, patient = await run(True), await run(False)
     assert elected(hasty) == elected(patient)
+    assert elected(hasty) not in refuted
     assert hasty.meter.completion_tokens <= patient.meter.completion_tokens
 
 
@@ -119,3 +122,17 @@ async def test_a_beam_whose_scores_have_fallen_below_the_best_is_not_grown(aggre
 async def test_under_the_last_score_a_beam_may_rise_again() -> None:
     world = World(Tree(answer("1", 0.6), step("a", 0.5, answer("2", 1.0))))
     assert elected(await search(world, BeamSearch(2, 1, selection=Selection.BEST))) == "2"
+
+
+@pytest.mark.parametrize("aggregation", [Aggregation.MIN, Aggregation.PROD])
+async def test_a_refuted_response_stops_no_weaker_one(aggregation: Aggregation) -> None:
+    world = World(Tree(answer("1", 0.9), step("a", 0.5, step("b", 0.4, answer("2", 0.3)))))
+    result = await search(world, BestOfN(2, Selection.BEST), aggregation=aggregation, refuted={"1"})
+    assert elected(result) == "2"
+    assert not any(candidate.is_stopped for candidate in result.candidates)
+
+
+@pytest.mark.parametrize("strategy", [BestOfN(4, Selection.MAJORITY), BestOfN(4), BeamSearch(4, 1), DVTS(4, 1)])
+async def test_refuted_answers_give_no_lead(strategy: BestOfN | BeamSearch | DVTS) -> None:
+    world = World(Tree(*[answer("1", 1.0)] * 3, answer("2", 0.1)))
+    assert elected(await search(world, strategy, refuted={"1"})) == "2"

@@ -133,3 +133,11 @@ async def test_the_error_of_a_broken_reader_passes_through_and_is_not_taken_for_
     world.models = Models(world.policy, world.verifier, BrokenReader())
     with pytest.raises(TimeoutError, match="mine"):
         await search(world, BestOfN(2, Selection.MAJORITY), deadline_s=60)
+
+
+@each_strategy(n=4, beam_width=2)
+async def test_where_every_answer_is_refuted_none_is_given_and_the_best_response_is_shown(strategy: Strategy) -> None:
+    result = await search(World(Tree(answer("1", 0.5), answer("2", 0.6))), strategy, refuted={"1", "2"})
+    assert result.chosen is not None
+    assert (result.chosen.answer, result.chosen.refuted is None) == (None, False)
+    assert result.diagnostics.refuted == result.votes[0].count

@@ -98,3 +98,11 @@ def test_candidates_rank_by_score_then_by_path_and_the_unjudged_last() -> None:
         voter((3,), "a", 1),
     )
     assert rank([unjudged, late, early, best]) == (best, early, late, unjudged)
+
+
+@each_selection
+def test_a_refuted_answer_is_counted_and_not_elected(selection: Selection) -> None:
+    refuted = [voter((i,), "a", 1.0, is_verified=False) for i in range(3)]
+    ballot = ballot_of(selection, *refuted, voter((3,), "b", 0.1, is_verified=True), voter((4,), "c", 0.05))
+    assert [(vote.answer, vote.count) for vote in ballot.votes()] == [("b", 1), ("c", 1), (None, 3)]
+    assert ballot_of(selection, *refuted).winner() is None

@@ -93,7 +93,7 @@ def power(base: Scalar, exponent: Scalar) -> Scalar:
             raise UnreadableError
         return base ** int(exponent)
     if is_exact(base) and base < 0 and is_exact(exponent) and exponent.denominator % 2:
-        return (-1) ** exponent.numerator * power(-base, exponent)
+        return (-1) ** (exponent.numerator % 2) * power(-base, exponent)
     return mp.exp(_tame(inexact(exponent) * mp.log(inexact(base))))
 
 

@@ -1,4 +1,4 @@
-"""The English that surrounds mathematics in answers, and how it is told from products of letters."""
+"""The English that surrounds mathematics in answers and problems, and how it is told from products of letters."""
 
 import re
 from itertools import pairwise
@@ -44,6 +44,18 @@ BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
     "twelve": 12, "sixteen": 16,
 }  # fmt: skip
+
+REQUESTS = _words(
+    """
+    solve find determine compute calculate give what is are the a an of for in to if when where such that which so and
+    suppose given satisfy satisfies satisfying satisfied by equal equals value values number numbers unknown variable
+    variables equation equations following system systems solution solutions root roots all any each real complex
+    rational integer integers positive negative nonnegative nonzero possible largest greatest smallest least exact
+    exactly ordered pair pairs triple triples point points express enter write list your answer answers as common
+    improper proper simplified simplest fraction form separated comma commas must be please
+    """
+)
+"""Words around equations in problems that ask for no more than to solve them."""
 
 FUNCTIONS = _words(
     """

@@ -59,3 +59,9 @@ def test_a_long_answer_compares_as_a_whole() -> None:
 def test_a_large_exact_number_is_told_from_its_neighbour() -> None:
     assert canonical_key("3^{2025}") != canonical_key("3^{2025}+1")
     assert canonical_key(r"\frac{3^{2025}}{7}") == canonical_key(r"\frac{3^{2026}}{21}")
+
+
+def test_a_root_of_a_negative_number_has_its_sign_whatever_the_size_of_its_degree() -> None:
+    degree = "(10^{400}+1)"
+    assert canonical_key(f"(-2)^{{-10^{{400}}/{degree}}}") == canonical_key(f"2^{{-10^{{400}}/{degree}}}")
+    assert canonical_key(f"(-2)^{{-1/{degree}}}") == canonical_key(f"-2^{{-1/{degree}}}")

@@ -11,6 +11,7 @@ from queue import Queue
 import pytest
 
 from search.answers import host
+from search.answers.workers import Job
 from tests.search.answers.processes import descendants, newest
 
 SLOW = r"\sum_{a=1}^{200} \sum_{b=1}^{200} \sum_{c=1}^{200} abc"
@@ -47,8 +48,8 @@ class Assassin(Client):
         super().flush()
 
 
-def serve(client: Client, timeout_s: float = 5.0) -> list[object]:
-    host.serve(client, client, num_workers=1, timeout_s=timeout_s, memory_bytes=1 << 29)
+def serve(client: Client, timeout_s: float = 5.0, job: Job = Job.CANONICALISE) -> list[object]:
+    host.serve(client, client, job, num_workers=1, timeout_s=timeout_s, memory_bytes=1 << 29)
     return [json.loads(line) for line in client.getvalue().splitlines()]
 
 
@@ -61,16 +62,20 @@ def signal_handlers() -> Iterator[None]:
 
 
 def test_answers_are_replied_with_their_numbers_and_keys() -> None:
-    assert serve(Client([7, r"\frac12"], [8, "1,234"])) == [[7, "done", "1/2"], [8, "done", "1234"]]
+    assert serve(Client([7, [r"\frac12"]], [8, ["1,234"]])) == [[7, "done", "1/2"], [8, "done", "1234"]]
 
 
-def test_a_slow_answer_is_replied_with_its_text() -> None:
-    expected = [7, "timeout", r"text:\sum_a=1^200\sum_b=1^200\sum_c=1^200abc"]
-    assert serve(Client([7, SLOW]), timeout_s=0.1) == [expected]
+def test_a_slow_answer_is_replied_without_a_key() -> None:
+    assert serve(Client([7, [SLOW]]), timeout_s=0.1) == [[7, "timeout", None]]
+
+
+def test_checks_are_replied_with_their_verdicts() -> None:
+    client = Client([7, ["Solve 2x = 6.", "3"]], [8, ["Solve 2x = 6.", "4"]], [9, ["Solve 2x = 6.", "no solution"]])
+    assert serve(client, job=Job.CHECK) == [[7, "done", True], [8, "done", False], [9, "done", None]]
 
 
 def test_a_host_whose_worker_died_idle_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Assassin([1, "1"], [2, "2"])
+    client = Assassin([1, ["1"]], [2, ["2"]])
 
     def end(thread: int, number: int) -> None:
         client.ended_by = number
@@ -105,7 +110,7 @@ def test_the_process_serves_its_streams(monkeypatch: pytest.MonkeyPatch, signal_
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         monkeypatch.setattr(sys, stream, (tmp_path / stream).open(mode))
     monkeypatch.setattr(host, "Thread", Watch)
-    monkeypatch.setattr(sys, "argv", ["-c", "1", "0.5", str(1 << 29)])
+    monkeypatch.setattr(sys, "argv", ["-c", "canonicalise", "1", "0.5", str(1 << 29)])
     host.main()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     with pytest.raises(SystemExit):

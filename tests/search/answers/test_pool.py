@@ -72,11 +72,11 @@ async def test_a_reader_that_is_cancelled_leaves_the_others_their_answer(pool: A
 
 
 async def test_a_reply_that_nobody_waits_for_does_no_harm() -> None:
-    asked = workers.Workers(num_workers=1, timeout_s=0.5, memory_bytes=1 << 29)
-    await asked.start()
+    asked = workers.Workers(workers.Job.CANONICALISE, num_workers=1, timeout_s=0.5, memory_bytes=1 << 29)
+    await asked.start("0")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asked.canonicalise(SLOW), timeout=0.1)
-    assert await asked.canonicalise("2/4") == (workers.Outcome.DONE, "1/2")
+        await asyncio.wait_for(asked.ask(SLOW), timeout=0.1)
+    assert await asked.ask("2/4") == (workers.Outcome.DONE, "1/2")
     await asked.stop()
 
 

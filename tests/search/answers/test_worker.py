@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from search.answers import worker
-from search.answers.worker import canonicalise, limit_worker
+from search.answers.worker import canonicalise, check, limit_worker
 
 
 @pytest.fixture
@@ -20,13 +20,18 @@ def test_an_answer_has_an_allowance_of_cpu_time(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         worker, "canonical_key", lambda text: allowances.append(signal.getitimer(signal.ITIMER_PROF)[0])
     )
-    canonicalise("0.5", timeout_s=30)
+    canonicalise(30, "0.5")
     assert 29 < allowances[0] < 31
     assert signal.getitimer(signal.ITIMER_PROF)[0] == 0
 
 
 def test_an_answer_within_its_allowance_has_its_key() -> None:
-    assert canonicalise("0.5", timeout_s=30) == "1/2"
+    assert canonicalise(30, "0.5") == "1/2"
+
+
+def test_a_check_within_its_allowance_has_its_verdict() -> None:
+    assert [check(30, "Solve 2x = 6.", text) for text in ("3", "4")] == [True, False]
+    assert signal.getitimer(signal.ITIMER_PROF)[0] == 0
 
 
 def test_a_worker_is_limited_for_good(monkeypatch: pytest.MonkeyPatch, termination_handler: None) -> None:

@@ -10,6 +10,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 
@@ -64,9 +65,10 @@ def policy_engine(settings: Settings) -> EngineSettings:
 
 
 def verifier_engine(settings: Settings) -> EngineSettings:
-    """Return how the verifier's engine is run."""
+    """Return how the verifier's engine is run; a checker has none, and its name is no folder."""
+    name = settings.verifier_model
     return EngineSettings(
-        model=find_model(settings.verifier_model),
+        model=Path(name) if settings.verifier_format == "checker" else find_model(name),
         name="verifier",
         device=settings.device,
         dtype=settings.dtype,

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from models.errors import ModelError
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
+from server.commands.label_steps import label_steps
 from server.commands.serve import serve
 from server.commands.solve import solve
 from server.commands.tasks import tasks
 from server.commands.train_demo import train_demo
+from server.commands.train_prm import train_prm
 from server.settings import SettingsError
 
 
@@ -30,7 +32,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, grade, tasks, train_demo):
+for command in (serve, solve, evaluate, grade, tasks, train_demo, label_steps, train_prm):
     app.add_command(command)
 
 

@@ -31,9 +31,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
-    verifier_format: Literal["winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl"] = Field(
-        "winnow", description="How the verifier reads and scores."
-    )
+    verifier_format: Literal[
+        "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker"
+    ] = Field("winnow", description="How the verifier reads and scores.")
     system_prompt: str | None = Field(None, description="Instruction to the policy where a request gives none.")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")

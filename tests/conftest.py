@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.prompt import PromptBuilder
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-ENGINES = {"policy", "verifier", "tiny_engine"}
+ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

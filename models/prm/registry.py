@@ -4,16 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from models.engine import Engine, EngineSettings
+from models.engine import EngineSettings
 from models.interfaces import Verifier
-from models.prm import math_shepherd, qwen_math, rlhflow, skywork, trl, vllm_verifier
+from models.prm import checker, math_shepherd, outcome, qwen_math, rlhflow, skywork, trl, vllm_verifier
 from models.prompt import PromptBuilder
 
 
 class EmbeddedVerifier(Verifier, Protocol):
-    """A verifier with an engine in this service."""
-
-    engine: Engine
+    """A verifier that runs in this service, and can be asked whether it does."""
 
     async def check(self) -> None:
         """Return when the engine answers.
@@ -32,6 +30,8 @@ FORMATS: dict[str, Open] = {
     "skywork": skywork.open_verifier,
     "qwen_math": qwen_math.open_verifier,
     "trl": trl.open_verifier,
+    "outcome": outcome.open_verifier,
+    "checker": checker.open_verifier,
 }
 
 

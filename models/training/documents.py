@@ -21,6 +21,8 @@ from models.training.tasks.solution import Solution, solve
 from models.training.tasks.stream import training_tasks
 
 IGNORED = -100
+RIGHT_FROM = 0.5
+"""The least label or score of a step that counts as right."""
 SYSTEM_PROMPTS = (
     "Solve the problem step by step.",
     "Put the final answer in a box.",
@@ -37,13 +39,13 @@ class Document:
         token_ids: All of them; the end of sequence too, if the response is complete.
         num_prompt_tokens: Of these, how many are the prompt.
         step_ends: Index of the last token of each step.
-        labels: Whether each step is right, all before it included.
+        labels: Of each step, in [0, 1]: 1 if it is right, all before it included; between them if that is not certain.
     """
 
     token_ids: tuple[int, ...]
     num_prompt_tokens: int
     step_ends: tuple[int, ...]
-    labels: tuple[bool, ...]
+    labels: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Batch:
     Attributes:
         token_ids: (B, T).
         next_tokens: Token to predict at each position, `IGNORED` in prompt and padding, (B, T).
-        verdicts: At step ends 1 for right and 0 for wrong, elsewhere `IGNORED`, (B, T).
+        verdicts: At step ends the labels, elsewhere `IGNORED`, (B, T).
         is_first: True at step ends up to the first error, (B, T).
     """
 
@@ -61,6 +63,17 @@ class Batch:
     next_tokens: Tensor
     verdicts: Tensor
     is_first: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        return Batch(
+            self.token_ids.to(device), self.next_tokens.to(device), self.verdicts.to(device), self.is_first.to(device)
+        )
+
+
+def first_error(labels: Sequence[float]) -> int | None:
+    """Index of the first step that is more likely wrong than right."""
+    return next((index for index, label in enumerate(labels) if label < RIGHT_FROM), None)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None = None) -> list[int]:
@@ -146,7 +159,7 @@ def collate(documents: Sequence[Document]) -> Batch:
     shape = (len(documents), max(len(document.token_ids) for document in documents))
     token_ids = torch.zeros(shape, dtype=torch.long)
     next_tokens = torch.full(shape, IGNORED)
-    verdicts = torch.full(shape, IGNORED)
+    verdicts = torch.full(shape, float(IGNORED))
     is_first = torch.zeros(shape, dtype=torch.bool)
     for row, document in enumerate(documents):
         length = len(document.token_ids)
@@ -154,10 +167,10 @@ def collate(documents: Sequence[Document]) -> Batch:
         token_ids[row, :length] = ids
         next_tokens[row, document.num_prompt_tokens - 1 : length - 1] = ids[document.num_prompt_tokens :]
         for end, label in zip(document.step_ends, document.labels, strict=True):
-            verdicts[row, end] = int(label)
+            verdicts[row, end] = float(label)
         if length > document.step_ends[-1] + 1:  # the end of sequence belongs to the last step
-            verdicts[row, length - 1] = int(document.labels[-1])
-        num_judged = sum(document.labels) + 1
-        last_judged = length if num_judged > len(document.labels) else document.step_ends[num_judged - 1] + 1
+            verdicts[row, length - 1] = float(document.labels[-1])
+        error = first_error(document.labels)
+        last_judged = length if error is None else document.step_ends[error] + 1
         is_first[row, :last_judged] = True
     return Batch(token_ids, next_tokens, verdicts, is_first & (verdicts != IGNORED))

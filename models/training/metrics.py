@@ -23,7 +23,21 @@ def area_under_curve(scores: Tensor, labels: Tensor) -> float | None:
 
 
 def calibration_error(scores: Tensor, labels: Tensor) -> float:
-    """Expected calibration error: mean distance of score and frequency over ten bins of equal width."""
+    """Expected calibration error: mean distance of score and label over ten bins of equal width."""
+    sums = bin_sums(scores, labels)
+    return float((sums[:, 1] - sums[:, 2]).abs().sum() / len(scores))
+
+
+def bin_sums(scores: Tensor, labels: Tensor) -> Tensor:
+    """What lies in each of ten bins of equal width: how many scores, their sum and the sum of their labels.
+
+    Args:
+        scores: In [0, 1], (N,).
+        labels: In [0, 1] or true and false, (N,).
+
+    Returns:
+        One row a bin, (10, 3).
+    """
     bins = (scores * NUM_BINS).long().clamp(max=NUM_BINS - 1)
-    gaps = torch.zeros(NUM_BINS, dtype=torch.double).index_add(0, bins, (scores - labels.float()).double())
-    return float(gaps.abs().sum() / len(scores))
+    rows = torch.stack([torch.ones_like(scores), scores, labels.to(scores)], dim=1).double()
+    return torch.zeros(NUM_BINS, 3, dtype=torch.double).index_add(0, bins, rows)

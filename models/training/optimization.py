@@ -50,7 +50,7 @@ def fit(
     """Train `model` in place; goes on from `checkpoint` where there is one, and leaves one at the end.
 
     Args:
-        model: What is trained.
+        model: What is trained, on the device where it is.
         batches: One entry a step.
         losses: The sum of its values is minimised; the names are for the progress bar.
         schedule: Learning rate.
@@ -83,10 +83,11 @@ def _step(
     learning_rate: float,
 ) -> dict[str, float]:
     sums: dict[str, float] = {}
+    device = next(model.parameters()).device
     for part in parts:
-        with torch.autocast("cpu", torch.bfloat16):
-            named = losses(part)
-        (sum(named.values(), torch.zeros(())) / len(parts)).backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(device.type, torch.bfloat16):
+            named = losses(part.to(device))
+        (sum(named.values(), torch.zeros((), device=device)) / len(parts)).backward()  # type: ignore[no-untyped-call]
         for name, loss in named.items():
             sums[name] = sums.get(name, 0.0) + loss.item() / len(parts)
     nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)

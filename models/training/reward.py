@@ -1,4 +1,4 @@
-"""Training of the demo reward model: first on the generator's solutions, then on the policy's own samples.
+"""Training of a reward model, and of the demo's: first the generator's solutions, then the policy's own samples.
 
 It starts from the policy's weights, keeps predicting tokens beside its judgement, and ends on many fresh samples of the
 policy it is to judge.
@@ -12,7 +12,7 @@ from random import Random
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from models.prm.reward_model import RewardModel
 from models.training.documents import IGNORED, Batch, Batches, Document, judged_document
@@ -31,7 +31,7 @@ GENERATOR_SHARE = 0.25
 """Of the documents beside the policy's samples."""
 
 
-def from_policy(policy: LlamaForCausalLM, seed: int) -> RewardModel:
+def from_policy(policy: LlamaForCausalLM | Qwen2ForCausalLM, seed: int) -> RewardModel:
     """A reward model with the policy's backbone and a new scorer."""
     torch.manual_seed(seed)
     config = copy.deepcopy(policy.config)
@@ -75,7 +75,7 @@ def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
 
     Args:
         logits: Of the scorer at every position, (B, T).
-        batch: Says where the steps end and which are right.
+        batch: Says where the steps end and how likely each is right.
     """
     judged = batch.verdicts != IGNORED
     weights = torch.where(batch.is_first[judged], 1.0, LATER_WEIGHT)
@@ -88,10 +88,27 @@ def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
 def _fit(
     model: RewardModel, draw: Callable[[Random, int], Document], num_steps: int, seed: str, checkpoint: Path
 ) -> None:
+    batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, seed)
+    fit_reward_model(model, batches, Schedule(num_steps, LEARNING_RATE), checkpoint)
+
+
+def fit_reward_model(
+    model: RewardModel, batches: Batches, schedule: Schedule, checkpoint: Path, unembedding: Tensor | None = None
+) -> None:
+    """Train `model` in place to judge, and to go on predicting tokens.
+
+    Args:
+        model: What is trained.
+        batches: One entry a step.
+        schedule: Learning rate.
+        checkpoint: Where an interrupted run goes on from.
+        unembedding: From hidden states to tokens, (V, H), and not trained; None for a policy that uses its embedding.
+    """
+
     def losses(batch: Batch) -> dict[str, Tensor]:
         hidden = model.encode(batch.token_ids)
-        language = language_loss(hidden, model.model.embed_tokens.weight, batch.next_tokens)
+        weights = model.model.embed_tokens.weight if unembedding is None else unembedding
+        language = language_loss(hidden, weights, batch.next_tokens)
         return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
 
-    batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, seed)
-    fit(model, batches, losses, Schedule(num_steps, LEARNING_RATE), checkpoint)
+    fit(model, batches, losses, schedule, checkpoint)

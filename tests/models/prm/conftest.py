@@ -10,11 +10,6 @@ from models.prm.registry import EmbeddedVerifier, open_verifier
 from models.prompt import PromptBuilder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These come first, as other tests with engines do (`tests/conftest.py`)."""
-    items.sort(key=lambda item: "published" not in getattr(item, "fixturenames", ()))
-
-
 @pytest.fixture(scope="module")
 async def published(format_name: str, checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[EmbeddedVerifier]:
     settings = EngineSettings(checkpoint, format_name, dtype="float32", kv_cache_bytes=32 * MIB)

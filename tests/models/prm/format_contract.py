@@ -91,5 +91,5 @@ class FormatContract(VerifierContract):
         assert after.verifier_tokens < NEW_LINE + BLOCK
 
     async def test_a_response_longer_than_the_context_is_refused(self, subject: EmbeddedVerifier) -> None:
-        with pytest.raises(ContextOverflowError, match=f"at most {subject.engine.max_model_len} do"):
+        with pytest.raises(ContextOverflowError, match=r"at most \d+ do"):
             await subject.score(LONG, lines(2), [step("1 2 " * 1024)], Meter())

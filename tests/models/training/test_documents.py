@@ -63,6 +63,13 @@ def test_verdicts_stand_at_step_ends_and_predictions_in_the_response() -> None:
     assert batch.is_first.nonzero()[:, 1].tolist() == [3, 5]
 
 
+def test_a_soft_label_is_an_error_below_one_half() -> None:
+    document = Document((7, 1, 2, 3, 4), num_prompt_tokens=1, step_ends=(1, 2, 3, 4), labels=(0.9, 0.5, 0.4, 0.6))
+    batch = collate([document])
+    assert batch.verdicts[0, 1:].tolist() == pytest.approx([0.9, 0.5, 0.4, 0.6])
+    assert batch.is_first.tolist() == [[False, True, True, True, False]]
+
+
 def test_a_batch_depends_on_seed_and_step_alone(tokenizer: PreTrainedTokenizerFast) -> None:
     batches = [Batches(lambda rng, step: judged_document(tokenizer, rng), 8, 2, 10, "seed") for _ in range(2)]
     first, again, other = batches[0][3], batches[1][3], batches[0][4]

@@ -1,0 +1,129 @@
+"""Outcome reward models as verifiers: they judge a whole response, by one number where the chat ends.
+
+A sequence classifier (`...ForSequenceClassification`) with one label, whose sigmoid is the score, or with two, the
+classes wrong and right. It reads the chat in which the user states the problem and the assistant has said the response,
+to the end of the assistant's turn.
+
+Such a model was trained on whole responses. A step is judged as if the response ended there: what a strategy reads with
+`last` from a complete response is the model's own score; scores before that, and so `min`, `prod` and tree searches,
+ask it what it was not trained for.
+
+Beyond the published use: each new step costs its own tokens and the end of the turn, since the chat up to the step
+before comes from the engine's prefix cache.
+
+Tested on a seeded checkpoint against plain transformers; not run on published weights.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError
+from vllm import PoolingParams
+
+from models.checkpoint import CONFIG_FILE, read_config
+from models.engine import Engine, EngineSettings, start_engine
+from models.errors import CheckpointError, ContextOverflowError
+from models.interfaces import Meter, Problem, Step
+from models.prompt import PromptBuilder
+from models.tokenizer import DATE, ChatTokenizer, Message
+from models.weights import read_weights, require_finite, require_shapes
+
+SUFFIX = "ForSequenceClassification"
+NUM_LABELS = (1, 2)
+
+
+class DialogueTokenizer(ChatTokenizer):
+    """A chat that ends where the assistant has spoken, not where it speaks next."""
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        chat: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in messages]
+        try:
+            return str(self._tokenizer.apply_chat_template(chat, tokenize=False, date_string=DATE))
+        except TemplateError as error:
+            raise CheckpointError(f"{self._file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
+
+
+class OutcomeVerifier:
+    """An outcome reward model.
+
+    Args:
+        engine: Runs the model.
+        tokenizer: The model's own.
+    """
+
+    def __init__(self, engine: Engine, tokenizer: DialogueTokenizer) -> None:
+        self.engine = engine
+        self._tokenizer = tokenizer
+        self._params = PoolingParams(task="classify", use_activation=False)
+
+    async def score(
+        self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
+    ) -> tuple[float, ...]:
+        """Judge `steps`, which follow `prefix`, each as the end of a response. A call that is cancelled is not counted.
+
+        Raises:
+            ContextOverflowError: The response is longer than the verifier's context.
+            EngineUnavailableError: The engine died or refused the request.
+        """
+        texts = [step.text for step in (*prefix, *steps)]
+        responses = ["".join(texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
+        chats = [self._tokenizer.encode_chat([("user", problem.text), ("assistant", text)]) for text in responses]
+        if len(chats[-1]) > self.engine.max_model_len:
+            raise ContextOverflowError(len(chats[-1]), self.engine.max_model_len)
+        return tuple(await asyncio.gather(*(self._score(chat, meter) for chat in chats)))
+
+    async def check(self) -> None:
+        """Return when the engine answers.
+
+        Raises:
+            EngineUnavailableError: It does not.
+        """
+        await self.engine.check()
+
+    async def _score(self, chat: tuple[int, ...], meter: Meter) -> float:
+        output = await self.engine.pool(chat, self._params)
+        meter.verifier_cached_tokens += output.num_cached_tokens
+        meter.verifier_tokens += len(chat) - output.num_cached_tokens
+        logits: list[float] = output.outputs.data.flatten().tolist()
+        logit = logits[-1] - (logits[0] if len(logits) > 1 else 0.0)
+        return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(logit))
+
+
+def check_classifier(directory: Path) -> None:
+    """See that a directory holds a sequence classifier with one label or two.
+
+    Raises:
+        CheckpointError: It does not; the message names the file and the field.
+    """
+    file, config = directory / CONFIG_FILE, read_config(directory)
+    if not config["architectures"][0].endswith(SUFFIX):
+        raise CheckpointError(f"{file}: architectures is {config['architectures']}, not a ...{SUFFIX}")
+    labels, hidden_size = config.get("id2label") or (0, 1), config.get("hidden_size")  # two are transformers' default
+    if len(labels) not in NUM_LABELS:
+        raise CheckpointError(f"{file}: id2label has {len(labels)} labels, not 1 or 2")
+    if not isinstance(hidden_size, int):
+        raise CheckpointError(f"{file}: hidden_size is {hidden_size!r}, not a whole number")
+    weights = read_weights(directory)
+    require_shapes(weights, {"score.weight": (len(labels), hidden_size)}, directory)
+    require_finite(weights)
+
+
+def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[OutcomeVerifier]:
+    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be served.
+        EngineUnavailableError: The engine did not start (raised on entering the context).
+    """
+    check_classifier(settings.model)
+    return _run(settings, DialogueTokenizer(settings.model))
+
+
+@asynccontextmanager
+async def _run(settings: EngineSettings, tokenizer: DialogueTokenizer) -> AsyncIterator[OutcomeVerifier]:
+    async with start_engine(settings, "pooling") as engine:
+        yield OutcomeVerifier(engine, tokenizer)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.engine import EngineSettings
 from models.interfaces import Verifier
-from models.prm import checker, math_shepherd, outcome, qwen_math, rlhflow, skywork, trl, vllm_verifier
+from models.prm import checker, math_shepherd, outcome, qwen_math, rlhflow, skywork, torch_verifier, trl, vllm_verifier
 from models.prompt import PromptBuilder
 
 
@@ -32,6 +32,7 @@ FORMATS: dict[str, Open] = {
     "trl": trl.open_verifier,
     "outcome": outcome.open_verifier,
     "checker": checker.open_verifier,
+    "torch": torch_verifier.open_verifier,
 }
 
 

@@ -103,9 +103,9 @@ async def test_a_system_prompt_reaches_the_policy(client: httpx.AsyncClient) -> 
 
 
 async def test_a_deadline_returns_the_best_so_far(client: httpx.AsyncClient) -> None:
-    reply = await solve(client, n=256, deadline_s=0.05)
-    assert reply["status"] == "deadline"
-    assert reply["timing"]["search_s"] < 0.55
+    whole, hurried = await solve(client, n=256), await solve(client, n=256, deadline_s=0.05)
+    assert hurried["status"] == "deadline"
+    assert hurried["timing"]["search_s"] < whole["timing"]["search_s"] / 2  # a busy machine slows both down
 
 
 async def test_early_stop_does_not_change_the_answer(client: httpx.AsyncClient) -> None:

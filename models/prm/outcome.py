@@ -26,7 +26,7 @@ from vllm import PoolingParams
 
 from models.checkpoint import CONFIG_FILE, read_config
 from models.engine import Engine, EngineSettings, start_engine
-from models.errors import CheckpointError, ContextOverflowError
+from models.errors import CheckpointError
 from models.interfaces import Meter, Problem, Step
 from models.prompt import PromptBuilder
 from models.tokenizer import DATE, ChatTokenizer, Message
@@ -72,8 +72,7 @@ class OutcomeVerifier:
         texts = [step.text for step in (*prefix, *steps)]
         responses = ["".join(texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
         chats = [self._tokenizer.encode_chat([("user", problem.text), ("assistant", text)]) for text in responses]
-        if len(chats[-1]) > self.engine.max_model_len:
-            raise ContextOverflowError(len(chats[-1]), self.engine.max_model_len)
+        self.engine.require_room(len(chats[-1]))
         return tuple(await asyncio.gather(*(self._score(chat, meter) for chat in chats)))
 
     async def check(self) -> None:

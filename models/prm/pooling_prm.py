@@ -8,36 +8,15 @@ Knows nothing of formats: a subclass lays out the tokens.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from itertools import accumulate
 
 from models.engine import Engine, EngineSettings, start_engine
 from models.interfaces import Meter, Problem, Step
 from models.prm.head import Head
+from models.prm.layout import Layout
 from models.prm.plugin import ARCHITECTURE
 from models.prm.vllm_model import scores_at
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """A response as a reward model reads it.
-
-    Attributes:
-        token_ids: Of the problem and the steps.
-        ends: The position of each step's score, ascending; the last is the last token.
-    """
-
-    token_ids: tuple[int, ...]
-    ends: tuple[int, ...]
-
-    @classmethod
-    def of(cls, prompt: Sequence[int], steps: Iterable[Sequence[int]]) -> "Layout":
-        """Put the steps behind the prompt; each is scored at its last token."""
-        pieces = [prompt, *steps]
-        _, *ends = (length - 1 for length in accumulate(map(len, pieces)))
-        return cls(tuple(token_id for piece in pieces for token_id in piece), tuple(ends))
 
 
 class PoolingPRM(ABC):

@@ -17,7 +17,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from models.engine import Engine, EngineSettings
 from models.interfaces import Problem, Step
 from models.prm.head import Head, check_headed_model, read_size
-from models.prm.pooling_prm import Layout, PoolingPRM, start_pooling
+from models.prm.layout import Layout
+from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 

@@ -25,6 +25,7 @@ from models.interfaces import Meter, Problem, Step
 from models.prm import reward_model, test_time_compute
 from models.prm.adaptation import AdaptationPlan, Judge, adapt
 from models.prm.head import check_headed_model, read_size, scorer_head
+from models.prm.layout import Layout
 from models.prm.test_time_compute import TestTimeCompute
 from models.prm.ttt import Adaptation
 from models.prompt import PromptBuilder
@@ -85,19 +86,16 @@ class TorchVerifier:
             ContextOverflowError: The response is longer than the verifier's context.
             EngineUnavailableError: The model failed, or the verifier is closed.
         """
-        token_ids = [*self._prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
-        ends = []
-        for step in steps:
-            token_ids += step.token_ids
-            ends.append(len(token_ids) - 1)
-        if self.max_model_len is not None and len(token_ids) > self.max_model_len:
-            raise ContextOverflowError(len(token_ids), self.max_model_len)
-        request = Request(tuple(token_ids), tuple(ends))
+        layout = Layout.of(self._prompts.build(problem), (step.token_ids for step in (*prefix, *steps)))
+        num_tokens = len(layout.token_ids)
+        if self.max_model_len is not None and num_tokens > self.max_model_len:
+            raise ContextOverflowError(num_tokens, self.max_model_len)
+        request = Request(layout.token_ids, layout.ends[len(prefix) :])
         self._waiting.append(request)
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._judge_waiting())
         scores = await request.scores
-        meter.verifier_tokens += len(token_ids)
+        meter.verifier_tokens += num_tokens
         return scores
 
     async def check(self) -> None:

@@ -11,8 +11,9 @@ from models.engine import Engine, EngineSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
 from models.prm.head import Head, check_headed_model, read_size, scorer_head
+from models.prm.layout import Layout
 from models.prm.plugin import ARCHITECTURE
-from models.prm.pooling_prm import Layout, PoolingPRM, start_pooling
+from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 

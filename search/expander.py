@@ -19,7 +19,18 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from models.errors import ModelError
-from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step, Verifier
+from models.interfaces import (
+    AdaptableVerifier,
+    Adaptation,
+    AdaptationPlan,
+    Finish,
+    Meter,
+    Policy,
+    Problem,
+    Sampling,
+    Step,
+    Verifier,
+)
 from search.aggregation import Aggregation
 from search.answers.answer import AnswerReader
 from search.candidate import Candidate
@@ -60,6 +71,7 @@ class Expander:
         self.problem = problem
         self.aggregation = aggregation
         self.meter = Meter()
+        self.adaptation: Adaptation | None = None
         self._models = models
         self._sampling = sampling
         self._observer = observer
@@ -81,7 +93,31 @@ class Expander:
         With `is_hopeless` each step is judged as soon as it is there, while the next is generated, and the child is
         stopped when it answers True.
         """
-        return await self._guarded(parent.child(index), lambda child: self._roll_out(child, is_hopeless))
+
+        async def grow(child: Candidate) -> Candidate:
+            return await self._judge(await self._roll_out(child, is_hopeless))
+
+        return await self._guarded(parent.child(index), grow)
+
+    async def respond(self, parent: Candidate, index: int) -> Candidate | None:
+        """Grow child `index` of `parent` to its end and leave it for `judge`; None when a model failed."""
+        return await self._guarded(parent.child(index), self._roll_out)
+
+    async def judge(self, candidate: Candidate) -> Candidate | None:
+        """Judge a candidate at its end; None when a model failed."""
+        return await self._guarded(candidate, self._judge)
+
+    async def adapt(self, candidates: Sequence[Candidate], plan: AdaptationPlan) -> None:
+        """Let the verifier learn from `candidates`, for this request alone; `adaptation` says how it went.
+
+        Raises:
+            EngineUnavailableError: The verifier failed.
+        """
+        verifier = self._models.verifier
+        assert isinstance(verifier, AdaptableVerifier)  # noqa: S101 - whoever asks for adaptation has seen to it
+        responses = [candidate.steps for candidate in candidates]
+        adapted, self.adaptation = await verifier.adapted(self.problem, responses, plan, self.meter)
+        self._models = replace(self._models, verifier=adapted)
 
     async def children(self, grow: Grow, parents: Sequence[Candidate], indices: range) -> list[Candidate]:
         """Grow the children `indices` of every parent at the same time; those not lost, in order."""
@@ -105,7 +141,7 @@ class Expander:
     async def _expand(self, child: Candidate, lookahead: int) -> Candidate:
         return await self._judge(await self._propose(child), lookahead)
 
-    async def _roll_out(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None) -> Candidate:
+    async def _roll_out(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None) -> Candidate:
         steps = self._models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)
         async with aclosing(steps):
             async for step in steps:
@@ -116,7 +152,7 @@ class Expander:
                     child = await self._judge(child)
                     if is_hopeless(child):
                         return replace(child, is_stopped=True)
-        return await self._judge(child)
+        return child
 
     async def _propose(self, candidate: Candidate, *, greedy: bool = False) -> Candidate:
         sampling = self._draw(candidate, greedy=greedy)

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 from models.errors import EngineUnavailableError
-from models.interfaces import Meter, Problem, Sampling
+from models.interfaces import Adaptation, Meter, Problem, Sampling
 from search.aggregation import Aggregation
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
@@ -59,6 +59,7 @@ class SearchResult:
         status: Whether the search could do all it wanted.
         diagnostics: How far the result can be trusted.
         meter: Tokens spent.
+        adaptation: How the verifier fared that learnt from the candidates; None when it did not.
     """
 
     chosen: Candidate | None
@@ -68,6 +69,7 @@ class SearchResult:
     status: Status
     diagnostics: Diagnostics
     meter: Meter
+    adaptation: Adaptation | None = None
 
     @property
     def final_candidates(self) -> tuple[Candidate, ...]:
@@ -123,10 +125,10 @@ async def solve(
         record.raise_engine_error()
     if record.losses and status is Status.COMPLETE:
         status = Status.DEGRADED
-    return _settle(record, ballot, status, expander.meter)
+    return _settle(record, ballot, status, expander)
 
 
-def _settle(record: "Record", ballot: Ballot, status: Status, meter: Meter) -> SearchResult:
+def _settle(record: "Record", ballot: Ballot, status: Status, expander: Expander) -> SearchResult:
     candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
     votes = ballot.votes()
     return SearchResult(
@@ -136,7 +138,8 @@ def _settle(record: "Record", ballot: Ballot, status: Status, meter: Meter) -> S
         losses=tuple(record.losses),
         status=status,
         diagnostics=diagnose(votes, [candidate for candidate in candidates if candidate.is_final]),
-        meter=meter,
+        meter=expander.meter,
+        adaptation=expander.adaptation,
     )
 
 

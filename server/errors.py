@@ -1,7 +1,7 @@
 """Errors on the wire: OpenAI's shape, one table from exception to status, nothing of a traceback in the body."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asgi_correlation_id import correlation_id
@@ -86,7 +86,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
         )
     path = [str(part) for part in first["loc"] if part != "body"]
     name = ".".join(path) or "body"
-    allowed = _allowed(_body_model(request), path[0] if path else None)
+    allowed = _allowed(_body_model(request), path)
     return error_response(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
 
 
@@ -130,14 +130,20 @@ def _body_model(request: Request) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-def _allowed(model: type[BaseModel] | None, name: str | None) -> str:
+def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
     """Say what a field may be, in the words of its JSON schema; the fields there are, if there is no such field."""
-    if model is None or name is None:
+    if model is None or not path:
         return ""
-    fields = model.model_json_schema()["properties"]
-    if name not in fields:
-        return f"; allowed fields: {', '.join(fields)}"
-    schema = _first_choice(fields[name])
+    document = schema = model.model_json_schema()
+    for name in path:
+        if name.isdigit():  # of a list, whose items all have one schema
+            continue
+        fields = schema.get("properties", {})
+        if name not in fields:
+            return f"; allowed fields: {', '.join(fields)}" if fields else ""
+        schema = _first_choice(fields[name])
+        if "$ref" in schema:
+            schema = document["$defs"][schema["$ref"].rpartition("/")[2]]
     if "enum" in schema:
         return f"; allowed: {', '.join(schema['enum'])}"
     low = schema.get("minimum", schema.get("exclusiveMinimum", schema.get("minLength")))

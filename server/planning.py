@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.interfaces import Problem, Sampling
+from models.interfaces import AdaptableVerifier, AdaptationPlan, Problem, Sampling
 from search.answers.checking.reader import CheckingReader
 from search.answers.pool import AnswerPool
 from search.beam_search import BeamSearch
@@ -16,11 +16,11 @@ from server.schemas import SolveRequest
 
 TREE_FIELDS = ("beam_width", "max_steps", "lookahead", "selection")
 UNUSED_FIELDS = {
-    "majority": (*TREE_FIELDS, "aggregation"),
+    "majority": (*TREE_FIELDS, "aggregation", "adapt"),
     "best_of_n": TREE_FIELDS,
     "weighted_best_of_n": TREE_FIELDS,
-    "beam_search": (),
-    "dvts": (),
+    "beam_search": ("adapt",),
+    "dvts": ("adapt",),
 }
 
 
@@ -37,9 +37,9 @@ def plan_strategy(request: SolveRequest) -> Strategy:
         case "majority":
             return BestOfN(request.n, Selection.MAJORITY, request.early_stop)
         case "best_of_n":
-            return BestOfN(request.n, Selection.BEST, request.early_stop)
+            return BestOfN(request.n, Selection.BEST, request.early_stop, _plan_adaptation(request))
         case "weighted_best_of_n":
-            return BestOfN(request.n, Selection.WEIGHTED, request.early_stop)
+            return BestOfN(request.n, Selection.WEIGHTED, request.early_stop, _plan_adaptation(request))
     tree = BeamSearch if request.strategy == "beam_search" else DVTS
     return tree(
         n=request.n,
@@ -62,7 +62,14 @@ def plan_sampling(request: SolveRequest) -> Sampling:
 
 
 def plan_models(request: SolveRequest, models: Models) -> Models:
-    """Return the models with the reader of answers that a request wants."""
+    """Return the models with the reader of answers that a request wants.
+
+    Raises:
+        RequestError: They cannot do what it asks for.
+    """
+    if request.adapt is not None and not isinstance(models.verifier, AdaptableVerifier):
+        message = "adapt: the verifier of this service cannot learn from candidates; allowed: null"
+        raise RequestError(f"{message} (a service with WINNOW_VERIFIER_FORMAT=torch can)", "adapt")
     if request.verify is None:
         return models
     return replace(models, reader=CheckingReader(answer_pool(models), request.problem))
@@ -72,6 +79,10 @@ def answer_pool(models: Models) -> AnswerPool:
     """Return what reads the answers of the service."""
     assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
     return models.reader
+
+
+def _plan_adaptation(request: SolveRequest) -> AdaptationPlan | None:
+    return AdaptationPlan(request.adapt.steps, request.adapt.learning_rate) if request.adapt else None
 
 
 def _refuse_unserved(request: SolveRequest) -> None:

@@ -10,6 +10,8 @@ from search.observer import Loss
 from search.solve import SearchResult
 from server.planning import TREE_FIELDS, UNUSED_FIELDS
 from server.schemas import (
+    AdaptationOut,
+    AdaptIn,
     CandidateOut,
     DiagnosticsOut,
     NodeOut,
@@ -23,7 +25,7 @@ from server.schemas import (
 )
 
 SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
-HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", *SAMPLING_FIELDS, "early_stop", "verify")
+HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", *SAMPLING_FIELDS, "early_stop", "verify", "adapt")
 
 
 def reply(request: SolveRequest, result: SearchResult, prompt_tokens: int, timing: Timing) -> SolveResponse:
@@ -49,12 +51,13 @@ def reply(request: SolveRequest, result: SearchResult, prompt_tokens: int, timin
             rounds=result.rounds,
         ),
         timing=timing,
+        adaptation=AdaptationOut(**asdict(result.adaptation)) if result.adaptation else None,
         candidates=[_candidate(candidate) for candidate in final] if "candidates" in request.include else None,
         tree=_tree(result.candidates) if "tree" in request.include else None,
     )
 
 
-def _strategy(request: SolveRequest) -> dict[str, str | int | float | bool | None]:
+def _strategy(request: SolveRequest) -> dict[str, str | int | float | bool | AdaptIn | None]:
     """Return what was run, with every hyperparameter that it has."""
     used = [name for name in HYPERPARAMETERS if name not in UNUSED_FIELDS[request.strategy]]
     values = {name: getattr(request, name) for name in used}

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from models.interfaces import LEARNING_RATES, MAX_ADAPTATION_STEPS
+
 MAX_N = 1024
 MAX_PROBLEM_CHARS = 65_536
 MAX_TOKENS = 131_072
@@ -28,6 +30,13 @@ class Wire(BaseModel):
     """What every message has in common: unknown fields are refused, never ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class AdaptIn(Wire):
+    """Gradient steps of a copy of the verifier's fast weights on the candidates, before they are judged."""
+
+    steps: Count = Field(1, ge=1, le=MAX_ADAPTATION_STEPS)
+    learning_rate: Real = Field(0.01, ge=LEARNING_RATES[0], le=LEARNING_RATES[1])
 
 
 class SolveRequest(Wire):
@@ -52,6 +61,9 @@ class SolveRequest(Wire):
     system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
+    )
+    adapt: AdaptIn | None = Field(
+        None, description="Let the verifier learn from the candidates, for this request alone; needs format torch."
     )
     stream: bool = Field(False, strict=True, description="Not served yet: true is refused.")
     include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
@@ -133,6 +145,14 @@ class TreeOut(Wire):
     nodes: list[NodeOut]
 
 
+class AdaptationOut(Wire):
+    """How the verifier fared that learnt from the candidates."""
+
+    losses: list[float] = Field(description="Self-supervised, before each gradient step and after the last.")
+    drift: float | None = Field(description="Norm of the change of the fast weights, relative to theirs.")
+    is_finite: bool = Field(description="False where NaN or infinity appeared; then nothing was changed.")
+
+
 class SolveResponse(Wire):
     """The answer and the evidence for it."""
 
@@ -142,11 +162,12 @@ class SolveResponse(Wire):
     score: float | None
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")
-    strategy: dict[str, str | int | float | bool | None]
+    strategy: dict[str, str | int | float | bool | AdaptIn | None]
     votes: list[VoteOut]
     diagnostics: DiagnosticsOut
     usage: Usage
     timing: Timing
+    adaptation: AdaptationOut | None = Field(None, description="Null where the request asks for none.")
     candidates: list[CandidateOut] | None = None
     tree: TreeOut | None = None
 

@@ -21,13 +21,12 @@ import torch
 
 from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
-from models.interfaces import Meter, Problem, Step
+from models.interfaces import Adaptation, AdaptationPlan, Meter, Problem, Step
 from models.prm import reward_model, test_time_compute
-from models.prm.adaptation import AdaptationPlan, Judge, adapt
+from models.prm.adaptation import Judge, adapt
 from models.prm.head import check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
 from models.prm.test_time_compute import TestTimeCompute
-from models.prm.ttt import Adaptation
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 

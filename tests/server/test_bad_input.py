@@ -30,6 +30,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "no tokens": ({"max_tokens": 0}, 422, "max_tokens", "1 to 131,072"),
     "a negative seed": ({"seed": -1}, 422, "seed", "0 to 9,223,372,036,854,775,807"),
     "a deadline in the past": ({"deadline_s": -1.0}, 422, "deadline_s", "0 to 3,600"),
+    "too many gradient steps": ({"adapt": {"steps": 6}}, 422, "adapt.steps", "1 to 5"),
+    "an unknown field of a field": ({"adapt": {"rate": 1.0}}, 422, "adapt.rate", "allowed fields: steps, learning"),
+    "too large a learning rate": ({"adapt": {"learning_rate": 1.0}}, 422, "adapt.learning_rate", "0.001 to 0.1"),
     "unknown evidence": ({"include": ["everything"]}, 422, "include.0", "candidates, tree"),
     "a missing problem": ({"problem": None}, 422, "problem", "characters"),
 }

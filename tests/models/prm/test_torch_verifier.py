@@ -14,9 +14,9 @@ import torch
 
 from models.engine import EngineSettings
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
-from models.interfaces import Finish, Meter, Problem, Step, Verifier
+from models.interfaces import AdaptationPlan, Finish, Meter, Problem, Step, Verifier
 from models.prm import torch_verifier
-from models.prm.adaptation import AdaptationPlan, Judge
+from models.prm.adaptation import Judge
 from models.prm.reward_model import load_reward_model
 from models.prm.test_time_compute import TestTimeCompute, load_test_time_compute, save_test_time_compute
 from models.prm.torch_verifier import Request, TorchVerifier, open_verifier

@@ -49,15 +49,18 @@ STATUS: Mapping[type[Exception], int] = {
 """HTTP status of every error that `models` and `search` raise."""
 
 
+_Description = tuple[int, str, str | None, str | None]
+"""Status, message, field and code of an error."""
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every exception in OpenAI's shape."""
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(ClientDisconnectedError, _on_disconnect)
-    for error in STATUS:
-        app.add_exception_handler(error, _on_domain_error)
-    app.add_exception_handler(Exception, _on_bug)
+    for error in (*STATUS, Exception):
+        app.add_exception_handler(error, _on_error)
 
 
 def error_response(
@@ -68,10 +71,34 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Build the reply for an error."""
+    return JSONResponse(_reply(status, message, param, code).model_dump(), status, headers=dict(headers or {}))
+
+
+def error_reply(error: Exception) -> ErrorResponse:
+    """What a stream that has begun says of an error that ends it."""
+    return _reply(*_describe(error))
+
+
+def _reply(status: int, message: str, param: str | None = None, code: str | None = None) -> ErrorResponse:
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = ErrorBody(message=message, type=kind, param=param, code=code)
-    reply = ErrorResponse(error=body, request_id=correlation_id.get() or "")
-    return JSONResponse(reply.model_dump(), status, headers=dict(headers or {}))
+    return ErrorResponse(error=body, request_id=correlation_id.get() or "")
+
+
+def _describe(error: Exception) -> _Description:
+    """Status, message, field and code of an error; those that are not the client's are logged."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if isinstance(error, ContextOverflowError):
+        return status, f"problem: {error}", "problem", "context_length_exceeded"
+    if isinstance(error, HyperparameterError):
+        return status, str(error), error.field, None
+    if status < 500:
+        return status, str(error), None, None
+    if status == 503:
+        logger.error("a model failed: %s", error)
+        return status, "a model is unavailable", None, None
+    logger.error("unexpected error", exc_info=error)
+    return status, "internal error: the log has the details under the request id", None, None
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -107,21 +134,10 @@ async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
     return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
 
 
-async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if isinstance(error, ContextOverflowError):
-        return error_response(status, f"problem: {error}", "problem", "context_length_exceeded")
-    if isinstance(error, HyperparameterError):
-        return error_response(status, str(error), error.field)
-    if status < 500:
-        return error_response(status, str(error))
-    logger.error("a model failed: %s", error)
-    return error_response(status, "a model is unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error", exc_info=error)
-    return error_response(500, "internal error: the log has the details under the request id")
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    status, message, param, code = _describe(error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return error_response(status, message, param, code, headers)
 
 
 def _body_model(request: Request) -> type[BaseModel] | None:

@@ -89,8 +89,6 @@ def _refuse_unserved(request: SolveRequest) -> None:
     if request.strategy == "auto":
         served = ", ".join(UNUSED_FIELDS)
         raise RequestError(f"strategy: auto is not served yet; allowed: {served}", "strategy")
-    if request.stream:
-        raise RequestError("stream: streaming is not served yet; allowed: false", "stream")
 
 
 def _refuse_unused(request: SolveRequest) -> None:

@@ -14,6 +14,7 @@ from server.schemas import (
     AdaptIn,
     CandidateOut,
     DiagnosticsOut,
+    Finish,
     NodeOut,
     SolveRequest,
     SolveResponse,
@@ -67,10 +68,11 @@ def _strategy(request: SolveRequest) -> dict[str, str | int | float | bool | Ada
 def _losses(losses: tuple[Loss, ...]) -> str | None:
     if not losses:
         return None
-    return "lost " + "; ".join(f"{_name(loss.path)}: {loss.error}" for loss in losses)
+    return "lost " + "; ".join(f"{name_of(loss.path)}: {loss.error}" for loss in losses)
 
 
-def _name(path: tuple[int, ...]) -> str:
+def name_of(path: tuple[int, ...]) -> str:
+    """The name of the node at `path`."""
     return ".".join(map(str, path))
 
 
@@ -83,17 +85,24 @@ def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
     ]
 
 
-def _finish(candidate: Candidate) -> Literal["complete", "truncated", "stopped", "dropped"]:
+def state_of(candidate: Candidate) -> Literal["growing", "complete", "truncated", "stopped"]:
+    """Whether a candidate grows, or how it ended."""
     if candidate.is_growing:
-        return "dropped"
+        return "growing"
     if candidate.is_stopped:
         return "stopped"
     return "complete" if candidate.is_complete else "truncated"
 
 
+def _finish(candidate: Candidate) -> Finish:
+    """How a candidate of a search that is over has ended."""
+    state = state_of(candidate)
+    return "dropped" if state == "growing" else state
+
+
 def _candidate(candidate: Candidate) -> CandidateOut:
     return CandidateOut(
-        id=_name(candidate.path),
+        id=name_of(candidate.path),
         response=candidate.text,
         answer=candidate.stated.text if candidate.stated else None,
         verified=candidate.stated.is_verified if candidate.stated else None,
@@ -112,8 +121,8 @@ def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:
         parent = by_path.get(path[:-1])
         nodes.append(
             NodeOut(
-                id=_name(path),
-                parent=_name(parent.path) if parent else None,
+                id=name_of(path),
+                parent=name_of(parent.path) if parent else None,
                 steps=_steps(candidate, first=len(parent.steps) if parent else 0),
                 score=candidate.score,
                 state="expanded" if path in parents else _finish(candidate),

@@ -65,7 +65,7 @@ class SolveRequest(Wire):
     adapt: AdaptIn | None = Field(
         None, description="Let the verifier learn from the candidates, for this request alone; needs format torch."
     )
-    stream: bool = Field(False, strict=True, description="Not served yet: true is refused.")
+    stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
 
 
@@ -170,6 +170,35 @@ class SolveResponse(Wire):
     adaptation: AdaptationOut | None = Field(None, description="Null where the request asks for none.")
     candidates: list[CandidateOut] | None = None
     tree: TreeOut | None = None
+
+
+class RoundEvent(Wire):
+    """The search tree gets deeper."""
+
+    round: int = Field(description="Expansions so far, one after the other; from 1.")
+
+
+class StepEvent(Wire):
+    """A step of a node; replaces one that came before it for the same node and index."""
+
+    node: str
+    index: int = Field(description="Place of the step in the response, from 0.")
+    text: str
+    score: float | None = Field(description="Null until it is judged.")
+
+
+class CandidateEvent(Wire):
+    """A node of the search tree as it is now; replaces what came before it for the same id."""
+
+    id: str = Field(description="Which child it is at each expansion, joined by dots.")
+    parent: str | None = Field(description="Null for children of the root.")
+    score: float | None = None
+    state: Literal["growing", "complete", "truncated", "stopped", "lost"] = Field(
+        description="Lost: a failing model took it, and the tree does not hold it any more."
+    )
+    answer: str | None = None
+    verified: bool | None = None
+    tokens: int
 
 
 class PairIn(Wire):

@@ -23,7 +23,6 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "an unknown field": ({"budget": 4}, 422, "budget", "allowed fields: problem, n"),
     "an unknown strategy": ({"strategy": "mcts"}, 422, "strategy", "majority, best_of_n"),
     "a strategy not served yet": ({"strategy": "auto"}, 422, "strategy", "not served yet"),
-    "streaming, not served yet": ({"stream": True}, 422, "stream", "not served yet"),
     "a field the strategy has no use for": ({"lookahead": 2}, 422, "lookahead", "majority has no use for it"),
     "a temperature too high": ({"temperature": 2.5}, 422, "temperature", "0 to 2"),
     "a top_p of zero": ({"top_p": 0}, 422, "top_p", "0 to 1"),

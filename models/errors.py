@@ -3,7 +3,8 @@
 ModelError
 ├── CheckpointError          a model directory cannot be loaded
 ├── ContextOverflowError     the tokens do not fit into the model's context
-└── EngineUnavailableError   the engine is dead, unreachable or refused the request
+└── EngineUnavailableError   the engine is unreachable or refused the request
+    └── EngineDiedError      the engine is dead or hangs, and is started again
 """
 
 
@@ -30,4 +31,8 @@ class ContextOverflowError(ModelError):
 
 
 class EngineUnavailableError(ModelError):
-    """The engine is dead, unreachable or refused the request."""
+    """The engine is unreachable or refused the request."""
+
+
+class EngineDiedError(EngineUnavailableError):
+    """The engine is dead or hangs, and is started again: the request may be repeated then."""

@@ -11,11 +11,15 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
 
 from models.checkpoint import check_causal_model, find_model
-from models.engine import MIB, EngineSettings
+from models.embedded import EmbeddedEngine
+from models.launch import MIB, EngineSettings
 from models.policy.vllm_policy import open_policy
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
@@ -23,14 +27,15 @@ from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
+from server.logs import log_to_stderr
 from server.settings import Settings
-from server.state import Engine
+from server.tracing import traces_to
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[Engine, ...]]]:
+async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[EmbeddedEngine, ...]]]:
     """Start the models and what reads their answers; stop them when the context ends.
 
     Raises:
@@ -47,7 +52,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
         reader = await stack.enter_async_context(pool)
         policy = await stack.enter_async_context(opening_policy)
         verifier = await stack.enter_async_context(opening_verifier)
-        yield Models(policy, verifier, reader), (policy, verifier)
+        yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
 
 
 def policy_engine(settings: Settings) -> EngineSettings:
@@ -80,15 +85,34 @@ def verifier_engine(settings: Settings) -> EngineSettings:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal says stop: finish the requests in flight, then close the models."""
+    """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(settings.log_level, settings.log_format)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
-        app = create_app(models, engines)
-        gc.collect()
-        gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
-        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
-        logger.info("serving on http://%s:%d", settings.host, settings.port)
-        await uvicorn.Server(config).serve()
-        await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
+        with traces_to(settings.otlp_endpoint) as tracer:
+            await _listen(settings, create_app(models, engines, tracer))
+
+
+async def _listen(settings: Settings, app: FastAPI) -> None:
+    AppStatus.disable_automatic_graceful_drain()  # a stream may end like any other reply
+    config = uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=settings.drain_s,
+    )
+    gc.collect()
+    gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
+    logger.info("serving on http://%s:%d", settings.host, settings.port)
+    await _Server(config).serve()
+    await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; the second signal, of whatever kind, drops the requests in flight."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
+    log_format: Literal["text", "json"] = Field("text", description="A line of the log.")
+    drain_s: int = Field(30, ge=0, description="Seconds that requests in flight have to end after a stop is asked for.")
+    otlp_endpoint: str | None = Field(None, description="URL that takes traces, OTLP over HTTP; none are made without.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")

@@ -1,30 +1,24 @@
 """What a request handler works with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastapi import Request
+from opentelemetry.trace import Tracer
 
+from models.embedded import EmbeddedEngine
 from search.expander import Models
-
-
-class Engine(Protocol):
-    """A model that can be asked whether it lives."""
-
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
+from server.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The models of the service and the engines that must answer for it to be ready."""
+    """The models of the service, the engines that must answer for it to be ready, and what counts and traces."""
 
     models: Models
-    engines: tuple[Engine, ...]
+    engines: Sequence[EmbeddedEngine]
+    metrics: Metrics
+    tracer: Tracer
 
     @classmethod
     def of(cls, request: Request) -> "State":

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
-from models.engine import MIB, EngineSettings
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
+from models.launch import MIB, EngineSettings
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.vllm_model import scores_at
 from models.prm.vllm_verifier import VLLMVerifier, open_verifier

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import uvicorn
+from opentelemetry.trace import Tracer
 
+from models.embedded import EmbeddedEngine
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
-from server.state import Engine
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +23,16 @@ async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[ht
     """A client of the app, which listens on loopback."""
     async with (
         AnswerPool(num_workers=1) as reader,
-        listening(Models(policy, verifier, reader), policy, verifier) as client,
+        listening(Models(policy, verifier, reader), policy.engine, verifier.engine) as client,
     ):
         yield client
 
 
 @asynccontextmanager
-async def listening(models: Models, *engines: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(models, engines)
+async def listening(
+    models: Models, *engines: EmbeddedEngine, tracer: Tracer | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(models, engines, tracer)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         serving = asyncio.create_task(server.serve([listener]))

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 from models.interfaces import AdaptationPlan, Finish, Meter, Problem, Step, Verifier
+from models.launch import EngineSettings
 from models.prm import torch_verifier
 from models.prm.adaptation import Judge
 from models.prm.reward_model import load_reward_model

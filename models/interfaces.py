@@ -91,6 +91,10 @@ class Meter:
 class Policy(Protocol):
     """The model searched over. Cancelling the caller's task aborts the engine's work."""
 
+    @property
+    def context(self) -> int:
+        """Longest prompt and response, in tokens."""
+
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem after the chat template.
 

@@ -22,7 +22,10 @@ from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
+from server.access import require_safe_exposure
 from server.app import create_app
+from server.keys import read_keys
+from server.protocol import uvicorn_config
 from server.settings import Settings
 from server.state import Engine
 
@@ -80,15 +83,21 @@ def verifier_engine(settings: Settings) -> EngineSettings:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal says stop: finish the requests in flight, then close the models."""
+    """Serve until a signal says stop: finish the requests in flight, then close the models.
+
+    Raises:
+        SettingsError: The keys cannot be used, or there are none and the address is public.
+    """
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    keys = read_keys(settings)
+    require_safe_exposure(settings, keys)
     async with open_models(settings) as (models, engines):
-        app = create_app(models, engines)
+        app = create_app(models, engines, settings, keys)
         gc.collect()
         gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
-        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
+        config = uvicorn_config(app, settings)
         logger.info("serving on http://%s:%d", settings.host, settings.port)
         await uvicorn.Server(config).serve()
         await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing

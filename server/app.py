@@ -4,27 +4,57 @@ from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from search.expander import Models
+from server.access import AccessMiddleware
+from server.admission import Admission
 from server.errors import install_error_handlers
-from server.routes import answers, health, solve
+from server.headers import SecurityHeadersMiddleware
+from server.keys import Keyring
+from server.limits import LimitsMiddleware
+from server.routes import answers, batch, health, solve
+from server.schemas import ErrorResponse
+from server.settings import Settings
 from server.state import Engine, State
 
 
-def create_app(models: Models, engines: tuple[Engine, ...]) -> FastAPI:
+def create_app(models: Models, engines: tuple[Engine, ...], settings: Settings, keys: Keyring) -> FastAPI:
     """Build the app.
 
     Args:
         models: What searches work with.
         engines: What must answer for the service to be ready.
+        settings: Limits and origins.
+        keys: Who may ask.
     """
     app = FastAPI(
-        title="winnow", version=version("winnow"), summary="Search and verify: one answer, with its evidence."
+        title="winnow",
+        version=version("winnow"),
+        summary="Search and verify: one answer, with its evidence.",
+        redoc_url=None,
+        responses={status: {"model": ErrorResponse} for status in (401, 413, 431)},
     )
-    app.state.winnow = State(models, engines)
+    admission = Admission(settings.max_cost_in_flight, settings.max_queued)
+    app.state.winnow = State(models, engines, settings, admission)
+    _guard(app, settings, keys)
     app.add_middleware(CorrelationIdMiddleware)
+    app.include_router(batch.router)
     app.include_router(solve.router)
     app.include_router(answers.router)
     app.include_router(health.router)
     install_error_handlers(app)
     return app
+
+
+def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+    """Put what every request must pass around the app, the innermost first."""
+    app.add_middleware(AccessMiddleware, keys=keys)
+    if settings.cors_origins:
+        origins = settings.cors_origins.replace(",", " ").split()
+        headers = ["Authorization", "Content-Type"]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
+    app.add_middleware(
+        LimitsMiddleware, max_body_bytes=settings.max_body_bytes, max_header_bytes=settings.max_header_bytes
+    )
+    app.add_middleware(SecurityHeadersMiddleware)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
 from search.errors import HyperparameterError, SearchError
+from server.admission import FullError, TooLateError
 from server.disconnect import ClientDisconnectedError
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -55,6 +56,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(ClientDisconnectedError, _on_disconnect)
+    app.add_exception_handler(FullError, _on_full)
     for error in STATUS:
         app.add_exception_handler(error, _on_domain_error)
     app.add_exception_handler(Exception, _on_bug)
@@ -74,6 +76,22 @@ def error_response(
     return JSONResponse(reply.model_dump(), status, headers=dict(headers or {}))
 
 
+def validation_response(errors: Sequence[Any], model: type[BaseModel] | None) -> JSONResponse:
+    """Build the reply for a body that is no `model`, from pydantic's errors."""
+    first = errors[0]
+    path = [str(part) for part in first["loc"] if part != "body"]
+    name = ".".join(path) or "body"
+    return error_response(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
+
+
+async def reply_to(request: Request, error: Exception) -> JSONResponse:
+    """Build the reply that an error gets, for a route that answers several requests at once."""
+    handlers = request.app.exception_handlers
+    reply = await next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)(request, error)
+    assert isinstance(reply, JSONResponse)  # noqa: S101 - as all handlers here return
+    return reply
+
+
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette calls by the type registered
     first = error.errors()[0]
@@ -84,10 +102,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
         return error_response(
             415, f"content-type: {media_type} is not served; allowed: application/json", "content-type"
         )
-    path = [str(part) for part in first["loc"] if part != "body"]
-    name = ".".join(path) or "body"
-    allowed = _allowed(_body_model(request), path)
-    return error_response(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
+    return validation_response(error.errors(), _body_model(request))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -105,6 +120,13 @@ async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
     logger.info("the client is gone, its search is stopped")
     return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+
+
+async def _on_full(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FullError)  # noqa: S101 - as above
+    headers = {"Retry-After": str(error.retry_after_s)}
+    code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
+    return error_response(429, f"{error}; try again in {error.retry_after_s} s", code=code, headers=headers)
 
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:

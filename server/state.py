@@ -6,6 +6,8 @@ from typing import Protocol
 from fastapi import Request
 
 from search.expander import Models
+from server.admission import Admission
+from server.settings import Settings
 
 
 class Engine(Protocol):
@@ -21,10 +23,12 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The models of the service and the engines that must answer for it to be ready."""
+    """The models of the service, the engines that must answer for it to be ready, and who may search when."""
 
     models: Models
     engines: tuple[Engine, ...]
+    settings: Settings
+    admission: Admission
 
     @classmethod
     def of(cls, request: Request) -> "State":

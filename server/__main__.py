@@ -26,8 +26,11 @@ from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
+from server.access import require_safe_exposure
 from server.app import create_app
+from server.keys import read_keys
 from server.logs import log_to_stderr
+from server.protocol import uvicorn_config
 from server.settings import Settings
 from server.tracing import traces_to
 
@@ -85,29 +88,27 @@ def verifier_engine(settings: Settings) -> EngineSettings:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait."""
+    """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait.
+
+    Raises:
+        SettingsError: The keys cannot be used, or there are none and the address is public.
+    """
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
     log_to_stderr(settings.log_level, settings.log_format)
+    keys = read_keys(settings)
+    require_safe_exposure(settings, keys)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
-            await _listen(settings, create_app(models, engines, tracer))
+            await _listen(settings, create_app(models, engines, settings, keys, tracer))
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:
     AppStatus.disable_automatic_graceful_drain()  # a stream may end like any other reply
-    config = uvicorn.Config(
-        app,
-        settings.host,
-        settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=settings.drain_s,
-    )
     gc.collect()
     gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
     logger.info("serving on http://%s:%d", settings.host, settings.port)
-    await _Server(config).serve()
+    await _Server(uvicorn_config(app, settings)).serve()
     await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
 
 

@@ -1,4 +1,4 @@
-"""The app: routes, errors and request ids around models that are ready."""
+"""The app: routes, errors, guards and request ids around models that are ready."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -6,32 +6,62 @@ from importlib.metadata import version
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from opentelemetry.trace import NoOpTracer, Tracer
+from starlette.middleware.cors import CORSMiddleware
 
 from models.embedded import EmbeddedEngine
 from search.expander import Models
+from server.access import AccessMiddleware
+from server.admission import Admission
 from server.errors import install_error_handlers
+from server.headers import SecurityHeadersMiddleware
+from server.keys import Keyring
+from server.limits import LimitsMiddleware
 from server.metrics import CountRequests, Metrics
-from server.routes import answers, health, metrics, solve
+from server.routes import answers, batch, health, metrics, solve
+from server.schemas import ErrorResponse
+from server.settings import Settings
 from server.state import State
 
 
-def create_app(models: Models, engines: Sequence[EmbeddedEngine], tracer: Tracer | None = None) -> FastAPI:
+def create_app(
+    models: Models, engines: Sequence[EmbeddedEngine], settings: Settings, keys: Keyring, tracer: Tracer | None = None
+) -> FastAPI:
     """Build the app.
 
     Args:
         models: What searches work with.
         engines: What must answer for the service to be ready.
+        settings: Limits and origins.
+        keys: Who may ask.
         tracer: Of its searches; None traces nothing.
     """
     app = FastAPI(
-        title="winnow", version=version("winnow"), summary="Search and verify: one answer, with its evidence."
+        title="winnow",
+        version=version("winnow"),
+        summary="Search and verify: one answer, with its evidence.",
+        redoc_url=None,
+        responses={status: {"model": ErrorResponse} for status in (401, 413, 431)},
     )
-    state = app.state.winnow = State(models, engines, Metrics(engines), tracer or NoOpTracer())
-    app.add_middleware(CountRequests, metrics=state.metrics)
+    admission = Admission(settings.max_cost_in_flight, settings.max_queued)
+    counts = Metrics(engines, admission)
+    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer())
+    _guard(app, settings, keys)
+    app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(CorrelationIdMiddleware)
-    app.include_router(solve.router)
-    app.include_router(answers.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    for routes in (solve, batch, answers, health, metrics):
+        app.include_router(routes.router)
     install_error_handlers(app)
     return app
+
+
+def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+    """Put what every request must pass around the app, the innermost first."""
+    app.add_middleware(AccessMiddleware, keys=keys)
+    if settings.cors_origins:
+        origins = settings.cors_origins.replace(",", " ").split()
+        headers = ["Authorization", "Content-Type"]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
+    app.add_middleware(
+        LimitsMiddleware, max_body_bytes=settings.max_body_bytes, max_header_bytes=settings.max_header_bytes
+    )
+    app.add_middleware(SecurityHeadersMiddleware)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.embedded import EmbeddedEngine
 from search.solve import SearchResult, Status
+from server.admission import Admission
 from server.disconnect import ClientDisconnectedError
 from server.errors import CLIENT_CLOSED_REQUEST
 from server.schemas import Timing
@@ -32,11 +33,17 @@ class Metrics:
 
     Args:
         engines: Whose own metrics are shown too.
+        admission: Whose queue is watched.
     """
 
-    def __init__(self, engines: Sequence[EmbeddedEngine]) -> None:
+    def __init__(self, engines: Sequence[EmbeddedEngine], admission: Admission) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineMetrics(engines))
+        for name, text, value in (
+            ("queued_searches", "Searches that wait for their turn.", lambda: admission.num_queued),
+            ("tokens_in_flight", "Most tokens that running searches may generate.", lambda: admission.in_flight),
+        ):
+            Gauge(f"winnow_{name}", text, registry=self.registry).set_function(value)
         self.requests = self._counter("http_requests", "Answered requests.", "method", "route", "status")
         self.request_seconds = self._histogram("http_request_seconds", "From request to last byte.", SECONDS, "route")
         self.requests_in_flight = Gauge("winnow_http_requests_in_flight", "Not answered.", registry=self.registry)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -49,6 +51,25 @@ class Settings(BaseSettings):
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
     answer_time_limit_s: float = Field(0.5, gt=0, description="Longest time for one answer; then its text is compared.")
+
+    api_keys: SecretStr | None = Field(None, description="Keys that may ask, separated by commas; none lets all ask.")
+    api_keys_file: Path | None = Field(None, description="File of keys: one a line, or a YAML list with names.")
+    api_key: SecretStr | None = Field(None, description="Key that the commands send to a service elsewhere.")
+    allow_public_without_keys: bool = Field(False, description="Listen on a public address without keys.")
+    cors_origins: str | None = Field(None, description="Origins whose pages may ask, separated by commas.")
+
+    max_body_bytes: int = Field(2_000_000, ge=1024, description="Largest body of a request.")
+    max_header_bytes: int = Field(32_768, ge=1024, description="Largest headers of a request.")
+    max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
+    max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response that may be asked for.")
+    max_steps: int = Field(MAX_STEPS, ge=1, le=MAX_STEPS, description="Most steps of a tree search.")
+    max_deadline_s: float = Field(
+        MAX_DEADLINE_S, gt=0, le=MAX_DEADLINE_S, description="Longest deadline, and that of requests without one."
+    )
+    max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
+    max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
+    max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
+    max_queued: int = Field(256, ge=0, description="Searches that may wait; more are told to come back later.")
 
 
 def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:

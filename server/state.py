@@ -8,15 +8,28 @@ from opentelemetry.trace import Tracer
 
 from models.embedded import EmbeddedEngine
 from search.expander import Models
+from server.admission import Admission
 from server.metrics import Metrics
+from server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The models of the service, the engines that must answer for it to be ready, and what counts and traces."""
+    """What all requests share.
+
+    Attributes:
+        models: What searches work with.
+        engines: What must answer for the service to be ready.
+        settings: How the service is run.
+        admission: Who may search when.
+        metrics: Where all is counted.
+        tracer: Of searches.
+    """
 
     models: Models
     engines: Sequence[EmbeddedEngine]
+    settings: Settings
+    admission: Admission
     metrics: Metrics
     tracer: Tracer
 

@@ -38,6 +38,11 @@ class VLLMPolicy:
         self.engine = engine
         self.prompts = prompts
 
+    @property
+    def context(self) -> int:
+        """Longest prompt and response, in tokens."""
+        return self.engine.max_model_len
+
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem after the chat template.
 

@@ -1,21 +1,30 @@
 """The real app on a real socket, around the one pair of engines of the run."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from opentelemetry.trace import Tracer
 
 from models.embedded import EmbeddedEngine
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
+from server.keys import Keyring
+from server.protocol import uvicorn_config
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from models.policy.vllm_policy import VLLMPolicy
+    from models.prm.vllm_verifier import VLLMVerifier
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +39,26 @@ async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[ht
 
 @asynccontextmanager
 async def listening(
-    models: Models, *engines: EmbeddedEngine, tracer: Tracer | None = None
+    models: Models,
+    *engines: EmbeddedEngine,
+    settings: Settings | None = None,
+    keys: Keyring | None = None,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(models, engines, tracer)
+    settings = settings or Settings()
+    async with serving(create_app(models, engines, settings, keys or Keyring(), tracer), settings) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        server = uvicorn.Server(uvicorn_config(app, settings))
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            yield client
-        server.should_exit = True
-        await serving
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await serving

@@ -3,7 +3,8 @@
 ModelError
 ├── CheckpointError          a model directory cannot be loaded
 ├── ContextOverflowError     the tokens do not fit into the model's context
-└── EngineUnavailableError   the engine is dead, unreachable or refused the request
+├── EngineUnavailableError   the engine is dead, unreachable or refused the request
+└── RequestRefusedError      the engine's own handler has no use for a request
 """
 
 
@@ -31,3 +32,16 @@ class ContextOverflowError(ModelError):
 
 class EngineUnavailableError(ModelError):
     """The engine is dead, unreachable or refused the request."""
+
+
+class RequestRefusedError(ModelError):
+    """The engine's own handler of OpenAI requests has no use for a request: the client's mistake.
+
+    Args:
+        message: What was wrong and what is allowed.
+        param: The offending field; None where the handler does not say.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param

@@ -16,7 +16,8 @@ import uvicorn
 
 from models.checkpoint import check_causal_model, find_model
 from models.engine import MIB, EngineSettings
-from models.policy.vllm_policy import open_policy
+from models.policy.openai_handlers import OpenAIHandlers
+from models.policy.vllm_policy import VLLMPolicy, open_policy
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
@@ -79,13 +80,19 @@ def verifier_engine(settings: Settings) -> EngineSettings:
     )
 
 
+def plain_policy(settings: Settings, models: Models) -> OpenAIHandlers:
+    """Return the policy for OpenAI's clients that ask for no search."""
+    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until a signal says stop: finish the requests in flight, then close the models."""
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
-        app = create_app(models, engines)
+        app = create_app(models, engines, plain_policy(settings, models))
         gc.collect()
         gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
         config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)

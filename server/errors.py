@@ -11,7 +11,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
+from models.errors import (
+    CheckpointError,
+    ContextOverflowError,
+    EngineUnavailableError,
+    ModelError,
+    RequestRefusedError,
+)
 from search.errors import HyperparameterError, SearchError
 from server.disconnect import ClientDisconnectedError
 from server.schemas import ErrorBody, ErrorResponse
@@ -30,12 +36,14 @@ class RequestError(Exception):
         message: What was wrong and what is allowed.
         param: The offending field.
         status: HTTP status, 4xx.
+        code: What a program may look for.
     """
 
-    def __init__(self, message: str, param: str, status: int = 422) -> None:
+    def __init__(self, message: str, param: str, status: int = 422, code: str | None = None) -> None:
         super().__init__(message)
         self.param = param
         self.status = status
+        self.code = code
 
 
 STATUS: Mapping[type[Exception], int] = {
@@ -43,6 +51,7 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     EngineUnavailableError: 503,
+    RequestRefusedError: 400,
     CheckpointError: 422,  # while serving: a chat template that has no place for the system prompt of a request
     ModelError: 503,
 }
@@ -99,7 +108,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)  # noqa: S101 - as above
-    return error_response(error.status, str(error), error.param)
+    return error_response(error.status, str(error), error.param, error.code)
 
 
 async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
@@ -108,20 +117,29 @@ async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
+    return failure_response(error)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    return failure_response(error)
+
+
+def failure_response(error: BaseException) -> JSONResponse:
+    """Build the reply for what `models` and `search` raise, or for a defect; streams that have begun send its body."""
+    if not isinstance(error, tuple(STATUS)):
+        logger.error("unexpected error", exc_info=error)
+        return error_response(500, "internal error: the log has the details under the request id")
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if isinstance(error, ContextOverflowError):
         return error_response(status, f"problem: {error}", "problem", "context_length_exceeded")
     if isinstance(error, HyperparameterError):
         return error_response(status, str(error), error.field)
+    if isinstance(error, RequestRefusedError):
+        return error_response(status, str(error), error.param)
     if status < 500:
         return error_response(status, str(error))
     logger.error("a model failed: %s", error)
     return error_response(status, "a model is unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error", exc_info=error)
-    return error_response(500, "internal error: the log has the details under the request id")
 
 
 def _body_model(request: Request) -> type[BaseModel] | None:

@@ -30,6 +30,13 @@ class Settings(BaseSettings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
+    served_model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="What OpenAI's clients call the policy; default: its folder's name.",
+    )
+    tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
@@ -46,6 +53,14 @@ class Settings(BaseSettings):
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
     answer_time_limit_s: float = Field(0.5, gt=0, description="Longest time for one answer; then its text is compared.")
+
+    @property
+    def policy_name(self) -> str:
+        """What OpenAI's clients call the policy: the last part of its path or Hub name, where no setting says it."""
+        if self.served_model_name:
+            return self.served_model_name
+        path = Path(self.policy_model).resolve()
+        return "winnow-demo" if path == (DEMO / "policy").resolve() else path.name
 
 
 def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:

@@ -1,7 +1,8 @@
 """What a request handler works with."""
 
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -19,12 +20,42 @@ class Engine(Protocol):
         """
 
 
+class PlainPolicy(Protocol):
+    """The policy itself behind OpenAI's interface, without a search. Replies are JSON, or the events of a stream."""
+
+    @property
+    def name(self) -> str:
+        """What clients call the policy."""
+
+    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a chat completion.
+
+        Raises:
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
+        """
+
+    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a completion.
+
+        Raises:
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """The models of the service and the engines that must answer for it to be ready."""
+    """The models of the service, the engines that must answer for it to be ready, and the policy without a search."""
 
     models: Models
     engines: tuple[Engine, ...]
+    plain: PlainPolicy | None = None
+
+    @property
+    def policy_name(self) -> str:
+        """What clients call the policy."""
+        return self.plain.name if self.plain else "policy"
 
     @classmethod
     def of(cls, request: Request) -> "State":

@@ -83,7 +83,10 @@ def _policy(state: State) -> PlainPolicy:
 async def _answer_plain(
     request: Request, work: Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 ) -> Response:
+    started = time.perf_counter()
     answer = await until_disconnect(request, work)
+    status = "complete" if isinstance(answer, dict) else "streams"
+    logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
     if isinstance(answer, dict):
         return JSONResponse(answer)
     return StreamingResponse(answer, media_type="text/event-stream")

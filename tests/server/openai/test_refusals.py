@@ -1,4 +1,4 @@
-"""What OpenAI's clients may ask and cannot have: refused by name, and raised by the official client as its own types."""
+"""What OpenAI's clients may ask and cannot have: refused by name, and raised by the official client as its types."""
 
 from typing import Any
 

@@ -20,7 +20,8 @@ from sse_starlette.sse import AppStatus
 from models.checkpoint import check_causal_model, find_model
 from models.embedded import EmbeddedEngine
 from models.launch import MIB, EngineSettings
-from models.policy.vllm_policy import open_policy
+from models.policy.openai_handlers import OpenAIHandlers
+from models.policy.vllm_policy import VLLMPolicy, open_policy
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
@@ -87,6 +88,12 @@ def verifier_engine(settings: Settings) -> EngineSettings:
     )
 
 
+def plain_policy(settings: Settings, models: Models) -> OpenAIHandlers:
+    """Return the policy for OpenAI's clients that ask for no search."""
+    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait.
 
@@ -100,7 +107,8 @@ async def serve(settings: Settings) -> None:
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
-            await _listen(settings, create_app(models, engines, settings, keys, tracer))
+            plain = plain_policy(settings, models)
+            await _listen(settings, create_app(models, engines, settings, keys, plain=plain, tracer=tracer))
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:

@@ -17,14 +17,20 @@ from server.headers import SecurityHeadersMiddleware
 from server.keys import Keyring
 from server.limits import LimitsMiddleware
 from server.metrics import CountRequests, Metrics
-from server.routes import answers, batch, health, metrics, solve
+from server.routes import answers, batch, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
-from server.state import State
+from server.state import PlainPolicy, State
 
 
 def create_app(
-    models: Models, engines: Sequence[EmbeddedEngine], settings: Settings, keys: Keyring, tracer: Tracer | None = None
+    models: Models,
+    engines: Sequence[EmbeddedEngine],
+    settings: Settings,
+    keys: Keyring,
+    *,
+    plain: PlainPolicy | None = None,
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """Build the app.
 
@@ -33,6 +39,7 @@ def create_app(
         engines: What must answer for the service to be ready.
         settings: Limits and origins.
         keys: Who may ask.
+        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
         tracer: Of its searches; None traces nothing.
     """
     app = FastAPI(
@@ -44,11 +51,11 @@ def create_app(
     )
     admission = Admission(settings.max_cost_in_flight, settings.max_queued)
     counts = Metrics(engines, admission)
-    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer())
+    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), plain)
     _guard(app, settings, keys)
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(CorrelationIdMiddleware)
-    for routes in (solve, batch, answers, health, metrics):
+    for routes in (solve, batch, openai, answers, health, metrics):
         app.include_router(routes.router)
     install_error_handlers(app)
     return app

@@ -11,7 +11,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
+from models.errors import (
+    CheckpointError,
+    ContextOverflowError,
+    EngineUnavailableError,
+    ModelError,
+    RequestRefusedError,
+)
 from search.errors import HyperparameterError, SearchError
 from server.admission import FullError, TooLateError
 from server.disconnect import ClientDisconnectedError
@@ -31,12 +37,14 @@ class RequestError(Exception):
         message: What was wrong and what is allowed.
         param: The offending field.
         status: HTTP status, 4xx.
+        code: What a program may look for.
     """
 
-    def __init__(self, message: str, param: str, status: int = 422) -> None:
+    def __init__(self, message: str, param: str, status: int = 422, code: str | None = None) -> None:
         super().__init__(message)
         self.param = param
         self.status = status
+        self.code = code
 
 
 STATUS: Mapping[type[Exception], int] = {
@@ -44,6 +52,7 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     EngineUnavailableError: 503,
+    RequestRefusedError: 400,
     CheckpointError: 422,  # while serving: a chat template that has no place for the system prompt of a request
     ModelError: 503,
 }
@@ -76,7 +85,7 @@ def response_to(error: Exception) -> JSONResponse:
     """Build the reply that an error gets, wherever it was raised; what is not the client's fault is logged."""
     match error:
         case RequestError():
-            return error_response(error.status, str(error), error.param)
+            return error_response(error.status, str(error), error.param, error.code)
         case FullError():
             code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
             message = f"{error}; try again in {error.retry_after_s} s"
@@ -88,6 +97,8 @@ def response_to(error: Exception) -> JSONResponse:
             return error_response(422, f"problem: {error}", "problem", "context_length_exceeded")
         case HyperparameterError():
             return error_response(422, str(error), error.field)
+        case RequestRefusedError():
+            return error_response(400, str(error), error.param)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     if status < 500:
         return error_response(status, str(error))

@@ -9,22 +9,18 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Receive, Scope, Send
+from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from search.observer import Loss
 from server.errors import response_to
 from server.replies import name_of, state_of
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
-from server.searching import Outcome, Search
-
-HEARTBEAT_S = 15
-SEND_TIMEOUT_S = 60.0
+from server.searching import Outcome
 
 
 class Events:
-    """The observer of a search that turns growth into events; `of` begins the search, and `stream` yields them."""
+    """The observer of a search that turns its growth into events; `follow` yields them."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
@@ -32,7 +28,6 @@ class Events:
         self._round = 0
         self._candidates: dict[tuple[int, ...], Candidate] = {}
         self._last: dict[tuple[str, int | None], BaseModel] = {}
-        self._task: asyncio.Task[Outcome] | None = None
 
     def on_growth(self, candidate: Candidate) -> None:
         """Tell what is new about a candidate."""
@@ -68,45 +63,19 @@ class Events:
         )
         self._send("candidate", lost.model_dump_json())
 
-    @classmethod
-    async def of(cls, search: Search) -> "Events":
-        """Begin a search, and return its events when it has a place in the queue.
-
-        Raises:
-            FullError: The queue is full.
-            ContextOverflowError: The problem leaves no room for a response.
-        """
-        events, has_joined = cls(), asyncio.Event()
-        events._task = asyncio.create_task(search.run(events, has_joined.set))
-        events._task.add_done_callback(lambda _: has_joined.set())
-        try:
-            await has_joined.wait()
-            if events._task.done():
-                events._task.result()
-        except BaseException:
-            await events.close()
-            raise
-        events._task.add_done_callback(events._conclude)
-        return events
-
-    async def stream(self) -> AsyncIterator[ServerSentEvent]:
-        """Yield the events; the last is the result, or the error."""
+    async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
+        """Yield the events of a search that this observes; the last is the result, or the error."""
+        search.add_done_callback(self._conclude)
         while event := await self._queue.get():
             yield event
 
-    async def close(self) -> None:
-        """Stop the search if it still goes on."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _conclude(self, task: asyncio.Task[Outcome]) -> None:
-        if task.cancelled():
+    def _conclude(self, search: asyncio.Task[Outcome]) -> None:
+        if search.cancelled():
             return
-        if isinstance(error := task.exception(), Exception):
+        if isinstance(error := search.exception(), Exception):
             self._send("error", bytes(response_to(error).body).decode())
         else:
-            self._send("result", task.result().reply.model_dump_json())
+            self._send("result", search.result().reply.model_dump_json())
         self._queue.put_nowait(None)
 
     def _send_news(self, name: str, key: tuple[str, int | None], data: BaseModel) -> None:
@@ -117,18 +86,3 @@ class Events:
     def _send(self, name: str, data: str) -> None:
         self._num_sent += 1
         self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)))
-
-
-class EventStream(EventSourceResponse):
-    """The events as a reply; a client that closes the connection, or takes nothing for a minute, stops the search."""
-
-    def __init__(self, events: Events) -> None:
-        super().__init__(events.stream(), ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S)
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._events.close()

@@ -42,10 +42,9 @@ class AdaptIn(Wire):
     learning_rate: Real = Field(0.01, ge=LEARNING_RATES[0], le=LEARNING_RATES[1])
 
 
-class SolveRequest(Wire):
-    """A problem, a budget, and how to spend it. A field that the strategy has no use for keeps its default."""
+class SearchIn(Wire):
+    """How a budget is spent. A field that the strategy has no use for keeps its default."""
 
-    problem: Text = Field(examples=["Compute (17 + 28) * 3 - 45."])
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
     strategy: Literal["majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts", "auto"] = (
         "weighted_best_of_n"
@@ -55,21 +54,32 @@ class SolveRequest(Wire):
     lookahead: Count = Field(0, ge=0, le=16, description="k, greedy steps rolled out before a step is judged.")
     aggregation: Literal["last", "min", "prod"] = Field("last", description="From step scores to a score.")
     selection: Literal["weighted", "best", "majority"] = Field("weighted", description="How tree searches choose.")
-    temperature: Real = Field(0.8, ge=0, le=2)
-    top_p: Real = Field(1.0, gt=0, le=1)
-    max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
-    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
     )
-    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
     )
     adapt: AdaptIn | None = Field(
         None, description="Let the verifier learn from the candidates, for this request alone; needs format torch."
     )
+
+
+class ProblemIn(Wire):
+    """What is asked."""
+
+    problem: Text = Field(examples=["Compute (17 + 28) * 3 - 45."])
+
+
+class SolveRequest(SearchIn, ProblemIn):
+    """A problem, a budget, and how to spend it. A field that the strategy has no use for keeps its default."""
+
+    temperature: Real = Field(0.8, ge=0, le=2)
+    top_p: Real = Field(1.0, gt=0, le=1)
+    max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
+    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
+    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
 

@@ -1,5 +1,6 @@
 """One search for one request: planned, so that nothing is refused any more, let in when it is its turn, and run."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -82,6 +83,25 @@ class Search:
         cost = cost_of(request, models.policy.context, state.settings)
         return cls(request, problem, strategy, models, cost, client, arrived, state)
 
+    async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
+        """Run it as a task of its own, which is returned when the search has a place in the queue.
+
+        Raises:
+            FullError: The queue is full.
+            ContextOverflowError: The problem leaves no room for a response.
+        """
+        has_joined = asyncio.Event()
+        task = asyncio.create_task(self.run(observer, has_joined.set))
+        task.add_done_callback(lambda _: has_joined.set())
+        try:
+            await has_joined.wait()
+        except asyncio.CancelledError:
+            await stop(task)
+            raise
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error
+        return task
+
     async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
         """Wait for its turn, and search; cancelling stops the work of the engines.
 
@@ -138,3 +158,9 @@ class Search:
             answer.timing.queue_s,
             answer.timing.total_s,
         )
+
+
+async def stop(task: asyncio.Task[Outcome]) -> None:
+    """Stop a search that nobody waits for, if it still goes on."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

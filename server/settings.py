@@ -35,6 +35,13 @@ class Settings(BaseSettings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
+    served_model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="What OpenAI's clients call the policy; default: its folder's name.",
+    )
+    tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
@@ -70,6 +77,14 @@ class Settings(BaseSettings):
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
     max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
     max_queued: int = Field(256, ge=0, description="Searches that may wait; more are told to come back later.")
+
+    @property
+    def policy_name(self) -> str:
+        """What OpenAI's clients call the policy: the last part of its path or Hub name, where no setting says it."""
+        if self.served_model_name:
+            return self.served_model_name
+        path = Path(self.policy_model).resolve()
+        return "winnow-demo" if path == (DEMO / "policy").resolve() else path.name
 
 
 def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:

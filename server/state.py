@@ -1,7 +1,8 @@
 """What a request handler works with."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from fastapi import Request
 from opentelemetry.trace import Tracer
@@ -11,6 +12,30 @@ from search.expander import Models
 from server.admission import Admission
 from server.metrics import Metrics
 from server.settings import Settings
+
+
+class PlainPolicy(Protocol):
+    """The policy itself behind OpenAI's interface, without a search. Replies are JSON, or the events of a stream."""
+
+    @property
+    def name(self) -> str:
+        """What clients call the policy."""
+
+    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a chat completion.
+
+        Raises:
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
+        """
+
+    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a completion.
+
+        Raises:
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +49,7 @@ class State:
         admission: Who may search when.
         metrics: Where all is counted.
         tracer: Of searches.
+        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
     """
 
     models: Models
@@ -32,6 +58,7 @@ class State:
     admission: Admission
     metrics: Metrics
     tracer: Tracer
+    plain: PlainPolicy | None = None
 
     @classmethod
     def of(cls, request: Request) -> "State":

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request
 
 from server.access import client_of
 from server.disconnect import until_disconnect
-from server.events import Events, EventStream
+from server.events import Events
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
 from server.searching import Search
 from server.state import State
+from server.streams import SearchStream
 
 router = APIRouter(tags=["solve"])
 
@@ -25,9 +26,11 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/solve", response_model=SolveResponse, responses=STREAMED | ERRORS)
-async def post_solve(body: SolveRequest, request: Request) -> SolveResponse | EventStream:
+async def post_solve(body: SolveRequest, request: Request) -> SolveResponse | SearchStream:
     """Search for the answer of a problem with a budget of N candidates."""
     search = Search.plan(body, State.of(request), client_of(request), time.perf_counter())
     if body.stream:
-        return EventStream(await Events.of(search))
+        events = Events()
+        task = await search.begin(events)
+        return SearchStream(events.follow(task), task)
     return (await until_disconnect(request, search.run())).reply

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from openai import AsyncOpenAI
 from opentelemetry.trace import Tracer
 
 from models.embedded import EmbeddedEngine
@@ -21,20 +22,41 @@ from server.app import create_app
 from server.keys import Keyring
 from server.protocol import uvicorn_config
 from server.settings import Settings
+from server.state import PlainPolicy
 
 if TYPE_CHECKING:
     from models.policy.vllm_policy import VLLMPolicy
     from models.prm.vllm_verifier import VLLMVerifier
 
+POLICY_NAME = "winnow-demo"
+
 
 @pytest.fixture(scope="session")
 async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app, which listens on loopback."""
+    from models.policy.openai_handlers import OpenAIHandlers
+
     async with (
         AnswerPool(num_workers=1) as reader,
-        listening(Models(policy, verifier, reader), policy.engine, verifier.engine) as client,
+        listening(
+            Models(policy, verifier, reader),
+            policy.engine,
+            verifier.engine,
+            plain=OpenAIHandlers(policy, POLICY_NAME),
+        ) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="session")
+async def openai(client: httpx.AsyncClient) -> AsyncIterator[AsyncOpenAI]:
+    """The official client, on the same app."""
+    async with openai_client(client) as openai:
+        yield openai
+
+
+def openai_client(client: httpx.AsyncClient) -> AsyncOpenAI:
+    return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="none", max_retries=0, timeout=60)
 
 
 @asynccontextmanager
@@ -43,10 +65,12 @@ async def listening(
     *engines: EmbeddedEngine,
     settings: Settings | None = None,
     keys: Keyring | None = None,
+    plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     settings = settings or Settings()
-    async with serving(create_app(models, engines, settings, keys or Keyring(), tracer), settings) as client:
+    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer)
+    async with serving(app, settings) as client:
         yield client
 
 

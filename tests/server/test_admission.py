@@ -30,10 +30,10 @@ class Searches:
         try:
             place = stack.enter_context(self.admission.join(client, cost))
         except FullError:
-            place = None
-        else:
-            self.places.append(place)
-            self._stacks[place] = stack
+            self._look()
+            return None
+        self.places.append(place)
+        self._stacks[place] = stack
         self._look()
         return place
 

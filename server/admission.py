@@ -2,8 +2,10 @@
 
 The cost of a search is the most tokens it may generate. Searches run while their costs fit into the capacity; one that
 costs more than all of it counts as all of it, and so runs alone. Of those that wait, the client is next who has had the
-least service for its weight, and of its searches the first. Nobody overtakes the next in line: small searches do not
-hold a large one up for ever, and many searches of one client do not come before the first of another.
+least service for its weight, and of its searches the first. A client of whom nothing runs is passed over by nobody, so
+that small searches do not hold a large one up for ever; one of whom something runs is passed over by what fits. A
+quarter of the capacity is kept for clients of whom nothing runs, so that large searches of one client leave room for
+small ones of others.
 
 When the queue is full, the newest search of the client with the most in it is refused, so that no client can fill it
 for others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
@@ -11,13 +13,13 @@ for others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
 Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2, for virtual time and start tags; McKenney 1990,
 "Stochastic Fairness Queueing", for the longest queue as the one to drop from.
 Beyond the source: a tag is given to the first of a client's searches when it becomes the first, so that one that leaves
-the queue costs its client nothing.
+the queue costs its client nothing; the quarter that is kept, without which who comes second waits for who came first.
 """
 
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +91,9 @@ class Admission:
         self.num_running = 0
         self.num_queued = 0
         self.now = clock
-        self._time = 0.0  # virtual time: the start tag of the search that was let in last
+        self._kept = capacity // 4
+        self._running: Counter[str] = Counter()  # searches by client
+        self._time = 0.0  # virtual time: the latest start tag of the searches that were let in
         self._lines: dict[str, Line] = {}
         self._starts: dict[str, float] = {}  # of clients without a line: when their next search may start
         self._mean_run_s = 0.0
@@ -137,17 +141,25 @@ class Admission:
 
     def _let_in(self) -> None:
         """Let in who is next, as long as there is room."""
-        while self._lines:
-            line = min(self._lines.values(), key=lambda line: line.start)
+        while line := self._next():
             place = line.places[0]
-            if self.in_flight + place.charge > self.capacity:
-                return
             self.num_running += 1
+            self._running[line.client.name] += 1
             self.in_flight += place.charge
-            self._time = line.start
+            self._time = max(self._time, line.start)
             line.start += place.cost / line.client.weight
             self._take(line, place)
             place.let_in(self.now())
+
+    def _next(self) -> Line | None:
+        for line in sorted(self._lines.values(), key=lambda line: line.start):
+            has_nothing = self._running[line.client.name] == 0
+            room = self.capacity - self.in_flight - (0 if has_nothing else self._kept)
+            if line.places[0].charge <= room:
+                return line
+            if has_nothing:
+                return None
+        return None
 
     def _take(self, line: Line, place: "Place") -> None:
         """Take a search out of the queue."""
@@ -163,6 +175,7 @@ class Admission:
         if place.started is not None:
             self.in_flight -= place.charge
             self.num_running -= 1
+            self._running -= Counter((place.client.name,))  # forgets those who are at 0
             ran_s = self.now() - place.started
             self._mean_run_s += (ran_s - self._mean_run_s) * (SMOOTHING if self._mean_run_s else 1.0)
         elif place.error is None:

@@ -49,6 +49,11 @@ class RandomPolicy:
     step_tokens: int
     vocabulary: int
 
+    @property
+    def context(self) -> int:
+        """Longest prompt and response; not needed here."""
+        return 1024
+
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem; not needed here."""
         return len(problem.text)

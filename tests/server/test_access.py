@@ -3,10 +3,12 @@
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.routing import Mount, Route
 
 from server.access import OPEN, AccessMiddleware, client_of, require_safe_exposure
 from server.app import create_app
@@ -20,7 +22,9 @@ SETTINGS = Settings(api_keys=KEY)
 
 def routes_of_app() -> list[tuple[str, str]]:
     app = create_app(world_of().models, (), SETTINGS, Keyring())
-    return [(method, route.path) for route in app.routes for method in sorted(route.methods)]
+    routes = [route for route in app.routes if isinstance(route, Route | Mount)]
+    assert len(routes) == len(app.routes)
+    return [(method, route.path) for route in routes for method in sorted(getattr(route, "methods", None) or {"GET"})]
 
 
 ROUTES = [*routes_of_app(), ("GET", "/nowhere"), ("GET", "//healthz"), ("GET", "/healthz/"), ("OPTIONS", "/solve")]
@@ -112,12 +116,12 @@ def test_loopback_needs_no_keys(host: str) -> None:
     ],
 )
 async def test_without_keys_a_client_is_known_by_its_address(peer: tuple[str, int] | None, name: str) -> None:
-    scope = {"type": "http", "path": "/solve", "headers": [], "client": peer}
+    scope: dict[str, Any] = {"type": "http", "path": "/solve", "headers": [], "client": peer}
 
     async def app(*_: object) -> None:
         assert client_of(HTTPConnection(scope)).name == name
 
-    await AccessMiddleware(app, Keyring())(scope, None, None)  # type: ignore[arg-type] - neither is used
+    await AccessMiddleware(app, Keyring())(scope, None, None)  # type: ignore[arg-type]  # neither is used
     assert "state" in scope
 
 
@@ -129,7 +133,7 @@ async def test_no_log_line_reply_or_message_shows_a_key(
     settings = Settings()
     logging.getLogger("test").info("%s %r %s", settings, settings, settings.model_dump())
     world = world_of("1")
-    world.policy.failures[r"\boxed{1}"] = RuntimeError("a defect")  # type: ignore[assignment] - no error of a model
+    world.policy.failures[r"\boxed{1}"] = RuntimeError("a defect")  # type: ignore[assignment]  # no error of a model
     seen = []
     async with service(world, api_keys=KEY) as client:
         for header in (f"Bearer {KEY}", KEY, f"Bearer {KEY}x"):

@@ -51,7 +51,7 @@ async def test_a_failing_model_fails_the_request_it_fails_in() -> None:
 
 async def test_a_defect_of_ours_is_a_500_of_one_request_and_shows_nothing() -> None:
     world = world_of("1", "2")
-    world.policy.failures[r"\boxed{2}"] = RuntimeError("secret")  # type: ignore[assignment] - no error of a model
+    world.policy.failures[r"\boxed{2}"] = RuntimeError("secret")  # type: ignore[assignment]  # no error of a model
     async with service(world) as client:
         found = await results(client, [GOOD] * 2)
     assert [result.get("http_status", 200) for result in found] == [200, 500]

@@ -62,6 +62,9 @@ TEMPLATE_FIELDS = frozenset(
 )
 """What changes a prompt in ways that only vLLM knows."""
 
+SLIPS = (AttributeError, TypeError, KeyError)
+"""What vLLM's own checks of a field raise when the field is of a type that they did not reckon with."""
+
 SAME_IN_TEMPLATES = ("system", "user", "assistant")
 
 
@@ -150,6 +153,19 @@ def _parse(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
         first = error.errors(include_input=False)[0]
         name = clean_loc_for_param(first["loc"])
         raise RequestRefusedError(f"{name}: {first['msg']}", name) from error
+    except SLIPS as error:
+        odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
+        raise RequestRefusedError(f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents", odd[0]) from error
+
+
+def _is_odd(kind: type[BaseModel], name: str, value: Any) -> bool:
+    try:
+        kind.model_validate({name: value})
+    except SLIPS:
+        return True
+    except ValidationError:
+        pass  # of the fields that are left out here
+    return False
 
 
 def _names(kind: type[BaseModel]) -> str:

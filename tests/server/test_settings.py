@@ -66,7 +66,7 @@ def test_a_value_out_of_range_is_refused() -> None:
     ],
 )
 def test_clients_call_the_policy_by_its_folder_or_by_what_the_setting_says(flags: dict[str, str], name: str) -> None:
-    assert load_settings(**flags).policy_name == name
+    assert load_settings(None, **flags).policy_name == name
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -1,6 +1,6 @@
 """What the tests ask, and how they read what streams."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -28,7 +28,7 @@ async def stream(openai: AsyncOpenAI, search: dict[str, Any] | None = None, **fi
 
 async def open_stream(
     openai: AsyncOpenAI, search: dict[str, Any] | None = None, **fields: Any
-) -> AsyncIterator[ChatCompletionChunk]:
+) -> AsyncGenerator[ChatCompletionChunk, None]:
     extra = {} if search is None else {"search": search}
     asked: dict[str, Any] = {"model": POLICY, "messages": CHAT, "seed": 7, "max_tokens": 200} | fields
     async with await openai.chat.completions.create(**asked, stream=True, extra_body=extra) as chunks:

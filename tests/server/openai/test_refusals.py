@@ -35,6 +35,8 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
     "a field of the operator's": ({"extra_body": {"request_id": "1"}}, BadRequestError, "request_id", "not served"),
     "too many logprobs": ({"logprobs": True, "top_logprobs": 99}, BadRequestError, "logprobs", "max allowed: 20"),
     "a wrong type": ({"extra_body": {"top_k": "many"}}, BadRequestError, "top_k", "valid integer"),
+    "a type that vLLM chokes on": ({"extra_body": {"structured_outputs": "a"}}, BadRequestError, "structured_outputs",
+                                   "cannot be read"),
     "a token that is none": ({"logit_bias": {"99999": 1}}, BadRequestError, "logit_bias", "out-of-vocab"),
     "the same in a stream": (
         {"logit_bias": {"99999": 1}, "stream": True},
@@ -50,7 +52,7 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
     ),
     "tools that nobody parses": ({"tools": TOOLS, "tool_choice": "auto"}, BadRequestError, None, "tool-call-parser"),
     "storage": ({"store": True}, UnprocessableEntityError, "store", "allowed: false"),
-}
+}  # fmt: skip
 
 SEARCHED: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] = {
     "stop": ({"stop": ["="]}, UnprocessableEntityError, "stop", "allowed: null"),

@@ -3,6 +3,7 @@
 Each phase leaves checkpoints or shards in a work folder and goes on from those it finds there.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,15 +37,15 @@ class Effort:
         sample_steps: Of its last phase.
         num_shards: Of the policy's samples; as many as make each sample seen about once.
         tasks_per_shard: Problems in each.
-        num_threads: Of torch; on few cores more than one is slower.
+        num_threads: Of torch.
     """
 
     policy_steps: int = 1_000
     solution_steps: int = 300
-    sample_steps: int = 900
-    num_shards: int = 12
+    sample_steps: int = 1_400
+    num_shards: int = 16
     tasks_per_shard: int = 1_000
-    num_threads: int = 1
+    num_threads: int = 2
 
 
 def train_demo(out: Path, seed: int = 0, work: Path = WORK, effort: Effort | None = None) -> None:
@@ -79,11 +80,12 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerBase:
 
 
 def train_reward_model(demo: Path, tokenizer: PreTrainedTokenizerBase, seed: int, work: Path, effort: Effort) -> None:
-    """Train the reward model for the policy that is in `demo` already."""
+    """Train the reward model for the policy that is in `demo` already, which is sampled beside the first phase."""
     plan = Plan(seed, effort.num_shards, effort.tasks_per_shard, num_responses=2, num_continuations=2)
-    shards = draw_samples(demo / "policy", plan, work / "samples")
-    model = from_policy(LlamaForCausalLM.from_pretrained(demo / "policy", dtype=torch.float32), seed)
-    train_on_solutions(model, tokenizer, effort.solution_steps, seed, work / "solutions.pt")
-    train_on_samples(model, tokenizer, shards, effort.sample_steps, seed, work / "samples.pt")
+    with ThreadPoolExecutor(max_workers=1) as sampling:
+        shards = sampling.submit(draw_samples, demo / "policy", plan, work / "samples")
+        model = from_policy(LlamaForCausalLM.from_pretrained(demo / "policy", dtype=torch.float32), seed)
+        train_on_solutions(model, tokenizer, effort.solution_steps, seed, work / "solutions.pt")
+    train_on_samples(model, tokenizer, shards.result(), effort.sample_steps, seed, work / "samples.pt")
     save_reward_model(model, demo / "prm")
     tokenizer.save_pretrained(demo / "prm")

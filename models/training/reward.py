@@ -27,7 +27,7 @@ LEARNING_RATE = 2e-3
 LANGUAGE_WEIGHT = 0.3
 LATER_WEIGHT = 0.25
 """Of steps after the first error, which are easy."""
-GENERATOR_SHARE = 0.25
+GENERATOR_SHARE = 0.35
 """Of the documents beside the policy's samples."""
 
 

@@ -21,6 +21,7 @@ CHAIN = Chain("(17 + 28) * 3 - 45")
 LINEAR = Linear("5 * (x + 4) = 2x + 38")
 FRACTION = Fraction("1/2 + 1/3")
 SEQUENCE = Sequence("grow", (2, 5, 9, 14, 20))
+CHANGES = "## Step 1: Growing\n5 - 2 = 3, 9 - 5 = 4, 14 - 9 = 5, so term 4 is 14 after + 4, + 5"
 CONCLUSION = "Therefore, the final answer is: $\\boxed{%s}$."
 
 
@@ -88,8 +89,12 @@ def test_a_near_miss_is_wrong() -> None:
         (LINEAR, ["## Step 1: Swap\nso 2x + 38 = 5 * (x + 4)", CONCLUSION % "6.0"], (True, True)),
         (FRACTION, ["## Step 1: Combine\n1 + 1 = 2, 2 + 3 = 5, so 2/5", CONCLUSION % "2/5"], (False, False)),
         (FRACTION, [CONCLUSION % r"\frac{10}{12}"], (True,)),
-        (SEQUENCE, ["## Step 1: Grow\n5 - 2 = 3, so term 4 is 14, then + 6", CONCLUSION % "20"], (True, True)),
-        (SEQUENCE, ["## Step 1: Grow\n5 - 2 = 3, so term 4 is 14, then + 5", CONCLUSION % "19"], (False, False)),
+        (SEQUENCE, [CHANGES, "## Step 2: Growing\n14 + 6 = 20, so term 5 is 20 after + 5, + 6"], (True, True)),
+        (SEQUENCE, [CHANGES, "## Step 2: Growing\n14 + 5 = 19, so term 5 is 19 after + 5, + 5"], (True, False)),
+        (SEQUENCE, [CHANGES, "## Step 2: Growing\n14 + 6 = 20, so term 5 is 20 after + 4, + 6"], (True, False)),
+        (SEQUENCE, [CHANGES, "## Step 2: Growing\n14 + 6 = 20, so term 6 is 20 after + 5, + 6"], (True, False)),
+        (SEQUENCE, ["## Step 1: Growing\n5 - 2 = 3, so term 4 is 14 after + 4, + 5", CONCLUSION % "20"], (True, True)),
+        (SEQUENCE, ["## Step 1: Growing\n9 - 5 = 4, so term 3 is 9 after + 3, + 4", CONCLUSION % "20"], (False, False)),
     ],
 )
 def test_steps_are_judged_as_by_hand(exercise: Exercise[Any], steps: list[str], labels: tuple[bool, ...]) -> None:

@@ -112,7 +112,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:
-    AppStatus.disable_automatic_graceful_drain()  # a stream may end like any other reply
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # a stream ends like any other reply
     gc.collect()
     gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
     logger.info("serving on http://%s:%d", settings.host, settings.port)

@@ -31,6 +31,9 @@ from tests.worlds import World
 
 CONTEXT = 1024
 CAPACITY = 524_288
+PAUSE_S = 2.0
+"""Between the requests of a client: without it the load itself, in the process of the service, would be measured."""
+
 RATE = 20_000
 """Tokens a second of the simulated engines."""
 
@@ -61,14 +64,15 @@ async def refusals(num_clients: int, seconds: float) -> tuple[Counter[int], list
     health: list[float] = []
     until = 0.0
 
-    async def ask(client: httpx.AsyncClient) -> None:
+    async def ask(client: httpx.AsyncClient, number: int) -> None:
+        await asyncio.sleep(PAUSE_S * number / num_clients)
         while time.perf_counter() < until:
             start = time.perf_counter()
             response = await client.post("/solve", json={"problem": "1 + 1", "n": 16, "deadline_s": 1.0, "include": []})
             statuses[response.status_code] += 1
             if response.status_code == 429 and response.json()["error"]["code"] == "queue_full":
                 refused.append(time.perf_counter() - start)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(PAUSE_S)
 
     async def watch(client: httpx.AsyncClient) -> None:
         while time.perf_counter() < until:
@@ -83,7 +87,7 @@ async def refusals(num_clients: int, seconds: float) -> tuple[Counter[int], list
         httpx.AsyncClient(base_url=served.base_url, limits=limits, timeout=60) as client,
     ):
         until = time.perf_counter() + seconds
-        await asyncio.gather(watch(served), *(ask(client) for _ in range(num_clients)))
+        await asyncio.gather(watch(served), *(ask(client, number) for number in range(num_clients)))
     return statuses, refused, health
 
 

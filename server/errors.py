@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from models.errors import (
     CheckpointError,
     ContextOverflowError,
+    EngineDiedError,
     EngineUnavailableError,
     ModelError,
     RequestRefusedError,
@@ -52,6 +53,7 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     EngineUnavailableError: 503,
+    EngineDiedError: 503,
     RequestRefusedError: 400,
     CheckpointError: 422,  # while serving: a chat template that has no place for the system prompt of a request
     ModelError: 503,

@@ -123,5 +123,7 @@ async def _listen(settings: Settings, app: FastAPI) -> None:
 class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; the second signal, of whatever kind, drops the requests in flight."""
-        self.force_exit = self.should_exit
-        super().handle_exit(sig, frame)
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            super().handle_exit(sig, frame)  # keeps the signal, to repeat it when all is done

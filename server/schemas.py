@@ -69,7 +69,7 @@ class SearchIn(Wire):
 class ProblemIn(Wire):
     """What is asked."""
 
-    problem: Text = Field(examples=["Compute (17 + 28) * 3 - 45."])
+    problem: Text = Field(examples=["Compute 8 + 6 * 4 - 12."])
 
 
 class SolveRequest(SearchIn, ProblemIn):
@@ -91,7 +91,7 @@ class BatchRequest(Wire):
         min_length=1,
         max_length=MAX_BATCH,
         description="Each as for `POST /solve`; one that is wrong does not fail the others.",
-        examples=[[{"problem": "Compute (17 + 28) * 3 - 45.", "n": 4}]],
+        examples=[[{"problem": "Compute 8 + 6 * 4 - 12.", "n": 4}]],
     )
 
 

@@ -156,5 +156,5 @@ async def test_nobody_to_answer_without_a_search_is_a_503() -> None:
     world = World(Tree(answer("1", 0.5)))
     async with AnswerPool(num_workers=1) as reader, listening(Models(world.policy, world.verifier, reader)) as client:
         with pytest.raises(client_library.InternalServerError) as raised:
-            await chat(openai_client(client), model="policy")
+            await chat(openai_client(client), model=POLICY)
     assert raised.value.status_code == 503

@@ -108,7 +108,7 @@ async def test_what_asks_for_nothing_is_accepted(openai: AsyncOpenAI) -> None:
 async def world_chat(world: World, *, n: int, **fields: object) -> list[tuple[str | None, str]]:
     async with AnswerPool(num_workers=1) as reader, listening(Models(world.policy, world.verifier, reader)) as client:
         search = {"n": 6, "early_stop": False} | fields
-        reply = await chat(openai_client(client), search, model="policy", n=n)
+        reply = await chat(openai_client(client), search, model=POLICY, n=n)
     return [(choice.message.content, choice.finish_reason) for choice in reply.choices]
 
 

@@ -85,7 +85,7 @@ async def test_n_choices_stream_one_after_the_other() -> None:
     world = World(Tree(answer("1", 0.3), answer("2", 0.4), answer("3", 0.8)))
     async with AnswerPool(num_workers=1) as reader, listening(Models(world.policy, world.verifier, reader)) as client:
         search = {"n": 3, "early_stop": False}
-        chunks = await stream(openai_client(client), search, model="policy", n=2)
+        chunks = await stream(openai_client(client), search, model=POLICY, n=2)
     assert [content(chunks, index) for index in (0, 1, 2)] == [r"\boxed{3}", r"\boxed{2}", ""]
 
 
@@ -109,4 +109,4 @@ async def test_a_search_that_fails_in_its_stream_says_so_in_it() -> None:
     world.policy.failures[r"\boxed{1}"] = EngineUnavailableError("the engine is dead")
     async with AnswerPool(num_workers=1) as reader, listening(Models(world.policy, world.verifier, reader)) as client:
         with pytest.raises(client_library.APIError, match="a model is unavailable"):
-            await stream(openai_client(client), {"n": 2}, model="policy")
+            await stream(openai_client(client), {"n": 2}, model=POLICY)

@@ -1,6 +1,6 @@
 """A running vLLM engine: its requests, in our words what goes wrong, and what keeps it running.
 
-An engine that dies, or does not answer for ten seconds, is started again, and again with longer and longer waits while
+An engine that dies, or is silent for ten seconds, is started again, and again with longer and longer waits while
 that fails. A request that was in flight then learns that its engine has died; `recovered` says when it may be repeated.
 
 Knows requests of token ids; knows nothing of problems, steps or scores.
@@ -14,7 +14,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 from vllm.exceptions import VLLMError
@@ -29,14 +29,14 @@ logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 5.0
 CHECK_EVERY_S = 2.0
-ANSWER_WITHIN_S = 10.0
-"""An engine that is silent for longer hangs."""
+ANSWER_WITHIN_S = 5.0
+"""An engine that is silent for longer, twice in a row, hangs: once may be the event loop's own silence."""
 RESTART_WITHIN_S = 60.0
 """So long a request waits for an engine that is started again."""
 MAX_WAIT_S = 60.0
 """Between attempts to start an engine again."""
 
-Launch = Callable[[], AsyncLLM]
+Launch = Callable[[], tuple[AsyncLLM, CollectorRegistry]]
 
 
 class Engine:
@@ -52,13 +52,14 @@ class Engine:
     Args:
         llm: Whose process runs.
         name: Of the engine.
+        metrics: Of the engine.
         relaunch: Starts another process for it; runs in a thread.
     """
 
-    def __init__(self, llm: AsyncLLM, name: str, relaunch: Launch) -> None:
+    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
         self.llm = llm
         self.name = name
-        self.metrics = _take_metrics()
+        self.metrics = metrics
         self.max_model_len: int = llm.model_config.max_model_len
         self.num_restarts = 0
         self._relaunch = relaunch
@@ -85,7 +86,7 @@ class Engine:
         """Return when the engine's process answers.
 
         Raises:
-            EngineUnavailableError: It is dead, or silent for ten seconds.
+            EngineUnavailableError: It is dead, or silent for five seconds.
         """
         if not self._is_up.is_set():
             raise EngineDiedError(f"the {self.name} engine is being started again")
@@ -144,12 +145,18 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await self._has_died.wait()
-            try:
-                await self.check()
-            except EngineUnavailableError as error:
+            if await self._failure() and (error := await self._failure()):
                 logger.error("%s: it is started again", error)
                 await self._restart()
                 logger.info("the %s engine runs again", self.name)
+
+    async def _failure(self) -> EngineUnavailableError | None:
+        """Why it must be started again; None for an engine that answers."""
+        try:
+            await self.check()
+        except EngineUnavailableError as error:
+            return error
+        return None
 
     def shut_down(self) -> None:
         """Stop the engine's process."""
@@ -166,9 +173,8 @@ class Engine:
             retry=retry_if_exception_type((EngineUnavailableError, CheckpointError)),
         ):
             with attempt:
-                self.llm = await _uncancelled(self._relaunch)
+                self.llm, self.metrics = await _uncancelled(self._relaunch)
                 await self.llm.get_supported_tasks()
-        self.metrics = _take_metrics()
         self.num_restarts += 1
         self._has_died.clear()
         self._is_up.set()
@@ -236,8 +242,8 @@ async def start_engine(
         CheckpointError: vLLM cannot serve the model with these settings.
         EngineUnavailableError: The engine did not start.
     """
-    llm = launch(settings, runner, overrides, fork=True)
-    engine = Engine(llm, settings.name, partial(launch, settings, runner, overrides, fork=False))
+    llm, metrics = launch(settings, runner, overrides, fork=True)
+    engine = Engine(llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False))
     keeper = None
     try:
         await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
@@ -250,13 +256,13 @@ async def start_engine(
         engine.shut_down()
 
 
-async def _uncancelled(relaunch: Launch) -> AsyncLLM:
+async def _uncancelled(relaunch: Launch) -> tuple[AsyncLLM, CollectorRegistry]:
     """Run `relaunch` in a thread, to its end even when cancelled: an engine that nobody holds is never stopped."""
     launching = asyncio.ensure_future(asyncio.to_thread(relaunch))
     try:
         return await asyncio.shield(launching)
     except asyncio.CancelledError:
-        (await launching).shutdown(timeout=0)
+        (await launching)[0].shutdown(timeout=0)
         raise
 
 
@@ -265,13 +271,3 @@ def _kill(llm: AsyncLLM) -> None:
     for process in llm.engine_core.resources.engine_manager.processes:
         process.kill()
         process.join(STOP_TIMEOUT_S)
-
-
-def _take_metrics() -> CollectorRegistry:
-    """Move the metrics of the engine just started out of the process's registry: the next engine would wipe them."""
-    metrics = CollectorRegistry()
-    for collector in list(REGISTRY._collector_to_names):
-        if getattr(collector, "_name", "").startswith("vllm:"):
-            REGISTRY.unregister(collector)
-            metrics.register(collector)
-    return metrics

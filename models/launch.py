@@ -11,6 +11,7 @@ Not run on a GPU yet. The CUDA settings are checked as far as a CPU allows: vLLM
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 import torch
 import torch._dynamo.config as dynamo
+from prometheus_client import REGISTRY, CollectorRegistry
 from vllm.config.logging import LoggingConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
@@ -28,6 +30,8 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 from models.errors import CheckpointError, EngineUnavailableError
 
 MIB = 1 << 20
+
+_LAUNCHING = threading.Lock()
 
 Runner = Literal["generate", "pooling"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
@@ -94,8 +98,11 @@ def engine_args(
 
 def launch(
     settings: EngineSettings, runner: Runner, overrides: Mapping[str, Any] | None = None, *, fork: bool
-) -> AsyncLLM:
+) -> tuple[AsyncLLM, CollectorRegistry]:
     """Start an engine's process, and return when it has loaded the model.
+
+    One at a time: vLLM registers an engine's metrics, `vllm:*`, in the process's own registry, and wipes those of
+    others there. They are moved to a registry of their own, which is returned too.
 
     Args:
         settings: How it is run.
@@ -124,12 +131,22 @@ def launch(
         torch.set_num_threads(settings.num_threads)
         dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:
-        with warnings.catch_warnings():
+        with _LAUNCHING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
-            return AsyncLLM.from_vllm_config(config)
+            return AsyncLLM.from_vllm_config(config), _take_metrics()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
 
 
 def _export(**variables: str) -> None:
     os.environ.update(variables)  # noqa: TID251 - vLLM and its processes are told by the environment, and only by it
+
+
+def _take_metrics() -> CollectorRegistry:
+    """Move the metrics of the engine just started out of the process's registry."""
+    metrics = CollectorRegistry()
+    for collector in list(REGISTRY._collector_to_names):
+        if getattr(collector, "_name", "").startswith("vllm:"):
+            REGISTRY.unregister(collector)
+            metrics.register(collector)
+    return metrics

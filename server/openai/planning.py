@@ -36,6 +36,15 @@ def plan_plain(body: OpenAIRequest, policy: str) -> dict[str, Any] | None:
     return sent
 
 
+def plain_cost(body: ChatRequest | CompletionRequest, state: State) -> int:
+    """Return the most tokens that the policy itself may generate for a request."""
+    context = state.models.policy.context
+    wanted = [body.max_tokens, body.max_completion_tokens if isinstance(body, ChatRequest) else None]
+    prompt = body.prompt if isinstance(body, CompletionRequest) else ""
+    num_prompts = 1 if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else len(prompt)
+    return num_prompts * (body.n or 1) * min([context, *(each for each in wanted if each is not None)])
+
+
 def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Client, arrived: float) -> Search:
     """Return the search that a request asks for.
 

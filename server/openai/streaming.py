@@ -6,8 +6,11 @@ Progress comes as `reasoning_content`, which chat clients show apart from the an
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack
 
+from fastapi.responses import StreamingResponse
 from sse_starlette import ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from server.errors import response_to
 from server.openai.chunks import Chunk, Chunks
@@ -44,6 +47,24 @@ async def _events(
         for chunk in _answer(search.result(), n, chunks, with_usage):
             yield _event(chunk)
     yield ServerSentEvent("[DONE]", sep="\n")
+
+
+class PlainStream(StreamingResponse):
+    """What the policy itself says, as it comes.
+
+    Args:
+        events: As vLLM writes them.
+        place: In the queue; left when the stream ends, however it does.
+    """
+
+    def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events as they come."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:

@@ -2,24 +2,28 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from models.errors import EngineUnavailableError
 from server.access import client_of
 from server.disconnect import until_disconnect
 from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
 from server.openai.names import list_names, search_of
-from server.openai.planning import named, plan_plain, plan_search
+from server.openai.planning import named, plain_cost, plan_plain, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
-from server.openai.streaming import stream
+from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse
 from server.searching import Outcome
 from server.state import PlainPolicy, State
+
+Answer = Callable[[], Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]]
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["openai"])
@@ -52,7 +56,7 @@ async def post_chat(body: ChatRequest, request: Request) -> Response:
     """Go on with a chat: by the policy itself, or by a search for the answer to its last turn."""
     state = State.of(request)
     if (plain := plan_plain(body, state.settings.policy_name)) is not None:
-        return await _answer_plain(request, _policy(state).chat(plain))
+        return await _answer_plain(body, request, partial(_policy(state).chat, plain))
     answer = await _search(body, request, ChatChunks(body.model))
     if isinstance(answer, Response):
         return answer
@@ -65,7 +69,7 @@ async def post_completion(body: CompletionRequest, request: Request) -> Response
     """Go on with a text: by the policy itself, or by a search, for which the text is a problem."""
     state = State.of(request)
     if (plain := plan_plain(body, state.settings.policy_name)) is not None:
-        return await _answer_plain(request, _policy(state).complete(plain))
+        return await _answer_plain(body, request, partial(_policy(state).complete, plain))
     answer = await _search(body, request, CompletionChunks(body.model))
     if isinstance(answer, Response):
         return answer
@@ -88,16 +92,22 @@ def _policy(state: State) -> PlainPolicy:
     return state.plain
 
 
-async def _answer_plain(
-    request: Request, work: Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
-) -> Response:
-    started = time.perf_counter()
-    answer = await until_disconnect(request, work)
-    status = "complete" if isinstance(answer, dict) else "streams"
-    logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
-    if isinstance(answer, dict):
-        return JSONResponse(answer)
-    return StreamingResponse(answer, media_type="text/event-stream")
+async def _answer_plain(body: ChatRequest | CompletionRequest, request: Request, answer: Answer) -> Response:
+    """Let the policy itself answer, when it is the turn of this request."""
+    started, state = time.perf_counter(), State.of(request)
+    with ExitStack() as stack:
+        place = stack.enter_context(state.admission.join(client_of(request), plain_cost(body, state)))
+
+        async def answered() -> dict[str, Any] | AsyncGenerator[str, None]:
+            await place.reach()
+            return await answer()
+
+        reply = await until_disconnect(request, answered())
+        status = "complete" if isinstance(reply, dict) else "streams"
+        logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
+        if isinstance(reply, dict):
+            return JSONResponse(reply)
+        return PlainStream(reply, stack.pop_all())
 
 
 def _wants_usage(body: OpenAIRequest) -> bool:

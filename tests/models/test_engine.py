@@ -58,6 +58,7 @@ async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go
         steps += [step async for step in sampled]
     assert not process.is_running()
     assert subject.engine.num_restarts == 1
+    assert "vllm:num_requests_running" in {family.name for family in subject.engine.metrics.collect()}
     assert steps[-1].finish is not Finish.STEP
     assert meter.completion_tokens >= sum(len(step.token_ids) for step in steps)
     await subject.engine.check()

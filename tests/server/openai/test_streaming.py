@@ -98,7 +98,6 @@ async def test_a_reader_who_leaves_stops_the_search(
         async for chunk in chunks:
             if reasoning([chunk]):
                 break
-        assert policy.engine.num_running_requests
     async with asyncio.timeout(1):
         while policy.engine.num_running_requests or verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.training.tasks.stream import held_out_problems
+from tests.server.test_lifecycle import engines_of
 
 WINNOW = str(Path(sys.executable).with_name("winnow"))
 STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
@@ -39,20 +40,20 @@ def kill_engine(name: str) -> Fault:
     """The engines are the service's children in the order of their start: policy, verifier."""
 
     def inject(service: psutil.Process) -> None:
-        _engines(service)[("policy", "verifier").index(name)].kill()
+        engines_of(service)[("policy", "verifier").index(name)].kill()
 
     return inject
 
 
 def stop_engine(service: psutil.Process) -> None:
     """Halt the policy's engine without ending it."""
-    _engines(service)[0].send_signal(signal.SIGSTOP)
+    engines_of(service)[0].send_signal(signal.SIGSTOP)
 
 
 def kill_answer_workers(service: psutil.Process) -> None:
     """Kill what reads answers."""
     for child in service.children(recursive=True):
-        if "VLLM" not in child.name() and not child.children():
+        if child not in engines_of(service) and not child.children():
             child.kill()
 
 
@@ -67,8 +68,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def _engines(service: psutil.Process) -> list[psutil.Process]:
-    engines = [child for child in service.children() if "EngineCore" in child.name()]
-    return sorted(engines, key=lambda process: process.create_time())
+    return engines_of(service)
 
 
 @asynccontextmanager

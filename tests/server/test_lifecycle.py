@@ -34,6 +34,12 @@ def service() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         process.wait()
 
 
+def engines_of(service: psutil.Process) -> list[psutil.Process]:
+    """The engines' processes in the order of their start: forks of the service."""
+    forks = [child for child in service.children() if child.cmdline() == service.cmdline() or "VLLM" in child.name()]
+    return sorted(forks, key=lambda process: process.create_time())
+
+
 def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -65,7 +71,7 @@ def test_solve_says_why_it_was_refused(service: tuple[subprocess.Popen[bytes], s
 
 def test_a_dead_engine_is_started_again_and_requests_wait_for_it(service: tuple[subprocess.Popen[bytes], str]) -> None:
     process, url = service
-    engine = next(c for c in psutil.Process(process.pid).children() if "EngineCore" in c.name())
+    engine = engines_of(psutil.Process(process.pid))[0]
     engine.kill()
     engine.wait(10)
     ready = httpx.get(f"{url}/readyz")

@@ -1,122 +1,72 @@
-"""Runs vLLM engines: starts and stops them, and says in our words what goes wrong.
+"""A running vLLM engine: its requests, in our words what goes wrong, and what keeps it running.
 
-The one place where the settings of CPU and CUDA stand side by side, and where vLLM's environment is written. Knows
-requests of token ids; knows nothing of problems, steps or scores.
+An engine that dies, or is silent for ten seconds, is started again, and again with longer and longer waits while
+that fails. A request that was in flight then learns that its engine has died; `recovered` says when it may be repeated.
 
-Each engine lives in a process of its own. On a CPU that process is forked where the system allows it, which is three
-times quicker than to spawn it: start engines before threads.
-
-Not run on a GPU yet. The CUDA settings are checked as far as a CPU allows: vLLM knows them.
+Knows requests of token ids; knows nothing of problems, steps or scores.
 """
 
 import asyncio
 import itertools
-import os
-import sys
-import warnings
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Any, cast
 
-import torch
-import torch._dynamo.config as dynamo
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
-from vllm.config.logging import LoggingConfig
-from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMError
 from vllm.inputs import tokens_input
-from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
+from models.errors import CheckpointError, ContextOverflowError, EngineDiedError, EngineUnavailableError
+from models.launch import EngineSettings, Runner, launch
 
-MIB = 1 << 20
+logger = logging.getLogger(__name__)
+
 STOP_TIMEOUT_S = 5.0
-CHECK_TIMEOUT_S = 5.0
+CHECK_EVERY_S = 2.0
+ANSWER_WITHIN_S = 5.0
+"""An engine that is silent for longer, twice in a row, hangs: once may be the event loop's own silence."""
+RESTART_WITHIN_S = 60.0
+"""So long a request waits for an engine that is started again."""
+MAX_WAIT_S = 60.0
+"""Between attempts to start an engine again."""
 
-Runner = Literal["generate", "pooling"]
-Dtype = Literal["auto", "bfloat16", "float16", "float32"]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How an engine is run.
-
-    Attributes:
-        model: Directory of the checkpoint.
-        name: What metrics and errors call the engine.
-        device: "auto" takes the one that the installed vLLM is built for.
-        dtype: Of the weights; "auto" takes the checkpoint's.
-        max_model_len: Longest prompt and response, in tokens; None takes the checkpoint's.
-        kv_cache_bytes: On a CPU: memory for the KV cache.
-        num_threads: On a CPU: threads of the engine. Engines whose threads outnumber the cores collapse.
-        fork: On a CPU: fork the engine's process, which is quick. Otherwise, and on CUDA, it is spawned.
-        gpu_memory_share: On CUDA: of each GPU's memory, weights included, in (0, 1). What policy and verifier take of
-            the same GPU must not add up to more than about 0.9.
-        tensor_parallel_size: On CUDA: GPUs that share the model.
-    """
-
-    model: Path
-    name: str
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Dtype = "auto"
-    max_model_len: int | None = None
-    kv_cache_bytes: int = 512 * MIB
-    num_threads: int = 1
-    fork: bool = sys.platform == "linux"
-    gpu_memory_share: float = 0.45
-    tensor_parallel_size: int = 1
-
-
-def engine_args(
-    settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None = None
-) -> AsyncEngineArgs:
-    """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
-    arguments: dict[str, Any] = {
-        "model": str(settings.model),
-        "served_model_name": settings.name,
-        "runner": runner,
-        "hf_overrides": dict(overrides or {}),
-        "dtype": settings.dtype,
-        "max_model_len": settings.max_model_len,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "enable_prefix_caching": True,
-        "use_tqdm_on_load": False,
-        "logging_config": LoggingConfig(log_level="ERROR"),
-    }
-    if device == "cuda":
-        arguments["gpu_memory_utilization"] = settings.gpu_memory_share
-    else:
-        arguments |= {
-            "kv_cache_memory_bytes": settings.kv_cache_bytes,  # else a share of all memory: two engines do not fit
-            "block_size": 32,  # prefixes are cached in whole blocks; the CPU kernels want multiples of 32
-            "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
-            "enforce_eager": True,  # compiling takes 44 s
-            "distributed_executor_backend": UniProcExecutor,  # the worker in the engine's process: one less to start
-        }
-    return AsyncEngineArgs(**arguments)
+Launch = Callable[[], tuple[AsyncLLM, CollectorRegistry]]
 
 
 class Engine:
     """A running engine.
 
     Attributes:
-        llm: What vLLM's own request handlers need.
+        llm: What vLLM's own request handlers need; another one after a restart.
+        name: What logs and metrics call it.
         metrics: The engine's Prometheus metrics, `vllm:*`, apart from every other engine's.
         max_model_len: Longest prompt and response, in tokens.
+        num_restarts: How often it was started again.
+
+    Args:
+        llm: Whose process runs.
+        name: Of the engine.
+        metrics: Of the engine.
+        relaunch: Starts another process for it; runs in a thread.
     """
 
-    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry) -> None:
+    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
         self.llm = llm
+        self.name = name
         self.metrics = metrics
         self.max_model_len: int = llm.model_config.max_model_len
-        self._name = name
+        self.num_restarts = 0
+        self._relaunch = relaunch
         self._request_ids = map(str, itertools.count())
+        self._is_up = asyncio.Event()
+        self._is_up.set()
+        self._has_died = asyncio.Event()
 
     @property
     def num_running_requests(self) -> int:
@@ -138,10 +88,24 @@ class Engine:
         Raises:
             EngineUnavailableError: It is dead, or silent for five seconds.
         """
-        with self._translated():
+        if not self._is_up.is_set():
+            raise EngineDiedError(f"the {self.name} engine is being started again")
+        with self._translated(self.llm):
             await self.llm.check_health()
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 await self.llm.is_sleeping()  # any call that crosses over to the process
+
+    async def recovered(self) -> None:
+        """Return when the engine runs again.
+
+        Raises:
+            EngineUnavailableError: It does not within a minute.
+        """
+        try:
+            async with asyncio.timeout(RESTART_WITHIN_S):
+                await self._is_up.wait()
+        except TimeoutError as error:
+            raise EngineUnavailableError(f"the {self.name} engine does not come back") from error
 
     def generate(
         self, token_ids: Sequence[int], params: SamplingParams, count: Callable[[int], None] = lambda _: None
@@ -154,27 +118,75 @@ class Engine:
             count: Is told how many tokens came, also of those that came when nobody waited for them any more.
 
         Raises:
-            EngineUnavailableError: The engine died or refused the request.
+            EngineDiedError: The engine died; what came is lost unless the caller goes on from it.
+            EngineUnavailableError: The engine refused the request.
         """
         return self._run(token_ids, params, lambda output: count(len(output.outputs[0].token_ids)))
 
     async def complete(self, token_ids: Sequence[int], params: SamplingParams) -> RequestOutput:
-        """Return the only output of a request for one response.
+        """Return the only output of a request for one response; repeated once where the engine dies.
 
         Raises:
-            EngineUnavailableError: The engine died or refused the request.
+            EngineUnavailableError: The engine died twice, or refused the request.
         """
         return cast(RequestOutput, await self._run_to_end(token_ids, params))
 
     async def pool(self, token_ids: Sequence[int], params: PoolingParams) -> PoolingRequestOutput:
-        """Return what a pooling model makes of `token_ids`.
+        """Return what a pooling model makes of `token_ids`; repeated once where the engine dies.
 
         Raises:
-            EngineUnavailableError: The engine died or refused the request.
+            EngineUnavailableError: The engine died twice, or refused the request.
         """
         return cast(PoolingRequestOutput, await self._run_to_end(token_ids, params))
 
+    async def keep_running(self) -> None:
+        """Start the engine again whenever it is dead or silent; until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_EVERY_S):
+                    await self._has_died.wait()
+            if await self._failure() and (error := await self._failure()):
+                logger.error("%s: it is started again", error)
+                await self._restart()
+                logger.info("the %s engine runs again", self.name)
+
+    async def _failure(self) -> EngineUnavailableError | None:
+        """Why it must be started again; None for an engine that answers."""
+        try:
+            await self.check()
+        except EngineUnavailableError as error:
+            return error
+        return None
+
+    def shut_down(self) -> None:
+        """Stop the engine's process."""
+        self.llm.shutdown(timeout=STOP_TIMEOUT_S)
+
+    async def _restart(self) -> None:
+        """Put another process in the place of the one that died or hangs; whoever waits for that one learns of it."""
+        self._is_up.clear()
+        await asyncio.to_thread(_kill, self.llm)
+        self.llm.output_processor.propagate_error(EngineDeadError())
+        self.llm.shutdown(timeout=0)
+        async for attempt in AsyncRetrying(
+            wait=wait_exponential(max=MAX_WAIT_S),
+            retry=retry_if_exception_type((EngineUnavailableError, CheckpointError)),
+        ):
+            with attempt:
+                self.llm, self.metrics = await _uncancelled(self._relaunch)
+                await self.llm.get_supported_tasks()
+        self.num_restarts += 1
+        self._has_died.clear()
+        self._is_up.set()
+
     async def _run_to_end(self, token_ids: Sequence[int], params: SamplingParams | PoolingParams) -> Any:
+        try:
+            return await self._last_output(token_ids, params)
+        except EngineDiedError:
+            await self.recovered()
+            return await self._last_output(token_ids, params)
+
+    async def _last_output(self, token_ids: Sequence[int], params: SamplingParams | PoolingParams) -> Any:
         async with aclosing(self._run(token_ids, params)) as outputs:
             return [output async for output in outputs][-1]
 
@@ -185,38 +197,41 @@ class Engine:
         on_output: Callable[[Any], None] = lambda _: None,
     ) -> AsyncGenerator[Any, None]:
         """Run a request; vLLM's own generators do not say what came before an abort, and leak one added too late."""
-        request_id, queue, is_finished = next(self._request_ids), None, False
-        with self._translated():
+        llm, request_id, queue, is_finished = self.llm, next(self._request_ids), None, False
+        with self._translated(llm):
             try:
-                queue = await self.llm.add_request(request_id, tokens_input(list(token_ids)), params)
+                queue = await llm.add_request(request_id, tokens_input(list(token_ids)), params)
                 while not is_finished:
                     output = queue.get_nowait() or await queue.get()
                     is_finished = output.finished
                     on_output(output)
                     yield output
             finally:
-                await self.llm.abort(request_id)
+                await llm.abort(request_id)
                 with suppress(EngineDeadError):
                     if queue is not None and (rest := queue.get_nowait()) and not is_finished:
                         on_output(rest)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, llm: AsyncLLM) -> Iterator[None]:
         try:
             yield
         except EngineDeadError as error:
-            raise EngineUnavailableError(f"the {self._name} engine is dead") from error
+            if llm is self.llm:
+                self._is_up.clear()
+                self._has_died.set()
+            raise EngineDiedError(f"the {self.name} engine is dead") from error
         except TimeoutError as error:
-            raise EngineUnavailableError(f"the {self._name} engine does not answer") from error
+            raise EngineDiedError(f"the {self.name} engine does not answer") from error
         except (VLLMError, EngineGenerateError) as error:
-            raise EngineUnavailableError(f"the {self._name} engine refused the request: {error}") from error
+            raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
 
 
 @asynccontextmanager
 async def start_engine(
     settings: EngineSettings, runner: Runner, overrides: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Engine]:
-    """Run an engine while the context lasts.
+    """Run an engine while the context lasts, and start it again when it dies.
 
     Args:
         settings: How.
@@ -227,44 +242,32 @@ async def start_engine(
         CheckpointError: vLLM cannot serve the model with these settings.
         EngineUnavailableError: The engine did not start.
     """
-    device = current_platform.device_type
-    if settings.device not in ("auto", device):
-        raise EngineUnavailableError(f"the installed vLLM is built for {device}, not for {settings.device}")
-    if device == "cpu" and settings.tensor_parallel_size > 1:
-        raise EngineUnavailableError(f"tensor_parallel_size {settings.tensor_parallel_size} needs as many GPUs")
-    _export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
-    try:
-        config = engine_args(settings, runner, device, overrides).create_engine_config()
-    except ValueError as error:
-        raise CheckpointError(f"{settings.model}: {error}") from error
-    is_forked = device == "cpu" and settings.fork
-    _export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
-    if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
-        _export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")
-        torch.set_num_threads(settings.num_threads)
-        dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
-            llm = AsyncLLM.from_vllm_config(config)
-    except RuntimeError as error:
-        raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
+    llm, metrics = launch(settings, runner, overrides, fork=True)
+    engine = Engine(llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False))
+    keeper = None
     try:
         await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
-        yield Engine(llm, settings.name, _take_metrics())
+        keeper = asyncio.create_task(engine.keep_running())
+        yield engine
     finally:
-        llm.shutdown(timeout=STOP_TIMEOUT_S)
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        engine.shut_down()
 
 
-def _export(**variables: str) -> None:
-    os.environ.update(variables)  # noqa: TID251 - vLLM and its processes are told by the environment, and only by it
+async def _uncancelled(relaunch: Launch) -> tuple[AsyncLLM, CollectorRegistry]:
+    """Run `relaunch` in a thread, to its end even when cancelled: an engine that nobody holds is never stopped."""
+    launching = asyncio.ensure_future(asyncio.to_thread(relaunch))
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        (await launching)[0].shutdown(timeout=0)
+        raise
 
 
-def _take_metrics() -> CollectorRegistry:
-    """Move the metrics of the engine just started out of the process's registry: the next engine would wipe them."""
-    metrics = CollectorRegistry()
-    for collector in list(REGISTRY._collector_to_names):
-        if getattr(collector, "_name", "").startswith("vllm:"):
-            REGISTRY.unregister(collector)
-            metrics.register(collector)
-    return metrics
+def _kill(llm: AsyncLLM) -> None:
+    """Kill the engine's process, which may be stopped or deaf."""
+    for process in llm.engine_core.resources.engine_manager.processes:
+        process.kill()
+        process.join(STOP_TIMEOUT_S)

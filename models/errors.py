@@ -3,7 +3,9 @@
 ModelError
 ├── CheckpointError          a model directory cannot be loaded
 ├── ContextOverflowError     the tokens do not fit into the model's context
-└── EngineUnavailableError   the engine is dead, unreachable or refused the request
+├── EngineUnavailableError   the engine is unreachable or refused the request
+│   └── EngineDiedError      the engine is dead or hangs, and is started again
+└── RequestRefusedError      the engine's own handler has no use for a request
 """
 
 
@@ -30,4 +32,21 @@ class ContextOverflowError(ModelError):
 
 
 class EngineUnavailableError(ModelError):
-    """The engine is dead, unreachable or refused the request."""
+    """The engine is unreachable or refused the request."""
+
+
+class EngineDiedError(EngineUnavailableError):
+    """The engine is dead or hangs, and is started again: the request may be repeated then."""
+
+
+class RequestRefusedError(ModelError):
+    """The engine's own handler of OpenAI requests has no use for a request: the client's mistake.
+
+    Args:
+        message: What was wrong and what is allowed.
+        param: The offending field; None where the handler does not say.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param

@@ -7,7 +7,7 @@ templates or HTTP, and imports the standard library only.
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 DELIMITER = "\n\n"
 """What ends a step; it stays at the end of the step's text."""
@@ -22,16 +22,31 @@ class Finish(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said earlier in a conversation.
+
+    Attributes:
+        role: Who said it.
+        text: As it was said.
+    """
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What the user asks.
 
     Attributes:
         text: The question, as the user wrote it.
         system_prompt: Instruction to the policy; None takes the policy's own.
+        history: What was said before the question, the earliest first.
     """
 
     text: str
     system_prompt: str | None = None
+    history: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,10 @@ class Meter:
 
 class Policy(Protocol):
     """The model searched over. Cancelling the caller's task aborts the engine's work."""
+
+    @property
+    def context(self) -> int:
+        """Longest prompt and response, in tokens."""
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem after the chat template.

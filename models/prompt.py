@@ -1,7 +1,7 @@
 """From problems to prompts: the token ids that policy and verifier read before a response.
 
-Knows the chat's two messages, system and user. One builder is shared by a policy and its verifier, so that both read
-the same ids.
+Knows the messages of a chat: system, what was said before, and the problem. One builder is shared by a policy and its
+verifier, so that both read the same ids.
 """
 
 from functools import lru_cache
@@ -29,4 +29,5 @@ class PromptBuilder:
     def _build(self, problem: Problem) -> tuple[int, ...]:
         system_prompt = self._system_prompt if problem.system_prompt is None else problem.system_prompt
         system: list[Message] = [("system", system_prompt)] if system_prompt else []
-        return self.tokenizer.encode_chat([*system, ("user", problem.text)])
+        history: list[Message] = [(turn.role, turn.text) for turn in problem.history]
+        return self.tokenizer.encode_chat([*system, *history, ("user", problem.text)])

@@ -161,6 +161,10 @@ class ChatTokenizer(TextTokenizer):
                 token_ids += self.encode(pattern.sub(lambda match: marks[match[0]], piece))
         return tuple(token_ids)
 
+    def spells_special_token(self, text: str) -> bool:
+        """True for a text that a careless tokenizer would read as more than text."""
+        return self._special.search(text) is not None
+
     def _render(self, messages: Sequence[Message]) -> str:
         chat: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in messages]
         try:

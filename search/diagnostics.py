@@ -2,14 +2,43 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from search.candidate import Candidate
 from search.voting import Vote
 
 SIMILAR_SCORES = 0.01
 """A spread (standard deviation) below this tells candidates no more apart than a coin."""
+
+
+LOW_DIVERSITY = 0.5
+"""Where fewer of the responses than this share are different, a larger N buys repetitions."""
+SATURATED = 0.9
+MIN_SATURATED = 8
+"""Where at least so large a share of at least so many responses agree, a smaller N would have done."""
+
+
+class Sign(Enum):
+    """What a warning is about."""
+
+    TRUNCATED = "truncated"
+    NO_ANSWER = "no_answer"
+    REFUTED = "refuted"
+    NO_AGREEMENT = "no_agreement"
+    SIMILAR_SCORES = "similar_scores"
+    BEST_IS_MEAN = "best_is_mean"
+    LOW_DIVERSITY = "low_diversity"
+    SATURATED = "saturated"
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A sign that a search cannot be trusted, or was larger than it had to be, and its words."""
+
+    sign: Sign
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +63,7 @@ class Diagnostics:
     score_mean: float | None
     score_std: float | None
     best_minus_mean: float | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
 
 
 def diagnose(votes: Sequence[Vote], candidates: Sequence[Candidate]) -> Diagnostics:
@@ -44,16 +73,16 @@ def diagnose(votes: Sequence[Vote], candidates: Sequence[Candidate]) -> Diagnost
     num_refuted = sum(c.refuted is not None for vote in votes for c in vote.candidates)
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
-    std = statistics.pstdev(scores) if scores else None
+    cautions = [*_about_votes(counts, num_cast, num_refuted), *_about_scores(scores), *_about_responses(candidates)]
     return Diagnostics(
         agreement=counts[0] / num_cast if counts else None,
         entropy=_entropy(counts) if counts else None,
         distinct_answers=len(counts),
         refuted=num_refuted,
         score_mean=mean,
-        score_std=std,
+        score_std=statistics.pstdev(scores) if scores else None,
         best_minus_mean=None if mean is None else max(scores) - mean,
-        warnings=tuple(_warnings(counts, num_cast, num_refuted, std, candidates)),
+        warnings=tuple(cautions),
     )
 
 
@@ -62,20 +91,35 @@ def _entropy(counts: Sequence[int]) -> float:
     return math.fsum(count / total * math.log(total / count) for count in counts)
 
 
-def _warnings(
-    counts: Sequence[int], num_cast: int, num_refuted: int, std: float | None, candidates: Sequence[Candidate]
-) -> list[str]:
-    num_truncated = len(candidates) - sum(candidate.is_complete for candidate in candidates)
+def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int) -> Iterator[Caution]:
     num_silent = num_cast - sum(counts) - num_refuted
-    warnings = []
-    if num_truncated:
-        warnings.append(f"{num_truncated} of {len(candidates)} responses were truncated and did not vote")
     if num_silent:
-        warnings.append(f"{num_silent} of {num_cast} complete responses state no answer and did not vote")
+        yield Caution(Sign.NO_ANSWER, f"{num_silent} of {num_cast} complete responses state no answer and did not vote")
     if num_refuted:
-        warnings.append(f"{num_refuted} of {num_cast} complete responses give an answer that fails the check: no vote")
+        yield Caution(
+            Sign.REFUTED, f"{num_refuted} of {num_cast} complete responses give an answer that fails the check: no vote"
+        )
     if len(counts) > 1 and len(counts) == sum(counts):
-        warnings.append("no two responses agree on an answer")
-    if std is not None and num_cast > 1 and std < SIMILAR_SCORES:
-        warnings.append("all scores are similar: the verifier does not tell the responses apart")
-    return warnings
+        yield Caution(Sign.NO_AGREEMENT, "no two responses agree on an answer")
+    if counts and num_cast >= MIN_SATURATED and counts[0] >= SATURATED * num_cast:
+        yield Caution(
+            Sign.SATURATED, f"{counts[0]} of {num_cast} responses agree: a smaller n would have given the same answer"
+        )
+
+
+def _about_scores(scores: Sequence[float]) -> Iterator[Caution]:
+    if len(scores) < 2:
+        return
+    if statistics.pstdev(scores) < SIMILAR_SCORES:
+        yield Caution(Sign.SIMILAR_SCORES, "all scores are similar: the verifier does not tell the responses apart")
+    elif max(scores) - statistics.fmean(scores) < SIMILAR_SCORES:
+        yield Caution(Sign.BEST_IS_MEAN, "the best score is no better than the mean")
+
+
+def _about_responses(candidates: Sequence[Candidate]) -> Iterator[Caution]:
+    num_truncated = len(candidates) - sum(candidate.is_complete for candidate in candidates)
+    if num_truncated:
+        yield Caution(Sign.TRUNCATED, f"{num_truncated} of {len(candidates)} responses were truncated and did not vote")
+    num_different = len({candidate.text for candidate in candidates})
+    if len(candidates) > 2 and num_different < LOW_DIVERSITY * len(candidates):
+        yield Caution(Sign.LOW_DIVERSITY, f"only {num_different} of {len(candidates)} responses are different")

@@ -11,26 +11,35 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
 
 from models.checkpoint import check_causal_model, find_model
-from models.engine import MIB, EngineSettings
-from models.policy.vllm_policy import open_policy
+from models.embedded import EmbeddedEngine
+from models.launch import MIB, EngineSettings
+from models.policy.openai_handlers import OpenAIHandlers
+from models.policy.vllm_policy import VLLMPolicy, open_policy
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
+from server.access import require_safe_exposure
 from server.app import create_app
+from server.keys import read_keys
+from server.logs import log_to_stderr
+from server.protocol import uvicorn_config
 from server.settings import Settings
-from server.state import Engine
+from server.tracing import traces_to
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[Engine, ...]]]:
+async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[EmbeddedEngine, ...]]]:
     """Start the models and what reads their answers; stop them when the context ends.
 
     Raises:
@@ -47,7 +56,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
         reader = await stack.enter_async_context(pool)
         policy = await stack.enter_async_context(opening_policy)
         verifier = await stack.enter_async_context(opening_verifier)
-        yield Models(policy, verifier, reader), (policy, verifier)
+        yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
 
 
 def policy_engine(settings: Settings) -> EngineSettings:
@@ -79,16 +88,42 @@ def verifier_engine(settings: Settings) -> EngineSettings:
     )
 
 
+def plain_policy(settings: Settings, models: Models) -> OpenAIHandlers:
+    """Return the policy for OpenAI's clients that ask for no search."""
+    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
+
+
 async def serve(settings: Settings) -> None:
-    """Serve until a signal says stop: finish the requests in flight, then close the models."""
+    """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait.
+
+    Raises:
+        SettingsError: The keys cannot be used, or there are none and the address is public.
+    """
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(settings.log_level, settings.log_format)
+    keys = read_keys(settings)
+    require_safe_exposure(settings, keys)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     async with open_models(settings) as (models, engines):
-        app = create_app(models, engines)
-        gc.collect()
-        gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
-        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
-        logger.info("serving on http://%s:%d", settings.host, settings.port)
-        await uvicorn.Server(config).serve()
-        await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
+        with traces_to(settings.otlp_endpoint) as tracer:
+            plain = plain_policy(settings, models)
+            await _listen(settings, create_app(models, engines, settings, keys, plain=plain, tracer=tracer))
+
+
+async def _listen(settings: Settings, app: FastAPI) -> None:
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # a stream ends like any other reply
+    gc.collect()
+    gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
+    logger.info("serving on http://%s:%d", settings.host, settings.port)
+    await _Server(uvicorn_config(app, settings)).serve()
+    await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; the second signal, of whatever kind, drops the requests in flight."""
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            super().handle_exit(sig, frame)  # keeps the signal, to repeat it when all is done

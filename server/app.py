@@ -1,30 +1,74 @@
-"""The app: routes, errors and request ids around models that are ready."""
+"""The app: routes, errors, guards and request ids around models that are ready."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
+from opentelemetry.trace import NoOpTracer, Tracer
+from starlette.middleware.cors import CORSMiddleware
 
+from models.embedded import EmbeddedEngine
 from search.expander import Models
+from server.access import AccessMiddleware
+from server.admission import Admission
 from server.errors import install_error_handlers
-from server.routes import answers, health, solve
-from server.state import Engine, State
+from server.headers import SecurityHeadersMiddleware
+from server.keys import Keyring
+from server.limits import LimitsMiddleware
+from server.metrics import CountRequests, Metrics
+from server.routes import answers, batch, health, metrics, openai, solve
+from server.schemas import ErrorResponse
+from server.settings import Settings
+from server.state import PlainPolicy, State
 
 
-def create_app(models: Models, engines: tuple[Engine, ...]) -> FastAPI:
+def create_app(
+    models: Models,
+    engines: Sequence[EmbeddedEngine],
+    settings: Settings,
+    keys: Keyring,
+    *,
+    plain: PlainPolicy | None = None,
+    tracer: Tracer | None = None,
+) -> FastAPI:
     """Build the app.
 
     Args:
         models: What searches work with.
         engines: What must answer for the service to be ready.
+        settings: Limits and origins.
+        keys: Who may ask.
+        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
+        tracer: Of its searches; None traces nothing.
     """
     app = FastAPI(
-        title="winnow", version=version("winnow"), summary="Search and verify: one answer, with its evidence."
+        title="winnow",
+        version=version("winnow"),
+        summary="Search and verify: one answer, with its evidence.",
+        redoc_url=None,
+        responses={status: {"model": ErrorResponse} for status in (401, 413, 431)},
     )
-    app.state.winnow = State(models, engines)
+    admission = Admission(settings.max_cost_in_flight, settings.max_queued)
+    counts = Metrics(engines, admission)
+    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), plain)
+    _guard(app, settings, keys)
+    app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(CorrelationIdMiddleware)
-    app.include_router(solve.router)
-    app.include_router(answers.router)
-    app.include_router(health.router)
+    for routes in (solve, batch, openai, answers, health, metrics):
+        app.include_router(routes.router)
     install_error_handlers(app)
     return app
+
+
+def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+    """Put what every request must pass around the app, the innermost first."""
+    app.add_middleware(AccessMiddleware, keys=keys)
+    if settings.cors_origins:
+        origins = settings.cors_origins.replace(",", " ").split()
+        headers = ["Authorization", "Content-Type"]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
+    app.add_middleware(
+        LimitsMiddleware, max_body_bytes=settings.max_body_bytes, max_header_bytes=settings.max_header_bytes
+    )
+    app.add_middleware(SecurityHeadersMiddleware)

@@ -11,8 +11,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError, ModelError
+from models.errors import (
+    CheckpointError,
+    ContextOverflowError,
+    EngineDiedError,
+    EngineUnavailableError,
+    ModelError,
+    RequestRefusedError,
+)
 from search.errors import HyperparameterError, SearchError
+from server.admission import FullError, TooLateError
 from server.disconnect import ClientDisconnectedError
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -30,12 +38,14 @@ class RequestError(Exception):
         message: What was wrong and what is allowed.
         param: The offending field.
         status: HTTP status, 4xx.
+        code: What a program may look for.
     """
 
-    def __init__(self, message: str, param: str, status: int = 422) -> None:
+    def __init__(self, message: str, param: str, status: int = 422, code: str | None = None) -> None:
         super().__init__(message)
         self.param = param
         self.status = status
+        self.code = code
 
 
 STATUS: Mapping[type[Exception], int] = {
@@ -43,23 +53,19 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     EngineUnavailableError: 503,
+    EngineDiedError: 503,
+    RequestRefusedError: 400,
     CheckpointError: 422,  # while serving: a chat template that has no place for the system prompt of a request
     ModelError: 503,
 }
 """HTTP status of every error that `models` and `search` raise."""
 
 
-_Description = tuple[int, str, str | None, str | None]
-"""Status, message, field and code of an error."""
-
-
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every exception in OpenAI's shape."""
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestError, _on_request_error)
-    app.add_exception_handler(ClientDisconnectedError, _on_disconnect)
-    for error in (*STATUS, Exception):
+    for error in (RequestError, ClientDisconnectedError, FullError, *STATUS, Exception):
         app.add_exception_handler(error, _on_error)
 
 
@@ -71,34 +77,46 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Build the reply for an error."""
-    return JSONResponse(_reply(status, message, param, code).model_dump(), status, headers=dict(headers or {}))
-
-
-def error_reply(error: Exception) -> ErrorResponse:
-    """What a stream that has begun says of an error that ends it."""
-    return _reply(*_describe(error))
-
-
-def _reply(status: int, message: str, param: str | None = None, code: str | None = None) -> ErrorResponse:
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = ErrorBody(message=message, type=kind, param=param, code=code)
-    return ErrorResponse(error=body, request_id=correlation_id.get() or "")
+    reply = ErrorResponse(error=body, request_id=correlation_id.get() or "")
+    return JSONResponse(reply.model_dump(), status, headers=dict(headers or {}))
 
 
-def _describe(error: Exception) -> _Description:
-    """Status, message, field and code of an error; those that are not the client's are logged."""
+def response_to(error: Exception) -> JSONResponse:
+    """Build the reply that an error gets, wherever it was raised; what is not the client's fault is logged."""
+    match error:
+        case RequestError():
+            return error_response(error.status, str(error), error.param, error.code)
+        case FullError():
+            code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
+            message = f"{error}; try again in {error.retry_after_s} s"
+            return error_response(429, message, code=code, headers={"Retry-After": str(error.retry_after_s)})
+        case ClientDisconnectedError():
+            logger.info("the client is gone, its search is stopped")
+            return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+        case ContextOverflowError():
+            return error_response(422, f"problem: {error}", "problem", "context_length_exceeded")
+        case HyperparameterError():
+            return error_response(422, str(error), error.field)
+        case RequestRefusedError():
+            return error_response(400, str(error), error.param)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    if isinstance(error, ContextOverflowError):
-        return status, f"problem: {error}", "problem", "context_length_exceeded"
-    if isinstance(error, HyperparameterError):
-        return status, str(error), error.field, None
     if status < 500:
-        return status, str(error), None, None
+        return error_response(status, str(error))
     if status == 503:
         logger.error("a model failed: %s", error)
-        return status, "a model is unavailable", None, None
+        return error_response(status, "a model is unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
     logger.error("unexpected error", exc_info=error)
-    return status, "internal error: the log has the details under the request id", None, None
+    return error_response(500, "internal error: the log has the details under the request id")
+
+
+def validation_response(errors: Sequence[Any], model: type[BaseModel] | None) -> JSONResponse:
+    """Build the reply for a body that is no `model`, from pydantic's errors."""
+    first = errors[0]
+    path = [str(part) for part in first["loc"] if part != "body"]
+    name = ".".join(path) or "body"
+    return error_response(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -111,10 +129,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
         return error_response(
             415, f"content-type: {media_type} is not served; allowed: application/json", "content-type"
         )
-    path = [str(part) for part in first["loc"] if part != "body"]
-    name = ".".join(path) or "body"
-    allowed = _allowed(_body_model(request), path)
-    return error_response(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
+    return validation_response(error.errors(), _body_model(request))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -124,20 +139,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     return error_response(error.status_code, error.detail, headers=error.headers)
 
 
-async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestError)  # noqa: S101 - as above
-    return error_response(error.status, str(error), error.param)
-
-
-async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
-    logger.info("the client is gone, its search is stopped")
-    return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
-
-
 async def _on_error(request: Request, error: Exception) -> JSONResponse:
-    status, message, param, code = _describe(error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-    return error_response(status, message, param, code, headers)
+    return response_to(error)
 
 
 def _body_model(request: Request) -> type[BaseModel] | None:

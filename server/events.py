@@ -13,14 +13,14 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from search.observer import Loss
-from server.errors import error_reply
+from server.errors import response_to
 from server.replies import name_of, state_of
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
-from server.searching import Search
+from server.searching import Outcome
 
 
 class Events:
-    """The observer that turns growth into events; `stream` yields them."""
+    """The observer of a search that turns its growth into events; `follow` yields them."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
@@ -34,7 +34,7 @@ class Events:
         path = candidate.path
         if len(path) > self._round:
             self._round = len(path)
-            self._send("round", RoundEvent(round=self._round))
+            self._send("round", RoundEvent(round=self._round).model_dump_json())
         self._candidates[path] = candidate
         parent = self._candidates.get(path[:-1])
         first = len(parent.steps) if parent else 0
@@ -61,30 +61,28 @@ class Events:
         lost = CandidateEvent(
             id=name_of(loss.path), parent=name_of(parent.path) if parent else None, state="lost", tokens=0
         )
-        self._send("candidate", lost)
+        self._send("candidate", lost.model_dump_json())
 
-    async def stream(self, search: Search) -> AsyncIterator[ServerSentEvent]:
-        """Run `search` and yield its events; closing the iterator stops it."""
-        task = asyncio.create_task(self._run(search))
-        try:
-            while event := await self._queue.get():
-                yield event
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
+        """Yield the events of a search that this observes; the last is the result, or the error."""
+        search.add_done_callback(self._conclude)
+        while event := await self._queue.get():
+            yield event
 
-    async def _run(self, search: Search) -> None:
-        try:
-            self._send("result", await search.run(self))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must learn of it
-            self._send("error", error_reply(error))
+    def _conclude(self, search: asyncio.Task[Outcome]) -> None:
+        if search.cancelled():
+            return
+        if isinstance(error := search.exception(), Exception):
+            self._send("error", bytes(response_to(error).body).decode())
+        else:
+            self._send("result", search.result().reply.model_dump_json())
         self._queue.put_nowait(None)
 
     def _send_news(self, name: str, key: tuple[str, int | None], data: BaseModel) -> None:
         if self._last.get(key) != data:
             self._last[key] = data
-            self._send(name, data)
+            self._send(name, data.model_dump_json())
 
-    def _send(self, name: str, data: BaseModel) -> None:
+    def _send(self, name: str, data: str) -> None:
         self._num_sent += 1
-        self._queue.put_nowait(ServerSentEvent(data.model_dump_json(), event=name, id=str(self._num_sent)))
+        self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.interfaces import AdaptableVerifier, AdaptationPlan, Problem, Sampling
+from models.interfaces import AdaptableVerifier, AdaptationPlan, Problem, Sampling, Turn
 from search.answers.checking.reader import CheckingReader
 from search.answers.pool import AnswerPool
 from search.beam_search import BeamSearch
@@ -51,9 +51,9 @@ def plan_strategy(request: SolveRequest) -> Strategy:
     )
 
 
-def plan_problem(request: SolveRequest) -> Problem:
-    """Return the problem that a request asks."""
-    return Problem(request.problem, request.system_prompt)
+def plan_problem(request: SolveRequest, history: tuple[Turn, ...] = ()) -> Problem:
+    """Return the problem that a request asks, after what was said before it."""
+    return Problem(request.problem, request.system_prompt, history)
 
 
 def plan_sampling(request: SolveRequest) -> Sampling:

@@ -6,6 +6,7 @@ from typing import Literal
 from asgi_correlation_id import correlation_id
 
 from search.candidate import Candidate
+from search.diagnostics import Diagnostics
 from search.observer import Loss
 from search.solve import SearchResult
 from server.planning import TREE_FIELDS, UNUSED_FIELDS
@@ -42,7 +43,7 @@ def reply(request: SolveRequest, result: SearchResult, prompt_tokens: int, timin
         status_reason=_losses(result.losses),
         strategy=_strategy(request),
         votes=[VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight) for vote in result.votes],
-        diagnostics=DiagnosticsOut(**asdict(result.diagnostics)),
+        diagnostics=_diagnostics(result.diagnostics),
         usage=Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=result.meter.completion_tokens,
@@ -63,6 +64,10 @@ def _strategy(request: SolveRequest) -> dict[str, str | int | float | bool | Ada
     used = [name for name in HYPERPARAMETERS if name not in UNUSED_FIELDS[request.strategy]]
     values = {name: getattr(request, name) for name in used}
     return {"name": request.strategy, **values, "reason": "asked for by the request"}
+
+
+def _diagnostics(found: Diagnostics) -> DiagnosticsOut:
+    return DiagnosticsOut(**asdict(found) | {"warnings": [caution.text for caution in found.warnings]})
 
 
 def _losses(losses: tuple[Loss, ...]) -> str | None:

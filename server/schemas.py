@@ -1,10 +1,10 @@
-"""What crosses the wire: requests and replies of `POST /solve` and `POST /v1/answers/equivalent`, and errors.
+"""What crosses the wire: requests and replies of `/solve`, `/solve/batch` and `/v1/answers/equivalent`, and errors.
 
 Limits stand here, so that the documentation shows them; what depends on two fields or on the models is checked where it
 is known (`server/planning.py`).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -13,6 +13,9 @@ from models.interfaces import LEARNING_RATES, MAX_ADAPTATION_STEPS
 MAX_N = 1024
 MAX_PROBLEM_CHARS = 65_536
 MAX_TOKENS = 131_072
+MAX_STEPS = 200
+MAX_DEADLINE_S = 3600
+MAX_BATCH = 256
 MAX_PAIRS = 256
 MAX_ANSWER_CHARS = 4_096
 
@@ -39,34 +42,57 @@ class AdaptIn(Wire):
     learning_rate: Real = Field(0.01, ge=LEARNING_RATES[0], le=LEARNING_RATES[1])
 
 
-class SolveRequest(Wire):
-    """A problem, a budget, and how to spend it. A field that the strategy has no use for keeps its default."""
+class SearchIn(Wire):
+    """How a budget is spent. A field that the strategy has no use for keeps its default."""
 
-    problem: Text = Field(examples=["Compute (17 + 28) * 3 - 45."])
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
     strategy: Literal["majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts", "auto"] = (
         "weighted_best_of_n"
     )
     beam_width: Count = Field(4, ge=1, le=MAX_N, description="M, children of each survivor; divides n.")
-    max_steps: Count = Field(40, ge=1, le=200, description="Steps of a tree search; the last runs to the end.")
+    max_steps: Count = Field(40, ge=1, le=MAX_STEPS, description="Steps of a tree search; the last runs to the end.")
     lookahead: Count = Field(0, ge=0, le=16, description="k, greedy steps rolled out before a step is judged.")
     aggregation: Literal["last", "min", "prod"] = Field("last", description="From step scores to a score.")
     selection: Literal["weighted", "best", "majority"] = Field("weighted", description="How tree searches choose.")
-    temperature: Real = Field(0.8, ge=0, le=2)
-    top_p: Real = Field(1.0, gt=0, le=1)
-    max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
-    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
-    deadline_s: Real | None = Field(None, gt=0, le=3600, description="Seconds after which the best so far is returned.")
-    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
+    deadline_s: Real | None = Field(
+        None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
+    )
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
     )
     adapt: AdaptIn | None = Field(
         None, description="Let the verifier learn from the candidates, for this request alone; needs format torch."
     )
+
+
+class ProblemIn(Wire):
+    """What is asked."""
+
+    problem: Text = Field(examples=["Compute 8 + 6 * 4 - 12."])
+
+
+class SolveRequest(SearchIn, ProblemIn):
+    """A problem, a budget, and how to spend it. A field that the strategy has no use for keeps its default."""
+
+    temperature: Real = Field(0.8, ge=0, le=2)
+    top_p: Real = Field(1.0, gt=0, le=1)
+    max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
+    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
+    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
+
+
+class BatchRequest(Wire):
+    """Requests that are answered together, each for itself."""
+
+    requests: list[Any] = Field(
+        min_length=1,
+        max_length=MAX_BATCH,
+        description="Each as for `POST /solve`; one that is wrong does not fail the others.",
+        examples=[[{"problem": "Compute 8 + 6 * 4 - 12.", "n": 4}]],
+    )
 
 
 class VoteOut(Wire):
@@ -201,6 +227,29 @@ class CandidateEvent(Wire):
     tokens: int
 
 
+class ErrorBody(Wire):
+    """What went wrong, in OpenAI's shape."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class BatchFailure(Wire):
+    """What went wrong with one request of a batch."""
+
+    error: ErrorBody
+    http_status: int = Field(description="What `POST /solve` answers to it.")
+    retry_after_s: int | None = Field(description="When it is worth asking again; null where nobody can say.")
+
+
+class BatchResponse(Wire):
+    """What became of each request, in their order."""
+
+    results: list[SolveResponse | BatchFailure]
+
+
 class PairIn(Wire):
     """Two answers; null or blank text is no answer."""
 
@@ -226,15 +275,6 @@ class EquivalenceResponse(Wire):
     """The results, in the order of the pairs."""
 
     results: list[EquivalenceOut]
-
-
-class ErrorBody(Wire):
-    """What went wrong, in OpenAI's shape."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
 
 
 class ErrorResponse(Wire):

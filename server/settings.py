@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -27,9 +29,19 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
+    log_format: Literal["text", "json"] = Field("text", description="A line of the log.")
+    drain_s: int = Field(30, ge=0, description="Seconds that requests in flight have to end after a stop is asked for.")
+    otlp_endpoint: str | None = Field(None, description="URL that takes traces, OTLP over HTTP; none are made without.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
+    served_model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="What OpenAI's clients call the policy; default: its folder's name.",
+    )
+    tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
@@ -46,6 +58,33 @@ class Settings(BaseSettings):
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
     answer_time_limit_s: float = Field(0.5, gt=0, description="Longest time for one answer; then its text is compared.")
+
+    api_keys: SecretStr | None = Field(None, description="Keys that may ask, separated by commas; none lets all ask.")
+    api_keys_file: Path | None = Field(None, description="File of keys: one a line, or a YAML list with names.")
+    api_key: SecretStr | None = Field(None, description="Key that the commands send to a service elsewhere.")
+    allow_public_without_keys: bool = Field(False, description="Listen on a public address without keys.")
+    cors_origins: str | None = Field(None, description="Origins whose pages may ask, separated by commas.")
+
+    max_body_bytes: int = Field(2_000_000, ge=1024, description="Largest body of a request.")
+    max_header_bytes: int = Field(32_768, ge=1024, description="Largest headers of a request.")
+    max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
+    max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response that may be asked for.")
+    max_steps: int = Field(MAX_STEPS, ge=1, le=MAX_STEPS, description="Most steps of a tree search.")
+    max_deadline_s: float = Field(
+        MAX_DEADLINE_S, gt=0, le=MAX_DEADLINE_S, description="Longest deadline, and that of requests without one."
+    )
+    max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
+    max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
+    max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
+    max_queued: int = Field(256, ge=0, description="Searches that may wait; more are told to come back later.")
+
+    @property
+    def policy_name(self) -> str:
+        """What OpenAI's clients call the policy: the last part of its path or Hub name, where no setting says it."""
+        if self.served_model_name:
+            return self.served_model_name
+        path = Path(self.policy_model).resolve()
+        return "winnow-demo" if path == (DEMO / "policy").resolve() else path.name
 
 
 def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:

@@ -1,30 +1,64 @@
 """What a request handler works with."""
 
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
+from opentelemetry.trace import Tracer
 
+from models.embedded import EmbeddedEngine
 from search.expander import Models
+from server.admission import Admission
+from server.metrics import Metrics
+from server.settings import Settings
 
 
-class Engine(Protocol):
-    """A model that can be asked whether it lives."""
+class PlainPolicy(Protocol):
+    """The policy itself behind OpenAI's interface, without a search. Replies are JSON, or the events of a stream."""
 
-    async def check(self) -> None:
-        """Return when the engine answers.
+    @property
+    def name(self) -> str:
+        """What clients call the policy."""
+
+    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a chat completion.
 
         Raises:
-            EngineUnavailableError: It does not.
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
+        """
+
+    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a completion.
+
+        Raises:
+            RequestRefusedError: The policy has no use for it.
+            EngineUnavailableError: The engine is dead.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The models of the service and the engines that must answer for it to be ready."""
+    """What all requests share.
+
+    Attributes:
+        models: What searches work with.
+        engines: What must answer for the service to be ready.
+        settings: How the service is run.
+        admission: Who may search when.
+        metrics: Where all is counted.
+        tracer: Of searches.
+        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
+    """
 
     models: Models
-    engines: tuple[Engine, ...]
+    engines: Sequence[EmbeddedEngine]
+    settings: Settings
+    admission: Admission
+    metrics: Metrics
+    tracer: Tracer
+    plain: PlainPolicy | None = None
 
     @classmethod
     def of(cls, request: Request) -> "State":

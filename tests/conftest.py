@@ -35,7 +35,7 @@ def prompts() -> PromptBuilder:
 
 @pytest.fixture(scope="session")
 async def policy(prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
-    from models.engine import EngineSettings
+    from models.launch import EngineSettings
     from models.policy.vllm_policy import open_policy
 
     async with open_policy(EngineSettings(DEMO / "policy", "policy"), prompts) as policy:
@@ -44,7 +44,7 @@ async def policy(prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
 
 @pytest.fixture(scope="session")
 async def verifier(prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
-    from models.engine import EngineSettings
+    from models.launch import EngineSettings
     from models.prm.vllm_verifier import open_verifier
 
     async with open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:

@@ -64,6 +64,8 @@ class WorldPolicy(Engine):
         num_tokens: Tokens generated.
     """
 
+    context = 1024
+
     def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
         super().__init__(nature, shuffle)
         self.draws: list[tuple[tuple[Step, ...], Sampling]] = []

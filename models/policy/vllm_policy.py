@@ -9,14 +9,16 @@ no more than an engine's own stop string.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from models.checkpoint import check_causal_model
-from models.engine import Engine, EngineSettings, start_engine
-from models.errors import ContextOverflowError, EngineUnavailableError
+from models.engine import Engine, start_engine
+from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
 from models.interfaces import Finish, Meter, Problem, Sampling, Step
+from models.launch import EngineSettings
 from models.policy.steps import StepSplitter
 from models.prompt import PromptBuilder
 
@@ -35,6 +37,11 @@ class VLLMPolicy:
     def __init__(self, engine: Engine, prompts: PromptBuilder) -> None:
         self.engine = engine
         self.prompts = prompts
+
+    @property
+    def context(self) -> int:
+        """Longest prompt and response, in tokens."""
+        return self.engine.max_model_len
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem after the chat template.
@@ -61,10 +68,30 @@ class VLLMPolicy:
     ) -> AsyncGenerator[Step, None]:
         """Sample every step that follows `prefix` in one generation, each yielded as soon as it ends.
 
+        Where the engine dies, the response goes on from its last whole step when the engine is back; once.
+
         Raises:
             ContextOverflowError: `prefix` leaves no room for another token.
-            EngineUnavailableError: The engine died or refused the request.
+            EngineUnavailableError: The engine died twice, or refused the request.
         """
+        steps = list(prefix)
+        try:
+            async with aclosing(self._sample(problem, prefix, sampling, meter)) as sampled:
+                async for step in sampled:
+                    steps.append(step)
+                    yield step
+            return
+        except EngineDiedError:
+            await self.engine.recovered()
+        num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
+        rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
+        async with aclosing(self._sample(problem, steps, rest, meter)) as sampled:
+            async for step in sampled:
+                yield step
+
+    async def _sample(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
         token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
         params = SamplingParams(
             temperature=sampling.temperature,
@@ -86,14 +113,6 @@ class VLLMPolicy:
                     raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
                 for step in splitter.feed(generated.token_ids, FINISHES[generated.finish_reason]):
                     yield step
-
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
-        await self.engine.check()
 
     def _room_after(self, num_tokens: int) -> int:
         room = self.engine.max_model_len - num_tokens

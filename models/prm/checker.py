@@ -16,10 +16,11 @@ from multiprocessing import get_context
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
+from prometheus_client import CollectorRegistry
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError, EngineUnavailableError, ModelError
 from models.interfaces import Meter, Problem, Step
+from models.launch import EngineSettings
 from models.prm.checkers import worker
 from models.prompt import PromptBuilder
 
@@ -33,7 +34,8 @@ class CheckerVerifier:
     """A checker at work.
 
     Attributes:
-        engine: None: there is none.
+        engine: What runs the checks: the verifier itself.
+        name, metrics, num_restarts: Of an engine; it has no metrics, and processes that die are started again at once.
         num_running_requests: Responses that are being checked or wait for it.
 
     Args:
@@ -50,7 +52,10 @@ class CheckerVerifier:
         num_workers: int = NUM_WORKERS,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self.engine = None
+        self.engine = self
+        self.name = "verifier"
+        self.metrics = CollectorRegistry()
+        self.num_restarts = 0
         self.num_running_requests = 0
         self._name = name
         self._timeout_s = timeout_s

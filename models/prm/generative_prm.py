@@ -51,14 +51,6 @@ class GenerativePRM(ABC):
         self.engine.require_room(len(requests[-1]) + 1)
         return tuple(await asyncio.gather(*(self._score(request, meter) for request in requests)))
 
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
-        await self.engine.check()
-
     async def _score(self, request: tuple[int, ...], meter: Meter) -> float:
         output = await self.engine.complete(request, self._params)
         num_cached = output.num_cached_tokens or 0

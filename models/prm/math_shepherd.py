@@ -14,9 +14,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from models.checkpoint import TOKENIZER_FILE, check_causal_model
-from models.engine import Engine, EngineSettings, start_engine
+from models.engine import Engine, start_engine
 from models.errors import CheckpointError
 from models.interfaces import Problem
+from models.launch import EngineSettings
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
 from models.prompt import PromptBuilder

@@ -25,9 +25,10 @@ from jinja2 import TemplateError
 from vllm import PoolingParams
 
 from models.checkpoint import CONFIG_FILE, read_config
-from models.engine import Engine, EngineSettings, start_engine
+from models.engine import Engine, start_engine
 from models.errors import CheckpointError
 from models.interfaces import Meter, Problem, Step
+from models.launch import EngineSettings
 from models.prompt import PromptBuilder
 from models.tokenizer import DATE, ChatTokenizer, Message
 from models.weights import read_weights, require_finite, require_shapes
@@ -74,14 +75,6 @@ class OutcomeVerifier:
         chats = [self._tokenizer.encode_chat([("user", problem.text), ("assistant", text)]) for text in responses]
         self.engine.require_room(len(chats[-1]))
         return tuple(await asyncio.gather(*(self._score(chat, meter) for chat in chats)))
-
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
-        await self.engine.check()
 
     async def _score(self, chat: tuple[int, ...], meter: Meter) -> float:
         output = await self.engine.pool(chat, self._params)

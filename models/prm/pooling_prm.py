@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from models.engine import Engine, EngineSettings, start_engine
+from models.engine import Engine, start_engine
 from models.interfaces import Meter, Problem, Step
+from models.launch import EngineSettings
 from models.prm.head import Head
 from models.prm.layout import Layout
 from models.prm.plugin import ARCHITECTURE
@@ -49,14 +50,6 @@ class PoolingPRM(ABC):
         while missing := [end for end in ends if end not in scores]:
             scores |= await self._score_at(missing, layout.token_ids[: missing[-1] + 1], meter)
         return tuple(scores[end] for end in ends)
-
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
-        await self.engine.check()
 
     async def _score_at(self, positions: list[int], token_ids: Sequence[int], meter: Meter) -> dict[int, float]:
         """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""

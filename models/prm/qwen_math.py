@@ -14,8 +14,9 @@ run on the published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.engine import Engine, EngineSettings
+from models.engine import Engine
 from models.interfaces import Problem, Step
+from models.launch import EngineSettings
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling

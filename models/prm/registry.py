@@ -4,21 +4,19 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from models.engine import EngineSettings
+from models.embedded import EmbeddedEngine
 from models.interfaces import Verifier
+from models.launch import EngineSettings
 from models.prm import checker, math_shepherd, outcome, qwen_math, rlhflow, skywork, torch_verifier, trl, vllm_verifier
 from models.prompt import PromptBuilder
 
 
 class EmbeddedVerifier(Verifier, Protocol):
-    """A verifier that runs in this service, and can be asked whether it does."""
+    """A verifier that runs in this service."""
 
-    async def check(self) -> None:
-        """Return when the engine answers.
-
-        Raises:
-            EngineUnavailableError: It does not.
-        """
+    @property
+    def engine(self) -> EmbeddedEngine:
+        """What runs it."""
 
 
 Open = Callable[[EngineSettings, PromptBuilder], AbstractAsyncContextManager[EmbeddedVerifier]]

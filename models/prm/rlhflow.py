@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from models.checkpoint import check_causal_model
-from models.engine import Engine, EngineSettings, start_engine
+from models.engine import Engine, start_engine
 from models.interfaces import Problem
+from models.launch import EngineSettings
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
 from models.prompt import PromptBuilder

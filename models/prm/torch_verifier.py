@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from prometheus_client import CollectorRegistry
 
 from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
@@ -31,7 +32,7 @@ from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
-    from models.engine import EngineSettings  # brings vLLM along, which nothing here needs
+    from models.launch import EngineSettings  # brings vLLM along, which nothing here needs
 
 T = TypeVar("T")
 
@@ -69,6 +70,9 @@ class TorchVerifier:
     def __init__(
         self, model: Judge, prompts: PromptBuilder, max_model_len: int | None, worker: ThreadPoolExecutor
     ) -> None:
+        self.name = "verifier"
+        self.metrics = CollectorRegistry()
+        self.num_restarts = 0
         self.model = model.eval().requires_grad_(requires_grad=False)
         self.max_model_len = max_model_len
         self._prompts = prompts
@@ -96,6 +100,11 @@ class TorchVerifier:
         scores = await request.scores
         meter.verifier_tokens += num_tokens
         return scores
+
+    @property
+    def engine(self) -> TorchVerifier:
+        """What runs the verifier: itself."""
+        return self
 
     async def check(self) -> None:
         """Return when the worker is done with what it has, and answers.

@@ -1,6 +1,8 @@
 """The service as the commands see it: one that runs elsewhere, or one of their own in this process. HTTP either way."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,38 +11,86 @@ import httpx
 
 from server.settings import Settings
 
+BUSY = (429, 503)
+"""What a service answers that may do better later, with a `Retry-After`."""
+
+PATIENCE_S = 60.0
+"""How long a busy service is waited for."""
+
+SPREAD = 0.25
+"""Share by which a wait may be longer than asked for, so that not all who wait come back at once."""
+
 
 class RefusedError(click.ClickException):
     """The service refused the request, and says why."""
+
+
+class UnreachableError(RefusedError):
+    """The service does not answer."""
 
 
 @asynccontextmanager
 async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Open a client of the service at `url`; without one, start the models here and serve in this process."""
     if url:
-        async with httpx.AsyncClient(base_url=url, timeout=None) as client:
+        key = settings.api_key
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=None) as client:
             yield client
         return
     from server.__main__ import open_models
     from server.app import create_app
+    from server.keys import Keyring
 
     async with open_models(settings) as (models, engines):
-        transport = httpx.ASGITransport(create_app(models, engines))
+        transport = httpx.ASGITransport(create_app(models, engines, settings, Keyring()))
         async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
             yield client
 
 
-async def post_solve(client: httpx.AsyncClient, request: dict[str, Any]) -> dict[str, Any]:
-    """Ask the service.
+async def post_solve(
+    client: httpx.AsyncClient,
+    request: dict[str, Any],
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> dict[str, Any]:
+    """Ask the service, and come back as often as it asks for that.
+
+    Args:
+        client: Of the service.
+        request: As for `POST /solve`.
+        patience_s: Seconds to wait in all for a service that is busy.
+        sleep: Waits for seconds.
 
     Raises:
-        RefusedError: It did not answer, or refused.
+        UnreachableError: It did not answer.
+        RefusedError: It refused, or was busy for longer than `patience_s`.
     """
+    waited_s = 0.0
+    while True:
+        try:
+            response = await client.post("/solve", json=request)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"no answer from {client.base_url}: {error}") from error
+        if response.is_success:
+            reply: dict[str, Any] = response.json()
+            return reply
+        wait_s = _retry_after_s(response)
+        if wait_s is None or waited_s + wait_s > patience_s:
+            raise RefusedError(_reason(response))
+        wait_s *= random.uniform(1, 1 + SPREAD)
+        waited_s += wait_s
+        await sleep(wait_s)
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """When to come back; None where that makes no sense."""
+    said = response.headers.get("retry-after", "")
+    return max(float(said), 1.0) if response.status_code in BUSY and said.isdecimal() else None
+
+
+def _reason(response: httpx.Response) -> str:
     try:
-        response = await client.post("/solve", json=request)
-    except httpx.HTTPError as error:
-        raise RefusedError(f"no answer from {client.base_url}: {error}") from error
-    reply: dict[str, Any] = response.json()
-    if response.is_error:
-        raise RefusedError(reply["error"]["message"])
-    return reply
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):  # a proxy's reply
+        return f"HTTP {response.status_code}"

@@ -10,15 +10,18 @@ import uvloop
 from server.commands.options import options_of
 from server.settings import Settings, load_settings
 
+SECRETS = frozenset({"api_keys", "api_key"})
+"""Not on the command line, which every process of the machine can read."""
+
 
 @click.command()
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
-@options_of(Settings)
+@options_of(Settings, leave_out=SECRETS)
 def serve(recipe: Path | None, **flags: Any) -> None:
     """Serve the policy and the verifier over HTTP.
 
     Every option is also a variable of the environment, WINNOW_<NAME>, and a name in a recipe. The command line comes
-    first, then the environment, then the recipe.
+    first, then the environment, then the recipe. WINNOW_API_KEYS is a variable, or a name in a recipe, only.
     """
     settings = load_settings(recipe, **flags)
     from server.__main__ import serve as serve_until_stopped

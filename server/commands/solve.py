@@ -1,4 +1,4 @@
-"""`winnow solve`: one problem, its answer and the evidence for it, as a table or as JSON."""
+"""`winnow solve`: one problem, its answer and the evidence for it, as a table or as JSON; or a file of problems."""
 
 import asyncio
 import json
@@ -7,24 +7,52 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
+from server.commands.batch import Results, read_lines, solve_all
 from server.commands.client import open_client, post_solve
 from server.commands.options import given, options_of
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+CONCURRENCY = 8
+
 
 @click.command()
-@click.argument("problem")
+@click.argument("problem", required=False)
+@click.option("--file", type=FILE, help="JSON lines with problems, and their own fields of the request.")
+@click.option("--out", type=FILE, help="Where the results of --file go; those that are there are not asked for again.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file at a time.  [default: 8]")
 @click.option("--url", help="Ask the service that runs there; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @options_of(SolveRequest, leave_out=frozenset({"problem", "stream", "include"}))
-def solve(problem: str, url: str | None, recipe: Path | None, as_json: bool, **options: Any) -> None:
-    """Search for the answer of PROBLEM and show the candidates, the votes and the bill."""
-    request = {"problem": problem, **given(options)}
-    reply = asyncio.run(_solve(url, load_settings(recipe), request))
+def solve(
+    problem: str | None,
+    file: Path | None,
+    out: Path | None,
+    concurrency: int | None,
+    url: str | None,
+    recipe: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for the answer of PROBLEM and show the candidates, the votes and the bill.
+
+    Or for the answers of a whole file: --file problems.jsonl --out results.jsonl. Options hold for lines that do not
+    say otherwise. A line that fails is named and is not the end. A run that was stopped goes on where it was.
+    """
+    if (problem is None) == (file is None):
+        raise click.UsageError("say either PROBLEM or --file")
+    if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
+        raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
+    settings = load_settings(recipe)
+    if file is not None and out is not None:
+        asyncio.run(_solve_file(url, settings, file, out, given(options), concurrency or CONCURRENCY))
+        return
+    reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
     if as_json:
         click.echo(json.dumps(reply, ensure_ascii=False, indent=2))
     else:
@@ -35,6 +63,21 @@ async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -
     with Console(stderr=True).status("searching" if url else "starting the models and searching"):
         async with open_client(url, settings) as client:
             return await post_solve(client, request)
+
+
+async def _solve_file(
+    url: str | None, settings: Settings, file: Path, out: Path, options: dict[str, Any], concurrency: int
+) -> None:
+    lines, results = read_lines(file, options), Results(out)
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            async with open_client(url, settings) as client:
+                answered, failed = await solve_all(client, lines, results, concurrency, progress)
+    finally:
+        results.close()
+    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
+    if failed and not answered:
+        raise click.ClickException(f"{file}: no line was answered")
 
 
 def show(reply: dict[str, Any], console: Console) -> None:

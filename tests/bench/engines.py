@@ -19,8 +19,8 @@ from rich.table import Table
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from models.engine import Dtype, EngineSettings
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
+from models.launch import Dtype, EngineSettings
 from models.policy.vllm_policy import VLLMPolicy, open_policy
 from models.prm.vllm_verifier import VLLMVerifier, open_verifier
 from models.prompt import PromptBuilder

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
-from models.engine import MIB, EngineSettings
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
+from models.launch import MIB, EngineSettings
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.vllm_model import scores_at
 from models.prm.vllm_verifier import VLLMVerifier, open_verifier
@@ -48,6 +48,11 @@ class RandomPolicy:
     num_steps: int
     step_tokens: int
     vocabulary: int
+
+    @property
+    def context(self) -> int:
+        """Longest prompt and response; not needed here."""
+        return 1024
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem; not needed here."""

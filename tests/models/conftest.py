@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.engine import Engine, EngineSettings, start_engine
+from models.engine import Engine, start_engine
+from models.launch import EngineSettings
 from models.tokenizer import ChatTokenizer
 from tests.models.tiny import save_tiny_llama
 

@@ -1,15 +1,20 @@
 """How engines start, live beside each other, and die."""
 
 import multiprocessing
+import signal
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from vllm import SamplingParams
 
-from models.engine import EngineSettings, engine_args, start_engine
-from models.errors import CheckpointError, EngineUnavailableError
-from models.interfaces import Meter
+from models.engine import start_engine
+from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.interfaces import Finish, Meter
+from models.launch import EngineSettings, engine_args
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
@@ -18,8 +23,8 @@ from tests.models.problems import PROBLEM, sampling
 
 
 async def test_running_engines_answer(policy: VLLMPolicy, verifier: VLLMVerifier) -> None:
-    await policy.check()
-    await verifier.check()
+    await policy.engine.check()
+    await verifier.engine.check()
 
 
 async def test_each_engine_keeps_metrics_of_its_own(policy: VLLMPolicy, verifier: VLLMVerifier) -> None:
@@ -29,20 +34,44 @@ async def test_each_engine_keeps_metrics_of_its_own(policy: VLLMPolicy, verifier
         assert {sample.labels["model_name"] for sample in samples if "model_name" in sample.labels} == {name}
 
 
-async def test_a_killed_engine_is_unavailable_and_the_others_are_not(
+@pytest.fixture
+async def victim(
     policy: VLLMPolicy, tiny_llama: Path, tiny_tokenizer: ChatTokenizer
-) -> None:
+) -> AsyncIterator[tuple[VLLMPolicy, psutil.Process]]:
+    """A policy beside the others, and its engine's process."""
     others = set(multiprocessing.active_children())
     async with start_engine(EngineSettings(tiny_llama, "victim"), "generate") as engine:
-        victim = VLLMPolicy(engine, PromptBuilder(tiny_tokenizer))
-        await victim.check()
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()
-        with pytest.raises(EngineUnavailableError, match="victim engine is dead"):
-            await victim.propose(PROBLEM, (), sampling(max_tokens=400), Meter())
-        with pytest.raises(EngineUnavailableError, match="victim engine is dead"):
-            await victim.check()
-    await policy.check()
+        (process,) = set(multiprocessing.active_children()) - others
+        yield VLLMPolicy(engine, PromptBuilder(tiny_tokenizer)), psutil.Process(process.pid)
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go_on(
+    policy: VLLMPolicy, victim: tuple[VLLMPolicy, psutil.Process], fault: signal.Signals
+) -> None:
+    subject, process = victim
+    meter, steps = Meter(), []
+    async with aclosing(subject.respond(PROBLEM, (), sampling(max_tokens=3_000), meter)) as sampled:
+        steps.append(await anext(sampled))
+        process.send_signal(fault)
+        await policy.engine.check()
+        steps += [step async for step in sampled]
+    assert not process.is_running()
+    assert subject.engine.num_restarts == 1
+    assert "vllm:num_requests_running" in {family.name for family in subject.engine.metrics.collect()}
+    assert steps[-1].finish is not Finish.STEP
+    assert meter.completion_tokens >= sum(len(step.token_ids) for step in steps)
+    await subject.engine.check()
+
+
+async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[VLLMPolicy, psutil.Process]) -> None:
+    subject, process = victim
+    process.kill()
+    process.wait(10)
+    with pytest.raises(EngineDiedError, match=r"victim engine is (dead|being started again)"):
+        await subject.engine.check()
+    await subject.engine.recovered()
+    await subject.engine.check()
 
 
 async def test_a_request_that_the_engine_refuses_says_so(policy: VLLMPolicy) -> None:

@@ -85,7 +85,7 @@ def voter(path: tuple[int, ...], key: str | None, score: float | None, is_verifi
     """Return a complete candidate."""
     scores = () if score is None else (score,)
     said = None if key is None else Answer(key, key, is_verified)
-    return Candidate(path, (Step("said", (1, 2), Finish.END),), scores, score).conclude(said)
+    return Candidate(path, (Step(f"said {path}", (1, 2), Finish.END),), scores, score).conclude(said)
 
 
 def elected(result: SearchResult) -> str | None:

@@ -1,40 +1,88 @@
 """The real app on a real socket, around the one pair of engines of the run."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from openai import AsyncOpenAI
+from opentelemetry.trace import Tracer
 
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
+from models.embedded import EmbeddedEngine
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
-from server.state import Engine
+from server.keys import Keyring
+from server.protocol import uvicorn_config
+from server.settings import Settings
+from server.state import PlainPolicy
+
+if TYPE_CHECKING:
+    from models.policy.vllm_policy import VLLMPolicy
+    from models.prm.vllm_verifier import VLLMVerifier
+
+POLICY_NAME = "winnow-demo"
 
 
 @pytest.fixture(scope="session")
 async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app, which listens on loopback."""
+    from models.policy.openai_handlers import OpenAIHandlers
+
     async with (
         AnswerPool(num_workers=1) as reader,
-        listening(Models(policy, verifier, reader), policy, verifier) as client,
+        listening(
+            Models(policy, verifier, reader),
+            policy.engine,
+            verifier.engine,
+            plain=OpenAIHandlers(policy, POLICY_NAME),
+        ) as client,
     ):
         yield client
 
 
+@pytest.fixture(scope="session")
+async def openai(client: httpx.AsyncClient) -> AsyncIterator[AsyncOpenAI]:
+    """The official client, on the same app."""
+    async with openai_client(client) as openai:
+        yield openai
+
+
+def openai_client(client: httpx.AsyncClient) -> AsyncOpenAI:
+    return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="none", max_retries=0, timeout=60)
+
+
 @asynccontextmanager
-async def listening(models: Models, *engines: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(models, engines)
+async def listening(
+    models: Models,
+    *engines: EmbeddedEngine,
+    settings: Settings | None = None,
+    keys: Keyring | None = None,
+    plain: PlainPolicy | None = None,
+    tracer: Tracer | None = None,
+) -> AsyncIterator[httpx.AsyncClient]:
+    settings = settings or Settings()
+    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer)
+    async with serving(app, settings) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        server = uvicorn.Server(uvicorn_config(app, settings))
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            yield client
-        server.should_exit = True
-        await serving
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await serving

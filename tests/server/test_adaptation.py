@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from models.engine import EngineSettings
+from models.launch import EngineSettings
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.torch_verifier import open_verifier
 from models.prompt import PromptBuilder
@@ -23,7 +23,7 @@ async def adaptable(policy: VLLMPolicy, prompts: PromptBuilder) -> AsyncIterator
     async with (
         open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier,
         AnswerPool(num_workers=1) as reader,
-        listening(Models(policy, verifier, reader), policy, verifier) as client,
+        listening(Models(policy, verifier, reader), policy.engine, verifier.engine) as client,
     ):
         yield client
 

@@ -56,6 +56,19 @@ def test_a_value_out_of_range_is_refused() -> None:
         load_settings(port=70_000)
 
 
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({}, "winnow-demo"),
+        ({"policy_model": "meta-llama/Llama-3.2-1B-Instruct"}, "Llama-3.2-1B-Instruct"),
+        ({"policy_model": "/checkpoints/mine/"}, "mine"),
+        ({"policy_model": "/checkpoints/mine", "served_model_name": "ours"}, "ours"),
+    ],
+)
+def test_clients_call_the_policy_by_its_folder_or_by_what_the_setting_says(flags: dict[str, str], name: str) -> None:
+    assert load_settings(None, **flags).policy_name == name
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
     assert load_settings(path).policy_model

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ async def read_events(client: httpx.AsyncClient, **fields: Any) -> list[Event]:
     return [event async for event in events_of(client, **fields)]
 
 
-async def events_of(client: httpx.AsyncClient, **fields: Any) -> AsyncIterator[Event]:
+async def events_of(client: httpx.AsyncClient, **fields: Any) -> AsyncGenerator[Event, None]:
     body = {"problem": PROBLEM, "n": 8, "seed": 7, "stream": True} | fields
     async with client.stream("POST", "/solve", json=body) as response:
         assert response.headers["content-type"].startswith("text/event-stream")

@@ -68,7 +68,7 @@ async def test_more_seeded_prompts_than_one_batch_holds_are_all_answered(policy:
     problems = [Problem(f"{index} " + f"{PROBLEM.text} " * 40) for index in range(16)]
     assert sum(map(policy.count_prompt_tokens, problems)) > 2 * 2048
     await asyncio.gather(*(respond(policy, sampling(max_tokens=4), problem) for problem in problems))
-    await policy.check()
+    await policy.engine.check()
 
 
 async def test_a_cancelled_proposal_leaves_the_engine_within_a_second(policy: VLLMPolicy) -> None:

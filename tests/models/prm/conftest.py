@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.engine import MIB, EngineSettings
+from models.launch import MIB, EngineSettings
 from models.prm.registry import EmbeddedVerifier, open_verifier
 from models.prompt import PromptBuilder
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError
+from models.launch import EngineSettings
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from tests.conftest import DEMO

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError, ModelError
 from models.interfaces import Meter, Step, Verifier
+from models.launch import EngineSettings
 from models.prm.checker import open_verifier
 from models.prm.checkers.arithmetic import check
 from models.prompt import PromptBuilder

@@ -20,9 +20,9 @@ from transformers import (
     Qwen2ForSequenceClassification,
 )
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError, ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step, Verifier
+from models.launch import EngineSettings
 from models.prm.outcome import OutcomeVerifier, check_classifier, open_verifier
 from models.prompt import PromptBuilder
 from tests.models.problems import PROBLEM

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.engine import EngineSettings
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 from models.interfaces import AdaptationPlan, Finish, Meter, Problem, Step, Verifier
+from models.launch import EngineSettings
 from models.prm import torch_verifier
 from models.prm.adaptation import Judge
 from models.prm.reward_model import load_reward_model
@@ -25,6 +25,7 @@ from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of
 from tests.models.verifier_contract import VerifierContract, steps_of
 
+VOCAB_SIZE: int = json.loads((DEMO / "policy" / "config.json").read_text())["vocab_size"]
 PLAN = AdaptationPlan(steps=2, learning_rate=0.1)
 
 
@@ -41,7 +42,7 @@ def save_seed_checkpoint(directory: Path, vocab_size: int | None, backbone: str 
 
 @pytest.fixture(scope="module")
 def seed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_seed_checkpoint(tmp_path_factory.mktemp("seed"), 594)
+    return save_seed_checkpoint(tmp_path_factory.mktemp("seed"), VOCAB_SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -252,17 +253,17 @@ def test_a_broken_checkpoint_is_named_before_the_verifier_runs(
         open_verifier(EngineSettings(directory, "verifier"), prompts)
 
 
-@pytest.mark.parametrize("vocab_size", [None, 593])
+@pytest.mark.parametrize("vocab_size", [None, VOCAB_SIZE - 1])
 def test_a_seed_module_that_cannot_read_all_tokens_is_refused(
     vocab_size: int | None, tmp_path: Path, prompts: PromptBuilder
 ) -> None:
     directory = save_seed_checkpoint(tmp_path, vocab_size)
-    with pytest.raises(CheckpointError, match=rf"config\.json: vocab_size is {vocab_size}, below .* of 594"):
+    with pytest.raises(CheckpointError, match=rf"config\.json: vocab_size is {vocab_size}, below .* of {VOCAB_SIZE}"):
         open_verifier(EngineSettings(directory, "verifier"), prompts)
 
 
 def test_another_vocabulary_than_the_policys_is_refused(tmp_path: Path, prompts: PromptBuilder) -> None:
-    directory = save_seed_checkpoint(tmp_path, 594)
+    directory = save_seed_checkpoint(tmp_path, VOCAB_SIZE)
     fields = json.loads((directory / "tokenizer.json").read_text())
     vocabulary = fields["model"]["vocab"]
     one, other = list(vocabulary)[-2:]

@@ -1,0 +1,33 @@
+"""The names of models: the policy's own, and `<policy>@<strategy>-<N>` for clients that can only pick a model."""
+
+import re
+from typing import Any
+
+from server.errors import RequestError
+from server.planning import UNUSED_FIELDS
+from server.schemas import MAX_N
+
+LISTED_N = (4, 16, 64)
+"""The budgets that are listed; every other from 1 to the largest is served as well."""
+
+STRATEGIES = tuple(UNUSED_FIELDS)
+
+
+def list_names(policy: str) -> list[str]:
+    """Return the names that `GET /v1/models` lists, the policy's own first."""
+    return [policy, *(f"{policy}@{strategy}-{n}" for strategy in STRATEGIES for n in LISTED_N)]
+
+
+def search_of(model: str, policy: str) -> dict[str, Any]:
+    """Return the strategy and the budget that a name asks for; nothing for the policy itself.
+
+    Raises:
+        RequestError: No such model is served.
+    """
+    if model == policy:
+        return {}
+    named = re.fullmatch(rf"{re.escape(policy)}@({'|'.join(STRATEGIES)})-([1-9]\d{{0,5}})", model, re.ASCII)
+    if named is None or int(named[2]) > MAX_N:
+        allowed = f"{policy}, or {policy}@STRATEGY-N with STRATEGY one of {', '.join(STRATEGIES)} and N 1 to {MAX_N:,}"
+        raise RequestError(f"model: {model!r} is not served; allowed: {allowed}", "model", 404, "model_not_found")
+    return {"strategy": named[1], "n": int(named[2])}

@@ -1,0 +1,130 @@
+"""From a request of OpenAI's to the `POST /solve` that it asks for, or to an error that says why there is none."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.errors import ContextOverflowError
+from models.interfaces import Turn
+from search.errors import HyperparameterError
+from server.errors import RequestError
+from server.keys import Client
+from server.openai.names import search_of
+from server.openai.refusals import UNREAD, read_text, refuse_unkept, refuse_unsearchable, require_unicode
+from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
+from server.schemas import SolveRequest
+from server.searching import Search
+from server.state import State
+
+SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
+SYSTEM_ROLES = ("system", "developer")
+
+
+def plan_plain(body: OpenAIRequest, policy: str) -> dict[str, Any] | None:
+    """Return the body for the policy's own handler, or None where a search is asked for.
+
+    Raises:
+        RequestError: There is no such model, or a field cannot be served.
+    """
+    if search_of(body.model, policy) or body.search is not None:
+        return None
+    refuse_unkept(body)
+    sent = body.model_dump(mode="json", exclude_unset=True, exclude={"search", *UNREAD})
+    require_unicode(sent, "body")
+    return sent
+
+
+def plain_cost(body: ChatRequest | CompletionRequest, state: State) -> int:
+    """Return the most tokens that the policy itself may generate for a request."""
+    context = state.models.policy.context
+    wanted = [body.max_tokens, body.max_completion_tokens if isinstance(body, ChatRequest) else None]
+    prompt = body.prompt if isinstance(body, CompletionRequest) else ""
+    num_prompts = 1 if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else len(prompt)
+    return num_prompts * (body.n or 1) * min([context, *(each for each in wanted if each is not None)])
+
+
+def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Client, arrived: float) -> Search:
+    """Return the search that a request asks for.
+
+    Raises:
+        RequestError: It asks for what a search cannot do, or for what cannot be run.
+    """
+    refuse_unkept(body)
+    refuse_unsearchable(body)
+    asked, history = _read_chat(body.messages) if isinstance(body, ChatRequest) else (_read_prompt(body), ())
+    fields = asked | _sampling(body) | _search(body, state.settings.policy_name)
+    with named(body):
+        return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
+
+
+def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
+    named = search_of(body.model, policy)
+    options = (body.search or SearchOptions()).model_dump(exclude_unset=True)
+    for name in named.keys() & options.keys():
+        message = f"search.{name}: the name of the model says it already; allowed: one of the two"
+        raise RequestError(message, f"search.{name}")
+    return {"include": set()} | named | options
+
+
+def _sampling(body: OpenAIRequest) -> dict[str, Any]:
+    values = {name: getattr(body, name) for name in SAMPLING_FIELDS}
+    newer = body.max_completion_tokens if isinstance(body, ChatRequest) else None
+    if newer is not None:
+        if values["max_tokens"] not in (None, newer):
+            message = f"max_tokens: max_completion_tokens says {newer}; allowed: one of the two"
+            raise RequestError(message, "max_tokens")
+        values["max_tokens"] = newer
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Turn, ...]]:
+    """Return the last turn, which is the problem, with the system prompt, and what was said between the two."""
+    texts = [read_text(index, message) for index, message in enumerate(messages)]
+    num_system = next((i for i, message in enumerate(messages) if message.role not in SYSTEM_ROLES), len(messages))
+    turns = []
+    for index, message in enumerate(messages[num_system:], num_system):
+        if message.role not in ("user", "assistant"):
+            where = f"messages.{index}.role"
+            allowed = "system before all others, then user and assistant"
+            raise RequestError(f"{where}: {message.role} is not served here when searching; allowed: {allowed}", where)
+        turns.append(Turn(message.role, texts[index]))
+    if not turns or turns[-1].role != "user":
+        raise RequestError("messages: the last one is no question; allowed when searching: user", "messages")
+    system_prompt = "\n\n".join(text for text in texts[:num_system] if text.strip())
+    system = {"system_prompt": system_prompt} if system_prompt else {}
+    return {"problem": turns[-1].text} | system, tuple(turns[:-1])
+
+
+def _read_prompt(body: CompletionRequest) -> dict[str, str]:
+    if not isinstance(body.prompt, str):
+        raise RequestError("prompt: a search needs one problem; allowed: a single text", "prompt")
+    return {"problem": body.prompt}
+
+
+@contextmanager
+def named(body: ChatRequest | CompletionRequest) -> Iterator[None]:
+    """Name the fields of `POST /solve` as the request calls them, in what planning and running its search raise."""
+    problem = "messages" if isinstance(body, ChatRequest) else "prompt"
+
+    def name(field: str) -> str:
+        top = field.partition(".")[0]
+        if top in ("problem", "system_prompt"):
+            return problem
+        return field if top in SAMPLING_FIELDS else f"search.{field}"
+
+    def refused(message: str, field: str) -> RequestError:
+        return RequestError(f"{name(field)}: {message.removeprefix(f'{field}: ')}", name(field))
+
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise refused(first["msg"], ".".join(map(str, first["loc"]))) from error
+    except HyperparameterError as error:
+        raise refused(error.message, error.field) from error
+    except RequestError as error:
+        raise refused(str(error), error.param) from error
+    except ContextOverflowError as error:
+        raise RequestError(f"{problem}: {error}", problem, 400, "context_length_exceeded") from error

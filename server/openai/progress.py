@@ -1,0 +1,49 @@
+"""The progress of a search in short lines, for clients that show reasoning."""
+
+import asyncio
+
+from search.candidate import Candidate
+from search.observer import Loss
+
+
+class Progress:
+    """The observer that writes a line when a round begins and when a candidate ends.
+
+    Attributes:
+        lines: Those not read yet; None after the last.
+    """
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._round = 0
+
+    def on_growth(self, candidate: Candidate) -> None:
+        """Write what is new."""
+        if len(candidate.path) > self._round:
+            self._round = len(candidate.path)
+            self.lines.put_nowait(f"round {self._round}\n")
+        if not candidate.is_growing:
+            self.lines.put_nowait(f"candidate {_name(candidate.path)}: {_fate(candidate)}\n")
+
+    def on_loss(self, loss: Loss) -> None:
+        """Write that a candidate was lost."""
+        self.lines.put_nowait(f"candidate {_name(loss.path)}: lost to a failing model\n")
+
+    def close(self) -> None:
+        """Say that nothing more will happen."""
+        self.lines.put_nowait(None)
+
+
+def _name(path: tuple[int, ...]) -> str:
+    return ".".join(map(str, path))
+
+
+def _fate(candidate: Candidate) -> str:
+    if candidate.is_stopped:
+        return "stopped, it could not win"
+    if not candidate.is_complete:
+        return "truncated"
+    answer = f"answers {candidate.stated.text}" if candidate.stated else "states no answer"
+    refuted = ", which fails the check" if candidate.refuted else ""
+    score = "" if candidate.score is None else f" (score {candidate.score:.3f})"
+    return f"{answer}{refuted}{score}"

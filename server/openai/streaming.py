@@ -1,0 +1,83 @@
+"""Streams a search in OpenAI's chunks: its progress while it runs, then the chosen responses, then `[DONE]`.
+
+Progress comes as `reasoning_content`, which chat clients show apart from the answer; a completion has no place for it.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack
+
+from fastapi.responses import StreamingResponse
+from sse_starlette import ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from server.errors import response_to
+from server.openai.chunks import Chunk, Chunks
+from server.openai.progress import Progress
+from server.openai.replies import bill, choose
+from server.searching import Outcome, Search
+from server.streams import SearchStream
+
+
+async def stream(search: Search, n: int, chunks: Chunks, *, with_usage: bool) -> SearchStream:
+    """Answer a planned search with a stream of `n` choices.
+
+    Raises:
+        FullError: The queue is full.
+        ContextOverflowError: The problem leaves no room for a response.
+    """
+    progress = Progress()
+    task = await search.begin(progress)
+    return SearchStream(_events(task, progress, n, chunks, with_usage), task)
+
+
+async def _events(
+    search: asyncio.Task[Outcome], progress: Progress, n: int, chunks: Chunks, with_usage: bool
+) -> AsyncGenerator[ServerSentEvent, None]:
+    search.add_done_callback(lambda _: progress.close())
+    for chunk in chunks.opening():
+        yield _event(chunk)
+    while (line := await progress.lines.get()) is not None:
+        for chunk in chunks.progress(line):
+            yield _event(chunk)
+    if isinstance(error := search.exception(), Exception):
+        yield ServerSentEvent(bytes(response_to(error).body).decode(), sep="\n")
+    else:
+        for chunk in _answer(search.result(), n, chunks, with_usage):
+            yield _event(chunk)
+    yield ServerSentEvent("[DONE]", sep="\n")
+
+
+class PlainStream(StreamingResponse):
+    """What the policy itself says, as it comes.
+
+    Args:
+        events: As vLLM writes them.
+        place: In the queue; left when the stream ends, however it does.
+    """
+
+    def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events as they come."""
+        with self._place:
+            await super().__call__(scope, receive, send)
+
+
+def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:
+    """Yield the choices, the evidence in the last chunk of the last, and the bill where it is asked for."""
+    choices = choose(outcome.result, n)
+    for index, candidate in enumerate(choices):
+        yield from chunks.choice(index, candidate)
+        is_last = index == len(choices) - 1
+        evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
+        yield chunks.end(index, candidate) | evidence
+    if with_usage:
+        yield chunks.bill(bill(outcome.reply, choices))
+
+
+def _event(chunk: Chunk) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(chunk), sep="\n")

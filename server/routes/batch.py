@@ -1,0 +1,58 @@
+"""`POST /solve/batch`: many requests in one, each answered, or refused, for itself."""
+
+import asyncio
+import json
+import time
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+
+from server.access import client_of
+from server.disconnect import until_disconnect
+from server.errors import RequestError, response_to, validation_response
+from server.routes.solve import ERRORS
+from server.schemas import BatchFailure, BatchRequest, BatchResponse, ErrorBody, SolveRequest, SolveResponse
+from server.searching import Search
+from server.state import State
+
+router = APIRouter(tags=["solve"])
+
+
+@router.post("/solve/batch", responses=ERRORS)
+async def post_batch(body: BatchRequest, request: Request) -> BatchResponse:
+    """Search for the answers of many problems; the results come in the order of the requests."""
+    most = State.of(request).settings.max_batch
+    if len(body.requests) > most:
+        raise RequestError(f"requests: {len(body.requests)} are too many for a batch; allowed: 1 to {most}", "requests")
+    return BatchResponse(results=await until_disconnect(request, _answer_all(body, request)))
+
+
+async def _answer_all(body: BatchRequest, request: Request) -> list[SolveResponse | BatchFailure]:
+    arrived = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_answer(item, request, arrived)) for item in body.requests]
+    return [_named(task.result(), number) for number, task in enumerate(tasks)]
+
+
+async def _answer(item: object, request: Request, arrived: float) -> SolveResponse | BatchFailure:
+    try:
+        body = SolveRequest.model_validate(item)
+        if body.stream:
+            raise RequestError("stream: a batch is answered as a whole; allowed: false", "stream")
+        search = Search.plan(body, State.of(request), client_of(request), arrived)
+        return (await search.run()).reply
+    except ValidationError as error:
+        refusal = validation_response(error.errors(), SolveRequest)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others of the batch are answered
+        refusal = response_to(error)
+    retry_after = refusal.headers.get("retry-after")
+    return BatchFailure(
+        error=ErrorBody.model_validate(json.loads(bytes(refusal.body))["error"]),
+        http_status=refusal.status_code,
+        retry_after_s=int(retry_after) if retry_after else None,
+    )
+
+
+def _named(result: SolveResponse | BatchFailure, number: int) -> SolveResponse | BatchFailure:
+    """Every reply of a batch has an id of its own."""
+    return result.model_copy(update={"id": f"{result.id}.{number}"}) if isinstance(result, SolveResponse) else result

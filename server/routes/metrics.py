@@ -1,0 +1,14 @@
+"""`GET /metrics`: what Prometheus scrapes."""
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from server.state import State
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def get_metrics(request: Request) -> Response:
+    """The service's metrics and those of its engines, in Prometheus' text format."""
+    return Response(State.of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,114 @@
+"""`/v1/models`, `/v1/chat/completions`, `/v1/completions`: the policy itself, or a search, as OpenAI's clients ask."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from models.errors import EngineUnavailableError
+from server.access import client_of
+from server.disconnect import until_disconnect
+from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
+from server.openai.names import list_names, search_of
+from server.openai.planning import named, plain_cost, plan_plain, plan_search
+from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
+from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
+from server.openai.streaming import PlainStream, stream
+from server.schemas import ErrorResponse
+from server.searching import Outcome
+from server.state import PlainPolicy, State
+
+Answer = Callable[[], Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]]
+
+logger = logging.getLogger(__name__)
+router = APIRouter(tags=["openai"])
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (400, 404, 415, 422, 429, 500, 503)
+}
+STREAMED = {
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "description": "The reply, or its stream.",
+}
+
+
+@router.get("/v1/models", responses={500: {"model": ErrorResponse}})
+async def list_models(request: Request) -> ModelList:
+    """List the policy, and its searches for clients that can only pick a model; other budgets are served as well."""
+    now = int(time.time())
+    return ModelList(data=[Model(id=name, created=now) for name in list_names(State.of(request).settings.policy_name)])
+
+
+@router.get("/v1/models/{model:path}", responses={status: {"model": ErrorResponse} for status in (404, 500)})
+async def get_model(model: str, request: Request) -> Model:
+    """Describe a model, if it is served."""
+    search_of(model, State.of(request).settings.policy_name)
+    return Model(id=model, created=int(time.time()))
+
+
+@router.post("/v1/chat/completions", response_model=ChatReply, responses=ERRORS | {200: STREAMED})
+async def post_chat(body: ChatRequest, request: Request) -> Response:
+    """Go on with a chat: by the policy itself, or by a search for the answer to its last turn."""
+    state = State.of(request)
+    if (plain := plan_plain(body, state.settings.policy_name)) is not None:
+        return await _answer_plain(body, request, partial(_policy(state).chat, plain))
+    answer = await _search(body, request, ChatChunks(body.model))
+    if isinstance(answer, Response):
+        return answer
+    choices = choose(answer.result, body.n or 1)
+    return JSONResponse(chat_reply(body.model, answer.reply, choices).model_dump(mode="json"))
+
+
+@router.post("/v1/completions", response_model=CompletionReply, responses=ERRORS | {200: STREAMED})
+async def post_completion(body: CompletionRequest, request: Request) -> Response:
+    """Go on with a text: by the policy itself, or by a search, for which the text is a problem."""
+    state = State.of(request)
+    if (plain := plan_plain(body, state.settings.policy_name)) is not None:
+        return await _answer_plain(body, request, partial(_policy(state).complete, plain))
+    answer = await _search(body, request, CompletionChunks(body.model))
+    if isinstance(answer, Response):
+        return answer
+    choices = choose(answer.result, body.n or 1)
+    return JSONResponse(completion_reply(body.model, answer.reply, choices).model_dump(mode="json"))
+
+
+async def _search(body: ChatRequest | CompletionRequest, request: Request, chunks: Chunks) -> Response | Outcome:
+    """Search, or begin to, where a stream is asked for."""
+    search = plan_search(body, State.of(request), client_of(request), time.perf_counter())
+    with named(body):
+        if body.stream:
+            return await stream(search, body.n or 1, chunks, with_usage=_wants_usage(body))
+        return await until_disconnect(request, search.run())
+
+
+def _policy(state: State) -> PlainPolicy:
+    if state.plain is None:
+        raise EngineUnavailableError("the policy of this service answers searches alone")
+    return state.plain
+
+
+async def _answer_plain(body: ChatRequest | CompletionRequest, request: Request, answer: Answer) -> Response:
+    """Let the policy itself answer, when it is the turn of this request."""
+    started, state = time.perf_counter(), State.of(request)
+    with ExitStack() as stack:
+        place = stack.enter_context(state.admission.join(client_of(request), plain_cost(body, state)))
+
+        async def answered() -> dict[str, Any] | AsyncGenerator[str, None]:
+            await place.reach()
+            return await answer()
+
+        reply = await until_disconnect(request, answered())
+        status = "complete" if isinstance(reply, dict) else "streams"
+        logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
+        if isinstance(reply, dict):
+            return JSONResponse(reply)
+        return PlainStream(reply, stack.pop_all())
+
+
+def _wants_usage(body: OpenAIRequest) -> bool:
+    return body.stream_options is not None and body.stream_options.include_usage

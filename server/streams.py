@@ -1,0 +1,34 @@
+"""The events of a search as a reply. The search is a task of its own, so that a slow reader does not hold it up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from server.searching import Outcome, stop
+
+HEARTBEAT_S = 15
+"""Seconds of silence after which a comment keeps the connection open."""
+SEND_TIMEOUT_S = 60.0
+"""A reader that takes nothing for so long is gone."""
+
+
+class SearchStream(EventSourceResponse):
+    """Server-Sent Events; a client that closes the connection, or takes nothing for a minute, stops the search.
+
+    Args:
+        events: Of the search.
+        search: That runs.
+    """
+
+    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Outcome]) -> None:
+        super().__init__(events, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S, sep="\n")
+        self._search = search
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events as they come."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await stop(self._search)

@@ -1,0 +1,91 @@
+"""Traces of searches for OpenTelemetry: a span a search, and in it a span for each round.
+
+Without an exporter (`otlp_endpoint` is not set) the spans are those of OpenTelemetry's API that do nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, Tracer
+
+from search.candidate import Candidate
+from search.observer import Loss, Observer
+from server.schemas import SolveRequest, SolveResponse
+
+
+@contextmanager
+def traces_to(endpoint: str | None) -> Iterator[Tracer]:
+    """The service's tracer while the context lasts; what is left is sent when it ends.
+
+    Args:
+        endpoint: URL that takes OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; None traces nothing.
+    """
+    if endpoint is None:
+        yield trace.NoOpTracer()
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": "winnow"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
+    try:
+        yield provider.get_tracer("winnow")
+    finally:
+        provider.shutdown()
+
+
+class SearchSpan:
+    """The span of one search: an observer that opens a span for each round, and passes everything on."""
+
+    def __init__(self, tracer: Tracer, span: Span, observer: Observer) -> None:
+        self._tracer = tracer
+        self._context = trace.set_span_in_context(span)
+        self._observer = observer
+        self._num_rounds = 0
+        self._round: Span | None = None
+
+    def on_growth(self, candidate: Candidate) -> None:
+        """Open the span of the next round with its first candidate."""
+        if len(candidate.path) > self._num_rounds:
+            self._num_rounds = len(candidate.path)
+            self.end_round()
+            self._round = self._tracer.start_span(f"round {self._num_rounds}", self._context)
+        self._observer.on_growth(candidate)
+
+    def on_loss(self, loss: Loss) -> None:
+        """Note the loss where it happened."""
+        if self._round is not None:
+            self._round.add_event("candidate lost", {"error": str(loss.error)})
+        self._observer.on_loss(loss)
+
+    def end_round(self) -> None:
+        """End the span of the round that goes on."""
+        if self._round is not None:
+            self._round.end()
+
+
+@contextmanager
+def search_span(tracer: Tracer, request: SolveRequest, observer: Observer) -> Iterator[tuple[Span, SearchSpan]]:
+    """The span of a search, the current one, and the observer that fills it."""
+    attributes = {"winnow.strategy": request.strategy, "winnow.n": request.n}
+    with tracer.start_as_current_span("search", attributes=attributes) as span:
+        rounds = SearchSpan(tracer, span, observer)
+        try:
+            yield span, rounds
+        finally:
+            rounds.end_round()
+
+
+def describe(span: Span, reply: SolveResponse) -> None:
+    """Say in the span what came of the search."""
+    span.set_attributes(
+        {
+            "winnow.status": reply.status,
+            "winnow.answered": reply.answer is not None,
+            "winnow.completion_tokens": reply.usage.completion_tokens,
+            "winnow.verifier_tokens": reply.usage.verifier_tokens,
+            "winnow.rounds": reply.usage.rounds,
+        }
+    )

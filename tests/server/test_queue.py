@@ -1,0 +1,128 @@
+"""The queue in front of searches, seen over HTTP."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from server.admission import Admission
+from tests.server.services import queueing, world_of
+from tests.worlds import World
+
+ONE = {"problem": "1", "n": 1, "strategy": "majority"}
+COST = 1024
+"""Of `ONE`: the context of a world bounds it."""
+
+
+def held(*answers: str) -> tuple[World, list[asyncio.Event]]:
+    """A world that gives each answer when its event is set."""
+    world = world_of(*answers)
+    gates = {rf"\boxed{{{text}}}": asyncio.Event() for text in answers}
+    world.policy.gates.update(gates)
+    return world, list(gates.values())
+
+
+async def until(admission: Admission, running: int, queued: int) -> None:
+    async with asyncio.timeout(10):
+        while (admission.num_running, admission.num_queued) != (running, queued):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.001)
+
+
+def ask(client: httpx.AsyncClient, **fields: Any) -> "asyncio.Task[httpx.Response]":
+    return asyncio.create_task(client.post("/solve", json=ONE | fields))
+
+
+async def test_a_search_waits_its_turn_and_the_reply_says_how_long() -> None:
+    world, (gate,) = held("1")
+    async with queueing(world, max_cost_in_flight=COST) as (client, admission):
+        first = ask(client)
+        await until(admission, 1, 0)
+        second = ask(client)
+        await until(admission, 1, 1)
+        gate.set()
+        timings = [(await asking).json()["timing"] for asking in (first, second)]
+        assert (admission.in_flight, admission.num_running) == (0, 0)
+    assert timings[0]["queue_s"] < timings[1]["queue_s"] <= timings[1]["total_s"]
+
+
+async def test_when_the_queue_is_full_the_reply_says_when_to_come_back_and_nothing_was_tokenised() -> None:
+    world, (gate,) = held("1")
+    counted = []
+    count = world.policy.count_prompt_tokens
+    world.policy.count_prompt_tokens = lambda problem: counted.append(problem) or count(problem)  # type: ignore[method-assign, func-returns-value]
+    async with queueing(world, max_cost_in_flight=COST, max_queued=1) as (client, admission):
+        first, second = ask(client), ask(client)
+        await until(admission, 1, 1)
+        refused = await ask(client)
+        gate.set()
+        assert [(await asking).status_code for asking in (first, second)] == [200, 200]
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (429, "queue_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert f"try again in {refused.headers['retry-after']} s" in error["message"]
+    assert len(counted) == 2
+
+
+async def test_a_deadline_that_passes_in_the_queue_is_a_429() -> None:
+    world, (gate,) = held("1")
+    async with queueing(world, max_cost_in_flight=COST) as (client, admission):
+        first = ask(client)
+        await until(admission, 1, 0)
+        late = await ask(client, deadline_s=0.05)
+        assert (admission.num_running, admission.num_queued) == (1, 0)
+        gate.set()
+        assert (await first).status_code == 200
+    assert (late.status_code, late.json()["error"]["code"]) == (429, "deadline_in_queue")
+    assert int(late.headers["retry-after"]) >= 1
+
+
+async def test_the_time_in_the_queue_is_part_of_the_deadline() -> None:
+    world, (gate, _) = held("1", "2")
+    async with queueing(world, max_cost_in_flight=COST) as (client, admission):
+        first = ask(client)
+        await until(admission, 1, 0)
+        second = ask(client, deadline_s=0.5)
+        await until(admission, 1, 1)
+        asyncio.get_running_loop().call_later(0.3, gate.set)
+        await first
+        reply = (await second).json()
+    assert (reply["status"], reply["answer"]) == ("deadline", None)
+    assert reply["timing"]["queue_s"] > 0.2
+    assert reply["timing"]["search_s"] < 0.4
+    assert 0.49 < reply["timing"]["total_s"] < 1.0
+
+
+async def test_a_client_that_goes_away_leaves_the_queue() -> None:
+    world, (gate,) = held("1")
+    async with queueing(world, max_cost_in_flight=COST) as (client, admission):
+        first = ask(client)
+        await until(admission, 1, 0)
+        gone = ask(client)
+        await until(admission, 1, 1)
+        gone.cancel()
+        await until(admission, 1, 0)
+        gate.set()
+        assert (await first).status_code == 200
+
+
+async def test_the_holder_of_another_key_comes_before_the_second_search_of_the_first() -> None:
+    world, gates = held("1", "2", "3")
+    keys = ("sk-0123456789abcdef", "sk-fedcba9876543210")
+    async with queueing(world, max_cost_in_flight=COST, api_keys=",".join(keys)) as (client, admission):
+        asked = []
+        for number, key in enumerate([keys[0], keys[0], keys[1]]):
+            headers = {"Authorization": f"Bearer {key}"}
+            asked.append(asyncio.create_task(client.post("/solve", json=ONE, headers=headers)))
+            await until(admission, 1, number)
+        for gate in gates:
+            gate.set()
+        answers = [(await asking).json()["answer"] for asking in asked]
+    assert answers == ["1", "3", "2"]
+
+
+async def test_a_problem_that_cannot_be_asked_gives_its_place_back() -> None:
+    world = world_of("1")
+    async with queueing(world, max_cost_in_flight=COST) as (client, admission):
+        response = await client.post("/solve", json=ONE | {"verify": "sympy", "strategy": "auto"})
+        assert response.status_code == 422
+        assert (admission.num_running, admission.num_queued) == (0, 0)

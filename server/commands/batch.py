@@ -164,12 +164,15 @@ async def solve_all(
             num_failed += 1
             progress.console.print(f"line {line.number}: {result['error']}", markup=False, highlight=False)
 
+    gone: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for line in waiting:
                 group.create_task(solve(line))
     except* UnreachableError as errors:
-        raise errors.exceptions[0] from None
+        gone = errors.exceptions[0]  # raised here, it would come in a group of its own
+    if gone is not None:
+        raise gone
     return len(lines) - num_failed, num_failed
 
 

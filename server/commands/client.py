@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -43,7 +44,8 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
     from server.keys import Keyring
 
     async with open_models(settings) as (models, engines):
-        transport = httpx.ASGITransport(create_app(models, engines, settings, Keyring()))
+        alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # nobody else is kept waiting
+        transport = httpx.ASGITransport(create_app(models, engines, alone, Keyring()))
         async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
             yield client
 

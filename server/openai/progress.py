@@ -4,6 +4,7 @@ import asyncio
 
 from search.candidate import Candidate
 from search.observer import Loss
+from server.replies import name_of
 
 
 class Progress:
@@ -23,19 +24,15 @@ class Progress:
             self._round = len(candidate.path)
             self.lines.put_nowait(f"round {self._round}\n")
         if not candidate.is_growing:
-            self.lines.put_nowait(f"candidate {_name(candidate.path)}: {_fate(candidate)}\n")
+            self.lines.put_nowait(f"candidate {name_of(candidate.path)}: {_fate(candidate)}\n")
 
     def on_loss(self, loss: Loss) -> None:
         """Write that a candidate was lost."""
-        self.lines.put_nowait(f"candidate {_name(loss.path)}: lost to a failing model\n")
+        self.lines.put_nowait(f"candidate {name_of(loss.path)}: lost to a failing model\n")
 
     def close(self) -> None:
         """Say that nothing more will happen."""
         self.lines.put_nowait(None)
-
-
-def _name(path: tuple[int, ...]) -> str:
-    return ".".join(map(str, path))
 
 
 def _fate(candidate: Candidate) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from models.errors import EngineUnavailableError
+from search.candidate import Candidate
 from server.access import client_of
 from server.disconnect import until_disconnect
 from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
@@ -19,11 +20,14 @@ from server.openai.planning import named, plain_cost, plan_plain, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
-from server.schemas import ErrorResponse
+from server.schemas import ErrorResponse, SolveResponse
 from server.searching import Outcome
 from server.state import PlainPolicy, State
 
-Answer = Callable[[], Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]]
+Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
+Answer = Callable[[], Reply]
+Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any]], Reply]]
+Build = Callable[[str, SolveResponse, list[Candidate | None]], ChatReply | CompletionReply]
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["openai"])
@@ -54,27 +58,27 @@ async def get_model(model: str, request: Request) -> Model:
 @router.post("/v1/chat/completions", response_model=ChatReply, responses=ERRORS | {200: STREAMED})
 async def post_chat(body: ChatRequest, request: Request) -> Response:
     """Go on with a chat: by the policy itself, or by a search for the answer to its last turn."""
-    state = State.of(request)
-    if (plain := plan_plain(body, state.settings.policy_name)) is not None:
-        return await _answer_plain(body, request, partial(_policy(state).chat, plain))
-    answer = await _search(body, request, ChatChunks(body.model))
-    if isinstance(answer, Response):
-        return answer
-    choices = choose(answer.result, body.n or 1)
-    return JSONResponse(chat_reply(body.model, answer.reply, choices).model_dump(mode="json"))
+    return await _answer(body, request, lambda policy: policy.chat, ChatChunks(body.model), chat_reply)
 
 
 @router.post("/v1/completions", response_model=CompletionReply, responses=ERRORS | {200: STREAMED})
 async def post_completion(body: CompletionRequest, request: Request) -> Response:
     """Go on with a text: by the policy itself, or by a search, for which the text is a problem."""
+    return await _answer(body, request, lambda policy: policy.complete, CompletionChunks(body.model), completion_reply)
+
+
+async def _answer(
+    body: ChatRequest | CompletionRequest, request: Request, ask: Ask, chunks: Chunks, build: Build
+) -> Response:
+    """Answer by the policy itself, which `ask` asks, or by a search, of which `chunks` or `build` make the reply."""
     state = State.of(request)
     if (plain := plan_plain(body, state.settings.policy_name)) is not None:
-        return await _answer_plain(body, request, partial(_policy(state).complete, plain))
-    answer = await _search(body, request, CompletionChunks(body.model))
+        return await _answer_plain(body, request, partial(ask(_policy(state)), plain))
+    answer = await _search(body, request, chunks)
     if isinstance(answer, Response):
         return answer
     choices = choose(answer.result, body.n or 1)
-    return JSONResponse(completion_reply(body.model, answer.reply, choices).model_dump(mode="json"))
+    return JSONResponse(build(body.model, answer.reply, choices).model_dump(mode="json"))
 
 
 async def _search(body: ChatRequest | CompletionRequest, request: Request, chunks: Chunks) -> Response | Outcome:

@@ -19,6 +19,7 @@ from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
+from tests.models.policy.test_vllm_policy import metric
 from tests.models.problems import PROBLEM, sampling
 
 
@@ -60,6 +61,8 @@ async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go
     assert subject.engine.num_restarts == 1
     assert "vllm:num_requests_running" in {family.name for family in subject.engine.metrics.collect()}
     assert steps[-1].finish is not Finish.STEP
+    # it goes on, and does not begin again: the new process has read a prompt and steps
+    assert (metric(subject.engine, "vllm:prompt_tokens_total") or 0) > subject.count_prompt_tokens(PROBLEM)
     assert meter.completion_tokens >= sum(len(step.token_ids) for step in steps)
     await subject.engine.check()
 

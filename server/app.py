@@ -14,6 +14,7 @@ from server.access import AccessMiddleware
 from server.admission import Admission
 from server.errors import install_error_handlers
 from server.headers import SecurityHeadersMiddleware
+from server.interface import Interface
 from server.keys import Keyring
 from server.limits import LimitsMiddleware
 from server.metrics import CountRequests, Metrics
@@ -42,7 +43,7 @@ def create_app(
         plain: The policy for OpenAI's clients that ask for no search; None refuses them.
         tracer: Of its searches; None traces nothing.
     """
-    app = FastAPI(
+    app = Interface(
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",

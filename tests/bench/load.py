@@ -1,10 +1,10 @@
 """What many clients at once get from a service of two cores, for how long, and what they leave behind.
 
-    python -m tests.bench.load [--clients 200] [--seconds 300] [--pause 0]
+    python -m tests.bench.load [--clients 200] [--seconds 300] [--pause 0] [--kv-cache-mib 512]
 
 Starts a service of its own with the demo pair and three keys. "crowd" has most of the clients, which ask for mixed
 strategies and N = 4 to 32, some with deadlines, one in twenty leaving before the reply; "single" asks for N = 4, one
-search after another; in the second half eight clients with the key "heavy" ask for N = 256 and nothing else. /healthz
+search after another; in the second half one client in 25 gets the key "heavy" and asks for N = 256 alone. /healthz
 is asked by a process of its own, and every request is looked for in /metrics at the end. Linux only.
 """
 
@@ -30,7 +30,7 @@ from tests.bench.traffic import Answer, Traffic, ask, draw, keep_asking
 from tests.server.scraping import Samples, total
 
 KEYS = {name: f"sk-benchmark-{name}" for name in ("crowd", "single", "heavy")}
-NUM_HEAVY, HEAVY_N = 8, 256
+HEAVY_SHARE, HEAVY_N = 25, 256
 LEAVING = 0.05
 MAX_QUEUED = 128
 """Fewer than there are clients: the queue fills up."""
@@ -62,9 +62,9 @@ class Load:
             crowd, single, heavy = [await stack.enter_async_context(service.client(key)) for key in KEYS.values()]
             async with asyncio.TaskGroup() as group:
                 for number in range(self.num_clients - 1):
-                    changes = half if number < min(NUM_HEAVY, self.num_clients // 4) else end
+                    changes = half if number < self.num_clients // HEAVY_SHARE else end
                     group.create_task(self._two_halves(crowd, heavy, traffic, number, changes, end))
-                group.create_task(_one_after_another(single, traffic, "single", 4, end))
+                group.create_task(self._same_again(single, traffic, "single", 4, end))
                 looking = group.create_task(_look(service, single, start, self.seconds))
             return looking.result()
 
@@ -80,15 +80,16 @@ class Load:
         """One of the crowd, that becomes one of the heavy clients when its time comes."""
         rng = random.Random(number)
         await keep_asking(crowd, traffic, "crowd", rng, changes, leaves=LEAVING, pause_s=self.pause_s)
-        await _one_after_another(heavy, traffic, "heavy", HEAVY_N, end)
+        await self._same_again(heavy, traffic, "heavy", HEAVY_N, end)
 
-
-async def _one_after_another(client: httpx.AsyncClient, traffic: Traffic, name: str, n: int, end: float) -> None:
-    rng = random.Random(n)
-    while time.perf_counter() < end:
-        traffic.answers[name].append(await ask(client, draw(rng, (n,)) | {"deadline_s": None}))
-        if traffic.answers[name][-1].http_status != 200:
-            await asyncio.sleep(1)
+    async def _same_again(self, client: httpx.AsyncClient, traffic: Traffic, name: str, n: int, end: float) -> None:
+        """One search of N = `n` after another, without deadlines."""
+        rng = random.Random(n)
+        while time.perf_counter() < end:
+            answer = await ask(client, draw(rng, (n,)) | {"deadline_s": None})
+            traffic.answers[name].append(answer)
+            pause_s = rng.uniform(0, self.pause_s) if answer.http_status == 200 else 1.0
+            await asyncio.sleep(min(pause_s, max(end - time.perf_counter(), 0)))
 
 
 async def _look(service: Service, client: httpx.AsyncClient, start: float, seconds: float) -> list[Footprint]:
@@ -111,11 +112,12 @@ def probe(url: str, seconds: float) -> list[float]:
     return latencies
 
 
-async def main(load: Load) -> None:
+async def main(load: Load, kv_cache_mib: int) -> None:
     """Measure and print."""
     traffic, half = Traffic(), load.seconds / 2
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as apart:
-        options = "--api-keys-file", write_keys(folder), "--max-queued", str(MAX_QUEUED)
+        options = ["--api-keys-file", write_keys(folder), "--max-queued", str(MAX_QUEUED)]
+        options += [f"--{model}-kv-cache-mib={kv_cache_mib}" for model in ("policy", "verifier")]
         async with running(*options, key=KEYS["single"]) as service:
             await service.warm_up(KEYS["single"])
             _, before = await service.at_rest(KEYS["single"])
@@ -235,5 +237,6 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=200, help="That ask at a time.")
     parser.add_argument("--seconds", type=float, default=300.0, help="How long they ask.")
     parser.add_argument("--pause", type=float, default=0.0, help="Longest pause of a client between requests, in s.")
+    parser.add_argument("--kv-cache-mib", type=int, default=512, help="Of each engine; memory grows until it is full.")
     arguments = parser.parse_args()
-    asyncio.run(main(Load(arguments.clients, arguments.seconds, arguments.pause)))
+    asyncio.run(main(Load(arguments.clients, arguments.seconds, arguments.pause), arguments.kv_cache_mib))

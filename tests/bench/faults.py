@@ -52,6 +52,12 @@ def kill_verifier(service: psutil.Process) -> None:
     engines_of(service)[1].kill()
 
 
+def kill_both(service: psutil.Process) -> None:
+    """Kill both engines."""
+    for engine in engines_of(service):
+        engine.kill()
+
+
 def stop_policy(service: psutil.Process) -> None:
     """Halt the policy's engine without ending it."""
     engines_of(service)[0].send_signal(signal.SIGSTOP)
@@ -75,6 +81,7 @@ FAULTS = {
     "none": Fault(),
     "kill -9 of the policy's engine": Fault(kill_policy),
     "kill -9 of the verifier's engine": Fault(kill_verifier),
+    "kill -9 of both engines": Fault(kill_both),
     "SIGSTOP of the policy's engine": Fault(stop_policy),
     "SIGSTOP of the verifier's engine": Fault(stop_verifier),
     "kill -9 of all answer workers": Fault(kill_workers),

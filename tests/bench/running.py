@@ -78,7 +78,7 @@ class Service:
             with suppress(httpx.TransportError):
                 if (await client.get("/readyz", timeout=15)).status_code == 200:
                     return elapsed
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
         raise TimeoutError(f"not ready within {READY_WITHIN_S:g} s")
 
     def processes(self) -> list[psutil.Process]:

@@ -16,6 +16,8 @@ from models.training.tasks.stream import held_out_problems
 STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
 HANG_S = 180.0
 """Who waits for so long waits for ever."""
+NEVER_SENT = "never sent"
+"""The client lost its patience before it had a connection: nothing that the service could know of."""
 MAX_PAUSE_S = 5.0
 """A client that was told to come back later comes back within so many seconds, whatever it was told."""
 
@@ -81,12 +83,18 @@ def draw(rng: random.Random, budgets: tuple[int, ...] = (4, 8, 16, 32)) -> dict[
 
 async def ask(client: httpx.AsyncClient, request: dict[str, Any], patience_s: float = HANG_S) -> Answer:
     """Send a request, leave when patience is at its end, and say what became of it."""
-    start = time.perf_counter()
+    start, is_sent = time.perf_counter(), False
+
+    async def trace(event: str, _: Any) -> None:
+        nonlocal is_sent
+        is_sent = is_sent or event == "http11.send_request_body.complete"
+
     try:
         async with asyncio.timeout(patience_s):
-            outcome, status = await (_streamed if request.get("stream") else _whole)(client, request)
+            ways = _streamed if request.get("stream") else _whole
+            outcome, status = await ways(client, request, {"trace": trace})
     except TimeoutError:
-        outcome, status = "left" if patience_s < HANG_S else "hung", 499
+        outcome, status = ("left" if patience_s < HANG_S else "hung") if is_sent else NEVER_SENT, 499
     except httpx.TransportError:
         outcome, status = "connection lost", 499
     seconds = time.perf_counter() - start
@@ -119,19 +127,20 @@ async def keep_asking(
     while time.perf_counter() < until:
         patience_s = rng.uniform(0.2, 2.0) if rng.random() < leaves else HANG_S
         answer = await ask(client, draw(rng), patience_s)
-        traffic.answers[name].append(answer)
+        if answer.outcome != NEVER_SENT:
+            traffic.answers[name].append(answer)
         pause = rng.uniform(0, MAX_PAUSE_S if answer.http_status in (429, 503) else pause_s)
         await asyncio.sleep(min(pause, max(until - time.perf_counter(), 0)))
 
 
-async def _whole(client: httpx.AsyncClient, request: dict[str, Any]) -> tuple[str, int]:
-    response = await client.post("/solve", json=request)
+async def _whole(client: httpx.AsyncClient, request: dict[str, Any], tracing: dict[str, Any]) -> tuple[str, int]:
+    response = await client.post("/solve", json=request, extensions=tracing)
     return _outcome(response.status_code, response.json()), response.status_code
 
 
-async def _streamed(client: httpx.AsyncClient, request: dict[str, Any]) -> tuple[str, int]:
+async def _streamed(client: httpx.AsyncClient, request: dict[str, Any], tracing: dict[str, Any]) -> tuple[str, int]:
     """Read a stream to its end; the last event tells."""
-    async with client.stream("POST", "/solve", json=request) as response:
+    async with client.stream("POST", "/solve", json=request, extensions=tracing) as response:
         if response.status_code != 200:
             return _outcome(response.status_code, json.loads(await response.aread())), response.status_code
         event, outcome = "", "cut off"

@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.running import Footprint, running, still_busy
+from tests.bench.running import running, still_busy
 from tests.bench.traffic import STRATEGIES, ask, problems
 from tests.server.scraping import scrape, total
 
@@ -81,16 +81,13 @@ async def main(each: int, many: int) -> None:
             num_answered = await leave_many(client, many)
         samples, after = await service.at_rest()
     table.add_row(f"left of {many} more", f"{many - num_answered}", "")
-    table.add_row("searches cancelled, as the service counts", f"{total(samples, *CANCELLED):.0f}", "")
+    cancelled = total(samples, "winnow_searches_total", status="cancelled")
+    table.add_row("searches cancelled, as the service counts", f"{cancelled:.0f}", "")
     table.add_row("gauges that are not 0 at the end", str(still_busy(samples) or "none"), "none")
-    for name in Footprint.__dataclass_fields__:
-        table.add_row(
-            f"{name} before and after", ", ".join(f"{getattr(f, name):.0f}" for f in (before, after)), "equal"
-        )
+    for name in ("processes", "descriptors", "tasks"):
+        table.add_row(f"{name} before and after", f"{getattr(before, name)}, {getattr(after, name)}", "equal")
+    table.add_row("MiB of the service itself", f"{before.service_mib:.0f}, {after.service_mib:.0f}", "")
     Console(width=120).print(table)
-
-
-CANCELLED = ("winnow_searches_total",)
 
 
 def summary(seconds: Sequence[float]) -> tuple[str, str]:

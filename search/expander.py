@@ -35,6 +35,7 @@ from search.aggregation import Aggregation
 from search.answers.answer import AnswerReader
 from search.candidate import Candidate
 from search.observer import Loss, Observer
+from search.strategy import Decision
 
 T = TypeVar("T")
 Grow = Callable[[Candidate, int], Awaitable[Candidate | None]]
@@ -60,6 +61,8 @@ class Expander:
         observer: Who is told of every growth.
 
     Attributes:
+        adaptation: How the verifier fared that learnt from the candidates.
+        decision: How the budget is spent, where a strategy decides that.
         first_root: What the first child of the root is called; a search that follows another one numbers on from it.
     """
 
@@ -76,6 +79,7 @@ class Expander:
         self.meter = Meter()
         self.adaptation: Adaptation | None = None
         self.first_root = 0
+        self.decision: Decision | None = None
         self._models = models
         self._sampling = sampling
         self._observer = observer

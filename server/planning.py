@@ -9,7 +9,7 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from search.expander import Models
-from search.solve import Strategy
+from search.strategy import Strategy
 from search.voting import Selection
 from server.errors import RequestError
 from server.schemas import SolveRequest

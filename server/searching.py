@@ -10,7 +10,8 @@ from models.interfaces import Problem, Turn
 from search.aggregation import Aggregation
 from search.expander import Models
 from search.observer import Observer, Silence
-from search.solve import SearchResult, Strategy, solve
+from search.solve import SearchResult, solve
+from search.strategy import Strategy
 from server.admission import Place
 from server.keys import Client
 from server.limits import cost_of, within

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     verifier_format: Literal[
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
     ] = Field("winnow", description="How the verifier reads and scores.")
+    calibration: Path | None = Field(
+        None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
+    )
     system_prompt: str | None = Field(None, description="Instruction to the policy where a request gives none.")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")

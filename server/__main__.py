@@ -29,6 +29,7 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.access import require_safe_exposure
 from server.app import create_app
+from server.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.protocol import uvicorn_config
@@ -104,11 +105,15 @@ async def serve(settings: Settings) -> None:
     log_to_stderr(settings.log_level, settings.log_format)
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
+    calibrated = load_calibration(settings)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    if calibrated.table is None:
+        logger.warning("strategy auto will be weighted_best_of_n: %s", calibrated.reason)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models)
-            await _listen(settings, create_app(models, engines, settings, keys, plain=plain, tracer=tracer))
+            app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
+            await _listen(settings, app)
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from models.embedded import EmbeddedEngine
 from search.expander import Models
 from server.access import AccessMiddleware
 from server.admission import Admission
+from server.calibration import UNCALIBRATED, Calibrated
 from server.errors import install_error_handlers
 from server.headers import SecurityHeadersMiddleware
 from server.keys import Keyring
@@ -31,6 +32,7 @@ def create_app(
     *,
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
+    calibrated: Calibrated = UNCALIBRATED,
 ) -> FastAPI:
     """Build the app.
 
@@ -41,6 +43,7 @@ def create_app(
         keys: Who may ask.
         plain: The policy for OpenAI's clients that ask for no search; None refuses them.
         tracer: Of its searches; None traces nothing.
+        calibrated: How `auto` spends a budget, and how probable answers are.
     """
     app = FastAPI(
         title="winnow",
@@ -51,7 +54,7 @@ def create_app(
     )
     admission = Admission(settings.max_cost_in_flight, settings.max_queued)
     counts = Metrics(engines, admission)
-    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), plain)
+    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), calibrated, plain)
     _guard(app, settings, keys)
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(CorrelationIdMiddleware)

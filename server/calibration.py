@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.checkpoint import find_model
-from models.fingerprint import fingerprint
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.compute_optimal import Bin, ComputeOptimal
@@ -23,9 +21,8 @@ from search.dvts import DVTS
 from search.errors import HyperparameterError
 from search.strategy import Strategy
 from search.voting import Selection
-from server.settings import Settings, SettingsError
+from server.settings import SettingsError
 
-FILE_NAME = "calibration.yaml"
 Share = Annotated[float, Field(ge=0, le=1)]
 Knots = list[tuple[Share, Share]]
 """Support and probability."""
@@ -128,18 +125,6 @@ class Identity(Row):
     verifier_format: str
     system_prompt: str | None
 
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return that of the models and the prompt of a service."""
-        is_checker = settings.verifier_format == "checker"
-        verifier = settings.verifier_model
-        return cls(
-            policy=fingerprint(find_model(settings.policy_model)),
-            verifier=verifier if is_checker else fingerprint(find_model(verifier)),
-            verifier_format=settings.verifier_format,
-            system_prompt=settings.system_prompt,
-        )
-
 
 class Calibration(Row):
     """The table.
@@ -192,6 +177,9 @@ class Calibrated:
     reason: str = ""
 
 
+UNCALIBRATED = Calibrated(None, "these models have no calibration table; `winnow calibrate` makes one")
+
+
 def read_calibration(path: Path) -> Calibration:
     """Read a table.
 
@@ -214,31 +202,6 @@ def write_calibration(table: Calibration, path: Path) -> None:
     """Write a table."""
     values = table.model_dump(mode="json")
     path.write_text(yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True))
-
-
-def calibration_file(settings: Settings) -> Path:
-    """Return where the table is: where the setting says, or beside the folder of the policy."""
-    return settings.calibration or find_model(settings.policy_model).parent / FILE_NAME
-
-
-def load_calibration(settings: Settings) -> Calibrated:
-    """Return the table of a service.
-
-    Raises:
-        SettingsError: A table that the settings name cannot be used.
-    """
-    path = calibration_file(settings)
-    if not path.exists() and settings.calibration is None:
-        return Calibrated(None, "these models have no calibration table; `winnow calibrate` makes one")
-    table = read_calibration(path)
-    ours = Identity.of(settings)
-    if table.identity == ours:
-        return Calibrated(table)
-    others = [name for name in Identity.model_fields if getattr(table.identity, name) != getattr(ours, name)]
-    reason = f"{path.name} was made with another {' and '.join(others)}; `winnow calibrate` makes one for these"
-    if settings.calibration is not None:
-        raise SettingsError(f"calibration {path}: {reason}")
-    return Calibrated(None, reason)
 
 
 def _map(knots: Sequence[tuple[float, float]]) -> Confidence:

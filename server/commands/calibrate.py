@@ -1,40 +1,29 @@
 """`winnow calibrate`: measures how a pair of models spends a budget best, and writes that down beside them."""
 
 import asyncio
-import platform
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from models.interfaces import Problem, Sampling
-from search.answers.pool import AnswerPool
-from search.beam_search import BeamSearch
-from search.best_of_n import BestOfN
-from search.dvts import DVTS
-from search.expander import Models
-from search.solve import solve
-from search.strategy import Strategy
-from search.voting import Selection
-from server.calibration import Budget, Calibration, Identity, Spending, calibration_file, write_calibration
+from models.interfaces import Sampling
+from server.calibration import Calibration, Spending, write_calibration
 from server.commands.evaluate import Counts
-from server.evaluation.calibrating import Grid, Plan, confidence_of, plan_budget, row_of
-from server.evaluation.evidence import Evidence
 from server.evaluation.tasks import Task, demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
-TRIALS = 24
-"""Problems asked one at a time, to learn how long that takes."""
+EVALUATED = 500
+"""Demo problems of `make eval`, which must not be known to the table."""
+MIN_PROBLEMS = 40
+"""Fewer say nothing about five bins."""
 
 
 @click.command()
 @click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
-@click.option("--held-out", default=400, show_default=True, type=click.IntRange(40), help="Demo problems to take.")
-@click.option("--skip", default=500, show_default=True, type=click.IntRange(0), help="Leave to `winnow eval` so many.")
+@click.option(
+    "--held-out", default=300, show_default=True, type=click.IntRange(MIN_PROBLEMS), help="Demo problems to take."
+)
 @click.option("--n", "budgets", default="4,16,64", show_default=True, type=Counts(), help="N, budgets of the table.")
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(2), help="M of the tree searches.")
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
@@ -46,7 +35,6 @@ TRIALS = 24
 def calibrate(
     problems: Path | None,
     held_out: int,
-    skip: int,
     budgets: tuple[int, ...],
     beam_width: int,
     temperature: float,
@@ -61,105 +49,44 @@ def calibrate(
     Measures the strategies on problems whose answers are known, bins the problems by how sure a small search is of
     them, and chooses for each bin. The table holds for this policy, this verifier and this prompt alone.
     """
-    tasks = read_tasks(problems) if problems else demo_tasks(0, skip + held_out)[skip:]
-    if len(tasks) < 40:
-        raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least 40")
+    tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
+    if len(tasks) < MIN_PROBLEMS:
+        raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
     settings = load_settings(recipe)
-    path = out or calibration_file(settings)
     sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
-    measuring = Measuring(tasks, Evidence(evidence), sampling, concurrency, beam_width)
-    table = asyncio.run(_calibrate(measuring, settings, tuple(sorted(set(budgets)))))
+    rows = tuple(sorted(set(budgets)))
+    table, path = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
     write_calibration(table, path)
     _show(table, path)
 
 
-class Measuring:
-    """What is measured, and with what progress.
-
-    Args:
-        tasks: Problems whose answers are known.
-        evidence: Keeps the traces.
-        sampling: Of every response.
-        concurrency: Problems at the same time.
-        beam_width: M of the tree searches.
-    """
-
-    def __init__(
-        self, tasks: list[Task], evidence: Evidence, sampling: Sampling, concurrency: int, beam_width: int
-    ) -> None:
-        self.tasks = tasks
-        self.sampling = sampling
-        self._evidence = evidence
-        self._concurrency = concurrency
-        self._beam_width = beam_width
-
-    async def grid(self, models: Models, budgets: tuple[int, ...]) -> Grid:
-        """Run the grid."""
-        largest = max(budgets)
-        searches: dict[str, Strategy] = {
-            f"flat {largest}": BestOfN(largest, Selection.WEIGHTED, early_stop=False),
-            f"dvts {largest}": DVTS(largest, self._beam_width, early_stop=False),
-        }
-        beams = {n: f"beam {n}" for n in _beams(budgets, self._beam_width)}
-        searches |= {name: BeamSearch(n, self._beam_width) for n, name in beams.items()}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            for name, strategy in searches.items():
-                await self._run(models, name, strategy, progress)
-        flat, dvts = list(searches)[:2]
-        return Grid(
-            self._evidence.of(flat, self.tasks),
-            self._evidence.of(dvts, self.tasks),
-            {n: self._evidence.of(name, self.tasks) for n, name in beams.items()},
-            self._beam_width,
-        )
-
-    async def _run(self, models: Models, name: str, strategy: Strategy, progress: Progress) -> None:
-        assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
-        bar = progress.add_task(name, total=len(self.tasks))
-
-        def advance() -> None:
-            progress.advance(bar)
-
-        await self._evidence.gather(
-            models, models.reader, self.tasks, name, strategy, self.sampling, self._concurrency, advance
-        )
+def _other_demo_tasks(count: int) -> list[Task]:
+    """Return demo problems that `winnow eval` does not ask."""
+    asked = {task.problem for task in demo_tasks(0, EVALUATED)}
+    return [task for task in demo_tasks(1, count + EVALUATED) if task.problem not in asked][:count]
 
 
-def _beams(budgets: tuple[int, ...], beam_width: int) -> Iterator[int]:
-    """Budgets of the beam searches: the smallest as a whole, others as what follows a probe."""
-    yield min(budgets)
-    for n in sorted(budgets)[1:]:
-        yield n - min(n // 2, 16) // beam_width * beam_width
-
-
-async def _calibrate(measuring: Measuring, settings: Settings, budgets: tuple[int, ...]) -> Calibration:
+async def _calibrate(
+    settings: Settings,
+    tasks: list[Task],
+    budgets: tuple[int, ...],
+    sampling: Sampling,
+    concurrency: int,
+    beam_width: int,
+    evidence: Path | None,
+    out: Path | None,
+) -> tuple[Calibration, Path]:
     from server.__main__ import open_models
+    from server.evaluation import measuring
+    from server.evaluation.evidence import Evidence
+    from server.identity import calibration_file, identity_of
 
+    path, identity = out or calibration_file(settings), identity_of(settings)
+    measured = measuring.Measuring(tasks, Evidence(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
-        grid = await measuring.grid(models, budgets)
-        rows = [await _row(measuring, models, grid, n, plan_budget(grid, n)) for n in budgets]
-    return Calibration(
-        identity=Identity.of(settings),
-        temperature=measuring.sampling.temperature,
-        made={"problems": len(measuring.tasks), "date": time.strftime("%Y-%m-%d"), "python": platform.python_version()},
-        budgets=rows,
-        confidence=confidence_of(grid, budgets),
-    )
-
-
-async def _row(measuring: Measuring, models: Models, grid: Grid, n: int, plan: Plan) -> Budget:
-    """Return the row of a plan, tried on a few problems, one at a time."""
-    strategy = row_of(grid, n, plan, [0.0, 0.0], [0.0, 0.0]).build(n)
-    seconds, tokens = [], []
-    for task in measuring.tasks[:TRIALS]:
-        start = time.perf_counter()
-        result = await solve(Problem(task.problem), strategy, models, measuring.sampling)
-        seconds.append(time.perf_counter() - start)
-        tokens.append(float(result.meter.completion_tokens + result.meter.verifier_tokens))
-    return row_of(grid, n, plan, seconds, tokens)
+        return await measuring.calibrate(measured, models, identity, budgets), path
 
 
 def _show(table: Calibration, path: Path) -> None:

@@ -41,11 +41,13 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
         return
     from server.__main__ import open_models
     from server.app import create_app
+    from server.identity import load_calibration
     from server.keys import Keyring
 
+    calibrated = load_calibration(settings)
     async with open_models(settings) as (models, engines):
         alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # nobody else is kept waiting
-        transport = httpx.ASGITransport(create_app(models, engines, alone, Keyring()))
+        transport = httpx.ASGITransport(create_app(models, engines, alone, Keyring(), calibrated=calibrated))
         async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
             yield client
 

@@ -1,7 +1,9 @@
 """`winnow calibrate`: measures how a pair of models spends a budget best, and writes that down beside them."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,8 +15,12 @@ from server.commands.evaluate import Counts
 from server.evaluation.tasks import Task, demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from server.evaluation.difficulty import Prediction
+
 EVALUATED = 500
 """Demo problems of `make eval`, which must not be known to the table."""
+HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and points lost by predicting it"
 MIN_PROBLEMS = 40
 """Fewer say nothing about five bins."""
 
@@ -57,9 +63,18 @@ def calibrate(
     settings = load_settings(recipe)
     sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
     rows = tuple(sorted(set(budgets)))
-    table, path = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
-    write_calibration(table, path)
-    _show(table, path)
+    found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
+    write_calibration(found.table, found.path)
+    _show(found, Console(width=110))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A table, where it goes, and how well the probe of each budget predicts difficulty."""
+
+    table: Calibration
+    path: Path
+    predictions: dict[int, "Prediction"]
 
 
 def _other_demo_tasks(count: int) -> list[Task]:
@@ -77,7 +92,7 @@ async def _calibrate(
     beam_width: int,
     evidence: Path | None,
     out: Path | None,
-) -> tuple[Calibration, Path]:
+) -> _Found:
     from server.__main__ import open_models
     from server.evaluation import measuring
     from server.evaluation.evidence import Evidence
@@ -86,24 +101,35 @@ async def _calibrate(
     path, identity = out or calibration_file(settings), identity_of(settings)
     measured = measuring.Measuring(tasks, Evidence(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
-        return await measuring.calibrate(measured, models, identity, budgets), path
+        table, predictions = await measuring.calibrate(measured, models, identity, budgets)
+    return _Found(table, path, predictions)
 
 
-def _show(table: Calibration, path: Path) -> None:
-    console = Console(width=110)
+def _show(found: _Found, console: Console) -> None:
     shown = Table("N", "probe", "sure from", "then", "problems", "right", title="how auto spends a budget")
-    for row in table.budgets:
+    for row in found.table.budgets:
         for place, bin in enumerate(row.bins):
             first = (str(row.n), f"{_name(row.probe)}, N = {row.probe_n}") if place == 0 else ("", "")
-            then = "nothing" if bin.rest is None or row.n == row.probe_n else f"{_name(bin.rest)}, the rest"
+            then = "nothing" if bin.rest is None else f"{_name(bin.rest)}, the rest"
             shown.add_row(*first, f"{bin.floor:.2f}", then, str(bin.problems), f"{bin.accuracy:.0%}")
     console.print(shown)
-    for row in table.budgets:
-        console.print(
-            f"N = {row.n}: {row.accuracy:.1%} right (cross-validated), {row.tokens[0]:,.0f} tokens and "
-            f"{row.seconds[0]:.1f} s a problem"
+    told = Table(
+        "N", "right", "tokens", "seconds", "rank correlation", "same bin", "at most one off", "loss", title=HARD
+    )
+    for row in found.table.budgets:
+        well = found.predictions[row.n]
+        told.add_row(
+            str(row.n),
+            f"{row.accuracy:.1%}",
+            f"{row.tokens[0]:,.0f}",
+            f"{row.seconds[0]:.1f}",
+            f"{well.correlation:.2f}",
+            f"{well.same_bin:.0%}",
+            f"{well.near_bin:.0%}",
+            f"{well.loss:+.1f}",
         )
-    console.print(f"written to {path}")
+    console.print(told)
+    console.print(f"written to {found.path}", soft_wrap=True)
 
 
 def _name(spending: Spending) -> str:

@@ -14,7 +14,18 @@ import numpy as np
 from search.confidence import Confidence
 from search.voting import Selection
 from server.calibration import Budget, Difficulty, Knots, Spending
-from server.evaluation.choosing import STOP, Choice, Way, choose, cross_validate, fit_confidence, is_as_good, spend
+from server.evaluation.choosing import (
+    STOP,
+    Choice,
+    Way,
+    Ways,
+    choose,
+    confidences,
+    cross_validate,
+    fit_confidence,
+    is_as_good,
+    spend,
+)
 from server.evaluation.evidence import Grown, Trace, elect
 
 FLAT = "weighted_best_of_n"
@@ -83,6 +94,7 @@ class Plan:
         confidence: Of the probe's answer.
         expected: Cross-validated.
         found: With the choices made, on the problems they were made from.
+        ways: To go on after the probe.
     """
 
     probe: str
@@ -91,6 +103,7 @@ class Plan:
     confidence: Confidence
     expected: Way
     found: Way
+    ways: Ways
 
 
 def plan_budget(grid: Grid, n: int) -> Plan:
@@ -109,13 +122,15 @@ def _plans(grid: Grid, n: int) -> Iterator[Plan]:
                 rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in (FLAT, BEAM, DVTS)}
                 ways = {STOP: stop} | {rest: way for rest, way in rests.items() if way}
                 confidence = fit_confidence(stop.support, stop.right)
-                choices = choose(ways, confidence)
-                yield Plan(probe, probe_n, choices, confidence, cross_validate(ways), spend(ways, confidence, choices))
+                sure = confidences(stop, confidence)
+                choices = choose(ways, sure)
+                expected, found = cross_validate(ways), spend(ways, sure, choices)
+                yield Plan(probe, probe_n, choices, confidence, expected, found, ways)
 
 
 def _whole(strategy: str, n: int, way: Way) -> Plan:
     choice = Choice(0.0, STOP, len(way.right), float(way.right.mean()))
-    return Plan(strategy, n, [choice], fit_confidence(way.support, way.right), way, way)
+    return Plan(strategy, n, [choice], fit_confidence(way.support, way.right), way, way, {STOP: way})
 
 
 def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:

@@ -81,9 +81,19 @@ def fit_confidence(support: Numbers, right: Flags) -> Confidence:
     return Confidence(tuple(knots), tuple(knots.values()))
 
 
-def choose(ways: Ways, confidence: Confidence, num_bins: int = NUM_BINS) -> list[Choice]:
-    """Return what to do in each bin, the easiest first; the last has a floor of 0."""
-    sure = np.array([confidence.at(value) for value in ways[STOP].support])
+def confidences(way: Way, confidence: Confidence) -> Numbers:
+    """Return how probable it is that each problem is answered right, (P,)."""
+    return np.array([confidence.at(value) for value in way.support])
+
+
+def choose(ways: Ways, sure: Numbers, num_bins: int = NUM_BINS) -> list[Choice]:
+    """Return what to do in each bin, the easiest first; the last has a floor of 0.
+
+    Args:
+        ways: Of which one is the probe itself.
+        sure: How easy each problem is, (P,), in [0, 1].
+        num_bins: Into how many quantiles the problems are split.
+    """
     bins = _split(sure, num_bins)
     going_on = {name: way for name, way in ways.items() if name != STOP} or ways
     names = [most_accurate({name: way.at(members) for name, way in going_on.items()}) for _, members in bins]
@@ -123,9 +133,8 @@ def is_as_good(right: Flags, best: Flags) -> bool:
     return bool(difference.mean() - 2 * error > -MARGIN)
 
 
-def spend(ways: Ways, confidence: Confidence, choices: Sequence[Choice]) -> Way:
-    """Return what the choices make of every problem."""
-    sure = [confidence.at(value) for value in ways[STOP].support]
+def spend(ways: Ways, sure: Numbers, choices: Sequence[Choice]) -> Way:
+    """Return what the choices make of every problem, of which `sure` says how easy each is."""
     taken = [next(choice.way for choice in choices if value >= choice.floor) for value in sure]
     return Way(
         np.array([ways[name].right[place] for place, name in enumerate(taken)]),
@@ -134,15 +143,24 @@ def spend(ways: Ways, confidence: Confidence, choices: Sequence[Choice]) -> Way:
     )
 
 
-def cross_validate(ways: Ways, seed: int = 0) -> Way:
-    """Return what two-fold cross-validation makes of every problem: maps, bins and choices come from the other half."""
+def cross_validate(ways: Ways, oracle: Numbers | None = None, seed: int = 0) -> Way:
+    """Return what two-fold cross-validation makes of every problem: map, bins and choices come from the other half.
+
+    Args:
+        ways: Of which one is the probe itself.
+        oracle: How easy each problem is, (P,); None predicts it from the probe.
+        seed: Of the halves.
+    """
     num_problems = len(ways[STOP].right)
-    order = np.random.default_rng(seed).permutation(num_problems)
-    halves = np.array_split(order, 2)
+    halves = np.array_split(np.random.default_rng(seed).permutation(num_problems), 2)
     right, support, tokens = (np.zeros(num_problems) for _ in range(3))
     for ours, theirs in (halves, halves[::-1]):
-        known = {name: way.at(ours) for name, way in ways.items()}
-        confidence = fit_confidence(known[STOP].support, known[STOP].right)
-        found = spend({name: way.at(theirs) for name, way in ways.items()}, confidence, choose(known, confidence))
+        known, new = ({name: way.at(half) for name, way in ways.items()} for half in (ours, theirs))
+        if oracle is None:
+            confidence = fit_confidence(known[STOP].support, known[STOP].right)
+            easy, new_easy = confidences(known[STOP], confidence), confidences(new[STOP], confidence)
+        else:
+            easy, new_easy = oracle[ours], oracle[theirs]
+        found = spend(new, new_easy, choose(known, easy))
         right[theirs], support[theirs], tokens[theirs] = found.right, found.support, found.tokens
     return Way(right.astype(bool), support, tokens)

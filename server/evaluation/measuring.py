@@ -18,6 +18,7 @@ from search.strategy import Strategy
 from search.voting import Selection
 from server.calibration import Budget, Calibration, Identity
 from server.evaluation.calibrating import Grid, Plan, confidence_of, plan_budget, row_of
+from server.evaluation.difficulty import Prediction, assess
 from server.evaluation.evidence import Evidence
 from server.evaluation.tasks import Task
 
@@ -85,8 +86,10 @@ def _beams(budgets: tuple[int, ...], beam_width: int) -> Iterator[int]:
         yield n - min(n // 2, 16) // beam_width * beam_width
 
 
-async def calibrate(measuring: Measuring, models: Models, identity: Identity, budgets: tuple[int, ...]) -> Calibration:
-    """Measure, choose, and return the table.
+async def calibrate(
+    measuring: Measuring, models: Models, identity: Identity, budgets: tuple[int, ...]
+) -> tuple[Calibration, dict[int, Prediction]]:
+    """Measure, choose, and return the table, and for each budget how well its probe predicts difficulty.
 
     Args:
         measuring: What to measure, and how.
@@ -95,14 +98,16 @@ async def calibrate(measuring: Measuring, models: Models, identity: Identity, bu
         budgets: N of the table's rows, rising.
     """
     grid = await measuring.grid(models, budgets)
-    rows = [await _row(measuring, models, grid, n, plan_budget(grid, n)) for n in budgets]
-    return Calibration(
+    plans = {n: plan_budget(grid, n) for n in budgets}
+    rows = [await _row(measuring, models, grid, n, plan) for n, plan in plans.items()]
+    table = Calibration(
         identity=identity,
         temperature=measuring.sampling.temperature,
         made={"problems": len(measuring.tasks), "date": time.strftime("%Y-%m-%d"), "python": platform.python_version()},
         budgets=rows,
         confidence=confidence_of(grid, budgets),
     )
+    return table, {n: assess(grid, plan) for n, plan in plans.items()}
 
 
 async def _row(measuring: Measuring, models: Models, grid: Grid, n: int, plan: Plan) -> Budget:

@@ -19,6 +19,7 @@ from models.embedded import EmbeddedEngine
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
+from server.calibration import UNCALIBRATED, Calibrated
 from server.keys import Keyring
 from server.protocol import uvicorn_config
 from server.settings import Settings
@@ -67,9 +68,10 @@ async def listening(
     keys: Keyring | None = None,
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
+    calibrated: Calibrated = UNCALIBRATED,
 ) -> AsyncIterator[httpx.AsyncClient]:
     settings = settings or Settings()
-    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer)
+    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer, calibrated=calibrated)
     async with serving(app, settings) as client:
         yield client
 

@@ -15,12 +15,12 @@ from server.identity import identity_of, load_calibration
 from server.settings import Settings, SettingsError
 
 KNOTS = [[0.0, 0.1], [1.0, 0.9]]
-SPENT = {"problems": 60, "accuracy": 0.9}
+SPENT: dict[str, Any] = {"problems": 60, "accuracy": 0.9}
 
 
 def row(n: int, probe_n: int, **fields: Any) -> dict[str, Any]:
     rests: list[dict[str, Any] | None] = [None, {"strategy": "beam_search", "beam_width": 4}]
-    bins = [{"floor": floor, "rest": rest} | SPENT for floor, rest in zip([0.8, 0.0], rests, strict=True)]
+    bins = [{**SPENT, "floor": floor, "rest": rest} for floor, rest in zip([0.8, 0.0], rests, strict=True)]
     return {
         "n": n,
         "probe": {"strategy": "dvts", "beam_width": 4},

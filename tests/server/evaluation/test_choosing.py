@@ -6,8 +6,8 @@ import pytest
 from search.confidence import Confidence
 from server.evaluation.choosing import STOP, Flags, Numbers, Way, choose, cross_validate, fit_confidence, is_as_good
 
-AS_IT_IS = Confidence((0.0, 1.0), (0.0, 1.0))
 NUM_PROBLEMS = 500
+EASE = np.linspace(1, 0, NUM_PROBLEMS)
 
 
 def way(right: Flags | list[bool], tokens: float, support: Numbers | None = None) -> Way:
@@ -17,13 +17,12 @@ def way(right: Flags | list[bool], tokens: float, support: Numbers | None = None
 
 def world() -> dict[str, Way]:
     """Problems from easy to hard: a probe solves the easier half, each of two strategies half of the others."""
-    ease = np.linspace(1, 0, NUM_PROBLEMS)
-    trees, beams = (ease > 0.25), (ease > 0.5) | (ease < 0.25)
-    return {STOP: way(ease > 0.5, 1, ease), "dvts": way(trees, 4, ease), "beam_search": way(beams, 4, ease)}
+    trees, beams = (EASE > 0.25), (EASE > 0.5) | (EASE < 0.25)
+    return {STOP: way(EASE > 0.5, 1, EASE), "dvts": way(trees, 4, EASE), "beam_search": way(beams, 4, EASE)}
 
 
 def test_easy_bins_stop_and_each_harder_one_gets_what_does_best_there() -> None:
-    choices = choose(world(), AS_IT_IS, num_bins=4)
+    choices = choose(world(), EASE, num_bins=4)
     assert [choice.way for choice in choices] == [STOP, STOP, "dvts", "beam_search"]
     assert [choice.num_problems for choice in choices] == [125] * 4
     assert [choice.accuracy for choice in choices] == [1.0] * 4
@@ -32,24 +31,27 @@ def test_easy_bins_stop_and_each_harder_one_gets_what_does_best_there() -> None:
 
 
 def test_nothing_stops_where_that_would_cost_answers() -> None:
-    ease = np.linspace(1, 0, NUM_PROBLEMS)
-    ways = {STOP: way(ease > 2, 1, ease), "dvts": way(ease > 0.5, 4, ease)}
-    assert {choice.way for choice in choose(ways, AS_IT_IS)} == {"dvts"}
+    ways = {STOP: way(EASE > 2, 1, EASE), "dvts": way(EASE > 0.5, 4, EASE)}
+    assert {choice.way for choice in choose(ways, ways[STOP].support)} == {"dvts"}
 
 
 def test_without_a_way_to_go_on_everything_stops() -> None:
-    assert {choice.way for choice in choose({STOP: world()[STOP]}, AS_IT_IS)} == {STOP}
+    assert {choice.way for choice in choose({STOP: world()[STOP]}, EASE)} == {STOP}
 
 
 def test_problems_that_are_all_equally_sure_are_one_bin() -> None:
     ways = {STOP: way([True] * 50, 1, np.full(50, 0.7)), "dvts": way([True] * 50, 4)}
-    assert [(choice.floor, choice.way) for choice in choose(ways, AS_IT_IS)] == [(0.0, STOP)]
+    assert [(choice.floor, choice.way) for choice in choose(ways, ways[STOP].support)] == [(0.0, STOP)]
 
 
 def test_the_choices_hold_on_the_other_half_of_the_problems() -> None:
     found = cross_validate(world())
     assert found.right.mean() == pytest.approx(0.75, abs=0.05)  # all hard problems are equally sure: one way for them
     assert found.tokens.mean() == pytest.approx(2.5, abs=0.3)  # half of the problems stop at 1, the others spend 4
+
+
+def test_with_an_oracle_of_difficulty_each_bin_gets_its_own() -> None:
+    assert cross_validate(world(), EASE).right.mean() > 0.95
 
 
 @pytest.mark.parametrize(

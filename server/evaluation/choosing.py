@@ -1,9 +1,10 @@
 """Chooses how a compute-optimal search spends a budget, from what was measured on problems whose answers are known.
 
-Problems are put into bins by how sure a probe is of its answer. In each bin the most accurate way to go on is taken.
-Then the easiest bins stop after the probe: as many of them as leave the accuracy over all problems as good, problem by
-problem, within a margin of one point and two standard errors. What is said of the accuracy is cross-validated: chosen
-on one half of the problems, measured on the other.
+Problems are put into bins by how sure a probe is of its answer. In each bin the way to go on is the one that is most
+accurate over all problems, unless another is better in this bin by more than two standard errors. Then the easiest bins
+stop after the probe: as many of them as leave the accuracy over all problems as good, problem by problem, within a
+margin of one point and two standard errors. What is said of the accuracy is cross-validated: chosen on one half of the
+problems, measured on the other.
 
 Source: Snell et al. 2024 (2408.03314), section 3.2, for bins and two-fold cross-validation; isotonic regression for the
 probability. Beyond the source: the choice to stop.
@@ -96,7 +97,8 @@ def choose(ways: Ways, sure: Numbers, num_bins: int = NUM_BINS) -> list[Choice]:
     """
     bins = _split(sure, num_bins)
     going_on = {name: way for name, way in ways.items() if name != STOP} or ways
-    names = [most_accurate({name: way.at(members) for name, way in going_on.items()}) for _, members in bins]
+    usual = most_accurate(going_on)
+    names = [_best_in({name: way.at(members) for name, way in going_on.items()}, usual) for _, members in bins]
     never = np.concatenate([going_on[name].right[members] for name, (_, members) in zip(names, bins, strict=True)])
     stopping = np.concatenate([ways[STOP].right[members] for _, members in bins])
     ends = np.cumsum([len(members) for _, members in bins])
@@ -114,9 +116,17 @@ def _split(sure: Numbers, num_bins: int) -> list[tuple[float, NDArray[np.intp]]]
     floors = {float(np.quantile(sure, place / num_bins)) for place in range(1, num_bins)}
     bins, ceiling = [], np.inf
     for floor in [*sorted(floors - {float(sure.min())}, reverse=True), 0.0]:
-        bins.append((floor, np.flatnonzero((sure >= floor) & (sure < ceiling))))
-        ceiling = floor
-    return bins
+        members = np.flatnonzero((sure >= floor) & (sure < ceiling))
+        if len(members):
+            bins.append((floor, members))
+            ceiling = floor
+    return [*bins[:-1], (0.0, bins[-1][1])]
+
+
+def _best_in(ways: Ways, usual: str) -> str:
+    """Return the name of the most accurate way in a bin: the usual one unless another is better beyond two errors."""
+    better = {name: way for name, way in ways.items() if _low(way.right, ways[usual].right) > 0}
+    return most_accurate(better) if better else usual
 
 
 def most_accurate(ways: Ways) -> str:
@@ -126,11 +136,13 @@ def most_accurate(ways: Ways) -> str:
 
 def is_as_good(right: Flags, best: Flags) -> bool:
     """Tell whether the accuracy is lower by less than the margin, two standard errors of the difference allowed for."""
-    difference = right.astype(float) - best.astype(float)
-    if not difference.any():
-        return True
-    error = float(difference.std()) / len(difference) ** 0.5
-    return bool(difference.mean() - 2 * error > -MARGIN)
+    return _low(right, best) > -MARGIN
+
+
+def _low(right: Flags, other: Flags) -> float:
+    """Return the difference of two accuracies, problem by problem, less two standard errors."""
+    difference = right.astype(float) - other.astype(float)
+    return float(difference.mean() - 2 * difference.std() / len(difference) ** 0.5)
 
 
 def spend(ways: Ways, sure: Numbers, choices: Sequence[Choice]) -> Way:

@@ -95,11 +95,11 @@ async def _calibrate(
 ) -> _Found:
     from server.__main__ import open_models
     from server.evaluation import measuring
-    from server.evaluation.evidence import Evidence
+    from server.evaluation.traces import Traces
     from server.identity import calibration_file, identity_of
 
     path, identity = out or calibration_file(settings), identity_of(settings)
-    measured = measuring.Measuring(tasks, Evidence(evidence), sampling, concurrency, beam_width)
+    measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
         table, predictions = await measuring.calibrate(measured, models, identity, budgets)
     return _Found(table, path, predictions)

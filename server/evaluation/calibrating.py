@@ -26,7 +26,7 @@ from server.evaluation.choosing import (
     is_as_good,
     spend,
 )
-from server.evaluation.evidence import Grown, Trace, elect
+from server.evaluation.traces import Grown, Trace, elect
 
 FLAT = "weighted_best_of_n"
 BEAM = "beam_search"

@@ -19,8 +19,8 @@ from search.voting import Selection
 from server.calibration import Budget, Calibration, Identity
 from server.evaluation.calibrating import Grid, Plan, confidence_of, plan_budget, row_of
 from server.evaluation.difficulty import Prediction, assess
-from server.evaluation.evidence import Evidence
 from server.evaluation.tasks import Task
+from server.evaluation.traces import Traces
 
 TRIALS = 24
 """Problems asked one at a time, to learn how long that takes."""
@@ -31,18 +31,18 @@ class Measuring:
 
     Args:
         tasks: Problems whose answers are known.
-        evidence: Keeps the traces.
+        traces: Keeps them.
         sampling: Of every response.
         concurrency: Problems at the same time.
         beam_width: M of the tree searches.
     """
 
     def __init__(
-        self, tasks: list[Task], evidence: Evidence, sampling: Sampling, concurrency: int, beam_width: int
+        self, tasks: list[Task], traces: Traces, sampling: Sampling, concurrency: int, beam_width: int
     ) -> None:
         self.tasks = tasks
         self.sampling = sampling
-        self._evidence = evidence
+        self._traces = traces
         self._concurrency = concurrency
         self._beam_width = beam_width
 
@@ -61,9 +61,9 @@ class Measuring:
                 await self._run(models, name, strategy, progress)
         flat, dvts = list(searches)[:2]
         return Grid(
-            self._evidence.of(flat, self.tasks),
-            self._evidence.of(dvts, self.tasks),
-            {n: self._evidence.of(name, self.tasks) for n, name in beams.items()},
+            self._traces.of(flat, self.tasks),
+            self._traces.of(dvts, self.tasks),
+            {n: self._traces.of(name, self.tasks) for n, name in beams.items()},
             self._beam_width,
         )
 
@@ -74,7 +74,7 @@ class Measuring:
         def advance() -> None:
             progress.advance(bar)
 
-        await self._evidence.gather(
+        await self._traces.gather(
             models, models.reader, self.tasks, name, strategy, self.sampling, self._concurrency, advance
         )
 

@@ -20,6 +20,7 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
 from server.calibration import UNCALIBRATED, Calibrated
+from server.identity import load_calibration
 from server.keys import Keyring
 from server.protocol import uvicorn_config
 from server.settings import Settings
@@ -44,6 +45,7 @@ async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[ht
             policy.engine,
             verifier.engine,
             plain=OpenAIHandlers(policy, POLICY_NAME),
+            calibrated=load_calibration(Settings()),
         ) as client,
     ):
         yield client

@@ -1,20 +1,15 @@
 """`strategy: "auto"` on the demo pair and its bundled table, over HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
 from models.training.tasks.stream import held_out_problems
-from search.answers.pool import AnswerPool
-from search.expander import Models
 from server.calibration import Calibrated
 from server.identity import load_calibration
 from server.settings import Settings
-from tests.server.conftest import listening
+from tests.server.services import service, world_of
 
 PROBLEMS = [record.problem for record in held_out_problems(0, 40)]
 
@@ -24,14 +19,6 @@ def table() -> Calibrated:
     return load_calibration(Settings())
 
 
-@pytest.fixture(scope="module")
-async def calibrated(policy: VLLMPolicy, verifier: VLLMVerifier, table: Calibrated) -> AsyncIterator[httpx.AsyncClient]:
-    async with AnswerPool(num_workers=1) as reader:
-        models = Models(policy, verifier, reader)
-        async with listening(models, policy.engine, verifier.engine, calibrated=table) as client:
-            yield client
-
-
 async def solve(client: httpx.AsyncClient, problem: str = PROBLEMS[0], **fields: Any) -> dict[str, Any]:
     response = await client.post("/solve", json={"problem": problem, "seed": 0} | fields)
     assert response.status_code == 200, response.text
@@ -39,8 +26,8 @@ async def solve(client: httpx.AsyncClient, problem: str = PROBLEMS[0], **fields:
     return reply
 
 
-async def test_it_is_the_default_and_says_what_it_did_and_why(calibrated: httpx.AsyncClient) -> None:
-    reply = await solve(calibrated)
+async def test_it_is_the_default_and_says_what_it_did_and_why(client: httpx.AsyncClient) -> None:
+    reply = await solve(client)
     told = reply["strategy"]
     assert (told["name"], told["n"]) == ("auto", 16)
     assert told["probe"] in told["reason"]
@@ -48,8 +35,8 @@ async def test_it_is_the_default_and_says_what_it_did_and_why(calibrated: httpx.
     assert 0 <= reply["confidence"] <= 1
 
 
-async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(calibrated: httpx.AsyncClient) -> None:
-    replies = [await solve(calibrated, problem) for problem in PROBLEMS[:16]]
+async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(client: httpx.AsyncClient) -> None:
+    replies = [await solve(client, problem) for problem in PROBLEMS[:16]]
     ended = [reply for reply in replies if reply["strategy"]["rest"] is None]
     went_on = [reply for reply in replies if reply["strategy"]["rest"] is not None]
     assert ended
@@ -59,36 +46,36 @@ async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(calibrated:
     assert all(len(roots[reply["id"]]) <= 16 for reply in replies)
 
 
-async def test_the_same_seed_gives_the_same_reply(calibrated: httpx.AsyncClient) -> None:
-    one, other = await solve(calibrated, PROBLEMS[3]), await solve(calibrated, PROBLEMS[3])
+async def test_the_same_seed_gives_the_same_reply(client: httpx.AsyncClient) -> None:
+    one, other = [await solve(client, PROBLEMS[3], early_stop=False) for _ in range(2)]
     assert {**one, "id": "", "timing": ""} == {**other, "id": "", "timing": ""}
 
 
-async def test_a_target_above_the_probe_goes_on_and_one_below_it_does_not(calibrated: httpx.AsyncClient) -> None:
-    sure = (await solve(calibrated))["strategy"]["probe_confidence"]
-    easy = await solve(calibrated, target_confidence=max(sure - 0.01, 0.001))
+async def test_a_target_above_the_probe_goes_on_and_one_below_it_does_not(client: httpx.AsyncClient) -> None:
+    sure = (await solve(client))["strategy"]["probe_confidence"]
+    easy = await solve(client, target_confidence=max(sure - 0.01, 0.001))
     assert easy["strategy"]["rest"] is None
 
 
 async def test_a_limit_of_tokens_takes_a_smaller_budget_and_says_so(
-    calibrated: httpx.AsyncClient, table: Calibrated
+    client: httpx.AsyncClient, table: Calibrated
 ) -> None:
     assert table.table is not None
     smallest = table.table.budgets[0]
-    reply = await solve(calibrated, n=64, max_total_tokens=int(smallest.tokens[1]) + 1)
+    reply = await solve(client, n=64, max_total_tokens=int(smallest.tokens[1]) + 1)
     assert f"N = {smallest.n} instead of 64" in reply["strategy"]["reason"]
 
 
-async def test_a_limit_that_no_budget_keeps_is_refused(calibrated: httpx.AsyncClient) -> None:
-    response = await calibrated.post("/solve", json={"problem": "1 + 1", "max_total_tokens": 1})
+async def test_a_limit_that_no_budget_keeps_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.post("/solve", json={"problem": "1 + 1", "max_total_tokens": 1})
     assert response.status_code == 422
     assert "max_total_tokens: 1 is too small; allowed: at least" in response.json()["error"]["message"]
 
 
-async def test_a_deadline_takes_a_budget_that_fits_into_it(calibrated: httpx.AsyncClient, table: Calibrated) -> None:
+async def test_a_deadline_takes_a_budget_that_fits_into_it(client: httpx.AsyncClient, table: Calibrated) -> None:
     assert table.table is not None
     smallest = table.table.budgets[0]
-    reply = await solve(calibrated, n=64, deadline_s=smallest.seconds[1] / 10)
+    reply = await solve(client, n=64, deadline_s=smallest.seconds[1] / 10)
     assert f"N = {smallest.n} instead of 64" in reply["strategy"]["reason"]
 
 
@@ -101,36 +88,46 @@ async def test_a_deadline_takes_a_budget_that_fits_into_it(calibrated: httpx.Asy
     ids=["too small", "another prompt"],
 )
 async def test_where_the_table_does_not_hold_it_is_weighted_best_of_n(
-    calibrated: httpx.AsyncClient, fields: dict[str, Any], reason: str
+    client: httpx.AsyncClient, fields: dict[str, Any], reason: str
 ) -> None:
-    reply = await solve(calibrated, **{"n": 4} | fields)
+    reply = await solve(client, **{"n": 4} | fields)
     assert reply["strategy"]["name"] == "weighted_best_of_n"
     assert reply["strategy"]["reason"] == f"auto: {reason}, so weighted_best_of_n"
 
 
-async def test_without_a_table_it_is_weighted_best_of_n_and_nothing_is_said_of_confidence(
-    client: httpx.AsyncClient,
-) -> None:
-    reply = await solve(client, n=4)
+async def test_without_a_table_it_is_weighted_best_of_n_and_nothing_is_said_of_confidence() -> None:
+    async with service(world_of("1")) as client:
+        reply = await solve(client, n=4)
     assert reply["strategy"]["name"] == "weighted_best_of_n"
     assert "no calibration table" in reply["strategy"]["reason"]
     assert reply["confidence"] is None
 
 
-async def test_every_strategy_tells_its_confidence_at_its_defaults_alone(calibrated: httpx.AsyncClient) -> None:
+async def test_every_strategy_tells_its_confidence_at_its_defaults_alone(client: httpx.AsyncClient) -> None:
     for strategy in ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts"):
-        reply = await solve(calibrated, strategy=strategy, n=4)
+        reply = await solve(client, strategy=strategy, n=4)
         assert 0 <= reply["confidence"] <= 1
-    assert (await solve(calibrated, strategy="dvts", n=4, lookahead=1))["confidence"] is None
+    assert (await solve(client, strategy="dvts", n=4, lookahead=1))["confidence"] is None
 
 
-async def test_a_deadline_in_the_probe_says_so(calibrated: httpx.AsyncClient) -> None:
-    reply = await solve(calibrated, n=4, deadline_s=0.001)
+async def test_a_deadline_in_the_probe_says_so(client: httpx.AsyncClient) -> None:
+    reply = await solve(client, n=4, deadline_s=0.001)
     assert reply["status"] == "deadline"
     assert "time was up in the probe" in reply["strategy"]["reason"]
     assert reply["confidence"] is None
 
 
-async def test_the_name_of_a_model_can_ask_for_it(calibrated: httpx.AsyncClient) -> None:
-    names = [model["id"] for model in (await calibrated.get("/v1/models")).json()["data"]]
+async def test_the_name_of_a_model_can_ask_for_it(client: httpx.AsyncClient) -> None:
+    names = [model["id"] for model in (await client.get("/v1/models")).json()["data"]]
     assert any(name.endswith("@auto-16") for name in names)
+
+
+@pytest.mark.parametrize(
+    "limit", [{"target_confidence": 0.9}, {"max_total_tokens": 1000}], ids=lambda limit: next(iter(limit))
+)
+async def test_without_a_table_a_limit_is_refused_by_name(limit: dict[str, float]) -> None:
+    (name,) = limit
+    async with service(world_of("1")) as client:
+        response = await client.post("/solve", json={"problem": "1 + 1"} | limit)
+    assert (response.status_code, response.json()["error"]["param"]) == (422, name)
+    assert "no calibration table" in response.json()["error"]["message"]

@@ -29,11 +29,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
         "target_confidence",
         "0 to 1",
     ),
-    "a target that nobody can tell": (
-        {"strategy": "auto", "target_confidence": 0.9},
+    "a limit of tokens that nothing keeps": (
+        {"strategy": "auto", "n": 16, "max_total_tokens": 1},
         422,
-        "target_confidence",
-        "no calibration table",
+        "max_total_tokens",
+        "at least",
     ),
     "a field the strategy has no use for": ({"lookahead": 2}, 422, "lookahead", "majority has no use for it"),
     "a temperature too high": ({"temperature": 2.5}, 422, "temperature", "0 to 2"),

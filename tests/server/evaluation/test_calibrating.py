@@ -11,8 +11,8 @@ from search.dvts import DVTS
 from search.strategy import Strategy
 from search.voting import Selection
 from server.evaluation.calibrating import Grid, confidence_of, plan_budget, row_of
-from server.evaluation.evidence import Evidence, Grown, Trace, elect
 from server.evaluation.tasks import Task
+from server.evaluation.traces import Grown, Trace, Traces, elect
 from tests.natures import Chance
 from tests.worlds import World
 
@@ -76,7 +76,7 @@ def test_confidence_is_told_for_what_was_measured() -> None:
 
 
 async def test_a_smaller_search_is_taken_exactly_out_of_a_larger_one(tmp_path: Path) -> None:
-    evidence = Evidence(tmp_path / "e.jsonl")
+    evidence = Traces(tmp_path / "e.jsonl")
     searches: dict[str, Strategy] = {
         "flat": BestOfN(8, early_stop=False),
         "flat 4": BestOfN(4, early_stop=False),
@@ -96,11 +96,11 @@ async def test_a_run_goes_on_from_what_is_kept(tmp_path: Path) -> None:
     path, world = tmp_path / "deep" / "e.jsonl", World(Chance(3))
     async with AnswerPool(num_workers=1) as answers:
         for tasks in (TASKS[:5], TASKS):
-            await Evidence(path).gather(world.models, answers, tasks, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
+            await Traces(path).gather(world.models, answers, tasks, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
             drawn = len(world.policy.draws)
         with path.open("a") as file:
             file.write('{"torn')
-        evidence = Evidence(path)
+        evidence = Traces(path)
         await evidence.gather(world.models, answers, TASKS, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
     assert len(world.policy.draws) == drawn
     assert [trace.problem for trace in evidence.of("flat", TASKS)] == [task.problem for task in TASKS]

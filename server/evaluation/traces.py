@@ -98,7 +98,7 @@ def _voter(place: int, grown: Grown, selection: Selection) -> Candidate:
     return Candidate((place,), (Step("", (), Finish.END),), score=score, answer=answer)
 
 
-class Evidence:
+class Traces:
     """Traces, in memory and as JSON lines that an interrupted run goes on from.
 
     Args:

@@ -145,4 +145,6 @@ def _refuse_unused(request: SolveRequest) -> None:
     for name in UNUSED_FIELDS[request.strategy]:
         default = SolveRequest.model_fields[name].default
         if getattr(request, name) != default:
-            raise RequestError(f"{name}: {request.strategy} has no use for it; allowed: {default}", name)
+            others = ", ".join(strategy for strategy, unused in UNUSED_FIELDS.items() if name not in unused)
+            allowed = f"{'null' if default is None else default}, or another strategy: {others}"
+            raise RequestError(f"{name}: {request.strategy} has no use for it; allowed: {allowed}", name)

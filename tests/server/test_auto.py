@@ -48,7 +48,8 @@ async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(client: htt
 
 async def test_the_same_seed_gives_the_same_reply(client: httpx.AsyncClient) -> None:
     one, other = [await solve(client, PROBLEMS[3], early_stop=False) for _ in range(2)]
-    assert {**one, "id": "", "timing": ""} == {**other, "id": "", "timing": ""}
+    told = one.keys() - {"id", "timing", "usage"}  # a step that is left at its delimiter may cost a token more
+    assert {name: one[name] for name in told} == {name: other[name] for name in told}
 
 
 async def test_a_target_above_the_probe_goes_on_and_one_below_it_does_not(client: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from search.dvts import DVTS
 from search.evaluation.subsample import elect, elect_subtrees
 from search.solve import SearchResult
 from search.voting import Selection
-from tests.natures import Chance
+from tests.natures import Chance, Tree, answer, cut, step
 from tests.search.helpers import elected, search
 from tests.worlds import World
 
@@ -18,7 +18,8 @@ SEEDS = st.integers(0, 1000)
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@given(world_seed=st.integers(0, 1000), n=st.integers(1, 8), selection=st.sampled_from(Selection))
+@settings(deadline=None)
+@given(world_seed=SEEDS, n=st.integers(1, 8), selection=st.sampled_from(Selection))
 async def test_the_first_n_elect_what_a_budget_of_n_elects(world_seed: int, n: int, selection: Selection) -> None:
     whole = await search(World(Chance(world_seed)), BestOfN(8, Selection.WEIGHTED, early_stop=False))
     small = await search(World(Chance(world_seed)), BestOfN(n, selection))
@@ -67,6 +68,23 @@ async def test_the_first_subtrees_are_the_search_with_their_budget(
     found = elect_subtrees(whole.candidates, n, beam_width, selection)
     assert (found and found.key) == elected(small)
     assert [candidate for candidate in whole.candidates if candidate.path[0] < n] == list(small.candidates)
+
+
+async def test_a_subtree_whose_best_step_lost_all_its_children_does_not_vote() -> None:
+    world = World(Tree(step("a", 0.9, answer("9", 1.0)), answer("1", 0.4), answer("2", 0.1), answer("2", 0.1)))
+    world.policy.failures = {r"\boxed{9}": ModelError("lost")}
+    result = await search(world, DVTS(4, 2, early_stop=False))
+    found = elect_subtrees(result.candidates, 4, 2)
+    assert found
+    assert found.key == elected(result) == "2"
+
+
+async def test_without_a_vote_the_best_complete_candidate_answers() -> None:
+    world = World(Tree(step("a", 0.9, cut("x")), answer("1", 0.4)))
+    result = await search(world, DVTS(2, 2, early_stop=False))
+    found = elect_subtrees(result.candidates, 2, 2)
+    assert found
+    assert found.key == elected(result) == "1"
 
 
 def test_a_tree_without_candidates_elects_nothing() -> None:

@@ -1,8 +1,8 @@
 """Problems whose answers are known: the demo's own, and files of benchmarks as they come.
 
-Read are JSON lines as MATH (and MATH-500), GSM8K and AIME have them: the problem in `problem` or `question`, the answer in
-`answer` (GSM8K's whole solutions, which end in `#### 42`, too) or in the box of a `solution`, the difficulty in `level`
-as 3 or "Level 3". Names may be capitalised; other fields are ignored.
+Read are JSON lines as MATH (and MATH-500), GSM8K and AIME have them: the problem in `problem` or `question`, the answer
+in `answer` (GSM8K's whole solutions, which end in `#### 42`, too) or in the box of a `solution`, the difficulty in
+`level` as 3 or "Level 3". Names may be capitalised; other fields are ignored.
 """
 
 import json
@@ -61,7 +61,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
     content = path.read_bytes()
     if content.startswith(PARQUET_MAGIC):
-        raise _refused(f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)")
+        raise _refused(
+            f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -21,7 +21,10 @@ def written(path: Path, *records: object) -> Path:
     ("record", "task"),
     [
         ({"problem": "p", "answer": "7", "level": 3, "subject": "Algebra"}, Task("p", "7", 3)),
-        ({"problem": "p", "level": "Level 5", "type": "Algebra", "solution": r"So $\boxed{\frac12}$."}, (r"\frac12", 5)),
+        (
+            {"problem": "p", "level": "Level 5", "type": "Algebra", "solution": r"So $\boxed{\frac12}$."},
+            (r"\frac12", 5),
+        ),
         ({"problem": "p", "level": "Level ?", "answer": "7"}, Task("p", "7")),
         ({"question": "p", "answer": "2 + 2 = <<2+2=4>>4\n#### 4"}, Task("p", "4")),
         ({"ID": "2024-II-4", "Problem": "p", "Solution": r"\boxed{33}", "Answer": 33}, Task("p", "33")),
@@ -36,7 +39,9 @@ def test_the_usual_fields_are_known(tmp_path: Path, record: object, task: Task |
     assert read_tasks(written(tmp_path / "p.jsonl", record)) == [expected]
 
 
-@pytest.mark.parametrize(("name", "field", "has_levels"), [("math500", "problem", True), ("gsm8k_test", "question", False)])
+@pytest.mark.parametrize(
+    ("name", "field", "has_levels"), [("math500", "problem", True), ("gsm8k_test", "question", False)]
+)
 def test_benchmarks_are_read_whole(name: str, field: str, has_levels: bool) -> None:
     rows = read_rows(f"{name}.jsonl")
     tasks = read_tasks(SHARED / f"{name}.jsonl")

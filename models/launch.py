@@ -10,10 +10,12 @@ Not run on a GPU yet. The CUDA settings are checked as far as a CPU allows: vLLM
 """
 
 import os
+import signal
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -131,11 +133,21 @@ def launch(
         torch.set_num_threads(settings.num_threads)
         dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:
-        with _LAUNCHING, warnings.catch_warnings():
+        with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
             return AsyncLLM.from_vllm_config(config), _take_metrics()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that SIGINT does not reach: a terminal sends it to all, and this one decides when engines end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _export(**variables: str) -> None:

@@ -192,6 +192,7 @@ def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:
                 id=name_of(path),
                 parent=name_of(parent.path) if parent else None,
                 steps=_steps(candidate, first=len(parent.steps) if parent else 0),
+                tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
                 score=candidate.score,
                 state="expanded" if path in parents else _finish(candidate),
             )

@@ -167,6 +167,7 @@ class NodeOut(Wire):
     id: str = Field(description="Which child it is at each expansion, joined by dots.")
     parent: str | None = Field(description="Null for children of the root, which is the problem itself.")
     steps: list[StepOut]
+    tokens: int = Field(description="Generated since its parent.")
     score: float | None
     state: Literal["expanded"] | Finish = Field(description="Expanded: it has children. Otherwise how it ended.")
 

@@ -13,8 +13,7 @@ FLAT = {
 }
 """Strategies that draw the same responses, by how they vote."""
 TREES = ("beam_search", "dvts")
-DEFAULT = ("greedy", *FLAT, *TREES)
-STRATEGIES = (*DEFAULT, "auto")
+STRATEGIES = ("greedy", *FLAT, *TREES, "auto")
 
 
 class Cell(NamedTuple):

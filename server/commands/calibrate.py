@@ -95,13 +95,16 @@ async def _calibrate(
 ) -> _Found:
     from server.__main__ import open_models
     from server.evaluation import measuring
+    from server.evaluation.provenance import what_is_told
     from server.evaluation.traces import Traces
     from server.identity import calibration_file, identity_of
 
+    told = what_is_told(settings, {})
+    made = {name: told[name] for name in ("date", "commit", "machine")}
     path, identity = out or calibration_file(settings), identity_of(settings)
     measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
-        table, predictions = await measuring.calibrate(measured, models, identity, budgets)
+        table, predictions = await measuring.calibrate(measured, models, identity, budgets, made)
     return _Found(table, path, predictions)
 
 

@@ -160,7 +160,7 @@ async def _measure(
 def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
     console = Console(width=WIDTH)
     console.print(tables.accuracy_table(report, title))
-    for table in (tables.choice_table(report), tables.pass_table(report)):
+    for table in (tables.choice_table(report), tables.pass_table(report), tables.confidence_table(report)):
         if table:
             console.print(table)
     console.print(tables.cost_table(report))

@@ -44,6 +44,7 @@ class Grader:
             "verifier_cached_tokens": usage["verifier_cached_tokens"],
             "seconds": seconds,
             "early_stop": not job.is_shared,
+            "confidence": reply.get("confidence"),
         }
         if not job.is_shared:
             return [await self._outcome(task, own, reply["answer"], usage["completion_tokens"], **costs)]

@@ -1,8 +1,8 @@
 """Runs the grid that a calibration table is made from, and makes the table."""
 
-import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -87,7 +87,7 @@ def _beams(budgets: tuple[int, ...], beam_width: int) -> Iterator[int]:
 
 
 async def calibrate(
-    measuring: Measuring, models: Models, identity: Identity, budgets: tuple[int, ...]
+    measuring: Measuring, models: Models, identity: Identity, budgets: tuple[int, ...], made: Mapping[str, Any]
 ) -> tuple[Calibration, dict[int, Prediction]]:
     """Measure, choose, and return the table, and for each budget how well its probe predicts difficulty.
 
@@ -96,6 +96,7 @@ async def calibrate(
         models: To be calibrated.
         identity: Of the models.
         budgets: N of the table's rows, rising.
+        made: When, where and from which commit this is.
     """
     grid = await measuring.grid(models, budgets)
     plans = {n: plan_budget(grid, n) for n in budgets}
@@ -103,7 +104,7 @@ async def calibrate(
     table = Calibration(
         identity=identity,
         temperature=measuring.sampling.temperature,
-        made={"problems": len(measuring.tasks), "date": time.strftime("%Y-%m-%d"), "python": platform.python_version()},
+        made={**made, "problems": len(measuring.tasks)},
         budgets=rows,
         confidence=confidence_of(grid, budgets),
     )

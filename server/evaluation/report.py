@@ -11,9 +11,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from search.evaluation.bootstrap import Interval, bootstrap
+from search.evaluation.calibration_error import expected_calibration_error
 from search.evaluation.pass_at_k import pass_at_k
 from server.evaluation.plan import FLAT, STRATEGIES, TREES
 from server.evaluation.results import Outcome
+
+MIN_TOLD = 100
+"""Fewer confidences say nothing about their calibration."""
 
 
 class Point(NamedTuple):
@@ -71,6 +75,11 @@ class Report:
     def num_seeds(self, point: Point) -> int:
         """Return the number of seeds at a point."""
         return len({outcome.seed for outcome in self._outcomes[point]})
+
+    def calibration_error(self, point: Point) -> float | None:
+        """Return the expected calibration error of the confidences told, in [0, 1]; None where too few were."""
+        told = [(o.confidence, o.is_correct) for o in self._outcomes[point] if o.confidence is not None]
+        return expected_calibration_error(told) if len(told) >= MIN_TOLD else None
 
     def accuracy(self, point: Point, level: int | None = None) -> Interval | None:
         """Return the share of right answers, %, of all problems or of a level's; None without a measurement."""

@@ -34,6 +34,7 @@ class Outcome:
         early_stop: Whether work that could not change the answer was left out, as in a request that does not say
             otherwise; None where that was not written down.
         num_right: Of the N responses, those that are right; None where not all of them were seen.
+        confidence: What the reply said of its answer, in [0, 1]; None where it said nothing.
     """
 
     problem: str
@@ -49,6 +50,7 @@ class Outcome:
     seconds: float | None = None
     early_stop: bool | None = None
     num_right: int | None = None
+    confidence: float | None = None
 
     @property
     def cell(self) -> Cell:

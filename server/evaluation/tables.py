@@ -54,6 +54,19 @@ def cost_table(report: Report) -> Table:
     return table
 
 
+def confidence_table(report: Report) -> Table | None:
+    """Lay out how well replies knew whether they were right; None where none said so."""
+    errors = {point: error for point in report.points if (error := report.calibration_error(point)) is not None}
+    if not errors:
+        return None
+    names = dict.fromkeys(point.strategy for point in errors)
+    table = Table("calibration error of confidence", *(f"N = {n}" for n in report.budgets))
+    for name in names:
+        found = [errors.get(Point(name, n)) for n in report.budgets]
+        table.add_row(name, *("" if error is None else f"{error:.3f}" for error in found))
+    return table
+
+
 def choice_table(report: Report) -> Table | None:
     """Lay out the strategy with the highest accuracy for each level and budget; None without levels."""
     budgets = [n for n in report.budgets if n > 1]

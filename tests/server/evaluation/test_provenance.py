@@ -1,41 +1,15 @@
 """Results say how they were made, and what they depend on is what decides whether two runs may be mixed."""
 
-import shutil
 import socket
-from pathlib import Path
 
 import httpx
 import pytest
 
 from server.commands.client import UnreachableError
-from server.evaluation.provenance import digest, what_is_told, what_matters
+from server.evaluation.provenance import what_is_told, what_matters
 from server.settings import DEMO, Settings
 
 OPTIONS = {"temperature": 0.8}
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(DEMO / "policy", tmp_path / "policy"))
-
-
-def test_a_checkpoint_is_known_by_what_is_in_it_not_by_where_it_lies(checkpoint: Path) -> None:
-    assert digest(str(checkpoint)) == digest(str(DEMO / "policy")) != digest(str(DEMO / "prm"))
-    assert digest(str(checkpoint)).startswith("sha256:")
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "chat_template.jinja"])
-def test_other_weights_or_another_template_are_another_model(checkpoint: Path, name: str) -> None:
-    before = digest(str(checkpoint))
-    with (checkpoint / name).open("ab") as file:
-        file.write(b" ")
-    assert digest(str(checkpoint)) != before
-
-
-def test_a_note_beside_the_weights_changes_nothing(checkpoint: Path) -> None:
-    before = digest(str(checkpoint))
-    (checkpoint / "README.md").write_text("by the way")
-    assert digest(str(checkpoint)) == before
 
 
 def test_what_matters_are_the_models_their_prompt_and_the_options() -> None:

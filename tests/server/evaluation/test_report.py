@@ -180,3 +180,17 @@ def test_no_two_strategies_look_alike_and_no_two_budgets() -> None:
     assert set(COLOURS) == set(STRATEGIES)
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert len(set(shapes_of([1, 4, 16, 64, 256]).values())) == 5
+
+
+def test_the_calibration_of_confidences_is_told_where_enough_were_stated() -> None:
+    def told(count: int) -> Report:
+        return Report(
+            Outcome(f"{number}", 1, "auto", 16, 0, "1", number % 2 == 0, 10, confidence=0.9) for number in range(count)
+        )
+
+    assert told(100).calibration_error(Point("auto", 16)) == pytest.approx(0.4)
+    assert told(99).calibration_error(Point("auto", 16)) is None
+    table = tables.confidence_table(told(100))
+    assert table is not None
+    assert list(table.columns[1].cells) == ["0.400"]
+    assert tables.confidence_table(told(99)) is None

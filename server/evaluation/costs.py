@@ -77,7 +77,7 @@ class Costs:
             return 0.0
         anchors = self._known(point.strategy, kind)
         if kind in self._single and point.strategy != "greedy":
-            anchors = {1: self._single[kind]} | anchors
+            anchors = {1: self._single[kind], **anchors}
         return _interpolate(anchors, point.n) if anchors else None
 
     def _is_measured(self, point: Point, kind: str) -> bool:

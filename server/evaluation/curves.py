@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from server.evaluation.alternatives import REACH, Axis, Basis, Survey
-from server.evaluation.plots import COLOURS
 
 MARKERS = "osD^v"
 """One a pair of models."""
@@ -20,8 +19,9 @@ def plot_curves(survey: Survey, path: Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     markers = dict(zip(dict.fromkeys(curve.models for curve in survey.curves), cycle(MARKERS), strict=False))
+    colours = {name: f"C{place}" for place, name in enumerate(dict.fromkeys(each.strategy for each in survey.curves))}
     for curve in survey.curves:
-        colour = COLOURS.get(curve.strategy, "tab:purple")
+        colour = colours[curve.strategy]
         name = f"{curve.models} {curve.strategy}" if len(markers) > 1 else curve.strategy
         measured = {
             each.point.n: each.accuracy

@@ -31,7 +31,7 @@ class Evaluation:
     """A file of outcomes.
 
     Attributes:
-        name: Of the models: policy + verifier, by the last two parts of their paths; the file's where it names none.
+        name: Of the models: policy + verifier, the last two parts of each; the file's where it names none.
         made: How the outcomes were made, as the first line says.
         outcomes: At least one.
     """
@@ -53,19 +53,18 @@ def read_evaluation(path: Path) -> Evaluation:
         reason = "is no text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
         raise click.ClickException(f"{path} {reason}") from error
     first, *lines = complete.split("\n")
-    made = _record(path, 1, first).get("made")
-    if not isinstance(made, dict):
-        raise click.ClickException(
-            f"{path}, line 1: does not say how it was made, as the files of winnow eval --out do"
-        )
+    head = _record(path, 1, first)
+    if not isinstance(made := head.get("made"), dict):
+        raise click.ClickException(f"{path}, line 1: does not say how it was made, as files of winnow eval --out do")
     outcomes = {}
     for number, line in enumerate(lines, start=2):
-        outcome = _outcome(path, number, _record(path, number, line))
-        outcomes[outcome.problem, outcome.cell] = outcome
+        record = _record(path, number, line)
+        if "told" not in record:  # where a run went on, it tells of itself
+            outcome = _outcome(path, number, record)
+            outcomes[outcome.problem, outcome.cell] = outcome
     if not outcomes:
         raise click.ClickException(f"{path} holds no outcome")
-    models = [_short(made[role]) for role in ("policy", "verifier") if made.get(role)]
-    return Evaluation(" + ".join(models) or path.stem, made, tuple(outcomes.values()))
+    return Evaluation(_models(head) or path.stem, made, tuple(outcomes.values()))
 
 
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -94,5 +93,9 @@ def _outcome(path: Path, number: int, record: dict[str, Any]) -> Outcome:
     return outcome
 
 
-def _short(model: object) -> str:
-    return "/".join(str(model).rstrip("/").split("/")[-2:])
+def _models(head: dict[str, Any]) -> str:
+    """Return the names of the models: what the run tells, else what its outcomes depend on."""
+    told, made = head.get("told"), head["made"]
+    models = told.get("models") if isinstance(told, dict) else None
+    named = models if isinstance(models, list) else [made.get("policy"), made.get("verifier")]
+    return " + ".join("/".join(str(model).rstrip("/").split("/")[-2:]) for model in named if model)

@@ -130,7 +130,8 @@ class Path:
         way = np.log(compute / low) / np.log(high / low)
         share = 1 + self.pace * (way - 1) if way > 1 else way**self.bend
         start, end = self.accuracies[:, right - 1], self.accuracies[:, right]
-        return np.clip(start + share * (end - start), 0.0, 1.0)
+        accuracies: Array = np.clip(start + share * (end - start), 0.0, 1.0)
+        return accuracies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +160,8 @@ def _scaled(scale: Scale, accuracies: Array, num_problems: int) -> Array:
         return accuracies
     half = 0.5 / (num_problems + 1)
     inside = accuracies.clip(half, 1 - half)
-    return np.log(inside / (1 - inside))
+    log_odds: Array = np.log(inside / (1 - inside))
+    return log_odds
 
 
 def _accuracy(scale: Scale, values: Array) -> Array:

@@ -79,24 +79,25 @@ class Halves:
             for n in (n for n in budgets if n > 1 or strategy in ("greedy", first)):
                 point = Point(strategy, n)
                 known = self._predict(evidence, point, budgets, axis)
-                self._score(self.known, point, evidence.draws(point) if known is None else known, truth)
+                draws = evidence.draws(point) if known is None else known
+                self._score(self.known[point], draws, evidence.deviation(point), truth, point)
                 others = [each for each in budgets if each != n]
-                if n > budgets[0] and (draws := self._predict(evidence, point, others, axis)) is not None:
-                    self._score(self.left_out, point, draws, truth)
+                if n > budgets[0] and (unseen := self._predict(evidence, point, others, axis)) is not None:
+                    middle = float(np.median(unseen))
+                    self._score(self.left_out[point], unseen, (middle * (1 - middle)) ** 0.5, truth, point)
 
     def _predict(self, evidence: Evidence, point: Point, budgets: Sequence[int], axis: str) -> Array | None:
         compute = [self._compute(Point(point.strategy, n), axis) for n in budgets]
         forecast = evidence.forecast(point.strategy, budgets, compute)
-        return forecast and forecast.at(self._compute(point, axis) / compute[0])
+        return None if forecast is None else forecast.at(self._compute(point, axis) / compute[0])
 
     def _compute(self, point: Point, axis: str) -> float:
         return point.n if axis == "n" else self._costs.at(point).tokens
 
-    def _score(self, scores: dict[Point, Score], point: Point, draws: Array, truth: Evidence) -> None:
-        """The noise of the other half is that of as many problems, right as often as is predicted."""
-        middle = float(np.median(draws))
-        deviation = (middle * (1 - middle) / truth.num_problems(point)) ** 0.5
-        scores[point].add(draws, self._random.normal(0, deviation, len(draws)), truth.accuracy(point))
+    def _score(self, score: Score, draws: Array, deviation: float, truth: Evidence, point: Point) -> None:
+        """The noise of the other half is that of as many problems, which spread by `deviation`."""
+        spread = deviation / truth.num_problems(point) ** 0.5
+        score.add(draws, self._random.normal(0, spread, len(draws)), truth.accuracy(point))
 
 
 def show(halves: Halves, title: str) -> float:

@@ -26,6 +26,12 @@ def test_what_an_evaluation_wrote_is_read(tmp_path: Path) -> None:
     assert (evaluation.name, evaluation.made) == ("demo/policy + org/prm", MADE)
 
 
+def test_what_runs_tell_of_themselves_is_no_outcome_and_names_the_models(tmp_path: Path) -> None:
+    head = {"made": {"policy": "sha256:12"}, "told": {"models": ["/here/demo/policy", "org/prm"]}}
+    evaluation = read_evaluation(write(tmp_path / "o.jsonl", head, {"told": {}}, asdict(OUTCOME)))
+    assert (evaluation.outcomes, evaluation.name) == ((OUTCOME,), "demo/policy + org/prm")
+
+
 def test_a_torn_last_line_and_unknown_fields_are_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "o.jsonl", {"made": {}}, asdict(OUTCOME) | {"confidence": 0.5})
     path.write_text(path.read_text() + '{"problem": "2 +')

@@ -11,6 +11,9 @@ from server.evaluation.results import Outcome
 
 FIELDS = frozenset(field.name for field in fields(Outcome))
 
+DIGEST = len("sha256:01234567")
+"""What is shown of the name of a checkpoint that is known by what it holds."""
+
 COUNT, MEASURE = (int,), (int, float, type(None))
 KINDS: dict[str, tuple[type, ...]] = {
     "problem": (str,),
@@ -98,4 +101,8 @@ def _models(head: dict[str, Any]) -> str:
     told, made = head.get("told"), head["made"]
     models = told.get("models") if isinstance(told, dict) else None
     named = models if isinstance(models, list) else [made.get("policy"), made.get("verifier")]
-    return " + ".join("/".join(str(model).rstrip("/").split("/")[-2:]) for model in named if model)
+    return " + ".join(_short(str(model)) for model in named if model)
+
+
+def _short(model: str) -> str:
+    return model[:DIGEST] if model.startswith("sha256:") else "/".join(model.rstrip("/").split("/")[-2:])

@@ -39,6 +39,11 @@ def test_a_torn_last_line_and_unknown_fields_are_left_out(tmp_path: Path) -> Non
     assert (evaluation.outcomes, evaluation.name) == ((OUTCOME,), "o")
 
 
+def test_models_known_by_what_they_hold_have_short_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.jsonl", {"made": {"policy": "sha256:" + 8 * "01234567"}}, asdict(OUTCOME))
+    assert read_evaluation(path).name == "sha256:01234567"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -40,7 +40,7 @@ def curve_table(survey: Survey, *, has_models: bool) -> Table:
     unit = "N" if survey.axis is Axis.N else "tokens"
     title = f"v(c) = ceiling - (ceiling - floor) c ** -exponent, c = {unit} / the smallest {unit}"
     table = Table("", "measured at N", "v", "floor, %", "ceiling, %", "exponent", title=title)
-    table.add_column(f"gains a point up to {unit}")
+    table.add_column(f"no gain beyond {unit}")
     for curve in survey.curves:
         models = f"{curve.models}\n" if has_models else ""
         name, budgets = f"{models}{curve.strategy}", ", ".join(map(str, curve.budgets))

@@ -73,6 +73,8 @@ def plan(
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise click.UsageError(f"more than one file is of {repeated}; take one for each pair of models")
     survey = Survey(evaluations, Axis(compute), max_n, seed)
+    if not survey.alternatives:
+        raise click.UsageError(f"nothing was measured at N up to {max_n}")
     if deadline is not None and all(each.cost.seconds_tail is None for each in survey.alternatives):
         raise click.UsageError("the outcomes hold no seconds: take --accuracy or --budget-tokens")
     wish = Wish(accuracy, budget_tokens, deadline, chance)

@@ -153,13 +153,14 @@ def summarise(draws: Array, middle: float | None = None) -> Interval:
 
 def _grid(curve: Curve, made: dict[str, Any], max_n: int | None) -> Iterable[int]:
     """Return the budgets to look at: the measured ones, and with a forecast the powers of two up to the largest."""
+    measured = {n for n in curve.budgets if n <= (max_n or n)}
     if curve.forecast is None:
-        return curve.budgets
+        return sorted(measured)
     largest = min(max_n or REACH * curve.budgets[-1], MAX_N)
     powers = {2**power for power in range(MAX_N.bit_length()) if curve.budgets[0] <= 2**power <= largest}
     if curve.strategy in TREES:
         powers = {n for n in powers if n % _beam_width(made, n) == 0}
-    return sorted(powers | set(curve.budgets))
+    return sorted(powers | measured)
 
 
 def _alternative(

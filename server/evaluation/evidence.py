@@ -4,6 +4,7 @@ Every strategy with N = 1 is one sample, so what was measured at N = 1 for any o
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,8 +85,12 @@ class Evidence:
         return draws
 
     def forecast(self, strategy: str, budgets: Sequence[int], compute: Sequence[float]) -> Forecast | None:
-        """Fit the shapes to `budgets`, which took `compute`, both rising; None for fewer than `MIN_BUDGETS`."""
-        if len(budgets) < MIN_BUDGETS:
+        """Fit the shapes to `budgets`, which took `compute`.
+
+        Returns:
+            None for fewer budgets than `MIN_BUDGETS`, and where more budget is not more compute.
+        """
+        if len(budgets) < MIN_BUDGETS or any(before >= after for before, after in pairwise(compute)):
             return None
         points = [Point(strategy, n) for n in budgets]
         random = np.random.default_rng([self._seed, *strategy.encode()])

@@ -63,6 +63,18 @@ def test_a_budget_and_a_deadline_are_kept(small: Path) -> None:
     assert (chosen["n"], chosen["cost"]["seconds"]) == (16, 1.6)
 
 
+def test_no_n_is_larger_than_asked_for(small: Path) -> None:
+    assert max(each["n"] for each in planned(small, "--accuracy", 0.5, "--max-n", 20)["alternatives"]) == 16
+    assert max(each["n"] for each in planned(small, "--accuracy", 0.5, "--max-n", 1024)["alternatives"]) == 1024
+
+
+def test_without_n_1_the_smallest_budget_is_the_floor(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.jsonl", [outcome for outcome in SMALL if outcome.n > 1])
+    record = planned(path, "--accuracy", 0.5)
+    assert {each["n"] for each in record["alternatives"]} == {4, 8, 16, 32, 64, 128, 256}
+    assert record["curves"][1]["laws"]["accuracy"]["floor"] == pytest.approx(LAWS["dvts"](4), abs=0.08)
+
+
 def test_an_impossible_wish_is_answered_with_what_is_possible(small: Path) -> None:
     record = planned(small, "--accuracy", 0.97)
     assert not record["is_possible"]
@@ -154,5 +166,15 @@ def test_a_wish_that_makes_no_sense_is_refused(small: Path, options: tuple[str, 
 def test_files_that_cannot_be_planned_with_are_refused(small: Path, tmp_path: Path) -> None:
     assert "more than one file is of demo/policy + demo/prm" in run(small, small, "--accuracy", 0.5).stderr
     assert "nowhere.jsonl' does not exist" in run(tmp_path / "nowhere.jsonl", "--accuracy", 0.5).stderr
+    assert (
+        "nothing was measured at N up to 2"
+        in run(
+            write(tmp_path / "o.jsonl", [outcome for outcome in SMALL if outcome.n == 4]),
+            "--accuracy",
+            0.5,
+            "--max-n",
+            2,
+        ).stderr
+    )
     untimed = write(tmp_path / "untimed.jsonl", [Outcome("p", None, "dvts", 4, 0, None, True, 10)])
     assert "the outcomes hold no seconds" in run(untimed, "--deadline", 3).stderr

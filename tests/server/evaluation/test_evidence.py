@@ -59,6 +59,11 @@ def test_two_budgets_are_no_curve() -> None:
     assert EVIDENCE.forecast("dvts", (1, 16), (1.0, 16.0)) is None
 
 
+def test_more_budget_for_no_more_compute_is_no_curve() -> None:
+    evidence = Evidence(grow("dvts", power_law(0.2, 0.9, 0.5), (1, 4, 16), 4), PROBLEMS, COUNTS)
+    assert evidence.forecast("dvts", (1, 4, 16), (100.0, 400.0, 400.0)) is None
+
+
 def test_other_problems_are_left_out() -> None:
     one = Evidence(outcomes("dvts", 16, "nyyy"), ["p0"], np.ones((1, 1)))
     assert one.accuracy(Point("dvts", 16)) == 0.0

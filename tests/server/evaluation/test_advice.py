@@ -13,7 +13,7 @@ from server.evaluation.report import Point
 def alternative(
     strategy: str, n: int, draws: list[float], tokens: float, tail: float | None = 1.0, models: str = "small"
 ) -> Alternative:
-    cost = Cost(tokens, 0.0, 0.0, tail, tail, is_measured=True)
+    cost = Cost(tokens, 0.0, 0.0, tail and tail / 2, tail, is_measured=True)
     middle = Interval(float(np.median(draws)), min(draws), max(draws))
     return Alternative(models, Point(strategy, n), {}, Basis.MEASURED, middle, np.array(draws), cost)
 

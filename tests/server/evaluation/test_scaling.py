@@ -13,6 +13,9 @@ DEVIATIONS = np.full(4, 0.02)
 NUM_PROBLEMS = 100_000
 """Of laws without noise: half a problem is nothing."""
 
+LEEWAY = 1.05
+"""By how much the squares of a fit may exceed the least: log-odds are weighed by a linear approximation."""
+
 
 def logistic(value: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-value)))
@@ -33,6 +36,19 @@ def test_a_law_in_log_odds_is_found() -> None:
     law = fit_law(Scale.LOG_ODDS, accuracies[None], COMPUTE, DEVIATIONS, NUM_PROBLEMS)
     assert law.ceiling[0] == pytest.approx(logistic(np.array(2.0)), abs=0.01)
     assert law.exponent[0] == pytest.approx(0.5, rel=0.07)
+
+
+@pytest.mark.parametrize("scale", Scale)
+def test_no_other_law_fits_much_better(scale: Scale) -> None:
+    accuracies = np.array([0.1, 0.5, 0.75, 0.8])
+    law = fit_law(scale, accuracies[None], COMPUTE, DEVIATIONS, NUM_PROBLEMS)
+    floor, top = (0.1, 1.0) if scale is Scale.ACCURACY else (np.log(1 / 9), np.log(CEILING / (1 - CEILING)))
+    gains, exponents = np.meshgrid(np.linspace(0, top - floor, 400), np.geomspace(0.02, 3, 400))
+    values = floor + gains * (1 - COMPUTE[:, None, None] ** -exponents)
+    fitted = values if scale is Scale.ACCURACY else logistic(values)
+    best = ((fitted - accuracies[:, None, None]) ** 2).sum(axis=0).min()
+    own = np.array([law.at(compute)[0] for compute in COMPUTE])
+    assert ((own - accuracies) ** 2).sum() < LEEWAY * best
 
 
 @pytest.mark.parametrize("scale", Scale)
@@ -68,7 +84,7 @@ def test_beyond_the_largest_budget_a_path_goes_on_at_its_pace() -> None:
 def test_a_forecast_is_as_sure_as_its_shapes_agree() -> None:
     forecast = fit_forecast(np.tile([0.2, 0.5, 0.7, 0.8], (50, 1)), COMPUTE, DEVIATIONS, 500, np.random.default_rng(0))
     near, far = (np.ptp(forecast.at(compute)) for compute in (64.0, 1024.0))
-    assert len(forecast.at(64.0)) == 150
+    assert forecast.at(8.0).tolist() == [v for shape in (*forecast.laws, forecast.path) for v in shape.at(8.0)]
     assert near < 0.02 < far
 
 

@@ -29,7 +29,7 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.access import require_safe_exposure
 from server.app import create_app
-from server.identity import load_calibration
+from server.calibration.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.protocol import uvicorn_config

@@ -12,7 +12,7 @@ from models.embedded import EmbeddedEngine
 from search.expander import Models
 from server.access import AccessMiddleware
 from server.admission import Admission
-from server.calibration import UNCALIBRATED, Calibrated
+from server.calibration.table import UNCALIBRATED, Calibrated
 from server.errors import install_error_handlers
 from server.headers import SecurityHeadersMiddleware
 from server.keys import Keyring

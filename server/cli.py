@@ -12,6 +12,7 @@ from server.commands.calibrate import calibrate
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
 from server.commands.label_steps import label_steps
+from server.commands.plan import plan
 from server.commands.serve import serve
 from server.commands.solve import solve
 from server.commands.tasks import tasks
@@ -33,7 +34,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, calibrate, grade, tasks, train_demo, label_steps, train_prm):
+for command in (serve, solve, evaluate, calibrate, plan, grade, tasks, train_demo, label_steps, train_prm):
     app.add_command(command)
 
 

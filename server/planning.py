@@ -11,7 +11,7 @@ from search.dvts import DVTS
 from search.expander import Models
 from search.strategy import Strategy
 from search.voting import Selection
-from server.calibration import Budget, Calibrated, Calibration
+from server.calibration.table import Budget, Calibrated, Calibration
 from server.errors import RequestError
 from server.schemas import SolveRequest
 

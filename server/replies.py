@@ -14,7 +14,7 @@ from search.observer import Loss
 from search.solve import SearchResult, Status
 from search.strategy import Decision, Strategy
 from search.voting import Selection
-from server.calibration import Calibration
+from server.calibration.table import Calibration
 from server.planning import AUTO_FIELDS, TREE_FIELDS, UNUSED_FIELDS, Planned
 from server.schemas import (
     AdaptationOut,

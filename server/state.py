@@ -10,7 +10,7 @@ from opentelemetry.trace import Tracer
 from models.embedded import EmbeddedEngine
 from search.expander import Models
 from server.admission import Admission
-from server.calibration import Calibrated
+from server.calibration.table import Calibrated
 from server.metrics import Metrics
 from server.settings import Settings
 

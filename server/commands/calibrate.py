@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from models.interfaces import Sampling
-from server.calibration import Calibration, Spending, write_calibration
+from server.calibration.table import Calibration, Spending, write_calibration
 from server.commands.evaluate import Counts
 from server.evaluation.tasks import Task, demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from server.evaluation.difficulty import Prediction
+    from server.calibration.difficulty import Prediction
 
 EVALUATED = 500
 """Demo problems of `make eval`, which must not be known to the table."""
@@ -94,10 +94,10 @@ async def _calibrate(
     out: Path | None,
 ) -> _Found:
     from server.__main__ import open_models
-    from server.evaluation import measuring
+    from server.calibration import measuring
+    from server.calibration.identity import calibration_file, identity_of
+    from server.calibration.traces import Traces
     from server.evaluation.provenance import what_is_told
-    from server.evaluation.traces import Traces
-    from server.identity import calibration_file, identity_of
 
     told = what_is_told(settings, {})
     made = {name: told[name] for name in ("date", "commit", "machine")}

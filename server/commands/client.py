@@ -39,7 +39,7 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
         return
     from server.__main__ import open_models
     from server.app import create_app
-    from server.identity import load_calibration
+    from server.calibration.identity import load_calibration
     from server.keys import Keyring
 
     calibrated = load_calibration(settings)

@@ -36,7 +36,7 @@ def what_matters(settings: Settings, url: str | None, options: Mapping[str, Any]
     """
     if url:
         return {"policy": _served(settings, url), "verifier": None, "url": url, **options}
-    from server.identity import identity_of
+    from server.calibration.identity import identity_of
 
     return {**identity_of(settings).model_dump(), "url": None, **options}
 

@@ -19,8 +19,8 @@ from models.embedded import EmbeddedEngine
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
-from server.calibration import UNCALIBRATED, Calibrated
-from server.identity import load_calibration
+from server.calibration.identity import load_calibration
+from server.calibration.table import UNCALIBRATED, Calibrated
 from server.keys import Keyring
 from server.protocol import uvicorn_config
 from server.settings import Settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.checkpoint import find_model
 from models.fingerprint import fingerprint
-from server.calibration import UNCALIBRATED, Calibrated, Identity, read_calibration
+from server.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 
 FILE_NAME = "calibration.yaml"

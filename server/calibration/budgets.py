@@ -13,8 +13,7 @@ import numpy as np
 
 from search.confidence import Confidence
 from search.voting import Selection
-from server.calibration import Budget, Difficulty, Knots, Spending
-from server.evaluation.choosing import (
+from server.calibration.choosing import (
     STOP,
     Choice,
     Way,
@@ -26,7 +25,8 @@ from server.evaluation.choosing import (
     is_as_good,
     spend,
 )
-from server.evaluation.traces import Grown, Trace, elect
+from server.calibration.table import Budget, Difficulty, Knots, Spending
+from server.calibration.traces import Grown, Trace, elect
 
 FLAT = "weighted_best_of_n"
 BEAM = "beam_search"

@@ -16,11 +16,11 @@ from search.expander import Models
 from search.solve import solve
 from search.strategy import Strategy
 from search.voting import Selection
-from server.calibration import Budget, Calibration, Identity
-from server.evaluation.calibrating import Grid, Plan, confidence_of, plan_budget, row_of
-from server.evaluation.difficulty import Prediction, assess
+from server.calibration.budgets import Grid, Plan, confidence_of, plan_budget, row_of
+from server.calibration.difficulty import Prediction, assess
+from server.calibration.table import Budget, Calibration, Identity
+from server.calibration.traces import Traces
 from server.evaluation.tasks import Task
-from server.evaluation.traces import Traces
 
 TRIALS = 24
 """Problems asked one at a time, to learn how long that takes."""

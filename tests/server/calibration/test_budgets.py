@@ -10,9 +10,9 @@ from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from search.strategy import Strategy
 from search.voting import Selection
-from server.evaluation.calibrating import Grid, confidence_of, plan_budget, row_of
+from server.calibration.budgets import Grid, confidence_of, plan_budget, row_of
+from server.calibration.traces import Grown, Trace, Traces, elect
 from server.evaluation.tasks import Task
-from server.evaluation.traces import Grown, Trace, Traces, elect
 from tests.natures import Chance
 from tests.worlds import World
 

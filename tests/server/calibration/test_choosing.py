@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.confidence import Confidence
-from server.evaluation.choosing import STOP, Flags, Numbers, Way, choose, cross_validate, fit_confidence, is_as_good
+from server.calibration.choosing import STOP, Flags, Numbers, Way, choose, cross_validate, fit_confidence, is_as_good
 
 NUM_PROBLEMS = 500
 EASE = np.linspace(1, 0, NUM_PROBLEMS)

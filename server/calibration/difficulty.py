@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr  # type: ignore[import-untyped]  # it has no types
 
-from server.evaluation.calibrating import Grid, Plan
-from server.evaluation.choosing import NUM_BINS, STOP, Numbers, confidences, cross_validate
+from server.calibration.budgets import Grid, Plan
+from server.calibration.choosing import NUM_BINS, STOP, Numbers, confidences, cross_validate
 
 EDGES = (0.5, 0.1)
 """Least pass@1 of the absolute bins, but for the last."""

@@ -9,8 +9,8 @@ import yaml
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
-from server.calibration import Calibrated, Calibration, read_calibration, write_calibration
-from server.identity import identity_of, load_calibration
+from server.calibration.identity import identity_of, load_calibration
+from server.calibration.table import Calibrated, Calibration, read_calibration, write_calibration
 from server.settings import Settings, SettingsError
 
 KNOTS = [[0.0, 0.1], [1.0, 0.9]]

@@ -2,7 +2,7 @@
 
     python -m tests.bench.early_stopping [--problems 80] [--seeds 5] [--n 16]
 
-Every case is a problem, a strategy and a seed, searched twice, with early stopping and without it, beside other cases. The
+Every case is a problem, a strategy and a seed, searched with early stopping and without it, beside other cases. The
 scores of one response may differ by rounding between two runs of the engine, and with them the order of a near tie: of
 the answers that differ those are counted where the two best scores, or sums of scores, are within 0.001.
 """

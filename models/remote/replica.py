@@ -57,6 +57,7 @@ class Replica:
         self.lacks: set[str] = set()
         self._client = client
         self._note = note
+        self._has_answered = False
         self._waits: set[asyncio.Timeout] = set()
         self._has_failed = asyncio.Event()
 
@@ -129,8 +130,8 @@ class Replica:
     def _judge(self, trouble: str | None) -> None:
         if trouble is None and not self.is_up:
             logger.info("%s answers", self.url)
-            self.num_returns += self.failed_at > 0
-            self.is_up = True
+            self.num_returns += self._has_answered
+            self.is_up = self._has_answered = True
             self._note()
         elif trouble is not None:
             if trouble != self.trouble or self.is_up:
@@ -169,7 +170,7 @@ class Replica:
         return EngineDiedError(f"{self.url} failed: {trouble}")
 
     def _error(self, status: int, body: Any) -> ModelError:
-        told = body.get("error") if isinstance(body, dict) else None
+        told = body.get("error", body.get("detail")) if isinstance(body, dict) else None
         message = str(told.get("message") if isinstance(told, dict) else told)
         status = told["code"] if isinstance(told, dict) and isinstance(told.get("code"), int) else status
         if status >= httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_IMPLEMENTED:

@@ -130,7 +130,7 @@ async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_b
         plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
         models = Models(policy, world.verifier, world.models.reader)
         async with listening(models, engine, plain=plain) as client:
-            actor.status = 503
+            actor.health = actor.status = 503
             chat_body = {"model": POLICY_NAME, "messages": [{"role": "user", "content": "1 + 1"}]}
             replies = [
                 await client.post("/solve", json={"problem": "1 + 1", "n": 2}),

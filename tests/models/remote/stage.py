@@ -27,7 +27,9 @@ class Actor:
         stopped: What it streams, and stops at, in place of these where it is told at what to stop.
         breaks_after: Events after which it breaks off.
         holds: It says nothing more, and is not well either, until this is set.
-        status: Of every answer, where it is an error.
+        says_done: Whether a stream that does not break off ends as streams do.
+        status: Of completions, where it is an error.
+        health: Of the answer to `/health`.
         asked: Bodies of the requests that it got.
         keys: What they said of themselves.
     """
@@ -38,7 +40,9 @@ class Actor:
     stopped: tuple[Sequence[int], str] | None = None
     breaks_after: int | None = None
     holds: asyncio.Event | None = None
+    says_done: bool = True
     status: int = 200
+    health: int = 200
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
 
@@ -52,7 +56,7 @@ class Actor:
         @app.get("/health")
         async def health() -> Response:
             await self._hold()
-            return Response(status_code=self.status)
+            return Response(status_code=self.health)
 
         @app.get("/v1/models")
         async def models() -> dict[str, Any]:
@@ -80,7 +84,8 @@ class Actor:
             reason, stop = finish if index == len(events) - 1 else (None, None)
             choice = {"text": "", "token_ids": token_ids, "finish_reason": reason, "stop_reason": stop}
             yield f"data: {json.dumps({'id': '1', 'model': 'theirs', 'choices': [choice]})}\n\n"
-        yield "data: [DONE]\n\n"
+        if self.says_done:
+            yield "data: [DONE]\n\n"
 
     async def _hold(self) -> None:
         if self.holds is not None:

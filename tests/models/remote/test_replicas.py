@@ -49,11 +49,11 @@ async def spread(engine: RemoteEngine, actors: Sequence[Actor]) -> dict[int, str
     return homes(actors)
 
 
-async def fail(engine: RemoteEngine, actor: Actor, status: int) -> None:
+async def turn(engine: RemoteEngine, actor: Actor, health: int) -> None:
     """Have a server be well, or not, and wait until that is known."""
-    actor.status = status
+    actor.health = health
     replica = next(replica for replica in engine.replicas.all if replica.url == actor.url)
-    while replica.is_up != (status == 200):  # noqa: ASYNC110 - no event
+    while replica.is_up != (health == 200):  # noqa: ASYNC110 - no event
         await asyncio.sleep(0)
 
 
@@ -70,9 +70,9 @@ async def test_a_server_that_goes_moves_its_own_problems_and_gets_them_back(monk
     actors = [Actor(), Actor(), Actor()]
     async with staged(*actors) as engine:
         before = await spread(engine, actors)
-        await fail(engine, actors[0], 503)
+        await turn(engine, actors[0], 503)
         during = await spread(engine, actors)
-        await fail(engine, actors[0], 200)
+        await turn(engine, actors[0], 200)
         assert await spread(engine, actors) == before
         assert engine.num_restarts == 1
     assert {number for number in before if before[number] != during[number]} == {
@@ -123,6 +123,12 @@ async def test_a_server_that_fails_by_itself_is_left_for_another(status: int) ->
         assert len(second.asked) == 1
 
 
+async def test_a_stream_that_ends_without_saying_so_is_not_over() -> None:
+    async with staged(Actor(says_done=False)) as engine:
+        with pytest.raises(EngineDiedError, match="broke off"):
+            await ask(engine)
+
+
 async def test_a_response_that_a_stopping_server_aborts_is_not_over() -> None:
     async with staged(Actor(finish=("abort", None))) as engine:
         with pytest.raises(EngineDiedError, match="stops"):
@@ -156,7 +162,7 @@ async def test_without_a_server_a_request_is_told_so_in_the_end(monkeypatch: pyt
     monkeypatch.setattr(replicas_module, "RETURN_WITHIN_S", 0.1)
     actor = Actor()
     async with staged(actor) as engine:
-        await fail(engine, actor, 503)
+        await turn(engine, actor, 503)
         with pytest.raises(EngineUnavailableError, match="/health answers 503"):
             await ask(engine)
 
@@ -164,7 +170,7 @@ async def test_without_a_server_a_request_is_told_so_in_the_end(monkeypatch: pyt
 async def test_without_a_server_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicas_module, "START_WITHIN_S", 0.1)
     with pytest.raises(EngineUnavailableError, match="no server of the policy answers"):
-        async with staged(Actor(status=503)):
+        async with staged(Actor(health=503)):
             pass
 
 

@@ -62,7 +62,9 @@ async def test_a_problem_stays_with_one_server_and_problems_share_all() -> None:
     async with staged(*actors) as engine:
         first = await spread(engine, actors)
         assert await spread(engine, actors) == first
-    assert min(Counter(first.values()).values()) > len(PROBLEMS) / 3 / 3
+    shares = Counter(first.values())
+    assert len(shares) == 3
+    assert min(shares.values()) > len(PROBLEMS) / 3 / 3
 
 
 async def test_a_server_that_goes_moves_its_own_problems_and_gets_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +121,9 @@ async def test_a_server_that_fails_by_itself_is_left_for_another(status: int) ->
         first.status = status
         with pytest.raises(EngineDiedError, match="on cue"):
             await ask(engine, "same")
-        assert await ask(engine, "same") == [20, 0]
+        while not home.is_up:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        assert await ask(engine, "same") == [20, 0]  # it may say that it is well: another is preferred for a while
         assert len(second.asked) == 1
 
 

@@ -15,5 +15,3 @@ def log_to_stderr(level: str, form: Literal["text", "json"]) -> None:
     handler.addFilter(CorrelationIdFilter(default_value="-"))
     handler.setFormatter(JsonFormatter(FIELDS) if form == "json" else logging.Formatter(FIELDS))
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level != "debug":
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request to a server that runs a model

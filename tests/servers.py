@@ -1,4 +1,4 @@
-"""Ordinary vLLM servers of the demo pair, as processes on loopback."""
+"""vLLM servers of the demo pair, as processes on loopback: as vLLM starts them, and as `winnow engine` does."""
 
 import os
 import socket
@@ -47,6 +47,12 @@ def start_server(
     return subprocess.Popen([*command, *settings], env=environment)
 
 
+def start_engine_server(*flags: str, port: int) -> subprocess.Popen[bytes]:
+    """Start the demo verifier's server by `winnow engine`."""
+    command = [str(Path(sys.executable).with_name("winnow")), "engine", "verifier", f"--port={port}", *flags]
+    return subprocess.Popen(command)
+
+
 def await_server(process: subprocess.Popen[bytes], port: int) -> str:
     """Return the server's URL when it answers."""
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
@@ -61,11 +67,11 @@ def await_server(process: subprocess.Popen[bytes], port: int) -> str:
 
 @contextmanager
 def demo_servers(models: Path) -> Iterator[tuple[str, str]]:
-    """URLs of a policy's server and a verifier's, which start together."""
+    """URLs of a plain server of the policy and one of the verifier, which start together."""
     ports = free_port(), free_port()
     processes = [
         start_server(models / "policy", port=ports[0]),
-        start_server(models / "prm", *POOLING, port=ports[1], variables={"VLLM_PLUGINS": "winnow"}),
+        start_engine_server("--verifier-kv-cache-mib=64", port=ports[1]),
     ]
     try:
         policy, verifier = map(await_server, processes, ports)

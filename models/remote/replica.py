@@ -2,16 +2,19 @@
 
 Knows HTTP and how vLLM words its errors. A server that cannot be reached, breaks off or fails by itself gets no request
 until it answers `/health`; once it is known to be silent, every request that it had learns so at once.
+
+aiohttp, not httpx: a request costs a tenth of the time (0.14 against 1.6 ms of CPU, measured beside other work).
 """
 
 import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
 
 from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
 
@@ -22,8 +25,9 @@ LOOK_AGAIN_S = 0.5
 """While it is left out."""
 ANSWER_WITHIN_S = 5.0
 """A server that is silent for longer, twice in a row, is left out: once may be the event loop's own silence."""
-DATA = "data: "
-DONE = "[DONE]"
+SILENT = "it is silent"
+DATA = b"data: "
+DONE = b"[DONE]"
 
 
 class Replica:
@@ -41,12 +45,13 @@ class Replica:
         lacks: Paths that it has no answer to.
 
     Args:
-        client: Of the server's URL.
+        url: Where it is.
+        client: Asks it.
         note: Called when `is_up` has changed.
     """
 
-    def __init__(self, client: httpx.AsyncClient, note: Callable[[], None]) -> None:
-        self.url = str(client.base_url).rstrip("/")
+    def __init__(self, url: str, client: aiohttp.ClientSession, note: Callable[[], None]) -> None:
+        self.url = url
         self.is_up = False
         self.model = ""
         self.max_model_len = 0
@@ -70,7 +75,10 @@ class Replica:
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted():
-            answer: dict[str, Any] = (await self._send(path, body, stream=False)).json()
+            response = await self._send(path, body)
+            with self._translated():
+                async with self._awaited():
+                    answer: dict[str, Any] = await response.json()
             return answer
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
@@ -82,17 +90,19 @@ class Replica:
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted():
-            response = await self._send(path, body, stream=True)
-            is_done = False
-            lines = response.aiter_lines()
-            async with aclosing(response):
-                while (line := await self._next(lines)) is not None:  # to the end, or the connection cannot be kept
-                    event = line.removeprefix(DATA)
-                    is_done |= event == DONE
-                    if event.startswith('{"error"'):
-                        raise self._error(500, json.loads(event))
-                    if line and not is_done:
-                        yield event
+            response = await self._send(path, body)
+            is_done, rest = False, b""
+            try:
+                while chunk := await self._read(response):  # to the end, or the connection cannot be kept
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for event in (line.removeprefix(DATA) for line in lines if line.startswith(DATA)):
+                        is_done |= event == DONE
+                        if event.startswith(b'{"error"'):
+                            raise self._error(HTTPStatus.INTERNAL_SERVER_ERROR, json.loads(event))
+                        if not is_done:
+                            yield event.decode()
+            finally:
+                response.close()
         if not is_done:
             raise self._fail("it broke off")
 
@@ -100,7 +110,7 @@ class Replica:
         """See again and again whether the server answers; until cancelled."""
         while True:
             trouble = await self._look()
-            if self.is_up and trouble == "it is silent":
+            if self.is_up and trouble == SILENT:
                 trouble = await self._look()
             self._judge(trouble)
             with suppress(TimeoutError):
@@ -112,16 +122,18 @@ class Replica:
         """Why the server does not answer; None for one that does."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                (await self._client.get("/health")).raise_for_status()
+                async with self._client.get(f"{self.url}/health", raise_for_status=True):
+                    pass
                 if not self.is_up:
-                    models = (await self._client.get("/v1/models")).raise_for_status().json()
-                    self.model, self.max_model_len = models["data"][0]["id"], models["data"][0]["max_model_len"]
+                    async with self._client.get(f"{self.url}/v1/models", raise_for_status=True) as response:
+                        served = (await response.json())["data"][0]
+                    self.model, self.max_model_len = str(served["id"]), int(served["max_model_len"])
                     self.lacks.clear()
-        except (TimeoutError, httpx.TimeoutException):
-            return "it is silent"
-        except httpx.HTTPStatusError as error:
-            return f"{error.request.url.path} answers {error.response.status_code}"
-        except httpx.HTTPError as error:
+        except TimeoutError:
+            return SILENT
+        except aiohttp.ClientResponseError as error:
+            return f"{error.request_info.url.path} answers {error.status}"
+        except aiohttp.ClientError as error:
             return str(error) or type(error).__name__
         except (ValueError, LookupError, TypeError) as error:
             return f"it is no server of vLLM: {error}"
@@ -143,23 +155,21 @@ class Replica:
             for wait in waits:
                 wait.reschedule(self.failed_at)
 
-    async def _send(self, path: str, body: Mapping[str, Any], *, stream: bool) -> httpx.Response:
+    async def _send(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         with self._translated():
             async with self._awaited():
-                request = self._client.build_request("POST", path, json=body)
-                response = await self._client.send(request, stream=stream)
-                if response.is_error:
-                    await response.aread()
-        if response.status_code == httpx.codes.NOT_FOUND:
+                response = await self._client.post(f"{self.url}{path}", json=body)
+                if response.ok:
+                    return response
+                text = await response.text()
+        if response.status == HTTPStatus.NOT_FOUND:
             self.lacks.add(path)
-        if response.is_error:
-            raise self._error(response.status_code, _json(response))
-        return response
+        raise self._error(response.status, _parse(text))
 
-    async def _next(self, lines: AsyncIterator[str]) -> str | None:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         with self._translated():
             async with self._awaited():
-                return await anext(lines, None)
+                return await response.content.readany()
 
     def _fail(self, trouble: str) -> EngineDiedError:
         """Leave the server out until it answers again."""
@@ -173,9 +183,9 @@ class Replica:
         told = body.get("error", body.get("detail")) if isinstance(body, dict) else None
         message = str(told.get("message") if isinstance(told, dict) else told)
         status = told["code"] if isinstance(told, dict) and isinstance(told.get("code"), int) else status
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_IMPLEMENTED:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
             return self._fail(f"{status}, {message}")
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             return EngineUnavailableError(f"{self.url} answers {status}: {message}")
         return RequestRefusedError(message, told.get("param") if isinstance(told, dict) else None)
 
@@ -201,14 +211,14 @@ class Replica:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except aiohttp.ClientError as error:  # a request of which nothing came for too long, too
+            raise self._fail(str(error) or type(error).__name__) from error
         except TimeoutError as error:
             raise EngineDiedError(f"{self.url} is silent") from error
-        except httpx.TransportError as error:
-            raise self._fail(str(error) or type(error).__name__) from error
 
 
-def _json(response: httpx.Response) -> Any:
+def _parse(text: str) -> Any:
     try:
-        return response.json()
+        return json.loads(text)
     except ValueError:
-        return {"error": response.text[:200]}
+        return {"error": text[:200]}

@@ -7,10 +7,10 @@ Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from hashlib import blake2b
 
-import httpx
+import aiohttp
 
 from models.errors import EngineDiedError, EngineUnavailableError
 from models.remote.replica import Replica
@@ -106,13 +106,11 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     """
     replicas = Replicas(settings.name, settings.routing)
     headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEP_IDLE_S)
-    timeout = httpx.Timeout(settings.silence_s, connect=CONNECT_WITHIN_S, pool=None)
-    async with AsyncExitStack() as stack:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client:
         for url in settings.urls:
-            base = url.rstrip("/").removesuffix("/v1")
-            client = httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=timeout, trust_env=False)
-            replicas.all.append(Replica(await stack.enter_async_context(client), replicas.note))
+            replicas.all.append(Replica(url.rstrip("/").removesuffix("/v1"), client, replicas.note))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(START_WITHIN_S)

@@ -205,12 +205,12 @@ async def main() -> None:
     arguments = parser.parse_args()
     console = Console(width=110)
     with servers("policy", 2) as policies, servers("prm", 2, *POOLING) as verifiers:
+        if "overhead" in arguments.part:
+            console.print(await overhead(policies[1:], verifiers[1:], arguments.repeats))
         if "affinity" in arguments.part:
             console.print(await affinity(policies, verifiers, arguments.repeats))
         if "faults" in arguments.part:
             console.print(await faults(policies, verifiers, arguments.clients, arguments.seconds))
-        if "overhead" in arguments.part:
-            console.print(await overhead(policies[1:], verifiers[1:], arguments.repeats))
 
 
 if __name__ == "__main__":

@@ -97,9 +97,9 @@ async def test_the_score_of_the_last_token_alone_is_that_of_its_position(remote_
 
 
 async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPolicy, servers: tuple[str, str]) -> None:
-    long = sampling(temperature=2.0, max_tokens=900)
-    async with aclosing(remote_policy.respond(PROBLEM, (), long, Meter())) as steps:
-        await anext(steps)
+    prompt, params = remote_policy.prompts.build(PROBLEM), SamplingParams(temperature=2.0, max_tokens=900, seed=0)
+    async with aclosing(remote_policy.engine.generate(prompt, params)) as outputs:
+        await anext(outputs)
         assert remote_policy.engine.num_running_requests == 1
     assert remote_policy.engine.num_running_requests == 0
     await until_idle(servers[0])

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import ModelError
 from server.commands.calibrate import calibrate
+from server.commands.engine import engine
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
 from server.commands.label_steps import label_steps
@@ -34,7 +35,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, calibrate, plan, grade, tasks, train_demo, label_steps, train_prm):
+for command in (serve, engine, solve, evaluate, calibrate, plan, grade, tasks, train_demo, label_steps, train_prm):
     app.add_command(command)
 
 

@@ -8,6 +8,7 @@ import click
 from pydantic import ValidationError
 
 from models.errors import ModelError
+from server.commands.doctor import doctor
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
 from server.commands.label_steps import label_steps
@@ -32,7 +33,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, grade, tasks, train_demo, label_steps, train_prm):
+for command in (serve, doctor, solve, evaluate, grade, tasks, train_demo, label_steps, train_prm):
     app.add_command(command)
 
 

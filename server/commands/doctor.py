@@ -23,8 +23,7 @@ WIDTH = 120
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @options_of(Settings, leave_out=SECRETS)
-@click.pass_context
-def doctor(context: click.Context, recipe: Path | None, as_json: bool, **flags: Any) -> None:
+def doctor(recipe: Path | None, as_json: bool, **flags: Any) -> None:
     """Look for what would stop `winnow serve` with the same options, and say how to mend it.
 
     Checks settings, packages, access keys, the address, servers elsewhere, hardware, checkpoints and memory. Starts no
@@ -35,7 +34,8 @@ def doctor(context: click.Context, recipe: Path | None, as_json: bool, **flags: 
         click.echo(json.dumps([_record(finding) for finding in findings], indent=2))
     else:
         Console(width=WIDTH).print(_table(findings))
-    context.exit(int(any(finding.verdict is Verdict.STOPS for finding in findings)))
+    if any(finding.verdict is Verdict.STOPS for finding in findings):
+        raise click.exceptions.Exit(1)
 
 
 def _examine(recipe: Path | None, flags: dict[str, Any]) -> Iterable[Finding]:

@@ -64,7 +64,7 @@ USER 10001:10001
 
 # Triton compiles a module of its own when it starts on a GPU, so this stage has a C compiler; no other does.
 FROM service AS cuda
-USER root
+USER 0
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev libpython3-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -51,18 +51,22 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         findings.append(fine("policy", f"{directory} can be read"))
     except (ModelError, NotHereError) as error:
         findings.append(_trouble("policy", error))
-    if prompts and "verifier" in here:
+    if "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
 
 
-def _verifier(settings: Settings, prompts: PromptBuilder, sizes: list[Size]) -> Finding:
+def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Size]) -> Finding:
     name = settings.verifier_model
     try:
         if settings.verifier_format != "checker":
             directory = find_here(name)
             settings = settings.model_copy(update={"verifier_model": str(directory)})
             sizes.append(size_of("verifier", directory, settings.dtype, settings.verifier_context))
+        if prompts is None:
+            return caution(
+                "verifier", f"{name} was not read: that takes the policy's tokenizer", "mend the policy first"
+            )
         open_verifier(settings.verifier_format, verifier_engine(settings), prompts)
     except (ModelError, NotHereError) as error:
         return _trouble("verifier", error)

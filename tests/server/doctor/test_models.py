@@ -35,8 +35,9 @@ def test_weights_that_are_cut_short_stop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"policy_model": "nowhere"}, [STOPS]),
-        ({"policy_model": "nobody/nothing"}, [CAUTION]),
+        ({"policy_model": "nowhere"}, [STOPS, CAUTION]),
+        ({"policy_model": "nobody/nothing"}, [CAUTION, CAUTION]),
+        ({"policy_model": "nowhere", "verifier_model": "nowhere"}, [STOPS, STOPS]),
         ({"verifier_model": "nobody/nothing"}, [FINE, CAUTION]),
         ({"verifier_model": str(DEMO / "policy")}, [FINE, STOPS]),
         ({"verifier_format": "skywork"}, [FINE, STOPS]),

@@ -14,7 +14,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libnuma1 python3 \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 winnow \
-    && useradd --uid 10001 --gid 10001 --home-dir /weights --create-home --shell /usr/sbin/nologin winnow
+    && useradd --uid 10001 --gid 10001 --home-dir /weights --create-home --skel /dev/null --shell /usr/sbin/nologin winnow
 WORKDIR /app
 
 FROM python AS tools

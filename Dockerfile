@@ -1,7 +1,7 @@
 # winnow in a container, for Linux on x86_64:
 #
 #   docker build --tag winnow:cpu .                    the engine on a CPU; the demo pair is inside
-#   docker build --tag winnow:cuda --target cuda .     the engine on NVIDIA GPUs, and `vllm serve` for servers of their own
+#   docker build --tag winnow:cuda --target cuda .     the engine on NVIDIA GPUs
 #   docker run --publish 127.0.0.1:8000:8000 --env WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS=true winnow:cpu
 #   docker run winnow:cpu doctor                       any other command of winnow
 #

@@ -1,16 +1,13 @@
 """compose.yaml: what is published, what is secret, and that winnow understands what it is told."""
 
-import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from models.prm.head import Head
-from server.settings import PREFIX, Settings
+from server.settings import PREFIX, Settings, load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
@@ -25,10 +22,10 @@ def variables() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("name", ["demo", "gateway"])
+@pytest.mark.parametrize("name", OURS)
 def test_winnow_knows_every_setting_that_it_is_given(name: str) -> None:
     given = {variable.removeprefix(PREFIX).lower() for variable in SERVICES[name]["environment"]}
-    assert given <= set(Settings.model_fields) | SERVERS_ELSEWHERE
+    assert given <= {*Settings.model_fields, *SERVERS_ELSEWHERE, "recipe"}
 
 
 def test_every_variable_has_a_default() -> None:
@@ -70,12 +67,9 @@ def test_a_stop_leaves_the_requests_the_time_that_winnow_gives_them() -> None:
     assert int(SERVICES["demo"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
 
 
-def test_the_verifiers_server_is_told_of_the_head_that_winnow_knows() -> None:
-    from models.prm.plugin import ARCHITECTURE
-    from models.prm.skywork import HEAD
-
-    assert variables()["VERIFIER_FORMAT"] == "skywork"
-    flags = shlex.split(variables()["VERIFIER_FLAGS"].strip("'"))
-    overrides = json.loads(flags[flags.index("--hf-overrides") + 1])
-    assert overrides["architectures"] == [ARCHITECTURE]
-    assert Head.from_json(overrides["winnow_head"]) == HEAD
+def test_the_recipe_of_the_servers_is_in_the_image_and_is_for_servers() -> None:
+    recipe = load_settings(DEPLOY.parent / variables()["RECIPE"])
+    assert recipe.verifier_format not in ("checker", "torch")
+    assert all(
+        SERVICES[name]["environment"]["WINNOW_RECIPE"] == "${RECIPE}" for name in ("policy", "verifier", "gateway")
+    )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import ModelError
 from server.commands.calibrate import calibrate
+from server.commands.doctor import doctor
 from server.commands.engine import engine
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
@@ -35,7 +36,11 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, engine, solve, evaluate, calibrate, plan, grade, tasks, train_demo, label_steps, train_prm):
+SERVING = (serve, doctor, engine)
+USING = (solve, evaluate, calibrate, plan, grade, tasks)
+TRAINING = (label_steps, train_prm, train_demo)
+
+for command in (*SERVING, *USING, *TRAINING):
     app.add_command(command)
 
 

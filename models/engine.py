@@ -153,7 +153,7 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await self._has_died.wait()
-            if await self._failure() and (error := await self._failure()):
+            if (error := await self._failure()) and await self._failure():
                 logger.error("%s: it is started again", error)
                 await self._restart()
                 logger.info("the %s engine runs again", self.name)

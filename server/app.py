@@ -15,6 +15,7 @@ from server.admission import Admission
 from server.calibration.table import UNCALIBRATED, Calibrated
 from server.errors import install_error_handlers
 from server.headers import SecurityHeadersMiddleware
+from server.interface import Interface
 from server.keys import Keyring
 from server.limits import LimitsMiddleware
 from server.metrics import CountRequests, Metrics
@@ -45,7 +46,7 @@ def create_app(
         tracer: Of its searches; None traces nothing.
         calibrated: How `auto` spends a budget, and how probable answers are.
     """
-    app = FastAPI(
+    app = Interface(
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",

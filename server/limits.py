@@ -109,9 +109,12 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
     """
     fitting = {}
     for name, setting in LIMITS.items():
-        if name in UNUSED_FIELDS.get(request.strategy, ()):
-            continue
         asked, most = getattr(request, name), getattr(settings, setting)
+        default = SolveRequest.model_fields[name].default
+        if name in UNUSED_FIELDS.get(request.strategy, ()):
+            if asked == most < default:  # which is the default that the document of this service shows
+                fitting[name] = default
+            continue
         if asked is not None and asked <= most:
             continue
         if asked is not None and name in request.model_fields_set:

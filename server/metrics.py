@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,9 +39,11 @@ class Metrics:
     def __init__(self, engines: Sequence[EmbeddedEngine], admission: Admission) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineMetrics(engines))
+        ProcessCollector(registry=self.registry)
         for name, text, value in (
             ("queued_searches", "Searches that wait for their turn.", lambda: admission.num_queued),
             ("tokens_in_flight", "Most tokens that running searches may generate.", lambda: admission.in_flight),
+            ("event_loop_tasks", "Tasks of the service's event loop.", lambda: len(asyncio.all_tasks())),
         ):
             Gauge(f"winnow_{name}", text, registry=self.registry).set_function(value)
         self.requests = self._counter("http_requests", "Answered requests.", "method", "route", "status")
@@ -61,7 +63,7 @@ class Metrics:
         self.warnings = self._counter("warnings", "Signs of a search that cannot be trusted.", "warning")
 
     def exposition(self) -> bytes:
-        """All metrics, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format; called in the event loop."""
         return generate_latest(self.registry)
 
     @contextmanager
@@ -112,7 +114,7 @@ class Metrics:
 
 
 class CountRequests:
-    """Middleware that counts every request once, by the route it took; 499 is a client that did not wait."""
+    """Middleware that counts every request once, by the route it took; 499 is a client that left before the end."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -123,13 +125,15 @@ class CountRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        metrics, started, status = self._metrics, time.perf_counter(), 500
+        metrics, started, status, is_whole = self._metrics, time.perf_counter(), 500, True
 
         async def note_status(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_whole
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_whole = message["status"], False
             await send(message)
+            if message["type"] == "http.response.body":
+                is_whole = not message.get("more_body", False)
 
         metrics.requests_in_flight.inc()
         try:
@@ -138,6 +142,7 @@ class CountRequests:
             status = CLIENT_CLOSED_REQUEST
             raise
         finally:
+            status = status if is_whole else CLIENT_CLOSED_REQUEST
             route = getattr(scope.get("route"), "path", "none")
             metrics.requests_in_flight.dec()
             metrics.requests.labels(scope["method"], route, str(status)).inc()

@@ -6,7 +6,7 @@ is known (`server/planning.py`).
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from models.interfaces import LEARNING_RATES, MAX_ADAPTATION_STEPS
 
@@ -23,7 +23,11 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
 Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-
+Evidence = Annotated[
+    set[Literal["candidates", "tree"]],
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
+]
+"""A list: what is asked for twice comes once."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
 """Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not grown on."""
@@ -35,14 +39,28 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AdaptIn(Wire):
+def whole(value: Any) -> Any:
+    """JSON has one kind of number: 5.0 is 5, and some clients write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Asked(Wire):
+    """What a client asks for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_numbers(cls, fields: Any) -> Any:
+        return {name: whole(value) for name, value in fields.items()} if isinstance(fields, dict) else fields
+
+
+class AdaptIn(Asked):
     """Gradient steps of a copy of the verifier's fast weights on the candidates, before they are judged."""
 
     steps: Count = Field(1, ge=1, le=MAX_ADAPTATION_STEPS)
     learning_rate: Real = Field(0.01, ge=LEARNING_RATES[0], le=LEARNING_RATES[1])
 
 
-class SearchIn(Wire):
+class SearchIn(Asked):
     """How a budget is spent. A field that the strategy has no use for keeps its default."""
 
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
@@ -87,7 +105,7 @@ class SolveRequest(SearchIn, ProblemIn):
     seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
     system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
-    include: set[Literal["candidates", "tree"]] = Field({"candidates", "tree"}, description="Evidence to return.")
+    include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 
 
 class BatchRequest(Wire):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,16 @@ HEARTBEAT_S = 15
 """Seconds of silence after which a comment keeps the connection open."""
 SEND_TIMEOUT_S = 60.0
 """A reader that takes nothing for so long is gone."""
+EVENT_STREAM: dict[str, Any] = {
+    "text/event-stream": {
+        "itemSchema": {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+            "required": ["data"],
+        }
+    }
+}
+"""What a document says of a stream, in the words of OpenAPI 3.2, as FastAPI does."""
 
 
 class SearchStream(EventSourceResponse):

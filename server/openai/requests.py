@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from server.schemas import MAX_PROBLEM_CHARS, MAX_TOKENS, Count, Real, SearchIn, Wire
+from server.schemas import MAX_PROBLEM_CHARS, MAX_TOKENS, Asked, Count, Evidence, Real, SearchIn, Wire, whole
 
 MAX_CHOICES = 128
 MAX_MESSAGES = 1024
@@ -19,15 +19,14 @@ MAX_NAME_CHARS = 256
 
 Content = Annotated[str, StringConstraints(max_length=MAX_PROBLEM_CHARS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
-TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(max_length=MAX_TOKENS)]
+TokenId = Annotated[int, Field(strict=True, ge=0), BeforeValidator(whole)]
+TokenIds = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
 
 
 class SearchOptions(SearchIn):
     """Asks for a search, and says how; `{}` takes all defaults of `POST /solve`."""
 
-    include: set[Literal["candidates", "tree"]] = Field(
-        default_factory=set, description="Evidence to return beside the votes."
-    )
+    include: Evidence = Field(default_factory=set, description="Evidence to return beside the votes.")
 
 
 class StreamOptions(Wire):
@@ -78,7 +77,7 @@ class MessageIn(BaseModel):
         return "\n".join(part.text for part in self.content) if isinstance(self.content, list) else self.content
 
 
-class OpenAIRequest(BaseModel):
+class OpenAIRequest(Asked):
     """What chats and completions have in common."""
 
     model_config = ConfigDict(extra="allow")

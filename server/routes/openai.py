@@ -23,6 +23,7 @@ from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
 from server.searching import Outcome
 from server.state import PlainPolicy, State
+from server.streams import EVENT_STREAM
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 Answer = Callable[[], Reply]
@@ -36,7 +37,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse} for status in (400, 404, 415, 422, 429, 500, 503)
 }
 STREAMED = {
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": EVENT_STREAM,
     "description": "The reply, or its stream.",
 }
 

@@ -11,7 +11,7 @@ from server.events import Events
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
 from server.searching import Search
 from server.state import State
-from server.streams import SearchStream
+from server.streams import EVENT_STREAM, SearchStream
 
 router = APIRouter(tags=["solve"])
 
@@ -20,7 +20,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for 
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The reply; with `stream: true` the events round, step, candidate, and last result or error.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": EVENT_STREAM,
     }
 }
 

@@ -18,6 +18,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "a negative budget": ({"n": -1}, 422, "n", "1 to 1,024"),
     "a huge budget": ({"n": 10**9}, 422, "n", "1 to 1,024"),
     "a budget in words": ({"n": "ten"}, 422, "n", "1 to 1,024"),
+    "half a candidate": ({"n": 2.5}, 422, "n", "1 to 1,024"),
     "a budget in quotes": ({"n": "10"}, 422, "n", "1 to 1,024"),
     "a budget that is not divisible": ({"n": 6, "strategy": "dvts"}, 422, "beam_width", "n = 6 is not divisible"),
     "an unknown field": ({"budget": 4}, 422, "budget", "allowed fields: problem, n"),
@@ -77,6 +78,11 @@ async def test_a_refusal_names_the_field_and_what_is_allowed(client: httpx.Async
     assert param.split(".")[0] in error["message"]
     assert allowed in error["message"]
     assert time.perf_counter() - start < 1.0  # a refusal never waits for a model; the bar is 0.1 s on an idle machine
+
+
+@pytest.mark.parametrize("fields", [{"n": 1.0}, {"seed": 2.0}, {"include": ["tree", "tree"]}])
+async def test_what_means_the_same_is_accepted(client: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    assert (await client.post("/solve", json=PROBLEM | fields)).status_code == 200
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -2,26 +2,23 @@
 
 import json
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-WINNOW = str(Path(sys.executable).with_name("winnow"))
+from tests.server.processes import WINNOW, engines_of, free_port
+
 START_WITHIN_S, STOP_WITHIN_S = 120, 30
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A running `winnow serve` and its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([WINNOW, "serve", "--port", str(port)])
     url = f"http://127.0.0.1:{port}"
     try:
@@ -32,12 +29,6 @@ def service() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             child.kill()
         process.kill()
         process.wait()
-
-
-def engines_of(service: psutil.Process) -> list[psutil.Process]:
-    """The engines' processes in the order of their start: forks of the service."""
-    forks = [child for child in service.children() if child.cmdline() == service.cmdline() or "VLLM" in child.name()]
-    return sorted(forks, key=lambda process: process.create_time())
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

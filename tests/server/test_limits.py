@@ -70,6 +70,12 @@ async def test_what_a_request_leaves_open_is_made_to_fit(limited: httpx.AsyncCli
     assert (reply["strategy"]["n"], reply["strategy"]["max_tokens"]) == (8, 100)
 
 
+async def test_the_default_that_this_service_shows_is_no_use_of_a_field(limited: httpx.AsyncClient) -> None:
+    body = {"problem": "1", "strategy": "majority", "max_steps": 10}
+    assert (await limited.post("/solve", json=body)).status_code == 200
+    assert (await limited.post("/solve", json=body | {"max_steps": 9})).status_code == 422
+
+
 def test_a_request_without_a_deadline_has_that_of_the_service() -> None:
     assert within(SolveRequest(problem="1"), Settings(max_deadline_s=5.0)).deadline_s == 5.0
 

@@ -5,28 +5,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.natures import Tree, answer
 from tests.server.conftest import listening
+from tests.server.scraping import scrape, total
 from tests.server.test_solve import solve
 from tests.worlds import World
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-async def scrape(client: httpx.AsyncClient) -> Samples:
-    text = (await client.get("/metrics")).text
-    families = text_string_to_metric_families(text)
-    return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
-
-
-def total(samples: Samples, name: str, **labels: str) -> float:
-    return sum(
-        value for (each, given), value in samples.items() if each == name and labels.items() <= dict(given).items()
-    )
 
 
 @pytest.fixture
@@ -60,6 +46,33 @@ async def test_a_client_that_goes_away_is_counted_as_gone(world: tuple[World, ht
             await asyncio.sleep(0.01)
     assert total(counted, "winnow_searches_total", status="cancelled") == 1
     assert total(counted, "winnow_searches_in_flight") == 0
+
+
+async def test_so_is_one_that_leaves_a_stream(world: tuple[World, httpx.AsyncClient]) -> None:
+    toy, client = world
+    toy.policy.gates[r"\boxed{1}"] = asyncio.Event()
+    async with client.stream("POST", "/solve", json={"problem": "?", "n": 2, "stream": True}) as response:
+        assert response.status_code == 200
+    async with asyncio.timeout(5):
+        while not total(counted := await scrape(client), "winnow_http_requests_total", status="499"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert total(counted, "winnow_http_requests_total", route="/solve") == 1
+
+
+async def test_a_whole_stream_is_counted_as_answered(world: tuple[World, httpx.AsyncClient]) -> None:
+    _, client = world
+    await client.post("/solve", json={"problem": "?", "n": 2, "stream": True})
+    assert total(await scrape(client), "winnow_http_requests_total", route="/solve", status="200") == 1
+
+
+async def test_the_process_and_its_event_loop_are_seen(world: tuple[World, httpx.AsyncClient]) -> None:
+    before = await scrape(world[1])
+    waiting = [asyncio.create_task(asyncio.Event().wait()) for _ in range(7)]
+    after = await scrape(world[1])
+    for task in waiting:
+        task.cancel()
+    assert total(after, "winnow_event_loop_tasks") - total(before, "winnow_event_loop_tasks") == 7
+    assert total(after, "process_open_fds") > 0
 
 
 async def test_a_search_is_counted_with_its_tokens_and_its_warnings(world: tuple[World, httpx.AsyncClient]) -> None:

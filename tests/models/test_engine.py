@@ -71,6 +71,18 @@ async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go
     await subject.engine.check()
 
 
+async def test_an_interrupt_that_a_terminal_sends_to_all_does_not_end_an_engine(
+    victim: tuple[VLLMPolicy, psutil.Process],
+) -> None:
+    subject, process = victim
+    process.send_signal(signal.SIGINT)
+    async with aclosing(subject.respond(PROBLEM, (), sampling(max_tokens=300), Meter())) as sampled:
+        steps = [step async for step in sampled]
+    assert steps[-1].finish is not Finish.STEP
+    assert process.is_running()
+    assert subject.engine.num_restarts == 0
+
+
 async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[VLLMPolicy, psutil.Process]) -> None:
     subject, process = victim
     process.kill()

@@ -11,12 +11,10 @@ import argparse
 import asyncio
 import statistics
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from models.training.tasks.stream import held_out_problems
-from tests.bench.faults import ANSWER_WITHIN_S, STRATEGIES, _ready
+from tests.bench.running import running
+from tests.bench.traffic import HANG_S, STRATEGIES
 from tests.conftest import DEMO
 from tests.servers import POOLING, await_server, free_port, start_server
 
-WINNOW = str(Path(sys.executable).with_name("winnow"))
 PARTS = ("faults", "affinity", "overhead")
 N = 16
 NUM_PROBLEMS = 24
@@ -62,19 +60,8 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 @asynccontextmanager
 async def service(*flags: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a `winnow serve` of its own."""
-    port = free_port()
-    command = [WINNOW, "serve", "--port", str(port), "--log-level", "error", *flags]
-    process = subprocess.Popen(command)  # noqa: ASYNC220 - it returns at once
-    limits = httpx.Limits(max_connections=None)
-    try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_WITHIN_S, limits=limits
-        ) as client:
-            await _ready(client)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(60)
+    async with running(*flags) as service, service.client() as client:
+        yield client
 
 
 def flags_for(policies: Sequence[Server], verifiers: Sequence[Server], routing: str = "affinity") -> list[str]:
@@ -101,7 +88,7 @@ async def faults(policies: list[Server], verifiers: list[Server], num_clients: i
                 strategy = STRATEGIES[(number + turn) % len(STRATEGIES)]
                 request = {"problem": record.problem, "n": 8, "strategy": strategy, "seed": turn, "include": []}
                 try:
-                    reply = await client.post("/solve", json=request)
+                    reply = await client.post("/solve", json=request, timeout=HANG_S)
                     body = reply.json()
                     status = body["status"] if reply.status_code == 200 else str(reply.status_code)
                     is_right = body.get("answer") == record.answer
@@ -134,7 +121,7 @@ async def search_all(client: httpx.AsyncClient, strategy: str, first: int, numbe
     async def search(problem: str, seed: int) -> None:
         async with free:
             request: dict[str, Any] = {"problem": problem, "n": N, "strategy": strategy, "seed": seed, "include": []}
-            reply = await client.post("/solve", json=request)
+            reply = await client.post("/solve", json=request, timeout=HANG_S)
             assert reply.json()["status"] == "complete", reply.text
 
     problems = [record.problem for record in held_out_problems(7, first + number)][first:]

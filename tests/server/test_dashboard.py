@@ -5,7 +5,7 @@ import re
 import httpx
 
 from tests.bench.monitoring import ELSEWHERE, dashboard_queries, rule_queries
-from tests.server.test_metrics import scrape
+from tests.server.scraping import scrape
 from tests.server.test_solve import solve
 
 METRIC = re.compile(r"\b(?:winnow_|vllm:)\w+")

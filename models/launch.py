@@ -30,6 +30,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
+from models.orphans import forks_end_with_parent
 
 MIB = 1 << 20
 
@@ -155,7 +156,7 @@ def launch(
         torch.set_num_threads(settings.num_threads)
         dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:
-        with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts():
+        with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts(), forks_end_with_parent():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
             return AsyncLLM.from_vllm_config(config), _take_metrics()
     except RuntimeError as error:

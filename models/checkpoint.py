@@ -22,11 +22,16 @@ TOKENIZER_FILE = "tokenizer.json"
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
 BACKBONES = ("llama", "mistral", "qwen2")
 """The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
-DOWNLOADED = ["*.json", "*.safetensors", "*.jinja", "*.model"]
+TEXTS = ["*.json", "*.jinja", "*.model"]
+WEIGHTS = ["*.safetensors"]
 
 
-def find_model(name: str | Path) -> Path:
+def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
     """Return the directory of a checkpoint; a Hub name (`owner/model`) is downloaded, or taken from the Hub's cache.
+
+    Args:
+        name: Of a directory or on the Hub.
+        with_weights: Whether weights are downloaded, too.
 
     Raises:
         CheckpointError: There is no such directory, and no such name on the Hub.
@@ -37,16 +42,17 @@ def find_model(name: str | Path) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise CheckpointError(f"{directory}: no such directory")
     try:
-        directory = Path(snapshot_download(str(name), allow_patterns=DOWNLOADED))
-        if not list(directory.glob("*.safetensors")):
-            snapshot_download(str(name), allow_patterns=[*DOWNLOADED, PICKLE_PATTERN])
+        wanted = [*TEXTS, *(WEIGHTS if with_weights else ())]
+        directory = Path(snapshot_download(str(name), allow_patterns=wanted))
+        if with_weights and not list(directory.glob("*.safetensors")):
+            snapshot_download(str(name), allow_patterns=[*wanted, PICKLE_PATTERN])
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{name}: neither a directory nor to be had from the Hub ({error})") from error
     return directory
 
 
-def check_causal_model(directory: Path) -> None:
-    """See that a directory holds a causal language model.
+def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
+    """See that a directory holds a causal language model; without `with_weights`, what it says of one.
 
     Raises:
         CheckpointError: It does not; the message names the file and the field.
@@ -56,6 +62,8 @@ def check_causal_model(directory: Path) -> None:
         raise CheckpointError(
             f"{directory / CONFIG_FILE}: architectures is {config['architectures']}, not a causal language model"
         )
+    if not with_weights:
+        return
     weights = read_weights(directory)
     if config.get("model_type") in BACKBONES:
         require_backbone(weights, config, directory, with_words=True)

@@ -1,4 +1,4 @@
-"""What runs inside this service, and can be asked how it is: an engine, or a model in a thread or processes."""
+"""What runs a model for this service, and can be asked how it is: an engine here or elsewhere, a thread, processes."""
 
 from typing import Protocol
 
@@ -11,12 +11,14 @@ class EmbeddedEngine(Protocol):
     Attributes:
         name: What logs and metrics call it.
         metrics: Its own Prometheus metrics; an engine that is started again has new ones.
-        num_restarts: How often it was started again.
     """
 
     name: str
     metrics: CollectorRegistry
-    num_restarts: int
+
+    @property
+    def num_restarts(self) -> int:
+        """How often it was started again, or a server of it came back."""
 
     async def check(self) -> None:
         """Return when it answers.

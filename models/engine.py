@@ -108,7 +108,12 @@ class Engine:
             raise EngineUnavailableError(f"the {self.name} engine does not come back") from error
 
     def generate(
-        self, token_ids: Sequence[int], params: SamplingParams, count: Callable[[int], None] = lambda _: None
+        self,
+        token_ids: Sequence[int],
+        params: SamplingParams,
+        count: Callable[[int], None] = lambda _: None,
+        *,
+        affinity: str = "",
     ) -> AsyncGenerator[RequestOutput, None]:
         """Yield what follows `token_ids` as it comes; closing the generator aborts the request.
 
@@ -116,6 +121,7 @@ class Engine:
             token_ids: At least one.
             params: For one response, its output of the kind DELTA.
             count: Is told how many tokens came, also of those that came when nobody waited for them any more.
+            affinity: Which requests belong together; of no account where there is one process.
 
         Raises:
             EngineDiedError: The engine died; what came is lost unless the caller goes on from it.
@@ -123,7 +129,7 @@ class Engine:
         """
         return self._run(token_ids, params, lambda output: count(len(output.outputs[0].token_ids)))
 
-    async def complete(self, token_ids: Sequence[int], params: SamplingParams) -> RequestOutput:
+    async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = "") -> RequestOutput:
         """Return the only output of a request for one response; repeated once where the engine dies.
 
         Raises:
@@ -131,7 +137,9 @@ class Engine:
         """
         return cast(RequestOutput, await self._run_to_end(token_ids, params))
 
-    async def pool(self, token_ids: Sequence[int], params: PoolingParams) -> PoolingRequestOutput:
+    async def pool(
+        self, token_ids: Sequence[int], params: PoolingParams, *, affinity: str = ""
+    ) -> PoolingRequestOutput:
         """Return what a pooling model makes of `token_ids`; repeated once where the engine dies.
 
         Raises:

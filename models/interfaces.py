@@ -48,6 +48,11 @@ class Problem:
     system_prompt: str | None = None
     history: tuple[Turn, ...] = ()
 
+    @property
+    def opening(self) -> str:
+        """What its prompt begins with: a conversation keeps it from turn to turn."""
+        return self.history[0].text if self.history else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:

@@ -10,13 +10,15 @@ Not run on a GPU yet. The CUDA settings are checked as far as a CPU allows: vLLM
 """
 
 import os
+import signal
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch._dynamo.config as dynamo
@@ -28,6 +30,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
+from models.orphans import forks_end_with_parent
 
 MIB = 1 << 20
 
@@ -53,8 +56,10 @@ class EngineSettings:
         gpu_memory_share: On CUDA: of each GPU's memory, weights included, in (0, 1). What policy and verifier take of
             the same GPU must not add up to more than about 0.9.
         tensor_parallel_size: On CUDA: GPUs that share the model.
+        has_weights: The weights are on this machine, and looked at before they are served.
     """
 
+    has_weights: ClassVar[bool] = True
     model: Path
     name: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -71,6 +76,18 @@ def engine_args(
     settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None = None
 ) -> AsyncEngineArgs:
     """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
+    arguments = engine_arguments(settings, runner, device, overrides) | {
+        "logging_config": LoggingConfig(log_level="ERROR")
+    }
+    if device == "cpu":
+        arguments["distributed_executor_backend"] = UniProcExecutor  # the worker in the engine's process
+    return AsyncEngineArgs(**arguments)
+
+
+def engine_arguments(
+    settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Say what is the same for an engine and a server, by the names of vLLM's arguments."""
     arguments: dict[str, Any] = {
         "model": str(settings.model),
         "served_model_name": settings.name,
@@ -81,7 +98,6 @@ def engine_args(
         "tensor_parallel_size": settings.tensor_parallel_size,
         "enable_prefix_caching": True,
         "use_tqdm_on_load": False,
-        "logging_config": LoggingConfig(log_level="ERROR"),
     }
     if device == "cuda":
         arguments["gpu_memory_utilization"] = settings.gpu_memory_share
@@ -91,9 +107,22 @@ def engine_args(
             "block_size": 32,  # prefixes are cached in whole blocks; the CPU kernels want multiples of 32
             "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
             "enforce_eager": True,  # compiling takes 44 s
-            "distributed_executor_backend": UniProcExecutor,  # the worker in the engine's process: one less to start
         }
-    return AsyncEngineArgs(**arguments)
+    return arguments
+
+
+def require_device(settings: EngineSettings) -> str:
+    """Return the device that an engine runs on.
+
+    Raises:
+        EngineUnavailableError: The installed vLLM is built for another one, or there are too few.
+    """
+    device: str = current_platform.device_type
+    if settings.device not in ("auto", device):
+        raise EngineUnavailableError(f"the installed vLLM is built for {device}, not for {settings.device}")
+    if device == "cpu" and settings.tensor_parallel_size > 1:
+        raise EngineUnavailableError(f"tensor_parallel_size {settings.tensor_parallel_size} needs as many GPUs")
+    return device
 
 
 def launch(
@@ -114,31 +143,38 @@ def launch(
         CheckpointError: vLLM cannot serve the model with these settings.
         EngineUnavailableError: The engine did not start.
     """
-    device = current_platform.device_type
-    if settings.device not in ("auto", device):
-        raise EngineUnavailableError(f"the installed vLLM is built for {device}, not for {settings.device}")
-    if device == "cpu" and settings.tensor_parallel_size > 1:
-        raise EngineUnavailableError(f"tensor_parallel_size {settings.tensor_parallel_size} needs as many GPUs")
-    _export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
+    device = require_device(settings)
+    export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
     try:
         config = engine_args(settings, runner, device, overrides).create_engine_config()
     except ValueError as error:
         raise CheckpointError(f"{settings.model}: {error}") from error
     is_forked = device == "cpu" and settings.fork and fork
-    _export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
+    export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
     if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
-        _export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")
+        export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")
         torch.set_num_threads(settings.num_threads)
         dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:
-        with _LAUNCHING, warnings.catch_warnings():
+        with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts(), forks_end_with_parent():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
             return AsyncLLM.from_vllm_config(config), _take_metrics()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
 
 
-def _export(**variables: str) -> None:
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that SIGINT does not reach: a terminal sends it to all, and this one decides when engines end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def export(**variables: str) -> None:
+    """Tell vLLM and its processes."""
     os.environ.update(variables)  # noqa: TID251 - vLLM and its processes are told by the environment, and only by it
 
 

@@ -52,12 +52,12 @@ class BeamSearch:
     async def search(self, expander: Expander, ballot: Ballot) -> None:
         """Grow the beam until all of it is complete, and cast its votes."""
         expand = partial(expander.expand, lookahead=self.lookahead)
-        beam, width = [Candidate()], self.n
+        beam, width, room = [Candidate()], self.n, self.n
         for _ in range(self.max_steps - 1):
             children = await expander.children(expand, beam, range(width))
             for child in children:
                 ballot.cast(child)
-            room = self.n - ballot.num_cast
+            room -= sum(child.is_complete for child in children)
             width = min(self.beam_width, room)
             alive = rank([child for child in children if child.is_growing])
             beam = list(alive[: max(room // self.beam_width, 1)])

@@ -35,6 +35,7 @@ from search.aggregation import Aggregation
 from search.answers.answer import AnswerReader
 from search.candidate import Candidate
 from search.observer import Loss, Observer
+from search.strategy import Decision
 
 T = TypeVar("T")
 Grow = Callable[[Candidate, int], Awaitable[Candidate | None]]
@@ -58,6 +59,11 @@ class Expander:
         sampling: For a whole response: `max_tokens` bounds it, and `seed` is the request's.
         aggregation: From step scores to a score.
         observer: Who is told of every growth.
+
+    Attributes:
+        adaptation: How the verifier fared that learnt from the candidates.
+        decision: How the budget is spent, where a strategy decides that.
+        first_root: What the first child of the root is called; a search that follows another one numbers on from it.
     """
 
     def __init__(
@@ -72,6 +78,8 @@ class Expander:
         self.aggregation = aggregation
         self.meter = Meter()
         self.adaptation: Adaptation | None = None
+        self.first_root = 0
+        self.decision: Decision | None = None
         self._models = models
         self._sampling = sampling
         self._observer = observer
@@ -83,7 +91,7 @@ class Expander:
 
     async def expand(self, parent: Candidate, index: int, lookahead: int = 0) -> Candidate | None:
         """Grow child `index` of `parent` by one step and judge it after `lookahead` more; None when a model failed."""
-        return await self._guarded(parent.child(index), lambda child: self._expand(child, lookahead))
+        return await self._guarded(self._child(parent, index), lambda child: self._expand(child, lookahead))
 
     async def roll_out(
         self, parent: Candidate, index: int, is_hopeless: Callable[[Candidate], bool] | None = None
@@ -97,11 +105,11 @@ class Expander:
         async def grow(child: Candidate) -> Candidate:
             return await self._judge(await self._roll_out(child, is_hopeless))
 
-        return await self._guarded(parent.child(index), grow)
+        return await self._guarded(self._child(parent, index), grow)
 
     async def respond(self, parent: Candidate, index: int) -> Candidate | None:
         """Grow child `index` of `parent` to its end and leave it for `judge`; None when a model failed."""
-        return await self._guarded(parent.child(index), self._roll_out)
+        return await self._guarded(self._child(parent, index), self._roll_out)
 
     async def judge(self, candidate: Candidate) -> Candidate | None:
         """Judge a candidate at its end; None when a model failed."""
@@ -126,6 +134,9 @@ class Expander:
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
         await _cancel(self._judgements.values())
+
+    def _child(self, parent: Candidate, index: int) -> Candidate:
+        return parent.child(index if parent.path else self.first_root + index)
 
     async def _guarded(self, child: Candidate, grow: Callable[[Candidate], Awaitable[Candidate]]) -> Candidate | None:
         try:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
 
 from models.errors import EngineUnavailableError
 from models.interfaces import Adaptation, Meter, Problem, Sampling
@@ -17,6 +16,7 @@ from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
 from search.observer import Loss, Observer, Silence
+from search.strategy import Decision, Strategy
 from search.voting import Ballot, Selection, Vote, rank
 
 
@@ -26,25 +26,6 @@ class Status(Enum):
     COMPLETE = "complete"
     DEADLINE = "deadline"  # time was up: the best so far
     DEGRADED = "degraded"  # a failing model took candidates
-
-
-class Strategy(Protocol):
-    """A search strategy: frozen hyperparameters and one procedure."""
-
-    @property
-    def n(self) -> int:
-        """N, the budget."""
-
-    @property
-    def selection(self) -> Selection:
-        """How the answer is chosen."""
-
-    @property
-    def needs_verifier(self) -> bool:
-        """Whether candidates are judged."""
-
-    async def search(self, expander: Expander, ballot: Ballot) -> None:
-        """Grow candidates and cast the votes of the complete ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +41,7 @@ class SearchResult:
         diagnostics: How far the result can be trusted.
         meter: Tokens spent.
         adaptation: How the verifier fared that learnt from the candidates; None when it did not.
+        decision: How a compute-optimal search spent its budget; None of any other, or when it came to no decision.
     """
 
     chosen: Candidate | None
@@ -70,6 +52,7 @@ class SearchResult:
     diagnostics: Diagnostics
     meter: Meter
     adaptation: Adaptation | None = None
+    decision: Decision | None = None
 
     @property
     def final_candidates(self) -> tuple[Candidate, ...]:
@@ -140,6 +123,7 @@ def _settle(record: "Record", ballot: Ballot, status: Status, expander: Expander
         diagnostics=diagnose(votes, [candidate for candidate in candidates if candidate.is_final]),
         meter=expander.meter,
         adaptation=expander.adaptation,
+        decision=expander.decision,
     )
 
 

@@ -10,7 +10,7 @@ could elect another answer; one that is refuted when it comes votes for nothing,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,10 +50,18 @@ class Vote:
 
 
 class Ballot:
-    """The votes cast so far, and what they elect."""
+    """The votes cast so far, and what they elect.
+
+    Args:
+        selection: How the answer is chosen.
+
+    Attributes:
+        is_enough: Tells whether a search that stops early may stop though more votes could change the answer.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
+        self.is_enough: Callable[[Ballot], bool] = lambda _: False
         self._classes: dict[str | None, list[Candidate]] = {}
 
     @property
@@ -86,8 +94,8 @@ class Ballot:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
         support = [self._support(vote) for vote in self.votes() if vote.answer is not None]
-        if not support:
-            return False
+        if not support or self.is_enough(self):
+            return bool(support)
         leader, second = support[0], support[1] if len(support) > 1 else 0.0
         match self.selection:
             case Selection.MAJORITY:

@@ -9,9 +9,10 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,18 +22,25 @@ from models.checkpoint import check_causal_model, find_model
 from models.embedded import EmbeddedEngine
 from models.launch import MIB, EngineSettings
 from models.policy.openai_handlers import OpenAIHandlers
+from models.policy.remote_handlers import RemoteHandlers
 from models.policy.vllm_policy import VLLMPolicy, open_policy
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
+from models.remote.engine import RemoteEngine
+from models.remote.server import ServerSettings
+from models.remote.settings import RemoteSettings
+from models.running import ModelSettings
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.access import require_safe_exposure
 from server.app import create_app
+from server.calibration.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.protocol import uvicorn_config
-from server.settings import Settings
+from server.settings import Settings, Urls
+from server.state import PlainPolicy
 from server.tracing import traces_to
 
 logger = logging.getLogger(__name__)
@@ -46,8 +54,8 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
         CheckpointError: A model cannot be served with these settings.
         EngineUnavailableError: An engine did not start.
     """
-    policy_settings, verifier_settings = policy_engine(settings), verifier_engine(settings)
-    check_causal_model(policy_settings.model)
+    policy_settings, verifier_settings = policy_model(settings), verifier_model(settings)
+    check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
     prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
     opening_policy = open_policy(policy_settings, prompts)
     opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
@@ -59,8 +67,35 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[E
         yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
 
 
+def policy_model(settings: Settings) -> ModelSettings:
+    """Return where and how the policy is run."""
+    if settings.policy_url:
+        return _remote(settings, "policy", settings.policy_model, settings.policy_url, settings.policy_context)
+    return policy_engine(settings)
+
+
+def verifier_model(settings: Settings) -> ModelSettings:
+    """Return where and how the verifier is run."""
+    if settings.verifier_url:
+        return _remote(settings, "verifier", settings.verifier_model, settings.verifier_url, settings.verifier_context)
+    return verifier_engine(settings)
+
+
+def _remote(settings: Settings, name: str, model: str, urls: Urls, context: int | None) -> RemoteSettings:
+    key = settings.engine_api_key
+    return RemoteSettings(
+        model=find_model(model, with_weights=False),
+        name=name,
+        urls=tuple(map(str, urls or ())),
+        api_key=key.get_secret_value() if key else None,
+        routing=settings.routing,
+        max_model_len=context,
+        silence_s=settings.engine_silence_s,
+    )
+
+
 def policy_engine(settings: Settings) -> EngineSettings:
-    """Return how the policy's engine is run."""
+    """Return how the policy's engine is run, where it runs here."""
     return EngineSettings(
         model=find_model(settings.policy_model),
         name="policy",
@@ -74,7 +109,7 @@ def policy_engine(settings: Settings) -> EngineSettings:
 
 
 def verifier_engine(settings: Settings) -> EngineSettings:
-    """Return how the verifier's engine is run; a checker has none, and its name is no folder."""
+    """Return how the verifier's engine is run, where it runs here; a checker has none, and its name is no folder."""
     name = settings.verifier_model
     return EngineSettings(
         model=Path(name) if settings.verifier_format == "checker" else find_model(name),
@@ -88,9 +123,30 @@ def verifier_engine(settings: Settings) -> EngineSettings:
     )
 
 
-def plain_policy(settings: Settings, models: Models) -> OpenAIHandlers:
+async def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> None:
+    """Turn this process into vLLM's server of one of the models.
+
+    Raises:
+        CheckpointError: The model cannot be served with these settings.
+        EngineUnavailableError: The installed vLLM cannot run it here.
+    """
+    policy = find_model(settings.policy_model, with_weights=which == "policy")
+    prompts = PromptBuilder(ChatTokenizer(policy), settings.system_prompt)
+    key = settings.engine_api_key
+    engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
+    server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
+    opening: AbstractAsyncContextManager[Any] = (
+        open_policy(server, prompts) if which == "policy" else open_verifier(settings.verifier_format, server, prompts)
+    )
+    async with opening:
+        pass  # never reached: the server has taken over
+
+
+def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
     """Return the policy for OpenAI's clients that ask for no search."""
     assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    if isinstance(engine := models.policy.engine, RemoteEngine):
+        return RemoteHandlers(engine, models.policy.prompts.tokenizer, settings.policy_name)
     return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
 
 
@@ -104,11 +160,15 @@ async def serve(settings: Settings) -> None:
     log_to_stderr(settings.log_level, settings.log_format)
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
+    calibrated = load_calibration(settings)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    if calibrated.table is None:
+        logger.warning("strategy auto will be weighted_best_of_n: %s", calibrated.reason)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models)
-            await _listen(settings, create_app(models, engines, settings, keys, plain=plain, tracer=tracer))
+            app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
+            await _listen(settings, app)
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from models.embedded import EmbeddedEngine
 from search.expander import Models
 from server.access import AccessMiddleware
 from server.admission import Admission
+from server.calibration.table import UNCALIBRATED, Calibrated
 from server.errors import install_error_handlers
 from server.headers import SecurityHeadersMiddleware
 from server.interface import Interface
@@ -32,6 +33,7 @@ def create_app(
     *,
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
+    calibrated: Calibrated = UNCALIBRATED,
 ) -> FastAPI:
     """Build the app.
 
@@ -42,6 +44,7 @@ def create_app(
         keys: Who may ask.
         plain: The policy for OpenAI's clients that ask for no search; None refuses them.
         tracer: Of its searches; None traces nothing.
+        calibrated: How `auto` spends a budget, and how probable answers are.
     """
     app = Interface(
         title="winnow",
@@ -52,7 +55,7 @@ def create_app(
     )
     admission = Admission(settings.max_cost_in_flight, settings.max_queued)
     counts = Metrics(engines, admission)
-    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), plain)
+    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), calibrated, plain)
     _guard(app, settings, keys)
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(CorrelationIdMiddleware)

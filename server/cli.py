@@ -8,9 +8,13 @@ import click
 from pydantic import ValidationError
 
 from models.errors import ModelError
+from server.commands.calibrate import calibrate
+from server.commands.doctor import doctor
+from server.commands.engine import engine
 from server.commands.evaluate import evaluate
 from server.commands.grade import grade
 from server.commands.label_steps import label_steps
+from server.commands.plan import plan
 from server.commands.serve import serve
 from server.commands.solve import solve
 from server.commands.tasks import tasks
@@ -32,7 +36,11 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-for command in (serve, solve, evaluate, grade, tasks, train_demo, label_steps, train_prm):
+SERVING = (serve, doctor, engine)
+USING = (solve, evaluate, calibrate, plan, grade, tasks)
+TRAINING = (label_steps, train_prm, train_demo)
+
+for command in (*SERVING, *USING, *TRAINING):
     app.add_command(command)
 
 

@@ -64,8 +64,8 @@ class SearchIn(Asked):
     """How a budget is spent. A field that the strategy has no use for keeps its default."""
 
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
-    strategy: Literal["majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts", "auto"] = (
-        "weighted_best_of_n"
+    strategy: Literal["auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts"] = Field(
+        "auto", description="How; auto chooses by the difficulty of the problem and may spend less than n."
     )
     beam_width: Count = Field(4, ge=1, le=MAX_N, description="M, children of each survivor; divides n.")
     max_steps: Count = Field(40, ge=1, le=MAX_STEPS, description="Steps of a tree search; the last runs to the end.")
@@ -75,6 +75,12 @@ class SearchIn(Asked):
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
+    )
+    target_confidence: Real | None = Field(
+        None, gt=0, le=1, description="auto: probability of being right that is enough to stop."
+    )
+    max_total_tokens: Count | None = Field(
+        None, ge=1, description="auto: generated and judged tokens that 19 of 20 searches must stay within."
     )
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
@@ -179,6 +185,7 @@ class NodeOut(Wire):
     id: str = Field(description="Which child it is at each expansion, joined by dots.")
     parent: str | None = Field(description="Null for children of the root, which is the problem itself.")
     steps: list[StepOut]
+    tokens: int = Field(description="Generated since its parent.")
     score: float | None
     state: Literal["expanded"] | Finish = Field(description="Expanded: it has children. Otherwise how it ended.")
 
@@ -204,6 +211,9 @@ class SolveResponse(Wire):
     answer: str | None
     response: str | None
     score: float | None
+    confidence: float | None = Field(
+        description="Calibrated probability that the answer is right; null where nothing was measured that tells it."
+    )
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")
     strategy: dict[str, str | int | float | bool | AdaptIn | None]

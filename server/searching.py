@@ -10,11 +10,11 @@ from models.interfaces import Problem, Turn
 from search.aggregation import Aggregation
 from search.expander import Models
 from search.observer import Observer, Silence
-from search.solve import SearchResult, Strategy, solve
+from search.solve import SearchResult, solve
 from server.admission import Place
 from server.keys import Client
 from server.limits import cost_of, within
-from server.planning import plan_models, plan_problem, plan_sampling, plan_strategy
+from server.planning import Planned, plan_models, plan_problem, plan_sampling, plan_strategy
 from server.replies import reply
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.state import State
@@ -43,7 +43,7 @@ class Search:
     Attributes:
         request: What was asked for, within the limits of the service.
         problem: Of the request.
-        strategy: That it names.
+        planned: The strategy that it names.
         models: With the reader of answers that it wants.
         cost: Most tokens that it may generate.
         client: Who asks.
@@ -53,7 +53,7 @@ class Search:
 
     request: SolveRequest
     problem: Problem
-    strategy: Strategy
+    planned: Planned
     models: Models
     cost: int
     client: Client
@@ -78,10 +78,10 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        strategy, problem = plan_strategy(request), plan_problem(request, history)
+        planned, problem = plan_strategy(request, state.calibrated), plan_problem(request, history)
         models = plan_models(request, state.models)
         cost = cost_of(request, models.policy.context, state.settings)
-        return cls(request, problem, strategy, models, cost, client, arrived, state)
+        return cls(request, problem, planned, models, cost, client, arrived, state)
 
     async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
         """Run it as a task of its own, which is returned when the search has a place in the queue.
@@ -129,7 +129,7 @@ class Search:
         with self.state.metrics.search(request.strategy, request.n) as record:
             result = await solve(
                 self.problem,
-                self.strategy,
+                self.planned.strategy,
                 self.models,
                 plan_sampling(request),
                 aggregation=Aggregation(request.aggregation),
@@ -139,7 +139,7 @@ class Search:
             ended = time.perf_counter()
             timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
             record(result, timing)
-        return Outcome(result, reply(request, result, prompt_tokens, timing))
+        return Outcome(result, reply(request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing))
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

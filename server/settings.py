@@ -5,16 +5,23 @@ The only place that reads the environment. A recipe is a YAML file with the name
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
+
+
+def _split(value: Any) -> Any:
+    return [part for part in value.replace(",", " ").split() if part] or None if isinstance(value, str) else value
+
+
+Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 
 
 class SettingsError(Exception):
@@ -46,6 +53,23 @@ class Settings(BaseSettings):
     verifier_format: Literal[
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
     ] = Field("winnow", description="How the verifier reads and scores.")
+    policy_url: Urls = Field(
+        None, min_length=1, description="vLLM servers that run the policy, separated by commas; none runs it here."
+    )
+    verifier_url: Urls = Field(
+        None, min_length=1, description="vLLM servers that run the verifier, separated by commas; none runs it here."
+    )
+    engine_api_key: SecretStr | None = Field(None, description="Key that these servers ask for.")
+    engine_silence_s: float = Field(
+        60.0, gt=0, description="A request of which nothing comes from them for so long is sent elsewhere."
+    )
+    routing: Literal["affinity", "spread"] = Field(
+        "affinity",
+        description="Which of several servers gets a request: always the same for a problem, or the least busy.",
+    )
+    calibration: Path | None = Field(
+        None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
+    )
     system_prompt: str | None = Field(None, description="Instruction to the policy where a request gives none.")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")

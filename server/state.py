@@ -10,6 +10,7 @@ from opentelemetry.trace import Tracer
 from models.embedded import EmbeddedEngine
 from search.expander import Models
 from server.admission import Admission
+from server.calibration.table import Calibrated
 from server.metrics import Metrics
 from server.settings import Settings
 
@@ -49,6 +50,7 @@ class State:
         admission: Who may search when.
         metrics: Where all is counted.
         tracer: Of searches.
+        calibrated: How `auto` spends a budget, and how probable answers are.
         plain: The policy for OpenAI's clients that ask for no search; None refuses them.
     """
 
@@ -58,6 +60,7 @@ class State:
     admission: Admission
     metrics: Metrics
     tracer: Tracer
+    calibrated: Calibrated
     plain: PlainPolicy | None = None
 
     @classmethod

@@ -1,15 +1,17 @@
-"""The one pair of engines of a test run, on the demo checkpoints.
+"""The one pair of engines of a test run, on the demo checkpoints, and the one pair of servers.
 
 vLLM is imported where a test needs an engine, so that the others run at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.servers import demo_servers
 
 if TYPE_CHECKING:
     from models.policy.vllm_policy import VLLMPolicy
@@ -48,4 +50,29 @@ async def verifier(prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
     from models.prm.vllm_verifier import open_verifier
 
     async with open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
+        yield verifier
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[str, str]]:
+    """URLs of the policy's server and the verifier's."""
+    with demo_servers(DEMO) as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+async def remote_policy(servers: tuple[str, str], prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
+    from models.policy.vllm_policy import open_policy
+    from models.remote.settings import RemoteSettings
+
+    async with open_policy(RemoteSettings(DEMO / "policy", "policy", servers[:1]), prompts) as policy:
+        yield policy
+
+
+@pytest.fixture(scope="session")
+async def remote_verifier(servers: tuple[str, str], prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
+    from models.prm.vllm_verifier import open_verifier
+    from models.remote.settings import RemoteSettings
+
+    async with open_verifier(RemoteSettings(DEMO / "prm", "verifier", servers[1:]), prompts) as verifier:
         yield verifier

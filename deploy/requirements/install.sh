@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes .venv anew and installs the pinned packages of one device into it: install.sh PYTHON cpu|cuda
+# Makes .venv anew and installs the pinned packages of one device into it: install.sh PYTHON cpu|cuda [run]
+# "run" leaves out what only the tests and the checks need.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$1
 device=$2
+purpose=${3:-develop}
 log=.venv/install.log
 
 step() { echo "==> $*"; }
@@ -49,8 +51,9 @@ provide_libnuma() {
 
 install_packages() {
     step "Installing the packages for DEVICE=$device (cpu: 0.7 GB to download; cuda: several GB)"
-    .venv/bin/python -m pip install --no-deps --disable-pip-version-check --no-input --progress-bar off \
-        -r "deploy/requirements/$device.txt" -r deploy/requirements/dev.txt 2>&1 |
+    local locks=(-r "deploy/requirements/$device.txt")
+    [ "$purpose" = run ] || locks+=(-r deploy/requirements/dev.txt)
+    .venv/bin/python -m pip install --no-deps --disable-pip-version-check --no-input --progress-bar off "${locks[@]}" 2>&1 |
         tee -a "$log" | show_progress || explain_pip
 }
 

@@ -1,10 +1,11 @@
-"""A policy served by an embedded vLLM engine.
+"""A policy served by vLLM, in a process of this service or on servers elsewhere.
 
 Token ids from end to end: the prompt is tokenised once, and a response is extended with the ids that the engine
 sampled. A response is one request of the engine, read as it comes, so that its tokens are counted even when it is
 cancelled; a step is a response that is left at its first delimiter. Measured (tests/bench/engines.py): reading as it
 comes costs 2 % of the throughput of 16 responses and 12 % of that of 64, and leaving a response at the delimiter costs
-no more than an engine's own stop string.
+no more than an engine's own stop string. On a server elsewhere, what is left costs a connection and what was on its
+way: there a step is a request that stops by itself.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -15,15 +16,16 @@ from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from models.checkpoint import check_causal_model
-from models.engine import Engine, start_engine
+from models.engine_client import EngineClient
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
-from models.interfaces import Finish, Meter, Problem, Sampling, Step
-from models.launch import EngineSettings
+from models.interfaces import DELIMITER, Finish, Meter, Problem, Sampling, Step
 from models.policy.steps import StepSplitter
 from models.prompt import PromptBuilder
+from models.remote.settings import RemoteSettings
+from models.running import ModelSettings, running_engine
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
-"""By vLLM's finish reason. No stop string is asked for, so "stop" is the end of the sequence."""
+"""By vLLM's finish reason; "stop" is the end of the sequence where it was not the delimiter."""
 
 
 class VLLMPolicy:
@@ -32,11 +34,13 @@ class VLLMPolicy:
     Args:
         engine: Runs the model.
         prompts: Makes its prompts.
+        stops_itself: Whether the engine is to end a proposal at its delimiter by itself.
     """
 
-    def __init__(self, engine: Engine, prompts: PromptBuilder) -> None:
+    def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, stops_itself: bool = False) -> None:
         self.engine = engine
         self.prompts = prompts
+        self._stops_itself = stops_itself
 
     @property
     def context(self) -> int:
@@ -60,10 +64,14 @@ class VLLMPolicy:
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died or refused the request.
         """
+        if self._stops_itself:
+            async with aclosing(self._respond(problem, prefix, sampling, meter, stop=(DELIMITER,))) as steps:
+                async for step in steps:
+                    return step  # none where the delimiter came before anything visible: that ends no step
         async with aclosing(self.respond(problem, prefix, sampling, meter)) as steps:
             return await anext(steps)
 
-    async def respond(
+    def respond(
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
     ) -> AsyncGenerator[Step, None]:
         """Sample every step that follows `prefix` in one generation, each yielded as soon as it ends.
@@ -74,9 +82,14 @@ class VLLMPolicy:
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died twice, or refused the request.
         """
+        return self._respond(problem, prefix, sampling, meter)
+
+    async def _respond(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stop: Sequence[str] = ()
+    ) -> AsyncGenerator[Step, None]:
         steps = list(prefix)
         try:
-            async with aclosing(self._sample(problem, prefix, sampling, meter)) as sampled:
+            async with aclosing(self._sample(problem, prefix, sampling, meter, stop)) as sampled:
                 async for step in sampled:
                     steps.append(step)
                     yield step
@@ -85,12 +98,12 @@ class VLLMPolicy:
             await self.engine.recovered()
         num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
         rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
-        async with aclosing(self._sample(problem, steps, rest, meter)) as sampled:
+        async with aclosing(self._sample(problem, steps, rest, meter, stop)) as sampled:
             async for step in sampled:
                 yield step
 
     async def _sample(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stop: Sequence[str]
     ) -> AsyncGenerator[Step, None]:
         token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
         params = SamplingParams(
@@ -98,7 +111,9 @@ class VLLMPolicy:
             top_p=sampling.top_p,
             max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
             seed=sampling.seed,
-            detokenize=False,
+            stop=list(stop),
+            include_stop_str_in_output=True,
+            detokenize=bool(stop),
             output_kind=RequestOutputKind.DELTA,
         )
 
@@ -106,12 +121,13 @@ class VLLMPolicy:
             meter.completion_tokens += num_tokens
 
         splitter = StepSplitter(self.prompts.tokenizer, prefix)
-        async with aclosing(self.engine.generate(token_ids, params, count)) as outputs:
+        async with aclosing(self.engine.generate(token_ids, params, count, affinity=problem.opening)) as outputs:
             async for output in outputs:
                 generated = output.outputs[0]
                 if generated.finish_reason not in FINISHES:
                     raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
-                for step in splitter.feed(generated.token_ids, FINISHES[generated.finish_reason]):
+                finish = None if generated.stop_reason in stop else FINISHES[generated.finish_reason]
+                for step in splitter.feed(generated.token_ids, finish):
                     yield step
 
     def _room_after(self, num_tokens: int) -> int:
@@ -121,18 +137,18 @@ class VLLMPolicy:
         return room
 
 
-def open_policy(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[VLLMPolicy]:
+def open_policy(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[VLLMPolicy]:
     """Check the checkpoint now; run the policy while the returned context lasts.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_causal_model(settings.model)
+    check_causal_model(settings.model, with_weights=settings.has_weights)
     return _run(settings, prompts)
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
-    async with start_engine(settings, "generate") as engine:
-        yield VLLMPolicy(engine, prompts)
+async def _run(settings: ModelSettings, prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
+    async with running_engine(settings, "generate") as engine:
+        yield VLLMPolicy(engine, prompts, stops_itself=isinstance(settings, RemoteSettings))

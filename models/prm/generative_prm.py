@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from vllm import SamplingParams
 
-from models.engine import Engine
+from models.engine_client import EngineClient
 from models.interfaces import Meter, Problem, Step
 
 RIGHT, WRONG = "+", "-"
@@ -28,7 +28,7 @@ class GenerativePRM(ABC):
         wrong: Id of the verdict `WRONG`.
     """
 
-    def __init__(self, engine: Engine, right: int, wrong: int) -> None:
+    def __init__(self, engine: EngineClient, right: int, wrong: int) -> None:
         self.engine = engine
         self._right, self._wrong = right, wrong
         self._params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=[right, wrong], detokenize=False)
@@ -49,10 +49,10 @@ class GenerativePRM(ABC):
         texts = [step.text.strip() for step in (*prefix, *steps)]
         requests = [self.ask(problem, texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
         self.engine.require_room(len(requests[-1]) + 1)
-        return tuple(await asyncio.gather(*(self._score(request, meter) for request in requests)))
+        return tuple(await asyncio.gather(*(self._score(problem, request, meter) for request in requests)))
 
-    async def _score(self, request: tuple[int, ...], meter: Meter) -> float:
-        output = await self.engine.complete(request, self._params)
+    async def _score(self, problem: Problem, request: tuple[int, ...], meter: Meter) -> float:
+        output = await self.engine.complete(request, self._params, affinity=problem.opening)
         num_cached = output.num_cached_tokens or 0
         meter.verifier_cached_tokens += num_cached
         meter.verifier_tokens += len(request) - num_cached

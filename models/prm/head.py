@@ -65,8 +65,10 @@ def read_size(directory: Path, field: str) -> int:
     return size
 
 
-def check_headed_model(directory: Path, head: Head) -> None:
+def check_headed_model(directory: Path, head: Head, *, with_weights: bool = True) -> None:
     """See that a directory holds a known backbone and the whole of `head`, and no number that is none.
+
+    Without `with_weights` it need not hold weights: servers elsewhere do.
 
     Raises:
         CheckpointError: It does not; the message names the file and the field.
@@ -76,6 +78,8 @@ def check_headed_model(directory: Path, head: Head) -> None:
         known = ", ".join(BACKBONES)
         raise CheckpointError(f"{directory / CONFIG_FILE}: model_type is {config.get('model_type')!r}, not of {known}")
     hidden_size = read_size(directory, "hidden_size")
+    if not with_weights:
+        return
     weights = read_weights(directory)
     require_shapes(weights, head.shapes(hidden_size), directory)
     require_backbone(weights, config, directory)

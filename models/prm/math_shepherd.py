@@ -14,13 +14,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from models.checkpoint import TOKENIZER_FILE, check_causal_model
-from models.engine import Engine, start_engine
+from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem
-from models.launch import EngineSettings
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
 from models.prompt import PromptBuilder
+from models.running import ModelSettings, running_engine
 from models.tokenizer import TextTokenizer
 
 TAG = "ки"
@@ -79,7 +79,7 @@ class MathShepherdPRM(GenerativePRM):
         tokenizer: The model's own.
     """
 
-    def __init__(self, engine: Engine, tokenizer: TagTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: TagTokenizer) -> None:
         super().__init__(engine, tokenizer.id_of_word(RIGHT), tokenizer.id_of_word(WRONG))
         self._tokenizer = tokenizer
 
@@ -88,14 +88,14 @@ class MathShepherdPRM(GenerativePRM):
         return self._tokenizer.encode_lines([f"{problem.text.strip()} {texts[0]}", *texts[1:]])
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[MathShepherdPRM]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[MathShepherdPRM]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_causal_model(settings.model)
+    check_causal_model(settings.model, with_weights=settings.has_weights)
     tokenizer = TagTokenizer(settings.model)
     for verdict in (RIGHT, WRONG):
         tokenizer.id_of_word(verdict)
@@ -104,6 +104,6 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, tokenizer: TagTokenizer) -> AsyncIterator[MathShepherdPRM]:
-    async with start_engine(settings, "generate") as engine:
+async def _run(settings: ModelSettings, tokenizer: TagTokenizer) -> AsyncIterator[MathShepherdPRM]:
+    async with running_engine(settings, "generate") as engine:
         yield MathShepherdPRM(engine, tokenizer)

@@ -25,11 +25,11 @@ from jinja2 import TemplateError
 from vllm import PoolingParams
 
 from models.checkpoint import CONFIG_FILE, read_config
-from models.engine import Engine, start_engine
+from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Meter, Problem, Step
-from models.launch import EngineSettings
 from models.prompt import PromptBuilder
+from models.running import ModelSettings, running_engine
 from models.tokenizer import DATE, ChatTokenizer, Message
 from models.weights import read_weights, require_finite, require_shapes
 
@@ -56,7 +56,7 @@ class OutcomeVerifier:
         tokenizer: The model's own.
     """
 
-    def __init__(self, engine: Engine, tokenizer: DialogueTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: DialogueTokenizer) -> None:
         self.engine = engine
         self._tokenizer = tokenizer
         self._params = PoolingParams(task="classify", use_activation=False)
@@ -74,10 +74,10 @@ class OutcomeVerifier:
         responses = ["".join(texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
         chats = [self._tokenizer.encode_chat([("user", problem.text), ("assistant", text)]) for text in responses]
         self.engine.require_room(len(chats[-1]))
-        return tuple(await asyncio.gather(*(self._score(chat, meter) for chat in chats)))
+        return tuple(await asyncio.gather(*(self._score(problem, chat, meter) for chat in chats)))
 
-    async def _score(self, chat: tuple[int, ...], meter: Meter) -> float:
-        output = await self.engine.pool(chat, self._params)
+    async def _score(self, problem: Problem, chat: tuple[int, ...], meter: Meter) -> float:
+        output = await self.engine.pool(chat, self._params, affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(chat) - output.num_cached_tokens
         logits: list[float] = output.outputs.data.flatten().tolist()
@@ -85,8 +85,8 @@ class OutcomeVerifier:
         return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(logit))
 
 
-def check_classifier(directory: Path) -> None:
-    """See that a directory holds a sequence classifier with one label or two.
+def check_classifier(directory: Path, *, with_weights: bool = True) -> None:
+    """See that a directory holds a sequence classifier with one label or two; its weights are elsewhere without them.
 
     Raises:
         CheckpointError: It does not; the message names the file and the field.
@@ -99,23 +99,24 @@ def check_classifier(directory: Path) -> None:
         raise CheckpointError(f"{file}: id2label has {len(labels)} labels, not 1 or 2")
     if not isinstance(hidden_size, int):
         raise CheckpointError(f"{file}: hidden_size is {hidden_size!r}, not a whole number")
-    weights = read_weights(directory)
-    require_shapes(weights, {"score.weight": (len(labels), hidden_size)}, directory)
-    require_finite(weights)
+    if with_weights:
+        weights = read_weights(directory)
+        require_shapes(weights, {"score.weight": (len(labels), hidden_size)}, directory)
+        require_finite(weights)
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[OutcomeVerifier]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[OutcomeVerifier]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_classifier(settings.model)
+    check_classifier(settings.model, with_weights=settings.has_weights)
     return _run(settings, DialogueTokenizer(settings.model))
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, tokenizer: DialogueTokenizer) -> AsyncIterator[OutcomeVerifier]:
-    async with start_engine(settings, "pooling") as engine:
+async def _run(settings: ModelSettings, tokenizer: DialogueTokenizer) -> AsyncIterator[OutcomeVerifier]:
+    async with running_engine(settings, "pooling") as engine:
         yield OutcomeVerifier(engine, tokenizer)

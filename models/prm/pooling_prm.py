@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from models.engine import Engine, start_engine
+from models.engine_client import EngineClient
 from models.interfaces import Meter, Problem, Step
-from models.launch import EngineSettings
 from models.prm.head import Head
 from models.prm.layout import Layout
 from models.prm.plugin import ARCHITECTURE
 from models.prm.vllm_model import scores_at
+from models.running import ModelSettings, running_engine
 
 
 class PoolingPRM(ABC):
@@ -27,7 +27,7 @@ class PoolingPRM(ABC):
         engine: Runs the model.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineClient) -> None:
         self.engine = engine
 
     @abstractmethod
@@ -48,19 +48,21 @@ class PoolingPRM(ABC):
         ends = layout.ends[len(prefix) :]
         scores: dict[int, float] = {}
         while missing := [end for end in ends if end not in scores]:
-            scores |= await self._score_at(missing, layout.token_ids[: missing[-1] + 1], meter)
+            scores |= await self._score_at(problem, missing, layout.token_ids[: missing[-1] + 1], meter)
         return tuple(scores[end] for end in ends)
 
-    async def _score_at(self, positions: list[int], token_ids: Sequence[int], meter: Meter) -> dict[int, float]:
+    async def _score_at(
+        self, problem: Problem, positions: list[int], token_ids: Sequence[int], meter: Meter
+    ) -> dict[int, float]:
         """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""
-        output = await self.engine.pool(token_ids, scores_at(positions))
+        output = await self.engine.pool(token_ids, scores_at(positions), affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
         return {int(position): score for position, score in output.outputs.data.tolist()}
 
 
 @asynccontextmanager
-async def start_pooling(settings: EngineSettings, head: Head) -> AsyncIterator[Engine]:
+async def start_pooling(settings: ModelSettings, head: Head) -> AsyncIterator[EngineClient]:
     """Run a pooling engine with the project's own model class, whatever architecture config.json names.
 
     Raises:
@@ -68,5 +70,5 @@ async def start_pooling(settings: EngineSettings, head: Head) -> AsyncIterator[E
         EngineUnavailableError: The engine did not start.
     """
     overrides = {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()}
-    async with start_engine(settings, "pooling", overrides) as engine:
+    async with running_engine(settings, "pooling", overrides) as engine:
         yield engine

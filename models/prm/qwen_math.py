@@ -14,13 +14,13 @@ run on the published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.engine import Engine
+from models.engine_client import EngineClient
 from models.interfaces import Problem, Step
-from models.launch import EngineSettings
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
+from models.running import ModelSettings
 from models.tokenizer import ChatTokenizer
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -38,7 +38,7 @@ class QwenMathPRM(PoolingPRM):
         CheckpointError: The tokenizer has no `<extra_0>`.
     """
 
-    def __init__(self, engine: Engine, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: ChatTokenizer) -> None:
         super().__init__(engine)
         self._tokenizer = tokenizer
         self._prompts = PromptBuilder(tokenizer, SYSTEM_PROMPT)
@@ -54,7 +54,7 @@ class QwenMathPRM(PoolingPRM):
         return self._tokenizer.spell_out(token_ids, self._separator)
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[QwenMathPRM]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[QwenMathPRM]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
@@ -62,7 +62,7 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
     head = Head((("score.0", read_size(settings.model, "hidden_size")), ("score.2", 2)), "relu")
-    check_headed_model(settings.model, head)
+    check_headed_model(settings.model, head, with_weights=settings.has_weights)
     tokenizer = ChatTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = tokenizer.id_of_token(SEPARATOR)
@@ -71,6 +71,6 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, head: Head, tokenizer: ChatTokenizer) -> AsyncIterator[QwenMathPRM]:
+async def _run(settings: ModelSettings, head: Head, tokenizer: ChatTokenizer) -> AsyncIterator[QwenMathPRM]:
     async with start_pooling(settings, head) as engine:
         yield QwenMathPRM(engine, tokenizer)

@@ -5,21 +5,24 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from models.embedded import EmbeddedEngine
+from models.errors import CheckpointError
 from models.interfaces import Verifier
 from models.launch import EngineSettings
 from models.prm import checker, math_shepherd, outcome, qwen_math, rlhflow, skywork, torch_verifier, trl, vllm_verifier
 from models.prompt import PromptBuilder
+from models.running import ModelSettings
 
 
 class EmbeddedVerifier(Verifier, Protocol):
-    """A verifier that runs in this service."""
+    """A verifier, and what runs it."""
 
     @property
     def engine(self) -> EmbeddedEngine:
         """What runs it."""
 
 
-Open = Callable[[EngineSettings, PromptBuilder], AbstractAsyncContextManager[EmbeddedVerifier]]
+Open = Callable[[ModelSettings, PromptBuilder], AbstractAsyncContextManager[EmbeddedVerifier]]
+OpenHere = Callable[[EngineSettings, PromptBuilder], AbstractAsyncContextManager[EmbeddedVerifier]]
 
 FORMATS: dict[str, Open] = {
     "winnow": vllm_verifier.open_verifier,
@@ -29,18 +32,20 @@ FORMATS: dict[str, Open] = {
     "qwen_math": qwen_math.open_verifier,
     "trl": trl.open_verifier,
     "outcome": outcome.open_verifier,
-    "checker": checker.open_verifier,
-    "torch": torch_verifier.open_verifier,
 }
+"""Those that vLLM runs, here or elsewhere."""
+
+FORMATS_HERE: dict[str, OpenHere] = {"checker": checker.open_verifier, "torch": torch_verifier.open_verifier}
+"""Those that this service runs by itself."""
 
 
 def open_verifier(
-    format_name: str, settings: EngineSettings, prompts: PromptBuilder
+    format_name: str, settings: ModelSettings, prompts: PromptBuilder
 ) -> AbstractAsyncContextManager[EmbeddedVerifier]:
     """Check the checkpoint now; run the verifier while the returned context lasts.
 
     Args:
-        format_name: Of `FORMATS`.
+        format_name: Of `FORMATS` or `FORMATS_HERE`.
         settings: Of the verifier's engine.
         prompts: The policy's.
 
@@ -48,4 +53,9 @@ def open_verifier(
         CheckpointError: The checkpoint cannot be served in this format.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    return FORMATS[format_name](settings, prompts)
+    if format_name in FORMATS:
+        return FORMATS[format_name](settings, prompts)
+    if not isinstance(settings, EngineSettings):
+        allowed = ", ".join(FORMATS)
+        raise CheckpointError(f"verifier_format {format_name} runs in this service alone; on servers: {allowed}")
+    return FORMATS_HERE[format_name](settings, prompts)

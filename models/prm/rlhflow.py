@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from models.checkpoint import check_causal_model
-from models.engine import Engine, start_engine
+from models.engine_client import EngineClient
 from models.interfaces import Problem
-from models.launch import EngineSettings
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
 from models.prompt import PromptBuilder
+from models.running import ModelSettings, running_engine
 from models.tokenizer import ChatTokenizer, Message
 
 
@@ -33,7 +33,7 @@ class RLHFlowPRM(GenerativePRM):
         CheckpointError: A verdict is not one token.
     """
 
-    def __init__(self, engine: Engine, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: ChatTokenizer) -> None:
         super().__init__(engine, tokenizer.id_of(RIGHT), tokenizer.id_of(WRONG))
         self._tokenizer = tokenizer
 
@@ -45,14 +45,14 @@ class RLHFlowPRM(GenerativePRM):
         return self._tokenizer.encode_chat(messages)
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[RLHFlowPRM]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[RLHFlowPRM]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_causal_model(settings.model)
+    check_causal_model(settings.model, with_weights=settings.has_weights)
     tokenizer = ChatTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     for verdict in (RIGHT, WRONG):
@@ -61,6 +61,6 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, tokenizer: ChatTokenizer) -> AsyncIterator[RLHFlowPRM]:
-    async with start_engine(settings, "generate") as engine:
+async def _run(settings: ModelSettings, tokenizer: ChatTokenizer) -> AsyncIterator[RLHFlowPRM]:
+    async with running_engine(settings, "generate") as engine:
         yield RLHFlowPRM(engine, tokenizer)

@@ -13,14 +13,14 @@ published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.engine import Engine
+from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.launch import EngineSettings
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
+from models.running import ModelSettings
 from models.tokenizer import TextTokenizer
 
 HEAD = Head((("v_head.summary", 1),))
@@ -35,7 +35,7 @@ class SkyworkPRM(PoolingPRM):
         tokenizer: The model's own, which has a token that begins a text.
     """
 
-    def __init__(self, engine: Engine, tokenizer: TextTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: TextTokenizer) -> None:
         super().__init__(engine)
         self._tokenizer = tokenizer
         self._separator = tokenizer.id_of(SEPARATOR)
@@ -47,14 +47,14 @@ class SkyworkPRM(PoolingPRM):
         return Layout.of(prompt, ([*self._tokenizer.encode(line), self._separator] for line in lines))
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[SkyworkPRM]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[SkyworkPRM]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_headed_model(settings.model, HEAD)
+    check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
     tokenizer = TextTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     tokenizer.id_of(SEPARATOR)
@@ -64,6 +64,6 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, tokenizer: TextTokenizer) -> AsyncIterator[SkyworkPRM]:
+async def _run(settings: ModelSettings, tokenizer: TextTokenizer) -> AsyncIterator[SkyworkPRM]:
     async with start_pooling(settings, HEAD) as engine:
         yield SkyworkPRM(engine, tokenizer)

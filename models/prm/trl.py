@@ -15,14 +15,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from models.checkpoint import CONFIG_FILE, read_config
-from models.engine import Engine
+from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.launch import EngineSettings
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
+from models.running import ModelSettings
 from models.tokenizer import TextTokenizer
 
 HEAD = Head((("score", 2),))
@@ -38,7 +38,7 @@ class TRLPRM(PoolingPRM):
         separator: What ends a step; more than spaces.
     """
 
-    def __init__(self, engine: Engine, tokenizer: TextTokenizer, separator: str = SEPARATOR) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: TextTokenizer, separator: str = SEPARATOR) -> None:
         super().__init__(engine)
         self._tokenizer = tokenizer
         self._separator = separator
@@ -52,14 +52,14 @@ class TRLPRM(PoolingPRM):
         return Layout.of(prompt, ([*encode(text), *separator] for text in texts))
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[TRLPRM]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[TRLPRM]:
     """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
 
     Raises:
         CheckpointError: The checkpoint cannot be served.
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
-    check_headed_model(settings.model, HEAD)
+    check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
     tokenizer = TextTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = read_config(settings.model).get("step_separator", SEPARATOR)
@@ -70,6 +70,6 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, tokenizer: TextTokenizer, separator: str) -> AsyncIterator[TRLPRM]:
+async def _run(settings: ModelSettings, tokenizer: TextTokenizer, separator: str) -> AsyncIterator[TRLPRM]:
     async with start_pooling(settings, HEAD) as engine:
         yield TRLPRM(engine, tokenizer, separator)

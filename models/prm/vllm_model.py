@@ -2,9 +2,10 @@
 
 A pooling model whose requests name positions and get the scores there. vLLM's own pooling of all tokens returns what
 it has just computed and no more, so it reads the prefix cache only when told to; here it is told, and the result says
-which of the positions it holds: those behind the cached prefix.
+which of the positions it holds: those behind the cached prefix. The score of the last token alone is there for whoever
+asks with vLLM's own words, `/classify`.
 
-The only file under `models/prm/` that imports vLLM's internal modules. Knows nothing of steps.
+With `endpoint.py` the only file under `models/prm/` that imports vLLM's internal modules. Knows nothing of steps.
 """
 
 from collections.abc import Callable, Iterable, Set
@@ -28,6 +29,7 @@ from vllm.v1.pool.metadata import PoolingMetadata
 from models.prm.head import Activation, Head, scorer_head
 
 TASK: PoolingTask = "token_classify"
+LAST: PoolingTask = "classify"
 BACKBONES: dict[str, Callable[..., nn.Module]] = {"llama": LlamaModel, "mistral": MistralModel, "qwen2": Qwen2Model}
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 
@@ -81,8 +83,7 @@ class PositionPooler(Pooler):
             num_asked.append(len(asked))
             first_row += num_tokens
 
-        logits = self._head(hidden_states[rows].float())  # (P, 1) or (P, 2)
-        scores = logits.diff(dim=1, prepend=logits.new_zeros(len(rows), 2 - logits.shape[1])).sigmoid()  # (P, 1)
+        scores = _scores(self._head, hidden_states[rows])  # (P, 1)
         table = torch.cat([torch.tensor(positions, dtype=torch.float32, device=scores.device)[:, None], scores], dim=1)
         output: list[Tensor | None] = []
         for chunk, state, is_finished in zip(
@@ -95,7 +96,35 @@ class PositionPooler(Pooler):
         return output
 
 
-@default_pooling_type(tok_pooling_type="ALL")
+class LastPooler(Pooler):
+    """Runs the head at the last token.
+
+    Args:
+        head: As that of `PositionPooler`.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self._head = head
+
+    def get_supported_tasks(self) -> Set[PoolingTask]:
+        """The one task: a score for the whole."""
+        return {LAST}
+
+    def forward(self, hidden_states: Tensor, pooling_metadata: PoolingMetadata) -> PoolerOutput:
+        """Score one batch.
+
+        Args:
+            hidden_states: Of all requests in a row, (T, H).
+            pooling_metadata: Says which tokens are the last.
+
+        Returns:
+            A score for each request, (B, 1); vLLM drops that of a request that is not at its end.
+        """
+        return _scores(self._head, hidden_states[pooling_metadata.get_pooling_cursor().last_token_indices_gpu])
+
+
+@default_pooling_type(seq_pooling_type="LAST", tok_pooling_type="ALL")
 class VLLMRewardModel(nn.Module):
     """Causal backbone and head; a configuration without `winnow_head` has that of `models.prm.reward_model`."""
 
@@ -109,7 +138,7 @@ class VLLMRewardModel(nn.Module):
         self.model = BACKBONES[config.model_type](vllm_config=vllm_config, prefix=maybe_prefix(prefix, "model"))
         self.head = build_head(head, config.hidden_size)
         self._names = {f"{name}.": f"head.{2 * index}." for index, (name, _) in enumerate(head.layers)}
-        self.pooler = DispatchPooler({TASK: PositionPooler(self.head)})
+        self.pooler = DispatchPooler({TASK: PositionPooler(self.head), LAST: LastPooler(self.head)})
 
     def embed_input_ids(self, input_ids: Tensor) -> Tensor:
         """Embeddings (T, H) of token ids (T,)."""
@@ -140,6 +169,12 @@ def build_head(head: Head, hidden_size: int) -> nn.Sequential:
         layers += [nn.Linear(hidden_size, size, dtype=torch.float32), ACTIVATIONS[head.activation]()]
         hidden_size = size
     return nn.Sequential(*layers[:-1])
+
+
+def _scores(head: nn.Module, hidden_states: Tensor) -> Tensor:
+    """Scores (P, 1) of hidden states (P, H)."""
+    logits: Tensor = head(hidden_states.float())  # (P, 1) or (P, 2)
+    return logits.diff(dim=1, prepend=logits.new_zeros(len(logits), 2 - logits.shape[1])).sigmoid()
 
 
 def _positions(params: PoolingParams) -> list[int]:

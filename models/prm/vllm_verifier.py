@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
-from models.engine import Engine
+from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.launch import EngineSettings
 from models.prm.head import Head, check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
 from models.prm.plugin import ARCHITECTURE
 from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
+from models.running import ModelSettings
 from models.tokenizer import ChatTokenizer
 
 
@@ -27,7 +27,7 @@ class VLLMVerifier(PoolingPRM):
         prompts: The policy's.
     """
 
-    def __init__(self, engine: Engine, prompts: PromptBuilder) -> None:
+    def __init__(self, engine: EngineClient, prompts: PromptBuilder) -> None:
         super().__init__(engine)
         self._prompts = prompts
 
@@ -36,7 +36,7 @@ class VLLMVerifier(PoolingPRM):
         return Layout.of(self._prompts.build(problem), (step.token_ids for step in steps))
 
 
-def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[VLLMVerifier]:
+def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[VLLMVerifier]:
     """Check the checkpoint now; run the verifier while the returned context lasts.
 
     Raises:
@@ -47,13 +47,13 @@ def open_verifier(settings: EngineSettings, prompts: PromptBuilder) -> AbstractA
     if architectures != [ARCHITECTURE]:
         raise CheckpointError(f"{file}: architectures is {architectures}, not [{ARCHITECTURE!r}]")
     head = scorer_head(read_size(settings.model, "scorer_hidden"))
-    check_headed_model(settings.model, head)
+    check_headed_model(settings.model, head, with_weights=settings.has_weights)
     if ChatTokenizer(settings.model).vocabulary != prompts.tokenizer.vocabulary:
         raise CheckpointError(f"{settings.model / TOKENIZER_FILE}: the vocabulary is not the policy's")
     return _run(settings, head, prompts)
 
 
 @asynccontextmanager
-async def _run(settings: EngineSettings, head: Head, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
+async def _run(settings: ModelSettings, head: Head, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
     async with start_pooling(settings, head) as engine:
         yield VLLMVerifier(engine, prompts)

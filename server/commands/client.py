@@ -34,20 +34,26 @@ class UnreachableError(RefusedError):
 async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Open a client of the service at `url`; without one, start the models here and serve in this process."""
     if url:
-        key = settings.api_key
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=None) as client:
+        async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=None) as client:
             yield client
         return
     from server.__main__ import open_models
     from server.app import create_app
+    from server.calibration.identity import load_calibration
     from server.keys import Keyring
 
+    calibrated = load_calibration(settings)
     async with open_models(settings) as (models, engines):
         alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # nobody else is kept waiting
-        transport = httpx.ASGITransport(create_app(models, engines, alone, Keyring()))
+        transport = httpx.ASGITransport(create_app(models, engines, alone, Keyring(), calibrated=calibrated))
         async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
             yield client
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Return the headers that let the commands in to a service elsewhere."""
+    key = settings.api_key
+    return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
 
 async def post_solve(

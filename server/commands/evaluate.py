@@ -1,8 +1,12 @@
 """`winnow eval`: accuracy, tokens and seconds of every strategy on problems whose answers are known."""
 
 import asyncio
+import os
 import re
+import signal
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from search.answers.pool import AnswerPool
 from server.commands.client import open_client
+from server.evaluation import tables
+from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement
 from server.evaluation.plan import STRATEGIES, Job, plan_jobs
+from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
 from server.evaluation.tasks import Task, demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
 WIDTH = 110
+INTERRUPTED = 130
+"""What a shell calls the end by SIGINT."""
+
+Part = tuple[Sequence[Task], Sequence[Job]]
+"""Problems, and the jobs that are run on each."""
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -50,13 +62,24 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 
 
 @click.command("eval")
-@click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
+@click.option(
+    "--problems",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON lines with problem and answer, or as MATH-500, GSM8K and AIME have them.",
+)
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
 @click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="Which, separated by commas.")
 @click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
 @click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
 @click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")
+@click.option(
+    "--timed",
+    default=50,
+    show_default=True,
+    type=click.IntRange(0),
+    help="With --subsample: problems that are asked for every cell alone, for tokens and seconds as they are served.",
+)
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(1), help="M of the tree searches.")
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
@@ -73,6 +96,7 @@ def evaluate(
     budgets: tuple[int, ...],
     seeds: tuple[int, ...],
     subsample: bool,
+    timed: int,
     beam_width: int,
     temperature: float,
     concurrency: int,
@@ -97,36 +121,64 @@ def evaluate(
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
     tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
     settings = load_settings(recipe)
-    jobs = plan_jobs(names, num_seeds, {"temperature": temperature}, beam_width, subsample=subsample)
-    made = {"policy": settings.policy_model, "verifier": settings.verifier_model, "url": url}
-    results = Results(out, made | {"beam_width": beam_width, "temperature": temperature, "subsample": subsample})
-    asyncio.run(_measure(tasks, jobs, results, settings, url, concurrency))
-    wanted = {(task.problem, cell) for task in tasks for job in jobs for cell in job.cells}
+    plan = partial(plan_jobs, names, num_seeds, {"temperature": temperature}, beam_width)
+    num_alone = timed if subsample else len(tasks)
+    parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
+    options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
+    grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": names, "num_seeds": num_seeds}
+    results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
+    _run(parts, results, settings, url, concurrency)
+    wanted = {(task.problem, cell) for some, jobs in parts for task in some for job in jobs for cell in job.cells}
     report = Report(outcome for outcome in results.outcomes if (outcome.problem, outcome.cell) in wanted)
     _show(report, f"{len(tasks)} problems, M = {beam_width}, T = {temperature}", compare, plots)
 
 
+def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
+    """Measure; SIGINT or SIGTERM ends the command with what is measured by then on file."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started deaf to it
+    try:
+        asyncio.run(_measure(parts, results, settings, url, concurrency))
+    except KeyboardInterrupt:
+        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: the same command goes on from there"
+        click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)  # all is closed; to take torch apart would take Python seconds
+
+
 async def _measure(
-    tasks: list[Task], jobs: list[Job], results: Results, settings: Settings, url: str | None, concurrency: int
+    parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int
 ) -> None:
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            await Measurement(client, answers, results, progress, concurrency).run(tasks, jobs)
+            measurement = Measurement(client, Grader(answers), results, progress, concurrency)
+            for tasks, jobs in parts:
+                await measurement.run(tasks, jobs)
 
 
 def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
     console = Console(width=WIDTH)
-    console.print(report.accuracy_table(title))
-    console.print(report.cost_table())
-    pairs = [pair for n in report.budgets if n > 1 for pair in report.ladder(n)]
-    if pairs := [*pairs, *compare]:
-        console.print(report.difference_table(pairs))
+    console.print(tables.accuracy_table(report, title))
+    for table in (tables.choice_table(report), tables.pass_table(report), tables.confidence_table(report)):
+        if table:
+            console.print(table)
+    console.print(tables.cost_table(report))
+    if pairs := [*_comparisons(report), *compare]:
+        console.print(tables.difference_table(report, pairs))
     if plots:
-        from server.evaluation.plots import plot_levels, plot_scaling
+        from server.evaluation.pictures import draw_all
 
         plots.mkdir(parents=True, exist_ok=True)
-        plot_scaling(report, plots / "scaling.png", title)
-        if report.levels:
-            plot_levels(report, plots / "levels.png", title)
+        draw_all(report, plots, title)
         console.print(f"pictures in {plots}")
+
+
+def _comparisons(report: Report) -> list[tuple[Point, Point]]:
+    """Each strategy with the next better, and `auto` with the best of them."""
+    pairs = []
+    for n in report.budgets:
+        auto, best = Point("auto", n), report.best_single(n)
+        pairs += report.ladder(n) if n > 1 else []
+        pairs += [(auto, best)] if best and auto in report.points else []
+    return pairs

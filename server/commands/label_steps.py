@@ -83,9 +83,9 @@ def label_steps(
     from models.policy.vllm_policy import open_policy
     from models.prompt import PromptBuilder
     from models.tokenizer import ChatTokenizer
-    from server.__main__ import policy_engine
+    from server.__main__ import policy_model
 
-    engine = policy_engine(settings)
+    engine = policy_model(settings)
     opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
     asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console))
 

@@ -10,7 +10,7 @@ import uvloop
 from server.commands.options import options_of
 from server.settings import Settings, load_settings
 
-SECRETS = frozenset({"api_keys", "api_key"})
+SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
 """Not on the command line, which every process of the machine can read."""
 
 
@@ -21,7 +21,8 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     """Serve the policy and the verifier over HTTP.
 
     Every option is also a variable of the environment, WINNOW_<NAME>, and a name in a recipe. The command line comes
-    first, then the environment, then the recipe. WINNOW_API_KEYS is a variable, or a name in a recipe, only.
+    first, then the environment, then the recipe. WINNOW_API_KEYS and WINNOW_ENGINE_API_KEY are variables, or names in a
+    recipe, only.
     """
     settings = load_settings(recipe, **flags)
     from server.__main__ import serve as serve_until_stopped

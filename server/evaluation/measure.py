@@ -3,18 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from rich.progress import Progress
 
-from models.interfaces import Finish, Step
-from search.answers.pool import AnswerPool
-from search.candidate import Candidate
-from search.evaluation.subsample import elect
 from server.commands.client import post_solve
-from server.evaluation.plan import FLAT, Cell, Job
-from server.evaluation.results import Outcome, Results
+from server.evaluation.grading import Grader
+from server.evaluation.plan import Job
+from server.evaluation.results import Results
 from server.evaluation.tasks import Task
 
 
@@ -24,21 +20,21 @@ class Measurement:
 
     Attributes:
         client: Of the service.
-        answers: Grades.
+        grader: Grades what it says.
         results: Where outcomes are kept; what it holds already is not measured again.
         progress: Shows a bar for each job.
         concurrency: Problems at the same time.
     """
 
     client: httpx.AsyncClient
-    answers: AnswerPool
+    grader: Grader
     results: Results
     progress: Progress
     concurrency: int
 
     async def run(self, tasks: Sequence[Task], jobs: Sequence[Job]) -> None:
         """Run every job on every problem."""
-        for job in jobs:
+        for job in jobs if tasks else ():
             await self._run(tasks, job)
 
     async def _run(self, tasks: Sequence[Task], job: Job) -> None:
@@ -48,45 +44,12 @@ class Measurement:
 
         async def measure(task: Task) -> None:
             async with places:
-                if not self.results.has(task.problem, job.cells):
+                if not self.results.has(task.problem, job.cells, with_costs=not job.is_shared):
                     start = clock.time()
                     reply = await post_solve(self.client, {"problem": task.problem, **job.request})
-                    self.results.add(await self._grade(task, job, reply, clock.time() - start))
+                    self.results.add(await self.grader.grade(task, job, reply, clock.time() - start))
             self.progress.advance(bar)
 
         async with asyncio.TaskGroup() as group:
             for task in tasks:
                 group.create_task(measure(task))
-
-    async def _grade(self, task: Task, job: Job, reply: dict[str, Any], seconds: float) -> list[Outcome]:
-        own, *others = job.cells
-        usage = reply["usage"]
-        outcomes = [
-            await self._outcome(
-                task,
-                own,
-                reply["answer"],
-                usage["completion_tokens"],
-                verifier_tokens=usage["verifier_tokens"],
-                verifier_cached_tokens=usage["verifier_cached_tokens"],
-                seconds=seconds,
-            )
-        ]
-        if others:
-            candidates = [await self._candidate(index, said) for index, said in enumerate(reply["candidates"])]
-            for cell in others:
-                answer = elect(candidates, cell.n, FLAT[cell.strategy])
-                num_tokens = sum(said["tokens"] for said in reply["candidates"][: cell.n])
-                outcomes.append(await self._outcome(task, cell, answer.text if answer else None, num_tokens))
-        return outcomes
-
-    async def _candidate(self, index: int, said: dict[str, Any]) -> Candidate:
-        """Return a candidate as the vote needs it."""
-        finish = Finish.END if said["finish"] == "complete" else Finish.LENGTH
-        steps = (Step(said["response"], (), finish),)
-        answer = await self.answers.read(said["response"]) if finish is Finish.END else None
-        return Candidate((index,), steps, score=said["score"], answer=answer)
-
-    async def _outcome(self, task: Task, cell: Cell, answer: str | None, num_tokens: int, **costs: Any) -> Outcome:
-        is_correct = answer is not None and await self.answers.equivalent(task.answer, answer)
-        return Outcome(task.problem, task.level, *cell, answer, is_correct, num_tokens, **costs)

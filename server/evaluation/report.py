@@ -1,16 +1,23 @@
-"""Tables of what was measured. Every interval is a 95 % bootstrap over problems, of each problem's mean over seeds."""
+"""What was measured, in numbers.
+
+Every interval is a 95 % bootstrap over problems, of each problem's mean over seeds.
+"""
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from rich.table import Table
-
 from search.evaluation.bootstrap import Interval, bootstrap
-from server.evaluation.plan import STRATEGIES, TREES
+from search.evaluation.calibration_error import expected_calibration_error
+from search.evaluation.pass_at_k import pass_at_k
+from server.evaluation.plan import FLAT, STRATEGIES, TREES
 from server.evaluation.results import Outcome
+
+MIN_TOLD = 100
+"""Fewer confidences say nothing about their calibration."""
 
 
 class Point(NamedTuple):
@@ -21,6 +28,30 @@ class Point(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.strategy}@{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Means per problem.
+
+    Attributes:
+        num_problems: Problems that they are means of.
+        generated: Tokens of the policy.
+        judged: Tokens that the verifier computed; None where no request was made for this point alone.
+        cached: Tokens judged from its cache; None likewise.
+        seconds: From request to reply; None likewise.
+    """
+
+    num_problems: int
+    generated: float
+    judged: float | None
+    cached: float | None
+    seconds: float | None
+
+    @property
+    def tokens(self) -> float | None:
+        """Generated and judged."""
+        return None if self.judged is None else self.generated + self.judged
 
 
 class Report:
@@ -34,80 +65,99 @@ class Report:
         self._outcomes: dict[Point, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             self._outcomes[Point(outcome.strategy, outcome.n)].append(outcome)
-        self.strategies = [name for name in STRATEGIES if any(point.strategy == name for point in self._outcomes)]
-        self.budgets = sorted({point.n for point in self._outcomes})
+        self.points = sorted(self._outcomes, key=lambda point: (STRATEGIES.index(point.strategy), point.n))
+        self.strategies = [name for name in STRATEGIES if any(point.strategy == name for point in self.points)]
+        self.budgets = sorted({point.n for point in self.points})
         self.levels = sorted({o.level for group in self._outcomes.values() for o in group if o.level is not None})
+        self._served = self._served_alike()
+        self._accuracies: dict[tuple[Point, int | None], Interval] = {}
+
+    def num_seeds(self, point: Point) -> int:
+        """Return the number of seeds at a point."""
+        return len({outcome.seed for outcome in self._outcomes[point]})
+
+    def calibration_error(self, point: Point) -> float | None:
+        """Return the expected calibration error of the confidences told, in [0, 1]; None where too few were."""
+        told = [(o.confidence, o.is_correct) for o in self._outcomes[point] if o.confidence is not None]
+        return expected_calibration_error(told) if len(told) >= MIN_TOLD else None
 
     def accuracy(self, point: Point, level: int | None = None) -> Interval | None:
         """Return the share of right answers, %, of all problems or of a level's; None without a measurement."""
-        shares = self._shares(point, level)
-        return bootstrap(list(shares.values())) if shares else None
+        if (point, level) not in self._accuracies and (shares := self.shares(point, level)):
+            self._accuracies[point, level] = bootstrap(list(shares.values()))
+        return self._accuracies.get((point, level))
 
     def difference(self, left: Point, right: Point) -> Interval | None:
         """Return the accuracy of `left` less that of `right`, in points, problem by problem; None without both."""
-        ours, theirs = self._shares(left), self._shares(right)
+        ours, theirs = self.shares(left), self.shares(right)
         pairs = [ours[problem] - theirs[problem] for problem in ours if problem in theirs]
         return bootstrap(pairs) if pairs else None
 
-    def accuracy_table(self, title: str) -> Table:
-        """Lay out accuracies, a strategy a row and a budget a column."""
-        table = Table("accuracy, %", *(f"N = {n}" for n in self.budgets), title=title)
-        for name in self.strategies:
-            cells = (self.accuracy(Point(name, n)) for n in self.budgets)
-            table.add_row(name, *("" if cell is None else _written(cell) for cell in cells))
-        return table
+    def pass_at(self, k: int, level: int | None = None) -> Interval | None:
+        """Return pass@k, %, from all responses whose answers were seen; None where no problem has k of them."""
+        counts: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+        for outcome in (each for point in self.points if point.strategy in FLAT for each in self._outcomes[point]):
+            if outcome.num_right is not None and level in (None, outcome.level):
+                counts[outcome.problem][outcome.seed] = (outcome.n, outcome.num_right)
+        sums = [[sum(column) for column in zip(*by_seed.values(), strict=True)] for by_seed in counts.values()]
+        shares = [100 * pass_at_k(n, c, k) for n, c in sums if n >= k]
+        return bootstrap(shares) if shares else None
 
-    def cost_table(self) -> Table:
-        """Lay out means per problem of what each measured point cost, those that were not subsampled in full."""
-        table = Table("a problem", "seeds", title="tokens and seconds, means per problem")
-        for column in ("generated", "judged", "from cache", "latency, s"):
-            table.add_column(column, justify="right")
-        for point in sorted(self._outcomes, key=lambda point: (STRATEGIES.index(point.strategy), point.n)):
-            group = self._outcomes[point]
-            table.add_row(
-                str(point),
-                str(len({outcome.seed for outcome in group})),
-                _mean(group, lambda outcome: outcome.completion_tokens, "{:,.0f}"),
-                _mean(group, lambda outcome: outcome.verifier_tokens, "{:,.0f}"),
-                _mean(group, lambda outcome: outcome.verifier_cached_tokens, "{:,.0f}"),
-                _mean(group, lambda outcome: outcome.seconds, "{:.2f}"),
-            )
-        return table
+    def cost(self, point: Point) -> Cost | None:
+        """Return what a point cost, where that can be had as a service would bill it; None without a measurement."""
+        group = self._outcomes.get(point)
+        if not group:
+            return None
+        served = [outcome for outcome in group if outcome.is_served and outcome.problem in self._served]
+        group = served or [outcome for outcome in group if outcome.seconds is not None] or group
+        return Cost(
+            num_problems=len({outcome.problem for outcome in group}),
+            generated=statistics.fmean(outcome.completion_tokens for outcome in group),
+            judged=_mean(outcome.verifier_tokens for outcome in group),
+            cached=_mean(outcome.verifier_cached_tokens for outcome in group),
+            seconds=_mean(outcome.seconds for outcome in group),
+        )
 
-    def difference_table(self, pairs: Sequence[tuple[Point, Point]]) -> Table:
-        """Lay out paired differences."""
-        table = Table("difference", "points", title="paired by problem")
-        for left, right in pairs:
-            difference = self.difference(left, right)
-            table.add_row(f"{left} - {right}", _written(difference, "+") if difference else "not measured")
-        return table
+    def tokens_per_correct(self, point: Point) -> float | None:
+        """Return the tokens generated and judged for each right answer; None without a right one or the tokens."""
+        cost, accuracy = self.cost(point), self.accuracy(point)
+        if cost is None or cost.tokens is None or not accuracy or not accuracy.mean:
+            return None
+        return 100 * cost.tokens / accuracy.mean
 
     def ladder(self, n: int) -> list[tuple[Point, Point]]:
         """Return the comparisons of the strategies measured at `n`, each with the next: the better tree search last."""
-        points = [Point(name, n) for name in self.strategies if Point(name, n) in self._outcomes and name not in TREES]
-        points = [point for point in points if point.strategy != "greedy"]
-        if tree := self.better_tree(n):
+        points = [point for point in self.points if point.n == n and point.strategy in FLAT]
+        if tree := self._best(TREES, n):
             points.append(tree)
         return [(right, left) for left, right in pairwise(points)]
 
     def better_tree(self, n: int) -> Point | None:
         """Return the tree search with the higher accuracy at `n`."""
-        trees = [(self.accuracy(Point(name, n)), Point(name, n)) for name in TREES]
-        measured = [(accuracy.mean, point) for accuracy, point in trees if accuracy]
-        return max(measured)[1] if measured else None
+        return self._best(TREES, n)
 
-    def _shares(self, point: Point, level: int | None = None) -> dict[str, float]:
+    def best_single(self, n: int) -> Point | None:
+        """Return the strategy with the highest accuracy at `n`, with hindsight; `auto` is none."""
+        return self._best((*FLAT, *TREES), n)
+
+    def shares(self, point: Point, level: int | None = None) -> Mapping[str, float]:
+        """Return the share of right answers over the seeds, %, by problem."""
         by_problem: dict[str, list[float]] = defaultdict(list)
         for outcome in self._outcomes.get(point, ()):
             if level in (None, outcome.level):
                 by_problem[outcome.problem].append(100.0 * outcome.is_correct)
         return {problem: statistics.fmean(shares) for problem, shares in by_problem.items()}
 
+    def _best(self, names: Iterable[str], n: int) -> Point | None:
+        points = [Point(name, n) for name in names if Point(name, n) in self._outcomes]
+        return max(points, key=lambda point: statistics.fmean(self.shares(point).values()), default=None)
 
-def _written(interval: Interval, sign: str = "") -> str:
-    return f"{interval.mean:{sign}.1f} ({interval.low:{sign}.1f} to {interval.high:{sign}.1f})"
+    def _served_alike(self) -> frozenset[str]:
+        """The problems on which every point with requests of its own has one, so that costs can be compared."""
+        served = [{o.problem for o in group if o.is_served} for group in self._outcomes.values()]
+        return frozenset.intersection(*map(frozenset, filter(None, served))) if any(served) else frozenset()
 
 
-def _mean(group: Sequence[Outcome], cost: Callable[[Outcome], float | None], form: str) -> str:
-    costs = [value for outcome in group if (value := cost(outcome)) is not None]
-    return form.format(statistics.fmean(costs)) if costs else ""
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None

@@ -1,6 +1,7 @@
 """Outcomes, in memory and as JSON lines that an interrupted run goes on from.
 
-The first line of a file says how its outcomes were made; a run with other settings does not mix its own with them.
+The first line of a file says how its outcomes were made: in `made` what they depend on, which a run that goes on must
+share; in `told` the rest. A run that goes on tells it of itself before its own outcomes.
 """
 
 import json
@@ -26,10 +27,14 @@ class Outcome:
         seed: Of the cell.
         answer: What came back.
         is_correct: Whether it is equivalent to the known answer.
-        completion_tokens: Generated.
-        verifier_tokens: Computed by the verifier; None for a cell subsampled from another's responses.
+        completion_tokens: Generated; for a cell subsampled from another's reply its share of that one's.
+        verifier_tokens: Computed by the verifier; None for a subsampled cell.
         verifier_cached_tokens: Judged from its cache; None likewise.
         seconds: From request to reply, among others at the same time; None likewise.
+        early_stop: Whether work that could not change the answer was left out, as in a request that does not say
+            otherwise; None where that was not written down.
+        num_right: Of the N responses, those that are right; None where not all of them were seen.
+        confidence: What the reply said of its answer, in [0, 1]; None where it said nothing.
     """
 
     problem: str
@@ -43,11 +48,19 @@ class Outcome:
     verifier_tokens: int | None = None
     verifier_cached_tokens: int | None = None
     seconds: float | None = None
+    early_stop: bool | None = None
+    num_right: int | None = None
+    confidence: float | None = None
 
     @property
     def cell(self) -> Cell:
         """What it was measured for."""
         return Cell(self.strategy, self.n, self.seed)
+
+    @property
+    def is_served(self) -> bool:
+        """True where its tokens and seconds are those of a request for this cell and no more."""
+        return self.seconds is not None and self.early_stop is not False
 
 
 class Results:
@@ -56,50 +69,55 @@ class Results:
     Args:
         path: File to keep them in; None keeps them in memory only.
         made: What the outcomes depend on, for the file's first line.
+        told: What else is to be known of how this run makes them.
 
     Raises:
-        click.BadParameter: The file was made with other settings, or is no such file.
+        click.BadParameter: The file was made in another way, or is no such file.
     """
 
-    def __init__(self, path: Path | None, made: dict[str, Any]) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, made: dict[str, Any], told: dict[str, Any] | None = None) -> None:
+        self.path = path
         self._outcomes: dict[tuple[str, Cell], Outcome] = {}
         if path is None:
             return
         if path.exists() and path.stat().st_size:
             self._load(path, made)
+            self._write({"told": told or {}})
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"made": made}) + "\n")
+            self._write({"made": made, "told": told or {}})
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """All of them."""
         return tuple(self._outcomes.values())
 
-    def has(self, problem: str, cells: Iterable[Cell]) -> bool:
-        """Tell whether all `cells` are measured for the problem."""
-        return all((problem, cell) in self._outcomes for cell in cells)
+    def has(self, problem: str, cells: Iterable[Cell], *, with_costs: bool = False) -> bool:
+        """Tell whether all `cells` are measured for the problem, by requests of their own if `with_costs`."""
+        found = [self._outcomes.get((problem, cell)) for cell in cells]
+        return all(outcome is not None and (outcome.is_served or not with_costs) for outcome in found)
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Keep the outcomes of one reply, in one write."""
         self._outcomes |= {(outcome.problem, outcome.cell): outcome for outcome in outcomes}
-        if self._path:
-            with self._path.open("a") as file:
-                file.write("".join(json.dumps(asdict(outcome), ensure_ascii=False) + "\n" for outcome in outcomes))
+        self._write(*map(asdict, outcomes))
+
+    def _write(self, *records: dict[str, Any]) -> None:
+        if self.path:
+            with self.path.open("a") as file:
+                file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
     def _load(self, path: Path, made: dict[str, Any]) -> None:
         complete, _, torn = path.read_text().rpartition("\n")
         if torn:  # by a cut: its problem is measured again
             path.write_text(complete + "\n")
         try:
-            first, *lines = map(json.loads, complete.splitlines())
-            outcomes = [Outcome(**line) for line in lines]
-            kept = first["made"]
+            first, *lines = map(json.loads, complete.split("\n"))  # a problem may hold other line ends
+            outcomes = [Outcome(**line) for line in lines if "told" not in line]
+            kept = dict(first["made"])
         except (ValueError, KeyError, TypeError) as error:
             raise click.BadParameter(f"{path} holds no outcomes of this command", param_hint="--out") from error
-        if kept != made:
-            changed = sorted(name for name in made.keys() | kept.keys() if made.get(name) != kept.get(name))
-            message = f"{path} was made with another {', '.join(changed)}; take another file"
-            raise click.BadParameter(message, param_hint="--out")
+        if changed := sorted(name for name in made if made[name] != kept.get(name)):
+            values = "; ".join(f"{name} {kept.get(name)!r}, now {made[name]!r}" for name in changed)
+            raise click.BadParameter(f"{path} was made otherwise: {values}; take another file", param_hint="--out")
         self._outcomes = {(outcome.problem, outcome.cell): outcome for outcome in outcomes}

@@ -19,6 +19,7 @@ from rich.table import Table
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
+from models.engine import Engine
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
 from models.launch import Dtype, EngineSettings
 from models.policy.vllm_policy import VLLMPolicy, open_policy
@@ -132,6 +133,7 @@ def judging(verifier: VLLMVerifier, number: int) -> dict[str, Trial]:
 
         async def judge_all() -> int:
             if not is_incremental:
+                assert isinstance(verifier.engine, Engine)
                 await verifier.engine.llm.reset_prefix_cache()
             return sum(await asyncio.gather(*map(judge, prefixes)))
 

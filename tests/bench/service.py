@@ -26,7 +26,13 @@ HEALTH_EVERY_S = 0.05
 
 async def solve(client: httpx.AsyncClient, problem: str, **fields: Any) -> dict[str, Any]:
     """Ask for weighted best-of-N with N = 16."""
-    request = {"problem": problem, "n": 16, "seed": 1, "include": ["candidates"]} | fields
+    request = {
+        "problem": problem,
+        "strategy": "weighted_best_of_n",
+        "n": 16,
+        "seed": 1,
+        "include": ["candidates"],
+    } | fields
     response = await client.post("/solve", json=request)
     response.raise_for_status()
     reply: dict[str, Any] = response.json()

@@ -13,7 +13,7 @@ import httpx
 
 from models.training.tasks.stream import held_out_problems
 
-STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
+STRATEGIES = ("auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
 HANG_S = 180.0
 """Who waits for so long waits for ever."""
 NEVER_SENT = "never sent"

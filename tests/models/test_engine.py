@@ -10,14 +10,18 @@ from typing import Any
 import psutil
 import pytest
 from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.engine import start_engine
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
 from models.interfaces import Finish, Meter
-from models.launch import EngineSettings, engine_args
+from models.launch import EngineSettings, Runner, engine_args, engine_arguments
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
+from models.remote.server import ServerSettings, server_flags
 from models.tokenizer import ChatTokenizer
 from tests.models.policy.test_vllm_policy import metric
 from tests.models.problems import PROBLEM, sampling
@@ -67,11 +71,23 @@ async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go
     await subject.engine.check()
 
 
+async def test_an_interrupt_that_a_terminal_sends_to_all_does_not_end_an_engine(
+    victim: tuple[VLLMPolicy, psutil.Process],
+) -> None:
+    subject, process = victim
+    process.send_signal(signal.SIGINT)
+    async with aclosing(subject.respond(PROBLEM, (), sampling(max_tokens=300), Meter())) as sampled:
+        steps = [step async for step in sampled]
+    assert steps[-1].finish is not Finish.STEP
+    assert process.is_running()
+    assert subject.engine.num_restarts == 0
+
+
 async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[VLLMPolicy, psutil.Process]) -> None:
     subject, process = victim
     process.kill()
     process.wait(10)
-    with pytest.raises(EngineDiedError, match=r"victim engine is (dead|being started again)"):
+    with pytest.raises(EngineDiedError, match=r"victim engine (is dead|is being started again|does not answer)"):
         await subject.engine.check()
     await subject.engine.recovered()
     await subject.engine.check()
@@ -112,3 +128,19 @@ def test_on_a_cpu_an_engine_has_memory_of_its_own_and_small_blocks(tiny_llama: P
     arguments = engine_args(EngineSettings(tiny_llama, "policy", kv_cache_bytes=1 << 24), "generate", "cpu")
     assert (arguments.kv_cache_memory_bytes, arguments.block_size) == (1 << 24, 32)
     assert arguments.enforce_eager
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("runner", ["generate", "pooling"])
+def test_a_server_runs_an_engine_as_this_service_would(tiny_llama: Path, device: str, runner: Runner) -> None:
+    overrides = {"architectures": ["WinnowRewardModel"]} if runner == "pooling" else {}
+    fields: dict[str, Any] = {"kv_cache_bytes": 1 << 24, "gpu_memory_share": 0.6, "max_model_len": 512}
+    flags = server_flags(
+        ServerSettings(EngineSettings(tiny_llama, "policy", **fields), port=8001), runner, device, overrides
+    )
+    parser = make_arg_parser(FlexibleArgumentParser())  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
+    server = AsyncEngineArgs.from_cli_args(parser.parse_args(flags))
+    here = engine_args(EngineSettings(tiny_llama, "policy", **fields), runner, device, overrides)
+    for name in engine_arguments(EngineSettings(tiny_llama, "policy"), runner, device, overrides):
+        named = getattr(server, name)
+        assert (named[0] if name == "served_model_name" else named) == getattr(here, name), name

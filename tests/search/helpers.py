@@ -15,7 +15,8 @@ from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.dvts import DVTS
 from search.observer import Loss, Observer
-from search.solve import SearchResult, Strategy, solve
+from search.solve import SearchResult, solve
+from search.strategy import Strategy
 from search.voting import Selection
 from tests.worlds import World
 

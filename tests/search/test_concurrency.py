@@ -10,7 +10,8 @@ from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.dvts import DVTS
 from search.observer import Silence
-from search.solve import SearchResult, Strategy
+from search.solve import SearchResult
+from search.strategy import Strategy
 from search.voting import Selection
 from tests.natures import Chance, Tree, answer, step
 from tests.search.helpers import Watch, drawn_after, search, settle

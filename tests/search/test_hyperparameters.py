@@ -6,7 +6,7 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from search.errors import HyperparameterError
-from search.solve import Strategy
+from search.strategy import Strategy
 
 TREE_SEARCHES = [BeamSearch, DVTS]
 

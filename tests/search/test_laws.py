@@ -8,7 +8,7 @@ from search.aggregation import Aggregation
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
-from search.solve import Strategy
+from search.strategy import Strategy
 from search.voting import Selection
 from tests.natures import Chance, Tree, answer, step
 from tests.search.helpers import drawn_after, each_selection, each_strategy, elected, search

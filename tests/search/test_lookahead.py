@@ -2,7 +2,7 @@ import pytest
 
 from search.beam_search import BeamSearch
 from search.dvts import DVTS
-from search.solve import Strategy
+from search.strategy import Strategy
 from tests.natures import Branch, Tree, answer, cut, end, step
 from tests.search.helpers import search, texts
 from tests.worlds import World

@@ -8,7 +8,8 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from search.expander import Models
-from search.solve import Status, Strategy
+from search.solve import Status
+from search.strategy import Strategy
 from search.voting import Selection
 from tests.natures import Tree, answer, cut, end, step
 from tests.search.helpers import an_hour_later, each_strategy, elected, search

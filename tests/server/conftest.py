@@ -19,6 +19,8 @@ from models.embedded import EmbeddedEngine
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
+from server.calibration.identity import load_calibration
+from server.calibration.table import UNCALIBRATED, Calibrated
 from server.keys import Keyring
 from server.protocol import uvicorn_config
 from server.settings import Settings
@@ -43,6 +45,7 @@ async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[ht
             policy.engine,
             verifier.engine,
             plain=OpenAIHandlers(policy, POLICY_NAME),
+            calibrated=load_calibration(Settings()),
         ) as client,
     ):
         yield client
@@ -67,9 +70,10 @@ async def listening(
     keys: Keyring | None = None,
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
+    calibrated: Calibrated = UNCALIBRATED,
 ) -> AsyncIterator[httpx.AsyncClient]:
     settings = settings or Settings()
-    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer)
+    app = create_app(models, engines, settings, keys or Keyring(), plain=plain, tracer=tracer, calibrated=calibrated)
     async with serving(app, settings) as client:
         yield client
 

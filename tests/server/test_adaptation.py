@@ -33,8 +33,8 @@ def scores(reply: dict[str, list[dict[str, float]]]) -> list[float]:
 
 
 async def test_the_reply_says_how_it_went_and_what_it_cost(adaptable: httpx.AsyncClient) -> None:
-    plain = await solve(adaptable, early_stop=False)
-    adapted = await solve(adaptable, early_stop=False, adapt=ADAPT)
+    plain = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
+    adapted = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False, adapt=ADAPT)
     losses = adapted["adaptation"]["losses"]
     assert len(losses) == 4
     assert losses == sorted(losses, reverse=True)
@@ -45,9 +45,9 @@ async def test_the_reply_says_how_it_went_and_what_it_cost(adaptable: httpx.Asyn
 
 
 async def test_it_changes_scores_of_its_own_request_only(adaptable: httpx.AsyncClient) -> None:
-    before = await solve(adaptable, early_stop=False)
-    adapted = await solve(adaptable, early_stop=False, adapt=ADAPT)
-    after = await solve(adaptable, early_stop=False)
+    before = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
+    adapted = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False, adapt=ADAPT)
+    after = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
     assert scores(adapted) != pytest.approx(scores(before), abs=1e-6)
     assert scores(after) == pytest.approx(scores(before), abs=1e-6)
     assert (before["adaptation"], after["adaptation"]) == (None, None)
@@ -63,6 +63,6 @@ async def test_strategies_that_cannot_wait_for_all_candidates_refuse_it(
 
 
 async def test_a_verifier_that_cannot_learn_refuses_it(client: httpx.AsyncClient) -> None:
-    response = await client.post("/solve", json={"problem": PROBLEM, "adapt": ADAPT})
+    response = await client.post("/solve", json={"problem": PROBLEM, "strategy": "best_of_n", "adapt": ADAPT})
     assert (response.status_code, response.json()["error"]["param"]) == (422, "adapt")
     assert "WINNOW_VERIFIER_FORMAT=torch" in response.json()["error"]["message"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psutil
@@ -18,6 +19,12 @@ START_WITHIN_S, STOP_WITHIN_S = 120, 30
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A running `winnow serve` and its address."""
+    with running() as service:
+        yield service
+
+
+@contextmanager
+def running() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     port = free_port()
     process = subprocess.Popen([WINNOW, "serve", "--port", str(port)])
     url = f"http://127.0.0.1:{port}"
@@ -79,3 +86,15 @@ def test_a_stop_ends_every_process(service: tuple[subprocess.Popen[bytes], str])
     assert process.wait(STOP_WITHIN_S) == 0
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
+
+
+def test_a_service_that_is_killed_leaves_no_process_behind() -> None:
+    with running() as (process, url):
+        service = psutil.Process(process.pid)
+        first, _ = engines_of(service)
+        first.kill()  # the one that takes its place is started in another way
+        assert httpx.post(f"{url}/solve", json={"problem": "1 + 1"}, timeout=90).status_code == 200
+        family = service.children(recursive=True)
+        process.kill()
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert alive == []

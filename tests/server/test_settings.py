@@ -75,11 +75,33 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 
 
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
-    from models.prm.registry import FORMATS  # imports vLLM, which the other tests here do without
+    from models.prm.registry import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
 
-    assert get_args(Settings.model_fields["verifier_format"].annotation) == tuple(FORMATS)
+    assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE)
 
 
 @pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))
 def test_every_verifier_format_has_a_recipe(format_name: str) -> None:
     assert format_name in {yaml.safe_load(path.read_text())["verifier_format"] for path in RECIPES}
+
+
+@pytest.mark.parametrize("text", ["http://a:1,https://b:2/v1", " http://a:1 , https://b:2/v1 "])
+def test_servers_are_listed_with_commas_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("WINNOW_POLICY_URL", text)
+    assert [str(url) for url in load_settings().policy_url or ()] == ["http://a:1/", "https://b:2/v1"]
+
+
+def test_servers_are_a_list_or_a_name_in_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "servers.yaml").write_text("policy_url: [http://a:1, http://b:2]\nverifier_url: http://c:3\n")
+    settings = load_settings(tmp_path / "servers.yaml")
+    assert (len(settings.policy_url or ()), len(settings.verifier_url or ())) == (2, 1)
+
+
+def test_no_servers_are_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_VERIFIER_URL", "")
+    assert load_settings().verifier_url is None
+
+
+def test_a_server_without_a_scheme_is_refused() -> None:
+    with pytest.raises(ValidationError, match="policy_url"):
+        load_settings(policy_url="policy:8000")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 PROBLEM = "Compute (17 + 28) * 3 - 45."
-STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
+STRATEGIES = ("auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
 
 
 async def solve(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ async def test_every_strategy_answers_with_its_evidence(client: httpx.AsyncClien
 
 
 async def test_the_bill_is_the_sum_of_the_responses(client: httpx.AsyncClient) -> None:
-    reply = await solve(client, early_stop=False)
+    reply = await solve(client, strategy="majority", early_stop=False)
     assert reply["usage"]["completion_tokens"] == sum(candidate["tokens"] for candidate in reply["candidates"])
     assert reply["usage"]["candidates"] == len(reply["candidates"]) == 8
 
@@ -73,7 +73,8 @@ async def test_temperature_zero_repeats_itself(client: httpx.AsyncClient) -> Non
 
 
 async def test_the_aggregation_changes_the_score(client: httpx.AsyncClient) -> None:
-    replies = [await solve(client, n=1, aggregation=aggregation) for aggregation in ("last", "min", "prod")]
+    asked = {"n": 1, "strategy": "best_of_n"}
+    replies = [await solve(client, **asked, aggregation=aggregation) for aggregation in ("last", "min", "prod")]
     steps = [step["score"] for step in replies[0]["candidates"][0]["steps"]]
     expected = [steps[-1], min(steps), math.prod(steps)]
     assert [reply["score"] for reply in replies] == pytest.approx(expected, abs=1e-3)
@@ -109,7 +110,8 @@ async def test_a_deadline_returns_the_best_so_far(client: httpx.AsyncClient) -> 
 
 
 async def test_early_stop_does_not_change_the_answer(client: httpx.AsyncClient) -> None:
-    stopped, whole = await solve(client, n=32), await solve(client, n=32, early_stop=False)
+    asked = {"n": 32, "strategy": "weighted_best_of_n"}
+    stopped, whole = await solve(client, **asked), await solve(client, **asked, early_stop=False)
     assert stopped["answer"] == whole["answer"]
     assert whole["usage"]["candidates"] == 32
 

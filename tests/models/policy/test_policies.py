@@ -15,6 +15,12 @@ class TestVLLMPolicy(PolicyContract):
         return policy
 
 
+class TestRemotePolicy(PolicyContract):
+    @pytest.fixture
+    def subject(self, remote_policy: VLLMPolicy) -> Policy:
+        return remote_policy
+
+
 class TestWorldPolicy(PolicyContract):
     @pytest.fixture
     def subject(self) -> Policy:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from models.engine import Engine
+from models.engine_client import EngineClient
 from models.errors import ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step
 from models.policy.vllm_policy import VLLMPolicy
@@ -14,13 +15,13 @@ from models.tokenizer import ChatTokenizer
 from tests.models.problems import PROBLEM, ids_of, respond, respond_often, sampling, text_of
 
 
-async def until_running(engine: Engine, number: int, within_s: float = 5.0) -> None:
+async def until_running(engine: EngineClient, number: int, within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
         while {engine.num_running_requests, metric(engine, "vllm:num_requests_running")} != {number}:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0)
 
 
-def metric(engine: Engine, name: str) -> float | None:
+def metric(engine: EngineClient, name: str) -> float | None:
     samples = (sample for family in engine.metrics.collect() for sample in family.samples)
     return next((sample.value for sample in samples if sample.name == name), None)
 

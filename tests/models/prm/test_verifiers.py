@@ -1,10 +1,13 @@
 """Every verifier keeps the contract; those of published formats in their own files, by `format_contract.py`."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from models.interfaces import Step, Verifier
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
+from models.remote.engine import SCORES, RemoteEngine
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.natures import Chance
 from tests.worlds import World
@@ -18,6 +21,27 @@ class TestVLLMVerifier(VerifierContract):
     @pytest.fixture
     def steps(self, prompts: PromptBuilder) -> list[Step]:
         return steps_of(prompts.tokenizer.encode)
+
+
+class TestRemoteVerifier(VerifierContract):
+    @pytest.fixture
+    def subject(self, remote_verifier: VLLMVerifier) -> Verifier:
+        return remote_verifier
+
+    @pytest.fixture
+    def steps(self, prompts: PromptBuilder) -> list[Step]:
+        return steps_of(prompts.tokenizer.encode)
+
+
+class TestRemoteVerifierOfAServerWithoutOurEndpoint(TestRemoteVerifier):
+    @pytest.fixture
+    def subject(self, remote_verifier: VLLMVerifier) -> Iterator[Verifier]:
+        engine = remote_verifier.engine
+        assert isinstance(engine, RemoteEngine)
+        (replica,) = engine.replicas.all
+        replica.lacks.add(SCORES)
+        yield remote_verifier
+        replica.lacks.clear()
 
 
 class TestWorldVerifier(VerifierContract):

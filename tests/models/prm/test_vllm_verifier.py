@@ -7,6 +7,7 @@ from itertools import accumulate
 import pytest
 import torch
 
+from models.engine import Engine
 from models.errors import ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step
 from models.policy.vllm_policy import VLLMPolicy
@@ -89,6 +90,7 @@ async def test_long_responses_judged_at_once_are_judged_as_if_alone(verifier: VL
     dice = random.Random(0)
     long = [[Step("x", tuple(dice.choices(range(20, 500), k=450)), Finish.STEP) for _ in "ab"] for _ in range(8)]
     at_once = await asyncio.gather(*(verifier.score(PROBLEM, (), steps, Meter()) for steps in long))
+    assert isinstance(verifier.engine, Engine)
     await verifier.engine.llm.reset_prefix_cache()
     for steps, scores in zip(long, at_once, strict=True):
         assert await verifier.score(PROBLEM, (), steps, Meter()) == pytest.approx(scores, abs=TOLERANCE)

@@ -1,5 +1,7 @@
 """Outcomes on file: a run that was cut goes on, and never mixes what was made in different ways."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,8 +38,41 @@ def test_a_torn_last_line_is_measured_again(tmp_path: Path) -> None:
 
 def test_other_settings_do_not_mix(tmp_path: Path) -> None:
     Results(tmp_path / "o.jsonl", MADE)
-    with pytest.raises(click.BadParameter, match="made with another temperature"):
+    with pytest.raises(click.BadParameter, match=r"made otherwise: temperature 0\.8, now 1\.0"):
         Results(tmp_path / "o.jsonl", MADE | {"temperature": 1.0})
+
+
+def test_what_is_told_is_kept_and_not_compared(tmp_path: Path) -> None:
+    Results(tmp_path / "o.jsonl", MADE, {"commit": "a"}).add([outcome("a")])
+    again = Results(tmp_path / "o.jsonl", MADE, {"commit": "b"})
+    again.add([outcome("b")])
+    assert len(Results(tmp_path / "o.jsonl", MADE).outcomes) == 2
+    first, *lines = map(json.loads, (tmp_path / "o.jsonl").read_text().splitlines())
+    assert first == {"made": MADE, "told": {"commit": "a"}}
+    assert {"told": {"commit": "b"}} in lines
+
+
+def test_a_file_without_the_newer_fields_is_read(tmp_path: Path) -> None:
+    old = {"problem": "a", "level": 1, "strategy": "dvts", "n": 4, "seed": 0, "answer": "7", "is_correct": True}
+    lines = [{"made": MADE}, old | {"completion_tokens": 100, "verifier_tokens": 9, "seconds": 1.5}]
+    (tmp_path / "o.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    results = Results(tmp_path / "o.jsonl", MADE)
+    assert results.has("a", [Cell("dvts", 4, 0)], with_costs=True)
+
+
+def test_a_problem_with_odd_line_ends_is_one_line(tmp_path: Path) -> None:
+    Results(tmp_path / "o.jsonl", MADE).add([outcome("a\u2028b\x85c")])
+    assert [kept.problem for kept in Results(tmp_path / "o.jsonl", MADE).outcomes] == ["a\u2028b\x85c"]
+
+
+def test_a_subsampled_outcome_is_no_request_of_its_own(tmp_path: Path) -> None:
+    results = Results(None, MADE)
+    results.add(
+        [replace(outcome("a"), seconds=1.5, early_stop=False), replace(outcome("b"), seconds=1.5, early_stop=True)]
+    )
+    cells = [Cell("dvts", 16, 0)]
+    assert [results.has(name, cells) for name in "ab"] == [True, True]
+    assert [results.has(name, cells, with_costs=True) for name in "ab"] == [False, True]
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

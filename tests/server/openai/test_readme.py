@@ -18,4 +18,4 @@ async def test_the_snippet_of_the_readme_runs(client: httpx.AsyncClient) -> None
     await asyncio.to_thread(exec, code, names)
     assert names["plain"].choices[0].message.content
     ran = [names[reply].search["strategy"] for reply in ("searched", "by_name")]
-    assert [(strategy["name"], strategy["n"]) for strategy in ran] == [("weighted_best_of_n", 16), ("beam_search", 16)]
+    assert [(strategy["name"], strategy["n"]) for strategy in ran] == [("auto", 16), ("beam_search", 16)]

@@ -1,0 +1,1 @@
+"""Models that ordinary vLLM servers run, reached over HTTP."""

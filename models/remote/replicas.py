@@ -1,0 +1,121 @@
+"""The servers of one model: which one gets a request, and whether there is any.
+
+Prefix affinity is rendezvous hashing: every server has a rank for every problem, drawn from a hash of both, and the
+first that answers gets it. A server that goes away moves its own problems and no others, and gets them back.
+Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+
+import aiohttp
+
+from models.errors import EngineDiedError, EngineUnavailableError
+from models.remote.replica import Replica
+from models.remote.settings import RemoteSettings, Routing
+
+START_WITHIN_S = 600.0
+"""So long the servers may take to load the model."""
+RETURN_WITHIN_S = 30.0
+"""So long a request waits for a server to answer again."""
+SHUN_S = 5.0
+"""After a failed request another server is preferred for so long."""
+CONNECT_WITHIN_S = 5.0
+KEEP_IDLE_S = 2.0
+"""vLLM closes connections that are idle for 5 s, and what is on its way then looks like a failure."""
+
+
+class Replicas:
+    """The servers of one model.
+
+    Attributes:
+        all: Those there are.
+
+    Args:
+        name: Of the engine, for messages.
+        routing: Which one gets a request.
+    """
+
+    def __init__(self, name: str, routing: Routing) -> None:
+        self.all: list[Replica] = []
+        self._name = name
+        self._routing = routing
+        self._is_any_up = asyncio.Event()
+
+    def note(self) -> None:
+        """Take note that a server went away or came back."""
+        if any(replica.is_up for replica in self.all):
+            self._is_any_up.set()
+        else:
+            self._is_any_up.clear()
+
+    def require_any(self) -> None:
+        """See that one answers.
+
+        Raises:
+            EngineDiedError: None does.
+        """
+        if not self._is_any_up.is_set():
+            told = "; ".join(f"{replica.url}: {replica.trouble}" for replica in self.all)
+            raise EngineDiedError(f"no server of the {self._name} answers: {told}")
+
+    async def returned(self, within_s: float | None = None) -> None:
+        """Return when one answers.
+
+        Args:
+            within_s: Seconds to wait; None is half a minute.
+
+        Raises:
+            EngineUnavailableError: None does.
+        """
+        try:
+            async with asyncio.timeout(RETURN_WITHIN_S if within_s is None else within_s):
+                await self._is_any_up.wait()
+        except TimeoutError as error:
+            try:
+                self.require_any()
+            except EngineDiedError as died:
+                raise EngineUnavailableError(str(died)) from error
+
+    async def choose(self, affinity: str) -> Replica:
+        """Return the server that is to have a request, when there is one.
+
+        Args:
+            affinity: What requests with a common prefix share; empty for those that have none.
+
+        Raises:
+            EngineUnavailableError: None answers within half a minute.
+        """
+        await self.returned()
+        up = [replica for replica in self.all if replica.is_up]
+        now = asyncio.get_running_loop().time()
+        sound = [replica for replica in up if now - replica.failed_at > SHUN_S] or up
+        if self._routing == "spread" or not affinity:
+            return min(sound, key=lambda replica: replica.num_requests)
+        return max(sound, key=lambda replica: blake2b(f"{replica.url} {affinity}".encode(), digest_size=8).digest())
+
+
+@asynccontextmanager
+async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
+    """Know the servers while the context lasts; one of them answers when it begins.
+
+    Raises:
+        EngineUnavailableError: None answers within ten minutes.
+    """
+    replicas = Replicas(settings.name, settings.routing)
+    headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client:
+        for url in settings.urls:
+            replicas.all.append(Replica(url.rstrip("/").removesuffix("/v1"), client, replicas.note))
+        lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
+        try:
+            await replicas.returned(START_WITHIN_S)
+            yield replicas
+        finally:
+            for looker in lookers:
+                looker.cancel()
+            await asyncio.gather(*lookers, return_exceptions=True)

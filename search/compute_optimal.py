@@ -1,0 +1,97 @@
+"""Compute-optimal search: spend the budget where it pays.
+
+A probe, a small search, shows how hard the problem is: how probable it is that the answer it elects is right. A table,
+measured beforehand for these models and this budget (`winnow calibrate`), says for each difficulty how to spend the
+rest: on which strategy, or not at all. The probe's candidates stay in the vote and in the bill.
+
+Source: Snell et al. 2024 (2408.03314), section 3.2: bins of difficulty predicted from the verifier's scores, and in
+each bin the strategy that did best on other problems.
+Beyond the source: the probe is not thrown away; it is a search itself, not a sample, so that an easy problem is solved
+when the probe ends; difficulty is a calibrated probability. With `target_confidence` the search ends as soon as its
+answer is that probable, and not before.
+"""
+
+from dataclasses import dataclass
+
+from search.confidence import Confidence
+from search.errors import HyperparameterError
+from search.expander import Expander
+from search.strategy import Decision, Strategy
+from search.voting import Ballot, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Problems of one difficulty.
+
+    Attributes:
+        floor: Least confidence after the probe, in [0, 1]; the bin ends where the next easier one begins.
+        rest: How the rest of the budget is spent; None: the probe's answer stands.
+    """
+
+    floor: float
+    rest: Strategy | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptimal:
+    """Probe, then spend the rest as the table says.
+
+    Attributes:
+        n: N, the budget: of the probe and of the rest together, at most.
+        probe: Tells how hard the problem is.
+        confidence: Of the probe's answer.
+        bins: By difficulty, the easiest first, the last with a floor of 0.
+        final_confidence: Of an answer at any time after the probe.
+        target_confidence: Probability that is enough, in (0, 1]; None leaves it to the bins.
+    """
+
+    n: int
+    probe: Strategy
+    confidence: Confidence
+    bins: tuple[Bin, ...]
+    final_confidence: Confidence
+    target_confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse hyperparameters that make no search."""
+        largest = self.probe.n + max((bin.rest.n for bin in self.bins if bin.rest), default=0)
+        if largest > self.n:
+            raise HyperparameterError("n", f"a budget of {self.n} is too small: the probe and the rest spend {largest}")
+        floors = [bin.floor for bin in self.bins]
+        if not floors or floors[-1] != 0 or floors != sorted(floors, reverse=True):
+            raise HyperparameterError("bins", f"floors of bins fall to 0, the easiest bin first; these are {floors}")
+
+    @property
+    def selection(self) -> Selection:
+        """Probe and rest vote together, by weight."""
+        return Selection.WEIGHTED
+
+    @property
+    def needs_verifier(self) -> bool:
+        """Difficulty is predicted from scores."""
+        return True
+
+    async def search(self, expander: Expander, ballot: Ballot) -> None:
+        """Probe, decide, and spend the rest."""
+        await self.probe.search(expander, ballot)
+        expander.first_root += self.probe.n
+        decision = expander.decision = self._decide(ballot)
+        if decision.rest:
+            if self.target_confidence is not None:
+                ballot.is_enough = self._is_confident
+            await decision.rest.search(expander, ballot)
+
+    def _decide(self, ballot: Ballot) -> Decision:
+        confidence = self.confidence.of(ballot.votes())
+        place = next(place for place, bin in enumerate(self.bins) if confidence >= bin.floor)
+        if self.target_confidence is None:
+            rest = self.bins[place].rest
+        elif confidence >= self.target_confidence:
+            rest = None
+        else:  # not enough, though the table would stop: as for the next harder problems
+            rest = next((bin.rest for bin in self.bins[place:] if bin.rest), None)
+        return Decision(confidence, place + 1, len(self.bins), rest)
+
+    def _is_confident(self, ballot: Ballot) -> bool:
+        return self.final_confidence.of(ballot.votes()) >= (self.target_confidence or 1.0)

@@ -1,0 +1,27 @@
+"""`winnow engine`: one of the models in a vLLM server of its own, for a `winnow serve` elsewhere."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from server.commands.options import options_of
+from server.commands.serve import SECRETS
+from server.settings import Settings, load_settings
+
+
+@click.command()
+@click.argument("which", type=click.Choice(["policy", "verifier"]))
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@options_of(Settings, leave_out=SECRETS)
+def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: Any) -> None:
+    """Run the policy or the verifier of a recipe as a vLLM server.
+
+    It is vLLM's own server, with the settings that `winnow serve` would run the engine with, and, for a verifier, the
+    endpoint that judges several steps in one request. Its key is WINNOW_ENGINE_API_KEY.
+    """
+    settings = load_settings(recipe, **flags)
+    from server.__main__ import become_engine
+
+    asyncio.run(become_engine(settings, which))

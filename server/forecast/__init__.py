@@ -1,0 +1,1 @@
+"""Forecasts what accuracy costs, from outcomes of evaluations: scaling laws, alternatives, advice."""

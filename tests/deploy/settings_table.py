@@ -1,0 +1,54 @@
+"""The table of all settings in deploy/README.md: made from `Settings`, and compared with them by a test.
+
+python -m tests.deploy.settings_table      writes it anew
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from server.settings import DEMO, PREFIX, Settings
+
+README = Path(__file__).parents[2] / "deploy" / "README.md"
+MARKED = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
+BOUNDS = {
+    "minimum": "{} or more",
+    "exclusiveMinimum": "above {}",
+    "maximum": "to {}",
+    "exclusiveMaximum": "below {}",
+}
+KINDS = {"boolean": "true, false", "integer": "a whole number", "number": "a number", "array": "several, with commas"}
+
+
+def table() -> str:
+    """The table as Markdown."""
+    fields = Settings.model_json_schema()["properties"]
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_allowed(field)} | {field['description']} |"
+        for name, field in fields.items()
+    ]
+    return "\n".join(["| variable | default | allowed | |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+def _default(field: dict[str, Any]) -> str:
+    match field.get("default"):
+        case None:
+            return ""
+        case bool() as value:
+            return str(value).lower()
+        case str() as value if value.startswith(str(DEMO)):
+            return f"the demo's {Path(value).name}"
+        case value:
+            return str(value)
+
+
+def _allowed(field: dict[str, Any]) -> str:
+    kind = field.get("anyOf", [field])[0]
+    if "enum" in kind:
+        return ", ".join(kind["enum"])
+    bounds = [words.format(kind[name]) for name, words in BOUNDS.items() if name in kind]
+    return ", ".join(bounds) or KINDS.get(kind["type"], "text")
+
+
+if __name__ == "__main__":
+    README.write_text(MARKED.sub(lambda _: table(), README.read_text()))

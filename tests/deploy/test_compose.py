@@ -1,0 +1,75 @@
+"""compose.yaml: what is published, what is secret, and that winnow understands what it is told."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from server.settings import PREFIX, Settings, load_settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+TEXT = (DEPLOY / "compose.yaml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+OURS = ("demo", "gateway", "policy", "verifier")
+SERVERS_ELSEWHERE = {"policy_url", "verifier_url"}
+
+
+def variables() -> dict[str, str]:
+    """What .env says."""
+    lines = (DEPLOY / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_winnow_knows_every_setting_that_it_is_given(name: str) -> None:
+    given = {variable.removeprefix(PREFIX).lower() for variable in SERVICES[name]["environment"]}
+    assert given <= {*Settings.model_fields, *SERVERS_ELSEWHERE, "recipe"}
+
+
+def test_every_variable_has_a_default() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", TEXT)) <= variables().keys()
+
+
+def test_nothing_is_published_beyond_this_machine_by_default() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    addresses = [re.sub(r"\$\{(\w+)\}", lambda name: variables()[name[1]], port) for port in published]
+    assert addresses
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_what_needs_no_key_cannot_be_published_by_a_variable() -> None:
+    assert SERVICES["demo"]["ports"] == ["127.0.0.1:${PORT}:8000"]
+    assert "WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS" not in SERVICES["gateway"]["environment"]
+    assert SERVICES["gateway"]["environment"]["WINNOW_API_KEYS_FILE"] == "/run/secrets/keys.yaml"
+
+
+def test_no_service_starts_without_its_profile_and_the_demo_is_the_default() -> None:
+    assert all(service["profiles"] for service in SERVICES.values())
+    assert variables()["COMPOSE_PROFILES"] == "demo"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_can_write_to_their_volume_alone(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["volumes"] == ["weights:/weights"]
+
+
+def test_images_of_others_are_pinned() -> None:
+    images = [service["image"] for name, service in SERVICES.items() if name not in OURS]
+    assert all(re.search(r":v?\d+\.\d+\.\d+$", image) for image in images)
+
+
+def test_a_stop_leaves_the_requests_the_time_that_winnow_gives_them() -> None:
+    assert int(SERVICES["demo"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
+
+
+def test_the_recipe_of_the_servers_is_in_the_image_and_is_for_servers() -> None:
+    recipe = load_settings(DEPLOY.parent / variables()["RECIPE"])
+    assert recipe.verifier_format not in ("checker", "torch")
+    assert all(
+        SERVICES[name]["environment"]["WINNOW_RECIPE"] == "${RECIPE}" for name in ("policy", "verifier", "gateway")
+    )

@@ -1,0 +1,121 @@
+"""Servers that speak vLLM's words and fail on cue: what no real server does when a test would like it to."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from models.remote.engine import RemoteEngine, open_remote_engine
+from models.remote.settings import RemoteSettings, Routing
+from tests.servers import free_port
+
+
+@dataclass(slots=True)
+class Actor:
+    """One server and its cues.
+
+    Attributes:
+        events: What it streams: the token ids of each event; the last says why it ends.
+        finish: Of the last event.
+        stopped: What it streams, and stops at, in place of these where it is told at what to stop.
+        breaks_after: Events after which it breaks off.
+        holds: It says nothing more, and is not well either, until this is set.
+        says_done: Whether a stream that does not break off ends as streams do.
+        status: Of completions, where it is an error.
+        health: Of the answer to `/health`.
+        asked: Bodies of the requests that it got.
+        keys: What they said of themselves.
+    """
+
+    port: int = field(default_factory=free_port)
+    events: Sequence[Sequence[int]] = ((20,), (0,))
+    finish: tuple[str, str | None] = ("stop", None)
+    stopped: tuple[Sequence[int], str] | None = None
+    breaks_after: int | None = None
+    holds: asyncio.Event | None = None
+    says_done: bool = True
+    status: int = 200
+    health: int = 200
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.get("/health")
+        async def health() -> Response:
+            await self._hold()
+            return Response(status_code=self.health)
+
+        @app.get("/v1/models")
+        async def models() -> dict[str, Any]:
+            return {"data": [{"id": "theirs", "max_model_len": 1024}]}
+
+        @app.post("/v1/completions")
+        @app.post("/v1/chat/completions")
+        async def complete(request: Request) -> Response:
+            self.asked.append(await request.json())
+            self.keys.append(request.headers.get("authorization"))
+            if self.status != 200:
+                return JSONResponse({"error": {"message": "on cue", "code": self.status}}, self.status)
+            return StreamingResponse(self._play(self.asked[-1]), media_type="text/event-stream")
+
+        return app
+
+    async def _play(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        events, finish = self.events, self.finish
+        if body["stop"] and self.stopped is not None:
+            events, finish = [self.stopped[0]], ("stop", self.stopped[1])
+        for index, token_ids in enumerate(events):
+            if index == self.breaks_after:
+                raise ConnectionAbortedError("on cue")
+            await self._hold()
+            reason, stop = finish if index == len(events) - 1 else (None, None)
+            choice = {"text": "", "token_ids": token_ids, "finish_reason": reason, "stop_reason": stop}
+            yield f"data: {json.dumps({'id': '1', 'model': 'theirs', 'choices': [choice]})}\n\n"
+        if self.says_done:
+            yield "data: [DONE]\n\n"
+
+    async def _hold(self) -> None:
+        if self.holds is not None:
+            await self.holds.wait()
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """Listen."""
+        config = uvicorn.Config(
+            self.app(), "127.0.0.1", self.port, log_config=None, lifespan="off", timeout_graceful_shutdown=0
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server._serve())  # without the signals, which are the test run's
+        while not server.started:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@asynccontextmanager
+async def staged(*actors: Actor, routing: Routing = "affinity", **fields: Any) -> AsyncIterator[RemoteEngine]:
+    """An engine of these servers, all of which answer."""
+    settings = RemoteSettings(Path(), "policy", tuple(actor.url for actor in actors), routing=routing, **fields)
+    async with AsyncExitStack() as stack:
+        for actor in actors:
+            await stack.enter_async_context(actor.playing())
+        engine = await stack.enter_async_context(open_remote_engine(settings))
+        while not all(replica.is_up for replica in engine.replicas.all):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        yield engine

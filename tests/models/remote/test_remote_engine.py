@@ -1,0 +1,157 @@
+"""Servers elsewhere against the engines here: the same ids, the same scores, nothing left behind."""
+
+import asyncio
+from contextlib import aclosing
+
+import httpx
+import pytest
+from vllm import SamplingParams
+
+from models.errors import EngineUnavailableError
+from models.interfaces import Finish, Meter, Problem, Step
+from models.policy.vllm_policy import VLLMPolicy
+from models.prm.vllm_model import scores_at
+from models.prm.vllm_verifier import VLLMVerifier
+from models.prompt import PromptBuilder
+from models.remote.engine import SCORES, RemoteEngine
+from tests.models.problems import PROBLEM, PROBLEMS, respond, sampling, text_of, visible
+from tests.models.verifier_contract import TOLERANCE, steps_of
+
+BLOCK = 32
+
+
+def remote(subject: VLLMPolicy | VLLMVerifier) -> RemoteEngine:
+    assert isinstance(subject.engine, RemoteEngine)
+    return subject.engine
+
+
+async def metric(url: str, name: str) -> float:
+    async with httpx.AsyncClient() as client:
+        lines = (await client.get(f"{url}/metrics")).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{"))
+
+
+async def until_idle(url: str) -> None:
+    async with asyncio.timeout(1.0):
+        while await metric(url, "vllm:num_requests_running"):
+            pass
+
+
+async def test_the_same_seed_draws_the_same_steps_as_here(policy: VLLMPolicy, remote_policy: VLLMPolicy) -> None:
+    for seed, problem in enumerate(PROBLEMS):
+        assert await respond(remote_policy, sampling(seed), problem) == await respond(policy, sampling(seed), problem)
+
+
+async def test_a_proposal_is_the_step_that_it_is_here(policy: VLLMPolicy, remote_policy: VLLMPolicy) -> None:
+    for seed, problem in enumerate(PROBLEMS):
+        prefix = visible(await respond(policy, sampling(seed), problem))[:1]
+        proposals = [
+            await subject.propose(problem, prefix, sampling(seed), Meter()) for subject in (policy, remote_policy)
+        ]
+        assert proposals[0] == proposals[1]
+
+
+async def test_a_proposal_costs_its_step_and_no_more(remote_policy: VLLMPolicy) -> None:
+    meter = Meter()
+    step = await remote_policy.propose(PROBLEM, (), sampling(), meter)
+    assert step.finish is Finish.STEP
+    assert meter.completion_tokens == len(step.token_ids)
+
+
+async def test_scores_are_those_of_the_engine_here(
+    policy: VLLMPolicy, verifier: VLLMVerifier, remote_verifier: VLLMVerifier
+) -> None:
+    for seed, problem in enumerate(PROBLEMS):
+        steps = visible(await respond(policy, sampling(seed), problem))
+        here = await verifier.score(problem, (), steps, Meter())
+        assert await remote_verifier.score(problem, (), steps, Meter()) == pytest.approx(here, abs=TOLERANCE)
+
+
+async def test_one_request_judges_all_new_steps_and_reads_the_rest_from_the_cache(
+    remote_verifier: VLLMVerifier, prompts: PromptBuilder, servers: tuple[str, str]
+) -> None:
+    problem, steps = (
+        Problem("Compute 3 * (12 - 5) + 9, of which no other test has heard."),
+        steps_of(prompts.tokenizer.encode),
+    )
+    before, after = Meter(), Meter()
+    await remote_verifier.score(problem, (), steps[:1], before)
+    num_requests = await metric(servers[1], "vllm:request_success_total")
+    await remote_verifier.score(problem, steps[:1], steps[1:], after)
+    assert await metric(servers[1], "vllm:request_success_total") == num_requests + 1
+    assert after.verifier_cached_tokens >= BLOCK
+    assert after.verifier_tokens < sum(len(step.token_ids) for step in steps[1:]) + BLOCK
+
+
+async def test_the_score_of_the_last_token_alone_is_that_of_its_position(remote_verifier: VLLMVerifier) -> None:
+    """What a server without our endpoint is asked, and what one with it."""
+    engine, token_ids, positions = remote(remote_verifier), list(range(20, 90)), [40, 69]
+    (replica,) = engine.replicas.all
+    with_endpoint = await engine.pool(token_ids, scores_at(positions, read_cache=False))
+    replica.lacks.add(SCORES)
+    without = await engine.pool(token_ids, scores_at(positions))
+    replica.lacks.clear()
+    assert without.outputs.data.tolist() == [
+        pytest.approx(row, abs=TOLERANCE) for row in with_endpoint.outputs.data.tolist()
+    ]
+
+
+async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPolicy, servers: tuple[str, str]) -> None:
+    prompt, params = remote_policy.prompts.build(PROBLEM), SamplingParams(temperature=2.0, max_tokens=900, seed=0)
+    async with aclosing(remote_policy.engine.generate(prompt, params)) as outputs:
+        await anext(outputs)
+        assert remote_policy.engine.num_running_requests == 1
+    assert remote_policy.engine.num_running_requests == 0
+    await until_idle(servers[0])
+
+
+async def test_cancelled_requests_leave_both_servers(
+    remote_policy: VLLMPolicy, remote_verifier: VLLMVerifier, servers: tuple[str, str]
+) -> None:
+    async def draw(seed: int) -> None:
+        await respond(remote_policy, sampling(seed, temperature=2.0, max_tokens=900))
+
+    async def judge(problem: Problem) -> None:
+        await remote_verifier.score(problem, (), [Step("x", tuple(range(20, 500)) * 2, Finish.STEP)], Meter())
+
+    tasks = [asyncio.create_task(draw(seed)) for seed in range(8)]
+    tasks += [asyncio.create_task(judge(problem)) for problem in PROBLEMS]
+    while await metric(servers[0], "vllm:num_requests_running") < 8:
+        pass
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert [each.num_running_requests for each in (remote(remote_policy), remote(remote_verifier))] == [0, 0]
+    for url in servers:
+        await until_idle(url)
+
+
+async def test_a_request_that_a_server_refuses_says_so(remote_policy: VLLMPolicy) -> None:
+    with pytest.raises(EngineUnavailableError, match=r"policy engine refused the request: .*out of vocabulary"):
+        await remote_policy.engine.complete([10**6], SamplingParams(max_tokens=1))
+    await remote_policy.engine.check()
+
+
+async def test_a_path_that_a_server_lacks_is_no_failure_of_the_server(remote_policy: VLLMPolicy) -> None:
+    engine = remote(remote_policy)
+    with pytest.raises(EngineUnavailableError, match="answers 404"):
+        await engine.pool([20, 21], scores_at([1]))
+    (replica,) = engine.replicas.all
+    assert SCORES in replica.lacks
+    assert replica.is_up
+
+
+async def test_verdicts_are_asked_for_by_their_ids(policy: VLLMPolicy, remote_policy: VLLMPolicy) -> None:
+    params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=[20, 21], detokenize=False)
+    prompt = policy.prompts.build(PROBLEM)
+    here, there = [(await each.engine.complete(prompt, params)).outputs[0].logprobs for each in (policy, remote_policy)]
+    assert here is not None
+    assert there is not None
+    for token_id in (20, 21):
+        assert there[0][token_id].logprob == pytest.approx(here[0][token_id].logprob, abs=0.1)
+
+
+async def test_many_responses_at_once_are_whole(remote_policy: VLLMPolicy) -> None:
+    responses = await asyncio.gather(*(respond(remote_policy, sampling(seed)) for seed in range(32)))
+    assert all(text_of(steps) for steps in responses)
+    assert all(steps[-1].finish is not Finish.STEP for steps in responses)

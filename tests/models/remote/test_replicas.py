@@ -1,0 +1,195 @@
+"""Which server gets a request, and what becomes of it when that server fails."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import pytest
+from vllm import SamplingParams
+
+from models.errors import EngineDiedError, EngineUnavailableError
+from models.interfaces import Finish, Meter, Problem
+from models.policy.vllm_policy import VLLMPolicy
+from models.prompt import PromptBuilder
+from models.remote import replica as replica_module
+from models.remote import replicas as replicas_module
+from models.remote.engine import RemoteEngine
+from tests.models.problems import PROBLEM, respond, sampling
+from tests.models.remote.stage import Actor, staged
+
+PROBLEMS = [Problem(f"What is {number} + 1?") for number in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after servers so often that no test waits for it."""
+    monkeypatch.setattr(replica_module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(replica_module, "LOOK_AGAIN_S", 0.01)
+
+
+async def ask(engine: RemoteEngine, affinity: str = "") -> list[int]:
+    """Ids of a response."""
+    params = SamplingParams(max_tokens=9)
+    async with aclosing(engine.generate([20], params, affinity=affinity)) as outputs:
+        return [token_id async for output in outputs for token_id in output.outputs[0].token_ids]
+
+
+def homes(actors: Sequence[Actor]) -> dict[int, str]:
+    """The server that got each problem, by the number that stands for it in the prompt."""
+    return {body["prompt"][0]: actor.url for actor in actors for body in actor.asked}
+
+
+async def spread(engine: RemoteEngine, actors: Sequence[Actor]) -> dict[int, str]:
+    for actor in actors:
+        actor.asked.clear()
+    for number, problem in enumerate(PROBLEMS):
+        async with aclosing(engine.generate([number], SamplingParams(), affinity=problem.opening)) as outputs:
+            assert [output async for output in outputs]
+    return homes(actors)
+
+
+async def turn(engine: RemoteEngine, actor: Actor, health: int) -> None:
+    """Have a server be well, or not, and wait until that is known."""
+    actor.health = health
+    replica = next(replica for replica in engine.replicas.all if replica.url == actor.url)
+    while replica.is_up != (health == 200):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0)
+
+
+async def test_a_problem_stays_with_one_server_and_problems_share_all() -> None:
+    actors = [Actor(), Actor(), Actor()]
+    async with staged(*actors) as engine:
+        first = await spread(engine, actors)
+        assert await spread(engine, actors) == first
+    shares = Counter(first.values())
+    assert len(shares) == 3
+    assert min(shares.values()) > len(PROBLEMS) / 3 / 3
+
+
+async def test_a_server_that_goes_moves_its_own_problems_and_gets_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas_module, "SHUN_S", 0.0)
+    actors = [Actor(), Actor(), Actor()]
+    async with staged(*actors) as engine:
+        before = await spread(engine, actors)
+        await turn(engine, actors[0], 503)
+        during = await spread(engine, actors)
+        await turn(engine, actors[0], 200)
+        assert await spread(engine, actors) == before
+        assert engine.num_restarts == 1
+    assert {number for number in before if before[number] != during[number]} == {
+        number for number in before if before[number] == actors[0].url
+    }
+
+
+async def test_spread_takes_the_server_with_the_fewest_requests() -> None:
+    actors = [Actor(), Actor()]
+    async with (
+        staged(*actors, routing="spread") as engine,
+        aclosing(engine.generate([20], SamplingParams(), affinity="same")) as outputs,
+    ):
+        await anext(outputs)
+        for _ in range(4):
+            await ask(engine, "same")
+    assert sorted(len(actor.asked) for actor in actors) == [1, 4]
+
+
+async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompts: PromptBuilder) -> None:
+    step, rest = prompts.tokenizer.encode("So 4\n\n"), prompts.tokenizer.encode("The answer is 4.")
+    actors = [Actor(), Actor()]
+    async with staged(*actors) as engine:
+        policy = VLLMPolicy(engine, prompts)
+        home = await engine.replicas.choose(PROBLEM.opening)
+        first, second = sorted(actors, key=lambda actor: actor.url != home.url)
+        first.events, first.breaks_after = [step, rest[:2], rest[2:]], 2
+        second.events = [(*rest, 0)]
+        meter = Meter()
+        steps = await respond(policy, sampling(max_tokens=50), meter=meter)
+    prompt = list(policy.prompts.build(PROBLEM))
+    assert [body["prompt"] for body in second.asked] == [[*prompt, *step]]
+    assert second.asked[0]["max_tokens"] == 50 - len(step)
+    assert [each.finish for each in steps] == [Finish.STEP, Finish.END]
+    assert meter.completion_tokens == len(step) + 2 + len(rest) + 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_server_that_fails_by_itself_is_left_for_another(status: int) -> None:
+    actors = [Actor(), Actor()]
+    async with staged(*actors) as engine:
+        home = await engine.replicas.choose("same")
+        first, second = sorted(actors, key=lambda actor: actor.url != home.url)
+        first.status = status
+        with pytest.raises(EngineDiedError, match="on cue"):
+            await ask(engine, "same")
+        while not home.is_up:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        assert await ask(engine, "same") == [20, 0]  # it may say that it is well: another is preferred for a while
+        assert len(second.asked) == 1
+
+
+async def test_a_stream_that_ends_without_saying_so_is_not_over() -> None:
+    async with staged(Actor(says_done=False)) as engine:
+        with pytest.raises(EngineDiedError, match="broke off"):
+            await ask(engine)
+
+
+async def test_a_response_that_a_stopping_server_aborts_is_not_over() -> None:
+    async with staged(Actor(finish=("abort", None))) as engine:
+        with pytest.raises(EngineDiedError, match="stops"):
+            await ask(engine)
+
+
+async def test_a_silent_server_is_found_and_its_requests_learn_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica_module, "ANSWER_WITHIN_S", 0.05)
+    actor = Actor()
+    async with staged(actor) as engine:
+        async with aclosing(engine.generate([20], SamplingParams())) as outputs:
+            actor.holds = asyncio.Event()
+            with pytest.raises(EngineDiedError, match="is silent"):
+                _ = [output async for output in outputs]
+        with pytest.raises(EngineDiedError, match=r"no server of the policy answers: .* it is silent"):
+            await engine.check()
+        actor.holds.set()
+        assert await ask(engine) == [20, 0]
+
+
+async def test_a_request_of_which_nothing_comes_is_given_up() -> None:
+    actor = Actor()
+    async with staged(actor, silence_s=0.1) as engine:
+        actor.holds = asyncio.Event()
+        with pytest.raises(EngineDiedError):
+            await ask(engine)
+        actor.holds.set()
+
+
+async def test_without_a_server_a_request_is_told_so_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas_module, "RETURN_WITHIN_S", 0.1)
+    actor = Actor()
+    async with staged(actor) as engine:
+        await turn(engine, actor, 503)
+        with pytest.raises(EngineUnavailableError, match="/health answers 503"):
+            await ask(engine)
+
+
+async def test_without_a_server_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas_module, "START_WITHIN_S", 0.1)
+    with pytest.raises(EngineUnavailableError, match="no server of the policy answers"):
+        async with staged(Actor(health=503)):
+            pass
+
+
+async def test_the_key_is_sent_and_an_address_may_end_as_openais_do() -> None:
+    actor = Actor()
+    async with staged(actor, api_key="secret") as engine:
+        await ask(engine)
+    assert actor.keys == ["Bearer secret"]
+
+
+async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: PromptBuilder) -> None:
+    blank, step = prompts.tokenizer.encode("\n\n"), prompts.tokenizer.encode("So 4\n\n")
+    actor = Actor(events=[(*blank, *step), (20,)], finish=("length", None), stopped=(blank, "\n\n"))
+    async with staged(actor) as engine:
+        policy = VLLMPolicy(engine, prompts, stops_itself=True)
+        proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
+    assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
+    assert proposal.text == "\n\nSo 4\n\n"

@@ -1,0 +1,114 @@
+"""The address, the keys and servers elsewhere."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from server.doctor.finding import Verdict
+from server.doctor.network import check_address, check_keys, check_servers
+from server.settings import Settings
+from tests.server.doctor.machines import verdicts
+
+FINE, CAUTION, STOPS = Verdict.FINE, Verdict.CAUTION, Verdict.STOPS
+MODELS = b'{"data": [{"id": "theirs"}]}'
+
+
+@contextmanager
+def server(replies: dict[str, tuple[int, bytes]], key: str | None = None) -> Iterator[str]:
+    """The URL of a server that gives these replies, by path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = replies.get(self.path, (404, b""))
+            if key and self.headers["Authorization"] != f"Bearer {key}" and self.path != "/health":
+                status = 401
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=listener.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.server_port}"
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_free_address_is_fine(host: str) -> None:
+    assert check_address(Settings(host=host, port=0)).verdict is FINE
+
+
+def test_a_port_that_is_taken_stops() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finding = check_address(Settings(port=taken.getsockname()[1]))
+    assert finding.verdict is STOPS
+    assert "taken" in finding.seen
+
+
+def test_an_address_of_another_machine_stops() -> None:
+    assert check_address(Settings(host="192.0.2.1")).verdict is STOPS
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, FINE),
+        ({"host": "0.0.0.0"}, STOPS),
+        ({"host": "0.0.0.0", "allow_public_without_keys": True}, CAUTION),
+        ({"host": "0.0.0.0", "api_keys": "sk-0123456789abcdef"}, FINE),
+        ({"api_keys": "short"}, STOPS),
+        ({"api_keys_file": Path("nowhere")}, STOPS),
+    ],
+)
+def test_a_public_address_needs_keys_that_can_be_used(settings: dict[str, Any], expected: Verdict) -> None:
+    assert verdicts([check_keys(Settings(**settings))]) == [expected]
+
+
+def test_a_server_elsewhere_that_serves_a_model_is_fine() -> None:
+    with server({"/health": (200, b""), "/v1/models": (200, MODELS)}) as url:
+        (finding,) = check_servers("policy", [f"{url}/"], None)
+    assert (finding.verdict, finding.seen) == (FINE, f"{url} serves theirs")
+
+
+@pytest.mark.parametrize(
+    ("replies", "said"),
+    [
+        ({"/health": (503, b"")}, "/health answers 503"),
+        ({"/health": (200, b""), "/v1/models": (200, b"<html>")}, "names no model"),
+        ({"/health": (200, b"")}, "names no model"),
+    ],
+)
+def test_a_server_elsewhere_that_is_not_ready_stops(replies: dict[str, tuple[int, bytes]], said: str) -> None:
+    with server(replies) as url:
+        (finding,) = check_servers("verifier", [url], None)
+    assert finding.verdict is STOPS
+    assert said in finding.seen
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, STOPS), ("wrong", STOPS), ("right", FINE)])
+def test_a_server_elsewhere_that_wants_a_key_is_asked_with_it(given: str | None, expected: Verdict) -> None:
+    with server({"/health": (200, b""), "/v1/models": (200, MODELS)}, key="right") as url:
+        (finding,) = check_servers("policy", [url], given)
+    assert finding.verdict is expected
+
+
+def test_one_server_that_answers_is_enough() -> None:
+    with server({"/health": (200, b""), "/v1/models": (200, MODELS)}) as url:
+        assert verdicts(check_servers("policy", [url, "http://127.0.0.1:9"], None)) == [FINE, CAUTION]
+
+
+def test_no_server_that_answers_stops() -> None:
+    assert verdicts(check_servers("policy", ["http://127.0.0.1:9", "http://127.0.0.1:9"], None)) == [STOPS, STOPS]

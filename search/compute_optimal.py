@@ -42,7 +42,7 @@ class ComputeOptimal:
         probe: Tells how hard the problem is.
         confidence: Of the probe's answer.
         bins: By difficulty, the easiest first, the last with a floor of 0.
-        final_confidence: Of an answer at any time after the probe.
+        final_confidence: Of an answer after the probe, where the search goes on.
         target_confidence: Probability that is enough, in (0, 1]; None leaves it to the bins.
     """
 

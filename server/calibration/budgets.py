@@ -23,6 +23,7 @@ from server.calibration.choosing import (
     cross_validate,
     fit_confidence,
     is_as_good,
+    names_of,
     spend,
 )
 from server.calibration.table import Budget, Difficulty, Knots, Spending
@@ -95,6 +96,7 @@ class Plan:
         expected: Cross-validated.
         found: With the choices made, on the problems they were made from.
         ways: To go on after the probe.
+        final_confidence: Of the answers of those that went on; they are not like the others.
     """
 
     probe: str
@@ -104,6 +106,7 @@ class Plan:
     expected: Way
     found: Way
     ways: Ways
+    final_confidence: Confidence
 
 
 def plan_budget(grid: Grid, n: int) -> Plan:
@@ -125,12 +128,15 @@ def _plans(grid: Grid, n: int) -> Iterator[Plan]:
                 sure = confidences(stop, confidence)
                 choices = choose(ways, sure)
                 expected, found = cross_validate(ways), spend(ways, sure, choices)
-                yield Plan(probe, probe_n, choices, confidence, expected, found, ways)
+                went_on = np.array([name != STOP for name in names_of(sure, choices)])
+                final = fit_confidence(found.support[went_on], found.right[went_on]) if went_on.any() else confidence
+                yield Plan(probe, probe_n, choices, confidence, expected, found, ways, final)
 
 
 def _whole(strategy: str, n: int, way: Way) -> Plan:
     choice = Choice(0.0, STOP, len(way.right), float(way.right.mean()))
-    return Plan(strategy, n, [choice], fit_confidence(way.support, way.right), way, way, {STOP: way})
+    confidence = fit_confidence(way.support, way.right)
+    return Plan(strategy, n, [choice], confidence, way, way, {STOP: way}, confidence)
 
 
 def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:
@@ -158,7 +164,7 @@ def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Seq
         probe_n=plan.probe_n,
         bins=bins,
         confidence=knots_of(plan.confidence),
-        final_confidence=knots_of(fit_confidence(plan.found.support, plan.found.right)),
+        final_confidence=knots_of(plan.final_confidence),
         accuracy=round(float(plan.expected.right.mean()), 3),
         tokens=_mean_and_most(tokens, 0),
         seconds=_mean_and_most(seconds, 3),

@@ -20,7 +20,8 @@ from scipy.optimize import isotonic_regression  # type: ignore[import-untyped]  
 from search.confidence import Confidence
 
 NUM_BINS = 5
-NUM_KNOTS = 10
+MAX_KNOTS = 10
+MIN_PER_KNOT = 20
 MARGIN = 0.01
 """A point of accuracy: what is not worse by more is as good."""
 
@@ -72,7 +73,7 @@ class Choice:
 def fit_confidence(support: Numbers, right: Flags) -> Confidence:
     """Return the map from support to the probability of being right: isotonic over groups of equally many problems."""
     order = np.argsort(support, kind="stable")
-    groups = np.array_split(order, min(NUM_KNOTS, len(order)))
+    groups = np.array_split(order, min(MAX_KNOTS, max(len(order) // MIN_PER_KNOT, 1)))
     means = [float(support[group].mean()) for group in groups]
     weights = [float(len(group)) for group in groups]
     fitted = isotonic_regression([float(right[group].mean()) for group in groups], weights=weights).x
@@ -147,12 +148,17 @@ def _low(right: Flags, other: Flags) -> float:
 
 def spend(ways: Ways, sure: Numbers, choices: Sequence[Choice]) -> Way:
     """Return what the choices make of every problem, of which `sure` says how easy each is."""
-    taken = [next(choice.way for choice in choices if value >= choice.floor) for value in sure]
+    taken = names_of(sure, choices)
     return Way(
         np.array([ways[name].right[place] for place, name in enumerate(taken)]),
         np.array([ways[name].support[place] for place, name in enumerate(taken)]),
         np.array([ways[name].tokens[place] for place, name in enumerate(taken)]),
     )
+
+
+def names_of(sure: Numbers, choices: Sequence[Choice]) -> list[str]:
+    """Return the name of the way that is chosen for each problem, of which `sure` says how easy it is."""
+    return [next(choice.way for choice in choices if value >= choice.floor) for value in sure]
 
 
 def cross_validate(ways: Ways, oracle: Numbers | None = None, seed: int = 0) -> Way:

@@ -74,7 +74,7 @@ class Budget(Row):
         probe_n: Its budget.
         bins: What follows, the easiest problems first.
         confidence: Of the probe's answer.
-        final_confidence: Of the answer in the end.
+        final_confidence: Of the answer in the end, where the search went on.
         accuracy: Share of right answers, cross-validated.
         tokens: Generated and judged for a problem: the mean, and what nineteen in twenty do not exceed.
         seconds: A problem alone takes: the same two.

@@ -26,6 +26,7 @@ CPU_VARIABLES = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "OMP_NUM_THREADS": "1",
     "TORCHDYNAMO_DISABLE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
 }
 POOLING = ("--runner=pooling", "--enable-chunked-prefill")
 START_WITHIN_S = 240.0

@@ -41,7 +41,7 @@ class Scores(BaseModel):
     num_cached_tokens: int
 
 
-@router.post("/v1/winnow/scores")
+@router.post("/v1/winnow/scores", response_model=None)  # nothing is returned to who does not wait
 @with_cancellation  # type: ignore[untyped-decorator]  # vLLM leaves it untyped
 async def get_scores(body: ScoresRequest, raw_request: Request) -> Scores:
     """Judge; a closed connection makes the engine drop the request."""

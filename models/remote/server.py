@@ -67,6 +67,7 @@ def become_server(settings: ServerSettings, runner: Runner, overrides: Mapping[s
     variables = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_PLUGINS": "winnow"}
     if device == "cpu":
         variables |= {"OMP_NUM_THREADS": str(settings.engine.num_threads), "TORCHDYNAMO_DISABLE": "1"}
+        variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else vLLM has no worker in the engine's process on a CPU
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key
     export(**variables)

@@ -27,11 +27,14 @@ class Actor:
         stopped: What it streams, and stops at, in place of these where it is told at what to stop.
         breaks_after: Events after which it breaks off.
         holds: It says nothing more, and is not well either, until this is set.
+        pauses: Streams go on after their first event when this is set.
         says_done: Whether a stream that does not break off ends as streams do.
         status: Of completions, where it is an error.
         health: Of the answer to `/health`.
         asked: Bodies of the requests that it got.
         keys: What they said of themselves.
+        clients: Their ports.
+        is_left: Somebody did not wait for a pause to end.
     """
 
     port: int = field(default_factory=free_port)
@@ -40,11 +43,14 @@ class Actor:
     stopped: tuple[Sequence[int], str] | None = None
     breaks_after: int | None = None
     holds: asyncio.Event | None = None
+    pauses: asyncio.Event | None = None
     says_done: bool = True
     status: int = 200
     health: int = 200
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    clients: list[int] = field(default_factory=list)
+    is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -67,6 +73,7 @@ class Actor:
         async def complete(request: Request) -> Response:
             self.asked.append(await request.json())
             self.keys.append(request.headers.get("authorization"))
+            self.clients += [request.client.port] if request.client else []
             if self.status != 200:
                 return JSONResponse({"error": {"message": "on cue", "code": self.status}}, self.status)
             return StreamingResponse(self._play(self.asked[-1]), media_type="text/event-stream")
@@ -81,6 +88,12 @@ class Actor:
             if index == self.breaks_after:
                 raise ConnectionAbortedError("on cue")
             await self._hold()
+            if index and self.pauses is not None:
+                try:
+                    await self.pauses.wait()
+                except asyncio.CancelledError:
+                    self.is_left.set()
+                    raise
             reason, stop = finish if index == len(events) - 1 else (None, None)
             choice = {"text": "", "token_ids": token_ids, "finish_reason": reason, "stop_reason": stop}
             yield f"data: {json.dumps({'id': '1', 'model': 'theirs', 'choices': [choice]})}\n\n"

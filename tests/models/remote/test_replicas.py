@@ -94,6 +94,25 @@ async def test_spread_takes_the_server_with_the_fewest_requests() -> None:
     assert sorted(len(actor.asked) for actor in actors) == [1, 4]
 
 
+async def test_a_response_that_is_left_is_dropped_by_its_server() -> None:
+    actor = Actor(pauses=asyncio.Event())
+    async with staged(actor) as engine:
+        async with aclosing(engine.generate([20], SamplingParams())) as outputs:
+            await anext(outputs)
+            assert engine.num_running_requests == 1
+        async with asyncio.timeout(5):
+            await actor.is_left.wait()
+        assert engine.num_running_requests == 0
+
+
+async def test_connections_are_kept_from_request_to_request() -> None:
+    actor = Actor()
+    async with staged(actor) as engine:
+        for _ in range(10):
+            await ask(engine)
+    assert len(set(actor.clients)) < 3  # one for requests, one for looking after it
+
+
 async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompts: PromptBuilder) -> None:
     step, rest = prompts.tokenizer.encode("So 4\n\n"), prompts.tokenizer.encode("The answer is 4.")
     actors = [Actor(), Actor()]

@@ -4,7 +4,6 @@ What can be looked at without the engine comes first: an engine that cannot be l
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from server.doctor.finding import Finding, stops
 from server.doctor.hardware import check_hardware
@@ -20,8 +19,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from check_packages()
     yield check_keys(settings)
     yield check_address(settings)
-    secret = _elsewhere(settings, "engine_api_key")
-    urls = {name: _elsewhere(settings, f"{name}_url") for name in ("policy", "verifier")}
+    secret = settings.engine_api_key
+    urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
     for name, listed in urls.items():
         if listed:
             yield from check_servers(name, map(str, listed), secret.get_secret_value() if secret else None)
@@ -38,8 +37,3 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from check_hardware(settings, machine, len(engines))
     yield from findings
     yield from check_memory(settings, machine, sizes)
-
-
-def _elsewhere(settings: Settings, name: str) -> Any:
-    """A setting of servers elsewhere, of which this version may know nothing."""
-    return getattr(settings, name, None)

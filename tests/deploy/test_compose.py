@@ -13,7 +13,6 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 OURS = ("demo", "gateway", "policy", "verifier")
-SERVERS_ELSEWHERE = {"policy_url", "verifier_url"}
 
 
 def variables() -> dict[str, str]:
@@ -25,7 +24,7 @@ def variables() -> dict[str, str]:
 @pytest.mark.parametrize("name", OURS)
 def test_winnow_knows_every_setting_that_it_is_given(name: str) -> None:
     given = {variable.removeprefix(PREFIX).lower() for variable in SERVICES[name]["environment"]}
-    assert given <= {*Settings.model_fields, *SERVERS_ELSEWHERE, "recipe"}
+    assert given <= {*Settings.model_fields, "recipe"}
 
 
 def test_every_variable_has_a_default() -> None:

@@ -50,7 +50,7 @@ class Events:
             state=state_of(candidate),
             answer=candidate.stated.text if candidate.stated else None,
             verified=candidate.stated.is_verified if candidate.stated else None,
-            tokens=candidate.num_tokens,
+            tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
         )
         self._send_news("candidate", (state.id, None), state)
 

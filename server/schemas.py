@@ -252,7 +252,7 @@ class CandidateEvent(Wire):
     )
     answer: str | None = None
     verified: bool | None = None
-    tokens: int
+    tokens: int = Field(description="Generated since its parent.")
 
 
 class ErrorBody(Wire):

@@ -21,6 +21,7 @@ from models.remote.settings import RemoteSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.__main__ import plain_policy, policy_model, verifier_model
+from server.calibration.identity import load_calibration
 from server.settings import Settings
 from tests.conftest import DEMO
 from tests.models.remote.stage import Actor, staged
@@ -39,7 +40,7 @@ async def remote_client(remote_policy: VLLMPolicy, remote_verifier: VLLMVerifier
     plain = RemoteHandlers(remote_policy.engine, remote_policy.prompts.tokenizer, POLICY_NAME)
     async with AnswerPool(num_workers=1) as reader:
         models, engines = Models(remote_policy, remote_verifier, reader), (remote_policy.engine, remote_verifier.engine)
-        async with listening(models, *engines, plain=plain) as client:
+        async with listening(models, *engines, plain=plain, calibrated=load_calibration(Settings())) as client:
             yield client
 
 

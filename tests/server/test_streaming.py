@@ -59,6 +59,7 @@ def rebuild(events: list[Event]) -> list[dict[str, Any]]:
             "id": each,
             "parent": nodes[each]["parent"],
             "steps": [step for _, step in sorted(steps.get(each, {}).items())],
+            "tokens": nodes[each]["tokens"],
             "score": nodes[each]["score"],
             "state": "expanded"
             if each in parents

@@ -117,7 +117,8 @@ def _confidence(
     request: SolveRequest, planned: Planned, result: SearchResult, table: Calibration | None
 ) -> float | None:
     """Return how probable the answer is; None where no such search was measured."""
-    if table is None or result.status is not Status.COMPLETE:
+    is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
+    if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
         return None
     if isinstance(planned.strategy, ComputeOptimal):
         decision = result.decision

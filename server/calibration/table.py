@@ -6,7 +6,7 @@ be read by people too. A table that was made for other models or another prompt 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log2
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -157,11 +157,12 @@ class Calibration(Row):
         return rows[-1] if rows else None
 
     def confidence_of(self, strategy: str, n: int) -> Confidence | None:
-        """Return the map for a strategy: that of the measured budget nearest to `n`; None where none was measured."""
-        measured = self.confidence.get(strategy)
-        if not measured:
+        """Return the map of a strategy at the measured budget nearest to `n`; None where none is within a factor of two."""
+        distances = {budget: abs(log2(budget / n)) for budget in self.confidence.get(strategy, {})}
+        nearest = min(distances, key=distances.__getitem__, default=None)
+        if nearest is None or distances[nearest] > 1:
             return None
-        return _map(measured[min(measured, key=lambda budget: abs(log(budget / n)))])
+        return _map(self.confidence[strategy][nearest])
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ async def test_every_strategy_tells_its_confidence_at_its_defaults_alone(client:
     for strategy in ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts"):
         reply = await solve(client, strategy=strategy, n=4)
         assert 0 <= reply["confidence"] <= 1
-    assert (await solve(client, strategy="dvts", n=4, lookahead=1))["confidence"] is None
+    for other in ({"lookahead": 1}, {"temperature": 1.0}, {"top_p": 0.9}):
+        assert (await solve(client, strategy="dvts", n=4, **other))["confidence"] is None
 
 
 async def test_a_deadline_in_the_probe_says_so(client: httpx.AsyncClient) -> None:

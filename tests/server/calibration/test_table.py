@@ -84,12 +84,16 @@ def test_the_largest_row_within_the_limits_is_taken(
     assert (found and found.n) == expected
 
 
-@pytest.mark.parametrize(("n", "expected"), [(1, 0.5), (12, 0.5), (20, 0.5), (1000, 0.5)])
-def test_the_nearest_measured_budget_tells_the_confidence(n: int, expected: float) -> None:
+@pytest.mark.parametrize(("n", "num_knots"), [(2, 2), (4, 2), (8, 2), (32, 1), (128, 1)])
+def test_the_nearest_measured_budget_tells_the_confidence(n: int, num_knots: int) -> None:
     confidence = Calibration.model_validate(table()).confidence_of("majority", n)
     assert confidence is not None
-    assert confidence.at(0.5) == pytest.approx(expected)
-    assert len(confidence.supports) == (2 if n < 16 else 1)
+    assert len(confidence.supports) == num_knots
+
+
+@pytest.mark.parametrize("n", [1, 16, 256])
+def test_a_budget_that_is_not_near_a_measured_one_has_no_confidence(n: int) -> None:
+    assert Calibration.model_validate(table()).confidence_of("majority", n) is None
 
 
 def test_a_strategy_that_was_not_measured_has_no_confidence() -> None:

@@ -157,7 +157,7 @@ class Calibration(Row):
         return rows[-1] if rows else None
 
     def confidence_of(self, strategy: str, n: int) -> Confidence | None:
-        """Return the map of a strategy at the measured budget nearest to `n`; None where none is within a factor of two."""
+        """Return the map at the measured budget nearest to `n`; None where none is within a factor of two."""
         distances = {budget: abs(log2(budget / n)) for budget in self.confidence.get(strategy, {})}
         nearest = min(distances, key=distances.__getitem__, default=None)
         if nearest is None or distances[nearest] > 1:

@@ -33,7 +33,7 @@ FLAT = "weighted_best_of_n"
 BEAM = "beam_search"
 DVTS = "dvts"
 PROBES = (4, 8, 16)
-"""Budgets of probes; DESIGN's eight, and its neighbours."""
+"""Budgets that a probe may have."""
 SELECTIONS = {"majority": Selection.MAJORITY, "best_of_n": Selection.BEST, FLAT: Selection.WEIGHTED}
 
 

@@ -22,7 +22,7 @@ from vllm.inputs import tokens_input
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from models.errors import CheckpointError, ContextOverflowError, EngineDiedError, EngineUnavailableError
+from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
 from models.launch import EngineSettings, Runner, launch
 
 logger = logging.getLogger(__name__)
@@ -72,15 +72,6 @@ class Engine:
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
         return self.llm.get_num_unfinished_requests()
-
-    def require_room(self, num_tokens: int) -> None:
-        """See that a prompt and its response fit into the context.
-
-        Raises:
-            ContextOverflowError: They do not.
-        """
-        if num_tokens > self.max_model_len:
-            raise ContextOverflowError(num_tokens, self.max_model_len)
 
     async def check(self) -> None:
         """Return when the engine's process answers.

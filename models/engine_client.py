@@ -9,6 +9,7 @@ from typing import Protocol
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 
 from models.embedded import EmbeddedEngine
+from models.errors import ContextOverflowError
 
 
 class EngineClient(EmbeddedEngine, Protocol):
@@ -26,13 +27,6 @@ class EngineClient(EmbeddedEngine, Protocol):
     @property
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
-
-    def require_room(self, num_tokens: int) -> None:
-        """See that a prompt and its response fit into the context.
-
-        Raises:
-            ContextOverflowError: They do not.
-        """
 
     async def recovered(self) -> None:
         """Return when it answers again.
@@ -77,3 +71,13 @@ class EngineClient(EmbeddedEngine, Protocol):
         Raises:
             EngineUnavailableError: The engine died twice, or refused the request.
         """
+
+
+def require_room(engine: EngineClient, num_tokens: int) -> None:
+    """See that a prompt and its response fit into the context.
+
+    Raises:
+        ContextOverflowError: They do not.
+    """
+    if num_tokens > engine.max_model_len:
+        raise ContextOverflowError(num_tokens, engine.max_model_len)

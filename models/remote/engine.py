@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 
-from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError, RequestRefusedError
+from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
 from models.remote import wire
 from models.remote.metrics import ReplicaMetrics
 from models.remote.replica import Replica
@@ -59,15 +59,6 @@ class RemoteEngine:
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
         return sum(replica.num_requests for replica in self.replicas.all)
-
-    def require_room(self, num_tokens: int) -> None:
-        """See that a prompt and its response fit into the context.
-
-        Raises:
-            ContextOverflowError: They do not.
-        """
-        if num_tokens > self.max_model_len:
-            raise ContextOverflowError(num_tokens, self.max_model_len)
 
     async def check(self) -> None:
         """Return when a server answers.

@@ -23,18 +23,19 @@ from server.calibration.choosing import (
     cross_validate,
     fit_confidence,
     is_as_good,
+    most_accurate,
     names_of,
     spend,
 )
 from server.calibration.table import Budget, Difficulty, Knots, Spending
 from server.calibration.traces import Grown, Trace, elect
+from server.evaluation.plan import FLAT as SELECTIONS
 
 FLAT = "weighted_best_of_n"
 BEAM = "beam_search"
 DVTS = "dvts"
 PROBES = (4, 8, 16)
 """Budgets that a probe may have."""
-SELECTIONS = {"majority": Selection.MAJORITY, "best_of_n": Selection.BEST, FLAT: Selection.WEIGHTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Plan:
 def plan_budget(grid: Grid, n: int) -> Plan:
     """Return how to spend the budget `n`."""
     singles = {name: way for name in (FLAT, BEAM, DVTS) if (way := grid.alone(name, n))}
-    best = max(singles, key=lambda name: (singles[name].right.mean(), -singles[name].tokens.mean()))
+    best = most_accurate(singles)
     plans = [*_plans(grid, n), _whole(best, n, singles[best])]
     good = [plan for plan in plans if is_as_good(plan.expected.right, singles[best].right)]
     return min(good, key=lambda plan: float(plan.expected.tokens.mean()))

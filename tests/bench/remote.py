@@ -26,7 +26,8 @@ from models.training.tasks.stream import held_out_problems
 from tests.bench.running import running
 from tests.bench.traffic import HANG_S, STRATEGIES
 from tests.conftest import DEMO
-from tests.servers import POOLING, await_server, free_port, start_server
+from tests.server.processes import free_port
+from tests.servers import POOLING, await_server, start_server
 
 PARTS = ("faults", "affinity", "overhead")
 N = 16

@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import app
-
-WINNOW = str(Path(sys.executable).with_name("winnow"))
+from tests.server.processes import WINNOW
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.settings import RemoteSettings, Routing
-from tests.servers import free_port
+from tests.server.processes import free_port
 
 
 @dataclass(slots=True)

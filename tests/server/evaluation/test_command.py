@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import httpx
@@ -10,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import app
-
-WINNOW = str(Path(sys.executable).with_name("winnow"))
+from tests.server.processes import WINNOW
 
 
 async def evaluated(client: httpx.AsyncClient, folder: Path, *options: str) -> str:

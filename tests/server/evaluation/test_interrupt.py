@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-WINNOW = str(Path(sys.executable).with_name("winnow"))
+from tests.server.processes import WINNOW
+
 START_WITHIN_S, STOP_WITHIN_S = 120, 10
 DEAF = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """What a shell starts in the background is deaf to SIGINT."""

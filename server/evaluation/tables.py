@@ -68,13 +68,13 @@ def confidence_table(report: Report) -> Table | None:
 
 
 def choice_table(report: Report) -> Table | None:
-    """Lay out the strategy with the highest accuracy for each level and budget; None without levels."""
-    budgets = [n for n in report.budgets if n > 1]
-    if not report.levels or not budgets:
+    """Lay out the strategy with the highest accuracy for each level and budget; None where there is no choice."""
+    chosen = {n: best for n in report.budgets if n > 1 and (best := choices(report, n))}
+    if not chosen:
         return None
-    table = Table("best with hindsight", *(f"N = {n}" for n in budgets))
+    table = Table("best with hindsight", *(f"N = {n}" for n in chosen))
     for level in report.levels:
-        table.add_row(f"level {level}", *(choices(report, n).get(level) or "" for n in budgets))
+        table.add_row(f"level {level}", *(best.get(level, "") for best in chosen.values()))
     return table
 
 

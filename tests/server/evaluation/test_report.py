@@ -162,6 +162,7 @@ def test_tables_hold_what_was_measured() -> None:
     assert "not measured" in written(tables.difference_table(REPORT, [pair]))
     bare = Report(outcomes("majority", 1, "yn"))
     assert tables.pass_table(bare) is tables.choice_table(bare) is None
+    assert tables.choice_table(Report(outcomes("auto", 4, "yn"))) is None  # it is none of those to choose from
 
 
 def test_every_picture_is_drawn(tmp_path: Path) -> None:

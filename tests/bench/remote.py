@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -71,31 +72,48 @@ def flags_for(policies: Sequence[Server], verifiers: Sequence[Server], routing: 
     return ["--policy-url", urls[0], "--verifier-url", urls[1], "--routing", routing]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        request: Its body.
+        begun, ended: Seconds since the load began.
+        status: Of the reply; of an error its HTTP status, or what the client was told.
+        answer: Of the reply.
+        is_right: The answer is the record's.
+    """
+
+    request: Mapping[str, Any]
+    begun: float
+    ended: float
+    status: str
+    answer: str | None
+    is_right: bool
+
+
 async def faults(policies: list[Server], verifiers: list[Server], num_clients: int, seconds: float) -> Table:
-    """Kill one server of each model under load; count what became of the requests before and after."""
-    table = Table(
-        "requests begun", "status", "right answers", "slowest", title="kill -9 of a policy and a verifier server"
-    )
+    """Kill one server of each model under load; count what became of the requests before and after.
+
+    Afterwards the same requests are sent once more, to the servers that are left: the same seed gives the same answer,
+    but for a response that went on elsewhere, which goes on with fresh random numbers.
+    """
+    titles = "requests begun", "status", "right answers", "same answer again", "slowest"
+    table = Table(*titles, title="kill -9 of a policy and a verifier server")
     async with service(*flags_for(policies, verifiers)) as client:
         start = time.perf_counter()
-        outcomes: list[tuple[float, float, str, bool]] = []
+        outcomes: list[Outcome] = []
 
         async def ask_on(number: int) -> None:
-            records = held_out_problems(1000 + number, 200)
-            for turn, record in enumerate(records):
+            for turn, record in enumerate(held_out_problems(1000 + number, 200)):
                 begun = time.perf_counter() - start
                 if begun > seconds:
                     return
                 strategy = STRATEGIES[(number + turn) % len(STRATEGIES)]
                 request = {"problem": record.problem, "n": 8, "strategy": strategy, "seed": turn, "include": []}
-                try:
-                    reply = await client.post("/solve", json=request, timeout=HANG_S)
-                    body = reply.json()
-                    status = body["status"] if reply.status_code == 200 else str(reply.status_code)
-                    is_right = body.get("answer") == record.answer
-                except httpx.HTTPError as error:
-                    status, is_right = type(error).__name__, False
-                outcomes.append((begun, time.perf_counter() - start, status, is_right))
+                status, answer = await ask(client, request)
+                ended = time.perf_counter() - start
+                outcomes.append(Outcome(request, begun, ended, status, answer, answer == record.answer))
 
         clients = [asyncio.create_task(ask_on(number)) for number in range(num_clients)]
         await asyncio.sleep(seconds / 3)
@@ -103,16 +121,39 @@ async def faults(policies: list[Server], verifiers: list[Server], num_clients: i
         kill(policies[0][0])
         kill(verifiers[0][0])
         await asyncio.gather(*clients)
-    for name, chosen in (
-        ("ended before the kill", [each for each in outcomes if each[1] <= killed_at]),
-        ("in flight", [each for each in outcomes if each[0] <= killed_at < each[1]]),
-        ("after it", [each for each in outcomes if each[0] > killed_at]),
-    ):
-        told = ", ".join(f"{count} {status}" for status, count in Counter(each[2] for each in chosen).most_common())
-        right = sum(each[3] for each in chosen) / max(len(chosen), 1)
-        slowest = max((each[1] - each[0] for each in chosen), default=0.0)
-        table.add_row(name, told, f"{right:.0%} of {len(chosen)}", f"{slowest:.1f} s")
+        for name, chosen in (
+            ("ended before the kill", [each for each in outcomes if each.ended <= killed_at]),
+            ("in flight", [each for each in outcomes if each.begun <= killed_at < each.ended]),
+            ("after it", [each for each in outcomes if each.begun > killed_at]),
+        ):
+            table.add_row(name, *await told(client, chosen, num_clients))
     return table
+
+
+async def ask(client: httpx.AsyncClient, request: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What the service says: a status and an answer."""
+    try:
+        reply = await client.post("/solve", json=request, timeout=HANG_S)
+    except httpx.HTTPError as error:
+        return type(error).__name__, None
+    body = reply.json()
+    return (body["status"], body["answer"]) if reply.status_code == 200 else (str(reply.status_code), None)
+
+
+async def told(client: httpx.AsyncClient, outcomes: Sequence[Outcome], at_once: int) -> list[str]:
+    """Sum up, and ask again."""
+    free = asyncio.Semaphore(at_once)
+
+    async def is_same(outcome: Outcome) -> bool:
+        async with free:
+            return await ask(client, outcome.request) == (outcome.status, outcome.answer)
+
+    same = sum(await asyncio.gather(*map(is_same, outcomes)))
+    statuses = Counter(each.status for each in outcomes).most_common()
+    right = sum(each.is_right for each in outcomes) / max(len(outcomes), 1)
+    slowest = max((each.ended - each.begun for each in outcomes), default=0.0)
+    counts = ", ".join(f"{count} {status}" for status, count in statuses)
+    return [counts, f"{right:.0%} of {len(outcomes)}", f"{same} of {len(outcomes)}", f"{slowest:.1f} s"]
 
 
 async def search_all(client: httpx.AsyncClient, strategy: str, first: int, number: int) -> float:
@@ -160,8 +201,9 @@ async def affinity(policies: list[Server], verifiers: list[Server], repeats: int
                 shares = [(a[0] - b[0]) / (a[1] - b[1]) for a, b in zip(after, before, strict=True)]
                 figures[name].append([*shares, NUM_PROBLEMS / taken])
     for name, rows in figures.items():
-        policy, verifier, speed = map(statistics.median, zip(*rows, strict=True))
-        table.add_row(name, f"{policy:.1%}", f"{verifier:.1%}", f"{speed:.2f}")
+        policy, verifier, speeds = zip(*rows, strict=True)
+        spread = f"{statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f})"
+        table.add_row(name, *(f"{statistics.median(shares):.1%}" for shares in (policy, verifier)), spread)
     return table
 
 

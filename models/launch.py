@@ -107,6 +107,7 @@ def engine_arguments(
             "block_size": 32,  # prefixes are cached in whole blocks; the CPU kernels want multiples of 32
             "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
             "enforce_eager": True,  # compiling takes 44 s
+            "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more
         }
     return arguments
 

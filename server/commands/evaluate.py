@@ -18,20 +18,17 @@ from search.answers.pool import AnswerPool
 from server.commands.client import open_client
 from server.evaluation import tables
 from server.evaluation.grading import Grader
-from server.evaluation.measure import Measurement
-from server.evaluation.plan import STRATEGIES, Job, plan_jobs
+from server.evaluation.measure import Measurement, Part
+from server.evaluation.plan import STRATEGIES, plan_jobs
 from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
-from server.evaluation.tasks import Task, demo_tasks, read_tasks
+from server.evaluation.tasks import demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
 WIDTH = 110
 INTERRUPTED = 130
 """What a shell calls the end by SIGINT."""
-
-Part = tuple[Sequence[Task], Sequence[Job]]
-"""Problems, and the jobs that are run on each."""
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -152,9 +149,7 @@ async def _measure(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            measurement = Measurement(client, Grader(answers), results, progress, concurrency)
-            for tasks, jobs in parts:
-                await measurement.run(tasks, jobs)
+            await Measurement(client, Grader(answers), results, progress, concurrency).run(parts)
 
 
 def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:

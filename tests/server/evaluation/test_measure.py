@@ -19,7 +19,7 @@ async def measured(client: httpx.AsyncClient, out: Path, jobs: list[Job]) -> dic
     results = Results(out, {})
     async with AnswerPool(num_workers=1) as answers:
         with Progress(disable=True) as progress:
-            await Measurement(client, Grader(answers), results, progress, concurrency=4).run(TASKS, jobs)
+            await Measurement(client, Grader(answers), results, progress, concurrency=4).run([(TASKS, jobs)])
     return {(outcome.problem, outcome.cell): outcome for outcome in Results(out, {}).outcomes}
 
 

@@ -1,4 +1,4 @@
-"""The one pair of engines of a test run, on the demo checkpoints, and the one pair of servers.
+"""The one pair of engines of a test run, on the demo checkpoints, and the servers of the pair.
 
 vLLM is imported where a test needs an engine, so that the others run at once.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import demo_servers
+from tests.servers import Fleet, demo_servers
 
 if TYPE_CHECKING:
     from models.policy.vllm_policy import VLLMPolicy
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
 ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """More servers than one of each model take more memory than tests may."""
+    parser.addoption("--replicas", type=int, default=1, help="Servers of the policy, and as many of the verifier.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,25 +59,24 @@ async def verifier(prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[tuple[str, str]]:
-    """URLs of the policy's server and the verifier's."""
-    with demo_servers(DEMO) as urls:
-        yield urls
+def servers(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with demo_servers(DEMO, request.config.getoption("--replicas")) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")
-async def remote_policy(servers: tuple[str, str], prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
+async def remote_policy(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
     from models.policy.vllm_policy import open_policy
     from models.remote.settings import RemoteSettings
 
-    async with open_policy(RemoteSettings(DEMO / "policy", "policy", servers[:1]), prompts) as policy:
+    async with open_policy(RemoteSettings(DEMO / "policy", "policy", servers.policies), prompts) as policy:
         yield policy
 
 
 @pytest.fixture(scope="session")
-async def remote_verifier(servers: tuple[str, str], prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
+async def remote_verifier(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
     from models.prm.vllm_verifier import open_verifier
     from models.remote.settings import RemoteSettings
 
-    async with open_verifier(RemoteSettings(DEMO / "prm", "verifier", servers[1:]), prompts) as verifier:
+    async with open_verifier(RemoteSettings(DEMO / "prm", "verifier", servers.verifiers), prompts) as verifier:
         yield verifier

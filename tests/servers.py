@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -61,17 +62,22 @@ def await_server(process: subprocess.Popen[bytes], port: int) -> str:
     raise AssertionError(f"no server within {START_WITHIN_S} s; exit code {process.poll()}")
 
 
+class Fleet(NamedTuple):
+    """URLs of the servers of each model."""
+
+    policies: tuple[str, ...]
+    verifiers: tuple[str, ...]
+
+
 @contextmanager
-def demo_servers(models: Path) -> Iterator[tuple[str, str]]:
-    """URLs of a plain server of the policy and one of the verifier, which start together."""
-    ports = free_port(), free_port()
-    processes = [
-        start_server(models / "policy", port=ports[0]),
-        start_engine_server("--verifier-kv-cache-mib=64", port=ports[1]),
-    ]
+def demo_servers(models: Path, number: int) -> Iterator[Fleet]:
+    """So many plain servers of the policy, and as many of the verifier, which start together."""
+    ports = [free_port() for _ in range(2 * number)]
+    processes = [start_server(models / "policy", port=port) for port in ports[:number]]
+    processes += [start_engine_server("--verifier-kv-cache-mib=64", port=port) for port in ports[number:]]
     try:
-        policy, verifier = map(await_server, processes, ports)
-        yield policy, verifier
+        urls = tuple(map(await_server, processes, ports))
+        yield Fleet(urls[:number], urls[number:])
     finally:
         for process in processes:
             process.terminate()

@@ -38,10 +38,11 @@ class TestRemoteVerifierOfAServerWithoutOurEndpoint(TestRemoteVerifier):
     def subject(self, remote_verifier: VLLMVerifier) -> Iterator[Verifier]:
         engine = remote_verifier.engine
         assert isinstance(engine, RemoteEngine)
-        (replica,) = engine.replicas.all
-        replica.lacks.add(SCORES)
+        for replica in engine.replicas.all:
+            replica.lacks.add(SCORES)
         yield remote_verifier
-        replica.lacks.clear()
+        for replica in engine.replicas.all:
+            replica.lacks.clear()
 
 
 class TestWorldVerifier(VerifierContract):

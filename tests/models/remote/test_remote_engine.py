@@ -1,6 +1,7 @@
 """Servers elsewhere against the engines here: the same ids, the same scores, nothing left behind."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import httpx
@@ -16,6 +17,7 @@ from models.prompt import PromptBuilder
 from models.remote.engine import SCORES, RemoteEngine
 from tests.models.problems import PROBLEM, PROBLEMS, respond, sampling, text_of, visible
 from tests.models.verifier_contract import TOLERANCE, steps_of
+from tests.servers import Fleet
 
 BLOCK = 32
 
@@ -25,15 +27,16 @@ def remote(subject: VLLMPolicy | VLLMVerifier) -> RemoteEngine:
     return subject.engine
 
 
-async def metric(url: str, name: str) -> float:
+async def metric(urls: Sequence[str], name: str) -> float:
+    """Its sum over servers."""
     async with httpx.AsyncClient() as client:
-        lines = (await client.get(f"{url}/metrics")).text.splitlines()
+        lines = [line for url in urls for line in (await client.get(f"{url}/metrics")).text.splitlines()]
     return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{"))
 
 
-async def until_idle(url: str) -> None:
+async def until_idle(urls: Sequence[str]) -> None:
     async with asyncio.timeout(1.0):
-        while await metric(url, "vllm:num_requests_running"):
+        while await metric(urls, "vllm:num_requests_running"):
             pass
 
 
@@ -68,7 +71,7 @@ async def test_scores_are_those_of_the_engine_here(
 
 
 async def test_one_request_judges_all_new_steps_and_reads_the_rest_from_the_cache(
-    remote_verifier: VLLMVerifier, prompts: PromptBuilder, servers: tuple[str, str]
+    remote_verifier: VLLMVerifier, prompts: PromptBuilder, servers: Fleet
 ) -> None:
     problem, steps = (
         Problem("Compute 3 * (12 - 5) + 9, of which no other test has heard."),
@@ -76,9 +79,9 @@ async def test_one_request_judges_all_new_steps_and_reads_the_rest_from_the_cach
     )
     before, after = Meter(), Meter()
     await remote_verifier.score(problem, (), steps[:1], before)
-    num_requests = await metric(servers[1], "vllm:request_success_total")
+    num_requests = await metric(servers.verifiers, "vllm:request_success_total")
     await remote_verifier.score(problem, steps[:1], steps[1:], after)
-    assert await metric(servers[1], "vllm:request_success_total") == num_requests + 1
+    assert await metric(servers.verifiers, "vllm:request_success_total") == num_requests + 1
     assert after.verifier_cached_tokens >= BLOCK
     assert after.verifier_tokens < sum(len(step.token_ids) for step in steps[1:]) + BLOCK
 
@@ -86,27 +89,28 @@ async def test_one_request_judges_all_new_steps_and_reads_the_rest_from_the_cach
 async def test_the_score_of_the_last_token_alone_is_that_of_its_position(remote_verifier: VLLMVerifier) -> None:
     """What a server without our endpoint is asked, and what one with it."""
     engine, token_ids, positions = remote(remote_verifier), list(range(20, 90)), [40, 69]
-    (replica,) = engine.replicas.all
     with_endpoint = await engine.pool(token_ids, scores_at(positions, read_cache=False))
-    replica.lacks.add(SCORES)
+    for replica in engine.replicas.all:
+        replica.lacks.add(SCORES)
     without = await engine.pool(token_ids, scores_at(positions))
-    replica.lacks.clear()
+    for replica in engine.replicas.all:
+        replica.lacks.clear()
     assert without.outputs.data.tolist() == [
         pytest.approx(row, abs=TOLERANCE) for row in with_endpoint.outputs.data.tolist()
     ]
 
 
-async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPolicy, servers: tuple[str, str]) -> None:
+async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPolicy, servers: Fleet) -> None:
     prompt, params = remote_policy.prompts.build(PROBLEM), SamplingParams(temperature=2.0, max_tokens=900, seed=0)
     async with aclosing(remote_policy.engine.generate(prompt, params)) as outputs:
         await anext(outputs)
         assert remote_policy.engine.num_running_requests == 1
     assert remote_policy.engine.num_running_requests == 0
-    await until_idle(servers[0])
+    await until_idle(servers.policies)
 
 
 async def test_cancelled_requests_leave_both_servers(
-    remote_policy: VLLMPolicy, remote_verifier: VLLMVerifier, servers: tuple[str, str]
+    remote_policy: VLLMPolicy, remote_verifier: VLLMVerifier, servers: Fleet
 ) -> None:
     async def draw(seed: int) -> None:
         await respond(remote_policy, sampling(seed, temperature=2.0, max_tokens=900))
@@ -116,14 +120,14 @@ async def test_cancelled_requests_leave_both_servers(
 
     tasks = [asyncio.create_task(draw(seed)) for seed in range(8)]
     tasks += [asyncio.create_task(judge(problem)) for problem in PROBLEMS]
-    while await metric(servers[0], "vllm:num_requests_running") < 8:
+    while await metric(servers.policies, "vllm:num_requests_running") < 8:
         pass
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     assert [each.num_running_requests for each in (remote(remote_policy), remote(remote_verifier))] == [0, 0]
-    for url in servers:
-        await until_idle(url)
+    for urls in servers:
+        await until_idle(urls)
 
 
 async def test_a_request_that_a_server_refuses_says_so(remote_policy: VLLMPolicy) -> None:
@@ -136,9 +140,8 @@ async def test_a_path_that_a_server_lacks_is_no_failure_of_the_server(remote_pol
     engine = remote(remote_policy)
     with pytest.raises(EngineUnavailableError, match="answers 404"):
         await engine.pool([20, 21], scores_at([1]))
-    (replica,) = engine.replicas.all
-    assert SCORES in replica.lacks
-    assert replica.is_up
+    assert any(SCORES in replica.lacks for replica in engine.replicas.all)
+    assert all(replica.is_up for replica in engine.replicas.all)
 
 
 async def test_verdicts_are_asked_for_by_their_ids(policy: VLLMPolicy, remote_policy: VLLMPolicy) -> None:

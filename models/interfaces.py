@@ -123,7 +123,7 @@ class Policy(Protocol):
         """
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
-        """Sample the step that follows `prefix` (empty: the first one).
+        """Sample the step that follows `prefix` (empty: the first one). One that spends the token limit is cut there.
 
         Raises:
             ContextOverflowError: `prefix` leaves no room for another token.

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.checkpoint import TOKENIZER_FILE
 from models.errors import CheckpointError
+from models.interfaces import DELIMITER
 
 MARK = "\ue000{}\ue001"
 """Stands for the content of a message: private-use characters, which no template looks for."""
@@ -62,8 +63,16 @@ class TextTokenizer:
     @cached_property
     def newline_ids(self) -> frozenset[int]:
         """Ids of the tokens whose text holds a newline; only these can complete a delimiter."""
-        texts = self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
-        return frozenset(token for token, text in enumerate(texts) if "\n" in text)
+        return frozenset(token for token, text in enumerate(self._texts) if "\n" in text)
+
+    @cached_property
+    def delimiter_ids(self) -> tuple[int, ...]:
+        """Ids of the tokens whose text holds a delimiter, in order: BPE finds the commonest first."""
+        return tuple(token for token, text in enumerate(self._texts) if DELIMITER in text)
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of `token_ids`, special tokens left out."""

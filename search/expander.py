@@ -168,8 +168,6 @@ class Expander:
     async def _propose(self, candidate: Candidate, *, greedy: bool = False) -> Candidate:
         sampling = self._draw(candidate, greedy=greedy)
         step = await self._models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
-        if step.finish is Finish.STEP and len(step.token_ids) >= sampling.max_tokens:
-            step = replace(step, finish=Finish.LENGTH)
         return candidate.extend(step)
 
     def _draw(self, candidate: Candidate, *, greedy: bool = False) -> Sampling:

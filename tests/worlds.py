@@ -86,8 +86,6 @@ class WorldPolicy(Engine):
             while not steps or steps[-1].finish is Finish.STEP:
                 step = await self._draw(steps, replace(sampling, max_tokens=room), meter)
                 room -= len(step.token_ids)
-                if room == 0 and step.finish is Finish.STEP:
-                    step = replace(step, finish=Finish.LENGTH)
                 steps = (*steps, step)
                 yield step
 
@@ -100,7 +98,8 @@ class WorldPolicy(Engine):
         tokens = tuple(text.encode()[: sampling.max_tokens])
         meter.completion_tokens += len(tokens)
         self.num_tokens += len(tokens)
-        return Step(bytes(tokens).decode(), tokens, finish if len(tokens) == len(text) else Finish.LENGTH)
+        is_cut = len(tokens) < len(text) or (finish is Finish.STEP and len(tokens) == sampling.max_tokens)
+        return Step(bytes(tokens).decode(), tokens, Finish.LENGTH if is_cut else finish)
 
 
 class WorldVerifier(Engine):

@@ -2,10 +2,10 @@
 
 Token ids from end to end: the prompt is tokenised once, and a response is extended with the ids that the engine
 sampled. A response is one request of the engine, read as it comes, so that its tokens are counted even when it is
-cancelled; a step is a response that is left at its first delimiter. Measured (tests/bench/engines.py): reading as it
-comes costs 2 % of the throughput of 16 responses and 12 % of that of 64, and leaving a response at the delimiter costs
-no more than an engine's own stop string. On a server elsewhere, what is left costs a connection and what was on its
-way: there a step is a request that stops by itself.
+cancelled: that costs 2 % of the throughput of 16 responses and 12 % of that of 64 (tests/bench/engines.py). A step is a
+request that ends with a token that holds the delimiter. Where the delimiter comes in pieces, the response is left there
+by an engine of this service, after a token or two too many; a server elsewhere decodes what it generates and stops by
+itself, since what is left there costs a connection and what was on its way.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -27,6 +27,12 @@ from models.running import ModelSettings, running_engine
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
 """By vLLM's finish reason; "stop" is the end of the sequence where it was not the delimiter."""
 
+Stops = Sequence[str | int]
+"""Texts and tokens at which a request ends."""
+
+MOST_STOPS = 32
+"""The engine compares every token of every row with each; large vocabularies have hundreds, most hardly ever used."""
+
 
 class VLLMPolicy:
     """The model searched over.
@@ -34,13 +40,13 @@ class VLLMPolicy:
     Args:
         engine: Runs the model.
         prompts: Makes its prompts.
-        stops_itself: Whether the engine is to end a proposal at its delimiter by itself.
+        decodes: Whether the engine is to look for delimiters in the text, too.
     """
 
-    def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, stops_itself: bool = False) -> None:
+    def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, decodes: bool = False) -> None:
         self.engine = engine
         self.prompts = prompts
-        self._stops_itself = stops_itself
+        self._step_ends: Stops = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
 
     @property
     def context(self) -> int:
@@ -58,16 +64,15 @@ class VLLMPolicy:
         return num_tokens
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
-        """Sample the step that follows `prefix` (empty: the first one).
+        """Sample the step that follows `prefix` (empty: the first one). One that spends the token limit is cut there.
 
         Raises:
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died or refused the request.
         """
-        if self._stops_itself:
-            async with aclosing(self._respond(problem, prefix, sampling, meter, stop=(DELIMITER,))) as steps:
-                async for step in steps:
-                    return step  # none where the delimiter came before anything visible: that ends no step
+        async with aclosing(self._respond(problem, prefix, sampling, meter, self._step_ends)) as steps:
+            async for step in steps:
+                return step  # none where the delimiter came before anything visible: that ends no step
         async with aclosing(self.respond(problem, prefix, sampling, meter)) as steps:
             return await anext(steps)
 
@@ -85,11 +90,11 @@ class VLLMPolicy:
         return self._respond(problem, prefix, sampling, meter)
 
     async def _respond(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stop: Sequence[str] = ()
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: Stops = ()
     ) -> AsyncGenerator[Step, None]:
         steps = list(prefix)
         try:
-            async with aclosing(self._sample(problem, prefix, sampling, meter, stop)) as sampled:
+            async with aclosing(self._sample(problem, prefix, sampling, meter, stops)) as sampled:
                 async for step in sampled:
                     steps.append(step)
                     yield step
@@ -98,12 +103,12 @@ class VLLMPolicy:
             await self.engine.recovered()
         num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
         rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
-        async with aclosing(self._sample(problem, steps, rest, meter, stop)) as sampled:
+        async with aclosing(self._sample(problem, steps, rest, meter, stops)) as sampled:
             async for step in sampled:
                 yield step
 
     async def _sample(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stop: Sequence[str]
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: Stops
     ) -> AsyncGenerator[Step, None]:
         token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
         params = SamplingParams(
@@ -111,22 +116,26 @@ class VLLMPolicy:
             top_p=sampling.top_p,
             max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
             seed=sampling.seed,
-            stop=list(stop),
+            stop=[stop for stop in stops if isinstance(stop, str)],
+            stop_token_ids=[stop for stop in stops if isinstance(stop, int)],
             include_stop_str_in_output=True,
-            detokenize=bool(stop),
+            detokenize=any(isinstance(stop, str) for stop in stops),
             output_kind=RequestOutputKind.DELTA,
         )
 
         def count(num_tokens: int) -> None:
             meter.completion_tokens += num_tokens
 
-        splitter = StepSplitter(self.prompts.tokenizer, prefix)
+        splitter, num_tokens = StepSplitter(self.prompts.tokenizer, prefix), 0
         async with aclosing(self.engine.generate(token_ids, params, count, affinity=problem.opening)) as outputs:
             async for output in outputs:
                 generated = output.outputs[0]
+                num_tokens += len(generated.token_ids)
                 if generated.finish_reason not in FINISHES:
                     raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
-                finish = None if generated.stop_reason in stop else FINISHES[generated.finish_reason]
+                finish = FINISHES[generated.finish_reason]
+                if generated.stop_reason in stops:
+                    finish = Finish.LENGTH if num_tokens == params.max_tokens else None
                 for step in splitter.feed(generated.token_ids, finish):
                     yield step
 
@@ -151,4 +160,4 @@ def open_policy(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyn
 @asynccontextmanager
 async def _run(settings: ModelSettings, prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
     async with running_engine(settings, "generate") as engine:
-        yield VLLMPolicy(engine, prompts, stops_itself=isinstance(settings, RemoteSettings))
+        yield VLLMPolicy(engine, prompts, decodes=isinstance(settings, RemoteSettings))

@@ -45,6 +45,17 @@ class PolicyContract:
         assert sum(len(step.token_ids) for step in steps) == 3
         assert steps[-1].finish is Finish.LENGTH
 
+    async def test_a_proposal_costs_its_step_and_no_more(self, subject: Policy) -> None:
+        meter = Meter()
+        step = await subject.propose(PROBLEM, (), sampling(), meter)
+        assert step.finish is Finish.STEP
+        assert meter.completion_tokens == len(step.token_ids)
+
+    async def test_a_proposal_that_spends_the_token_limit_is_cut_even_at_its_delimiter(self, subject: Policy) -> None:
+        step = await subject.propose(PROBLEM, (), sampling(), Meter())
+        cut = await subject.propose(PROBLEM, (), sampling(max_tokens=len(step.token_ids)), Meter())
+        assert (cut.token_ids, cut.finish) == (step.token_ids, Finish.LENGTH)
+
     async def test_a_response_left_early_gives_the_steps_that_it_had(self, subject: Policy) -> None:
         async with aclosing(subject.respond(PROBLEM, (), sampling(3), Meter())) as steps:
             first = await anext(steps)

@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from models.errors import CheckpointError
+from models.interfaces import DELIMITER
 from models.tokenizer import ChatTokenizer
 from tests.conftest import DEMO
 from tests.models.tiny import tiny_tokenizer
@@ -49,6 +50,12 @@ def test_a_user_who_spells_a_mark_writes_plain_text(tokenizer: ChatTokenizer) ->
 def test_newline_ids_are_the_tokens_that_show_a_newline(tokenizer: ChatTokenizer) -> None:
     assert set(tokenizer.encode("\n")) <= tokenizer.newline_ids
     assert all("\n" in tokenizer.decode([token_id]) for token_id in tokenizer.newline_ids)
+
+
+def test_delimiter_ids_are_the_tokens_that_hold_a_whole_delimiter(tokenizer: ChatTokenizer) -> None:
+    assert tokenizer.delimiter_ids == tuple(sorted(tokenizer.delimiter_ids))
+    assert set(tokenizer.delimiter_ids) < tokenizer.newline_ids
+    assert all(DELIMITER in tokenizer.decode([token_id]) for token_id in tokenizer.delimiter_ids)
 
 
 def test_a_word_of_many_tokens_has_no_id(tokenizer: ChatTokenizer) -> None:

@@ -54,13 +54,6 @@ async def test_a_proposal_is_the_step_that_it_is_here(policy: VLLMPolicy, remote
         assert proposals[0] == proposals[1]
 
 
-async def test_a_proposal_costs_its_step_and_no_more(remote_policy: VLLMPolicy) -> None:
-    meter = Meter()
-    step = await remote_policy.propose(PROBLEM, (), sampling(), meter)
-    assert step.finish is Finish.STEP
-    assert meter.completion_tokens == len(step.token_ids)
-
-
 async def test_scores_are_those_of_the_engine_here(
     policy: VLLMPolicy, verifier: VLLMVerifier, remote_verifier: VLLMVerifier
 ) -> None:

@@ -208,7 +208,7 @@ async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: Pro
     blank, step = prompts.tokenizer.encode("\n\n"), prompts.tokenizer.encode("So 4\n\n")
     actor = Actor(events=[(*blank, *step), (20,)], finish=("length", None), stopped=(blank, "\n\n"))
     async with staged(actor) as engine:
-        policy = VLLMPolicy(engine, prompts, stops_itself=True)
+        policy = VLLMPolicy(engine, prompts, decodes=True)
         proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
     assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
     assert proposal.text == "\n\nSo 4\n\n"

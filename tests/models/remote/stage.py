@@ -82,7 +82,7 @@ class Actor:
 
     async def _play(self, body: dict[str, Any]) -> AsyncIterator[str]:
         events, finish = self.events, self.finish
-        if body["stop"] and self.stopped is not None:
+        if body.get("stop") and self.stopped is not None:
             events, finish = [self.stopped[0]], ("stop", self.stopped[1])
         for index, token_ids in enumerate(events):
             if index == self.breaks_after:

@@ -16,6 +16,8 @@ from tests.bench.traffic import HANG_S, STRATEGIES
 CHAT = "chat"
 DEADLINES_S = (None, None, 20.0, 5.0)
 N = 8
+CHAT_TOKENS = 600
+"""All of them: seconds, so that a cut finds some chats half said."""
 RETRY_LATER = "503 with Retry-After"
 
 
@@ -76,8 +78,8 @@ def schedule(seconds: float, rate: float) -> list[Request]:
     for index, record in enumerate(held_out_problems(5, number)):
         kind, fields = kinds[index % len(kinds)], {"seed": index, "stream": rng.random() < 0.5}
         if kind == CHAT:
-            asked = {"model": "winnow-demo", "messages": [{"role": "user", "content": record.problem}]}
-            body = asked | {"temperature": 0.8, "max_tokens": 512}
+            messages = [{"role": "user", "content": record.problem}]
+            body = {"model": "winnow-demo", "messages": messages, "max_tokens": CHAT_TOKENS, "ignore_eos": True}
         else:
             body = {"problem": record.problem, "strategy": kind, "n": N, "deadline_s": rng.choice(DEADLINES_S)}
         requests.append(Request(index / rate, kind, body | fields, record.answer))

@@ -1,21 +1,24 @@
 """What becomes of requests when the network cuts off the policy's host, or the verifier's, and joins it again.
 
-    python -m tests.bench.partition [--cut-s 10] [--host policy verifier] [--way silent unplugged] [--rate 2]
+    python -m tests.bench.partition [--cut-s 10] [--host policy verifier] [--way silent unplugged] [--rate 3]
+                                      [--again]
 
 Three network hosts on this machine: a vLLM server of the demo policy on one, one of the verifier on another, and on
 the third `winnow serve` and its clients, which ask at set times whatever became of the requests before. First the same
-requests twice without a cut: what the others are compared with, and how often the same seed repeats itself.
+requests without a cut, which the others are compared with; `--again` shows how often the same seed repeats itself.
 Linux only; needs no root where the kernel lets its users make namespaces.
 """
 
 import argparse
 import asyncio
+import os
 import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from rich.console import Console
@@ -187,7 +190,8 @@ async def main() -> None:
     parser.add_argument("--cut-s", type=float, default=10.0)
     parser.add_argument("--host", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--way", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--rate", type=float, default=2.0, help="Requests a second.")
+    parser.add_argument("--rate", type=float, default=3.0, help="Requests a second.")
+    parser.add_argument("--again", action="store_true", help="Twice without a cut.")
     parser.add_argument(ISOLATED, action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.isolated:
@@ -197,9 +201,9 @@ async def main() -> None:
     runs: dict[str, Run] = {}
     with servers(hosts) as urls:
         options = [text for name, url in urls.items() for text in (f"--{name}-url", url)]
-        async with running(*options) as service:
+        async with running(*options, logs=Path(os.devnull)) as service:  # it says at every `/readyz` what is cut off
             await service.warm_up()
-            for name in ("no cut", "no cut, again"):
+            for name in ("no cut", "no cut, again")[: 1 + arguments.again]:
                 runs[name] = await run(service, urls, requests, None, "silent", arguments.cut_s)
             for host in arguments.host:
                 for way in arguments.way:

@@ -121,6 +121,6 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
             await replicas.returned(START_WITHIN_S)
             yield replicas
         finally:
-            for looker in lookers:
-                looker.cancel()
+            for task in lookers:
+                task.cancel()
             await asyncio.gather(*lookers, return_exceptions=True)

@@ -106,7 +106,8 @@ def response_to(error: Exception) -> JSONResponse:
         return error_response(status, str(error))
     if status == 503:
         logger.error("a model failed: %s", error)
-        return error_response(status, "a model is unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
+        message = f"a model is unavailable; try again in {RETRY_AFTER_S} s"  # a stream has no headers left for it
+        return error_response(status, message, headers={"Retry-After": str(RETRY_AFTER_S)})
     logger.error("unexpected error", exc_info=error)
     return error_response(500, "internal error: the log has the details under the request id")
 

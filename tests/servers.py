@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -35,10 +35,15 @@ START_WITHIN_S = 240.0
 
 
 def start_server(
-    model: Path, *flags: str, port: int, kv_cache_mib: int = 64, variables: Mapping[str, str] | None = None
+    model: Path,
+    *flags: str,
+    port: int,
+    kv_cache_mib: int = 64,
+    variables: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a server that is called "theirs", whatever winnow calls its model."""
-    command = [sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
+    """Start a server that is called "theirs", whatever winnow calls its model; `prefix` says on which network host."""
+    command = [*prefix, sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
     settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}", *CPU_FLAGS, *flags]
     environment = os.environ | CPU_VARIABLES | dict(variables or {})  # noqa: TID251 - of another process
     return subprocess.Popen([*command, *settings], env=environment)
@@ -50,9 +55,9 @@ def start_engine_server(*flags: str, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command)
 
 
-def await_server(process: subprocess.Popen[bytes], port: int) -> str:
+def await_server(process: subprocess.Popen[bytes], port: int, address: str = "127.0.0.1") -> str:
     """Return the server's URL when it answers."""
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
+    url, deadline = f"http://{address}:{port}", time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"{url}/health").status_code == 200:

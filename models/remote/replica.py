@@ -47,10 +47,14 @@ class Replica:
     Args:
         url: Where it is.
         client: Asks it.
+        looker: Looks after it, on a connection of its own each time: a kept one tells of a host that is gone no sooner
+            than of one that is busy.
         note: Called when `is_up` has changed.
     """
 
-    def __init__(self, url: str, client: aiohttp.ClientSession, note: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, client: aiohttp.ClientSession, looker: aiohttp.ClientSession, note: Callable[[], None]
+    ) -> None:
         self.url = url
         self.is_up = False
         self.model = ""
@@ -61,6 +65,7 @@ class Replica:
         self.trouble = "it was not asked yet"
         self.lacks: set[str] = set()
         self._client = client
+        self._looker = looker
         self._note = note
         self._has_answered = False
         self._waits: set[asyncio.Timeout] = set()
@@ -122,10 +127,10 @@ class Replica:
         """Why the server does not answer; None for one that does."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                async with self._client.get(f"{self.url}/health", raise_for_status=True):
+                async with self._looker.get(f"{self.url}/health", raise_for_status=True):
                     pass
                 if not self.is_up:
-                    async with self._client.get(f"{self.url}/v1/models", raise_for_status=True) as response:
+                    async with self._looker.get(f"{self.url}/v1/models", raise_for_status=True) as response:
                         served = (await response.json())["data"][0]
                     self.model, self.max_model_len = str(served["id"]), int(served["max_model_len"])
                     self.lacks.clear()

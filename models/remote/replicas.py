@@ -22,7 +22,8 @@ RETURN_WITHIN_S = 30.0
 """So long a request waits for a server to answer again."""
 SHUN_S = 5.0
 """After a failed request another server is preferred for so long."""
-CONNECT_WITHIN_S = 5.0
+CONNECT_WITHIN_S = 2.0
+"""A host does that by itself, however busy its server is; the first packet may get lost, it is repeated after 1 s."""
 KEEP_IDLE_S = 2.0
 """vLLM closes connections that are idle for 5 s, and what is on its way then looks like a failure."""
 
@@ -108,14 +109,18 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client:
+    once = aiohttp.TCPConnector(force_close=True)
+    async with (
+        aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client,
+        aiohttp.ClientSession(headers=headers, timeout=timeout, connector=once) as looker,
+    ):
         for url in settings.urls:
-            replicas.all.append(Replica(url.rstrip("/").removesuffix("/v1"), client, replicas.note))
+            replicas.all.append(Replica(url.rstrip("/").removesuffix("/v1"), client, looker, replicas.note))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(START_WITHIN_S)
             yield replicas
         finally:
-            for looker in lookers:
-                looker.cancel()
+            for task in lookers:
+                task.cancel()
             await asyncio.gather(*lookers, return_exceptions=True)

@@ -6,12 +6,13 @@ Progress comes as `reasoning_content`, which chat clients show apart from the an
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 
 from fastapi.responses import StreamingResponse
 from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
+from models.errors import ModelError
 from server.errors import response_to
 from server.openai.chunks import Chunk, Chunks
 from server.openai.progress import Progress
@@ -50,7 +51,7 @@ async def _events(
 
 
 class PlainStream(StreamingResponse):
-    """What the policy itself says, as it comes.
+    """What the policy itself says, as it comes; last an error, where the policy breaks off.
 
     Args:
         events: As vLLM writes them.
@@ -58,13 +59,23 @@ class PlainStream(StreamingResponse):
     """
 
     def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        super().__init__(_ended(events), media_type="text/event-stream")
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events as they come."""
         with self._place:
             await super().__call__(scope, receive, send)
+
+
+async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    except ModelError as error:
+        yield f"data: {bytes(response_to(error).body).decode()}\n\n"
+        yield "data: [DONE]\n\n"
 
 
 def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:

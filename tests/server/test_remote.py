@@ -147,6 +147,17 @@ async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_b
     assert [(reply.status_code, int(reply.headers["retry-after"]) > 0) for reply in replies] == [(503, True)] * 3
 
 
+async def test_a_plain_stream_that_its_server_breaks_off_ends_with_an_error(prompts: PromptBuilder) -> None:
+    actor, world = Actor(breaks_after=1), World(Chance(0))
+    async with staged(actor) as engine:
+        plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
+        async with listening(world.models, engine, plain=plain) as client, openai_client(client) as openai:
+            chunks = open_stream(openai)
+            await anext(chunks)
+            with pytest.raises(client_library.APIError, match="a model is unavailable; try again in 5 s"):
+                await anext(chunks)
+
+
 def test_settings_say_where_the_models_run() -> None:
     here, there = Settings(), Settings(policy_url="http://a:1, http://b:2", verifier_url="http://c:3")
     assert not isinstance(policy_model(here), RemoteSettings)

@@ -34,6 +34,7 @@ class Actor:
         asked: Bodies of the requests that it got.
         keys: What they said of themselves.
         clients: Their ports.
+        looks: Ports of those who asked for `/health`.
         is_left: Somebody did not wait for a pause to end.
     """
 
@@ -50,6 +51,7 @@ class Actor:
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
     is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -60,7 +62,8 @@ class Actor:
         app = FastAPI()
 
         @app.get("/health")
-        async def health() -> Response:
+        async def health(request: Request) -> Response:
+            self.looks += [request.client.port] if request.client else []
             await self._hold()
             return Response(status_code=self.health)
 
@@ -82,7 +85,7 @@ class Actor:
 
     async def _play(self, body: dict[str, Any]) -> AsyncIterator[str]:
         events, finish = self.events, self.finish
-        if body["stop"] and self.stopped is not None:
+        if body.get("stop") and self.stopped is not None:
             events, finish = [self.stopped[0]], ("stop", self.stopped[1])
         for index, token_ids in enumerate(events):
             if index == self.breaks_after:

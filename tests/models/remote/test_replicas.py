@@ -113,6 +113,16 @@ async def test_connections_are_kept_from_request_to_request() -> None:
     assert len(set(actor.clients)) < 3  # one for requests, one for looking after it
 
 
+async def test_every_look_is_a_connection_of_its_own() -> None:
+    """One that was kept does not tell a host that is gone from a server that is busy."""
+    actor = Actor()
+    async with staged(actor) as engine:
+        await ask(engine)
+        while len(actor.looks) < 5:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+    assert len({*actor.looks, *actor.clients}) == len(actor.looks) + 1
+
+
 async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompts: PromptBuilder) -> None:
     step, rest = prompts.tokenizer.encode("So 4\n\n"), prompts.tokenizer.encode("The answer is 4.")
     actors = [Actor(), Actor()]

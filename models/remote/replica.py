@@ -26,6 +26,9 @@ LOOK_AGAIN_S = 0.5
 ANSWER_WITHIN_S = 5.0
 """A server that is silent for longer, twice in a row, is left out: once may be the event loop's own silence."""
 SILENT = "it is silent"
+TOKENIZE = "/tokenize"
+SAMPLE = "Compute 12 * (3 + 45).\n\n## Step 1: \\frac{x^2}{7} \u2248 na\u00efve"
+"""A server that makes other ids of it than the tokenizer here has another model, to which these ids are noise."""
 DATA = b"data: "
 DONE = b"[DONE]"
 
@@ -49,11 +52,17 @@ class Replica:
         client: Asks it.
         looker: Looks after it, on a connection of its own each time: a kept one tells of a host that is gone no sooner
             than of one that is busy.
+        sample_ids: What the model's tokenizer makes of `SAMPLE`.
         note: Called when `is_up` has changed.
     """
 
     def __init__(
-        self, url: str, client: aiohttp.ClientSession, looker: aiohttp.ClientSession, note: Callable[[], None]
+        self,
+        url: str,
+        client: aiohttp.ClientSession,
+        looker: aiohttp.ClientSession,
+        sample_ids: tuple[int, ...],
+        note: Callable[[], None],
     ) -> None:
         self.url = url
         self.is_up = False
@@ -66,6 +75,7 @@ class Replica:
         self.lacks: set[str] = set()
         self._client = client
         self._looker = looker
+        self._sample_ids = sample_ids
         self._note = note
         self._has_answered = False
         self._waits: set[asyncio.Timeout] = set()
@@ -129,11 +139,7 @@ class Replica:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 async with self._looker.get(f"{self.url}/health", raise_for_status=True):
                     pass
-                if not self.is_up:
-                    async with self._looker.get(f"{self.url}/v1/models", raise_for_status=True) as response:
-                        served = (await response.json())["data"][0]
-                    self.model, self.max_model_len = str(served["id"]), int(served["max_model_len"])
-                    self.lacks.clear()
+                return None if self.is_up else await self._meet()
         except TimeoutError:
             return SILENT
         except aiohttp.ClientResponseError as error:
@@ -142,6 +148,17 @@ class Replica:
             return str(error) or type(error).__name__
         except (ValueError, LookupError, TypeError) as error:
             return f"it is no server of vLLM: {error}"
+
+    async def _meet(self) -> str | None:
+        """Ask a server that answers which model it has; why that is not the one wanted, None where it is."""
+        async with self._looker.get(f"{self.url}/v1/models", raise_for_status=True) as response:
+            served = (await response.json())["data"][0]
+        self.model, self.max_model_len = str(served["id"]), int(served["max_model_len"])
+        self.lacks.clear()
+        body = {"model": self.model, "prompt": SAMPLE, "add_special_tokens": False}
+        async with self._looker.post(f"{self.url}{TOKENIZE}", json=body) as response:
+            if response.ok and tuple((await response.json())["tokens"]) != self._sample_ids:
+                return f"its model, {self.model}, has another tokenizer than the one named here"
         return None
 
     def _judge(self, trouble: str | None) -> None:

@@ -13,8 +13,9 @@ from hashlib import blake2b
 import aiohttp
 
 from models.errors import EngineDiedError, EngineUnavailableError
-from models.remote.replica import Replica
+from models.remote.replica import SAMPLE, Replica
 from models.remote.settings import RemoteSettings, Routing
+from models.tokenizer import TextTokenizer
 
 START_WITHIN_S = 600.0
 """So long the servers may take to load the model."""
@@ -106,6 +107,7 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
         EngineUnavailableError: None answers within ten minutes.
     """
     replicas = Replicas(settings.name, settings.routing)
+    sample_ids = TextTokenizer(settings.model).encode(SAMPLE)
     headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
@@ -115,7 +117,8 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
         aiohttp.ClientSession(headers=headers, timeout=timeout, connector=once) as looker,
     ):
         for url in settings.urls:
-            replicas.all.append(Replica(url.rstrip("/").removesuffix("/v1"), client, looker, replicas.note))
+            base = url.rstrip("/").removesuffix("/v1")
+            replicas.all.append(Replica(base, client, looker, sample_ids, replicas.note))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(START_WITHIN_S)

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -14,6 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.settings import RemoteSettings, Routing
+from tests.conftest import DEMO
 from tests.server.processes import free_port
 
 
@@ -35,6 +35,7 @@ class Actor:
         keys: What they said of themselves.
         clients: Their ports.
         looks: Ports of those who asked for `/health`.
+        tokens: Its tokenizer makes these ids of any text; None for a server that is not asked for any.
         is_left: Somebody did not wait for a pause to end.
     """
 
@@ -52,6 +53,7 @@ class Actor:
     keys: list[str | None] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
+    tokens: Sequence[int] | None = None
     is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -70,6 +72,10 @@ class Actor:
         @app.get("/v1/models")
         async def models() -> dict[str, Any]:
             return {"data": [{"id": "theirs", "max_model_len": 1024}]}
+
+        @app.post("/tokenize")
+        async def tokenize() -> Response:
+            return Response(status_code=404) if self.tokens is None else JSONResponse({"tokens": self.tokens})
 
         @app.post("/v1/completions")
         @app.post("/v1/chat/completions")
@@ -127,7 +133,9 @@ class Actor:
 @asynccontextmanager
 async def staged(*actors: Actor, routing: Routing = "affinity", **fields: Any) -> AsyncIterator[RemoteEngine]:
     """An engine of these servers, all of which answer."""
-    settings = RemoteSettings(Path(), "policy", tuple(actor.url for actor in actors), routing=routing, **fields)
+    settings = RemoteSettings(
+        DEMO / "policy", "policy", tuple(actor.url for actor in actors), routing=routing, **fields
+    )
     async with AsyncExitStack() as stack:
         for actor in actors:
             await stack.enter_async_context(actor.playing())

@@ -105,6 +105,18 @@ async def test_a_response_that_is_left_is_dropped_by_its_server() -> None:
         assert engine.num_running_requests == 0
 
 
+async def test_a_server_that_comes_back_with_another_model_is_left_out(prompts: PromptBuilder) -> None:
+    actor = Actor(tokens=prompts.tokenizer.encode(replica_module.SAMPLE))
+    async with staged(actor) as engine:
+        await turn(engine, actor, 500)
+        actor.tokens, actor.health = (1, 2), 200
+        async with asyncio.timeout(5):
+            while "tokenizer" not in engine.replicas.all[0].trouble:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0)
+        with pytest.raises(EngineDiedError, match="theirs, has another tokenizer than the one named here"):
+            await engine.check()
+
+
 async def test_connections_are_kept_from_request_to_request() -> None:
     actor = Actor()
     async with staged(actor) as engine:

@@ -125,6 +125,11 @@ class Report:
             return None
         return 100 * cost.tokens / accuracy.mean
 
+    def token_share(self, left: Point, right: Point) -> float | None:
+        """Return the tokens of `left`, of those of `right`; None unless both were asked for alone."""
+        ours, theirs = self.cost(left), self.cost(right)
+        return ours.tokens / theirs.tokens if ours and theirs and ours.tokens and theirs.tokens else None
+
     def ladder(self, n: int) -> list[tuple[Point, Point]]:
         """Return the comparisons of the strategies measured at `n`, each with the next: the better tree search last."""
         points = [point for point in self.points if point.n == n and point.strategy in FLAT]

@@ -79,11 +79,12 @@ def choice_table(report: Report) -> Table | None:
 
 
 def difference_table(report: Report, pairs: Sequence[tuple[Point, Point]]) -> Table:
-    """Lay out paired differences."""
-    table = Table("difference", "points", title="paired by problem")
+    """Lay out paired differences, and the tokens generated and judged by the one, of those of the other."""
+    table = Table("difference", "points", "tokens", title="paired by problem")
     for left, right in pairs:
-        difference = report.difference(left, right)
-        table.add_row(f"{left} - {right}", _written(difference, "+") or "not measured")
+        share = report.token_share(left, right)
+        points = _written(report.difference(left, right), "+") or "not measured"
+        table.add_row(f"{left} - {right}", points, "" if share is None else f"x {share:.2f}")
     return table
 
 

@@ -160,6 +160,7 @@ def test_tables_hold_what_was_measured() -> None:
     assert next(line for line in costs.splitlines() if "auto@4" in line).split("│")[-2].strip() == "27"
     pair = (Point("dvts", 16), Point("majority", 4))
     assert "not measured" in written(tables.difference_table(REPORT, [pair]))
+    assert "x 0.67" in written(tables.difference_table(REPORT, [(Point("auto", 4), Point("beam_search", 4))]))
     bare = Report(outcomes("majority", 1, "yn"))
     assert tables.pass_table(bare) is tables.choice_table(bare) is None
     assert tables.choice_table(Report(outcomes("auto", 4, "yn"))) is None  # it is none of those to choose from

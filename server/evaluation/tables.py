@@ -79,12 +79,12 @@ def choice_table(report: Report) -> Table | None:
 
 
 def difference_table(report: Report, pairs: Sequence[tuple[Point, Point]]) -> Table:
-    """Lay out paired differences, and the tokens generated and judged by the one, of those of the other."""
-    table = Table("difference", "points", "tokens", title="paired by problem")
+    """Lay out paired differences, and the tokens that the one generated, of those of the other."""
+    table = Table("difference", "points", "tokens generated", title="paired by problem")
     for left, right in pairs:
-        share = report.token_share(left, right)
-        points = _written(report.difference(left, right), "+") or "not measured"
-        table.add_row(f"{left} - {right}", points, "" if share is None else f"x {share:.2f}")
+        share = report.generated_share(left, right)
+        told = f"x {share.mean:.2f} ({share.low:.2f} to {share.high:.2f})" if share else ""
+        table.add_row(f"{left} - {right}", _written(report.difference(left, right), "+") or "not measured", told)
     return table
 
 

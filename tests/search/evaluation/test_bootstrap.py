@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from search.evaluation.bootstrap import bootstrap
+from search.evaluation.bootstrap import bootstrap, bootstrap_ratio
 
 
 def test_the_interval_is_the_normal_one_where_that_holds() -> None:
@@ -22,3 +22,11 @@ def test_more_confidence_is_a_wider_interval() -> None:
     values = [float(number) for number in range(50)]
     sure, surer = bootstrap(values, confidence=0.8), bootstrap(values, confidence=0.99)
     assert surer.low < sure.low < sure.high < surer.high
+
+
+def test_a_ratio_is_one_of_sums_and_its_interval_knows_the_pairs() -> None:
+    assert bootstrap_ratio([1.0, 8.0], [2.0, 16.0]) == (0.5, 0.5, 0.5)
+    mean, low, high = bootstrap_ratio([1.0, 3.0] * 50, [2.0, 2.0] * 50)
+    assert mean == 1.0
+    # the ratio to a constant is a mean: its standard error is 0.5 / sqrt(100)
+    assert (low, high) == pytest.approx((1 - 1.96 * 0.05, 1 + 1.96 * 0.05), abs=0.01)

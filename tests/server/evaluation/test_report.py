@@ -56,6 +56,14 @@ def test_accuracy_is_the_mean_over_problems_and_seeds() -> None:
     assert REPORT.accuracy(Point("majority", 16)) is None
 
 
+def test_a_share_of_tokens_is_one_of_sums_over_the_problems_of_both() -> None:
+    cheap = [Outcome(f"p{i}", None, "auto", 4, 0, None, True, tokens) for i, tokens in enumerate([10, 30, 999])]
+    dear = [Outcome(f"p{i}", None, "dvts", 4, 0, None, True, tokens) for i, tokens in enumerate([20, 60])]
+    report = Report([*cheap, *dear])
+    assert report.generated_share(Point("auto", 4), Point("dvts", 4)) == (0.5, 0.5, 0.5)
+    assert report.generated_share(Point("auto", 4), Point("dvts", 16)) is None
+
+
 def test_a_difference_is_paired_by_problem() -> None:
     difference = REPORT.difference(Point("best_of_n", 4), Point("majority", 4))
     assert difference
@@ -160,7 +168,7 @@ def test_tables_hold_what_was_measured() -> None:
     assert next(line for line in costs.splitlines() if "auto@4" in line).split("│")[-2].strip() == "27"
     pair = (Point("dvts", 16), Point("majority", 4))
     assert "not measured" in written(tables.difference_table(REPORT, [pair]))
-    assert "x 0.67" in written(tables.difference_table(REPORT, [(Point("auto", 4), Point("beam_search", 4))]))
+    assert "x 1.00 (1.00 to 1.00)" in written(tables.difference_table(REPORT, [(Point("auto", 4), Point("dvts", 4))]))
     bare = Report(outcomes("majority", 1, "yn"))
     assert tables.pass_table(bare) is tables.choice_table(bare) is None
     assert tables.choice_table(Report(outcomes("auto", 4, "yn"))) is None  # it is none of those to choose from

@@ -27,7 +27,7 @@ from rich.table import Table
 from tests.bench.hosts import ISOLATED, WAYS, Host, Way, isolate, join
 from tests.bench.remote import kill
 from tests.bench.running import Service, running, still_busy
-from tests.bench.schedule import CHAT, RETRY_LATER, Reply, Request, play, schedule
+from tests.bench.schedule import CHAT, RETRY_LATER, RETRY_LATER_STREAMED, Reply, Request, play, schedule
 from tests.conftest import DEMO
 from tests.server.scraping import Samples, scrape, total
 from tests.servers import POOLING, await_server, start_server
@@ -40,7 +40,7 @@ TAIL_S = 12.0
 """Seconds in which requests begin after the cut."""
 SETTLE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
-TOLD = ("complete", "deadline", "degraded", RETRY_LATER)
+TOLD = ("complete", "deadline", "degraded", RETRY_LATER, RETRY_LATER_STREAMED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,18 @@ import asyncio
 import os
 import subprocess
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from tests.bench.hosts import ISOLATED, WAYS, Host, Way, isolate, join
+from tests.bench.partition_table import REFERENCE, Run, tabulate
 from tests.bench.remote import kill
 from tests.bench.running import Service, running, still_busy
-from tests.bench.schedule import CHAT, RETRY_LATER, Reply, Request, play, schedule
+from tests.bench.schedule import Request, play, schedule
 from tests.conftest import DEMO
 from tests.server.scraping import Samples, scrape, total
 from tests.servers import POOLING, await_server, start_server
@@ -40,33 +38,6 @@ TAIL_S = 12.0
 """Seconds in which requests begin after the cut."""
 SETTLE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
-TOLD = ("complete", "deadline", "degraded", RETRY_LATER)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The requests once, with or without a cut; times are seconds after the start.
-
-    Attributes:
-        replies: What became of them, in the order of the requests.
-        healed_s: When the cut was over.
-        ready: When `/readyz` was asked, and whether it said yes.
-        counted: Requests, as the service counted them.
-        left: Work that did not end.
-        settled_s: When the last of the work ended.
-    """
-
-    replies: list[Reply]
-    healed_s: float
-    ready: list[tuple[float, bool]]
-    counted: int
-    left: dict[str, float]
-    settled_s: float
-
-    @property
-    def waiting(self) -> list[Reply]:
-        """Those that the end of the cut found waiting."""
-        return [each for each in self.replies if each.request.at_s < self.healed_s < each.ended_s]
 
 
 @contextmanager
@@ -124,7 +95,7 @@ async def run(
         while (left := await work(client, urls)) and time.perf_counter() < until:  # noqa: ASYNC110 - no event
             await asyncio.sleep(LOOK_EVERY_S)
         settled_s = time.perf_counter() - start
-        return Run(replies, healed_s, ready, count(await scrape(client)) - before, left, settled_s)
+        return Run(replies, CUT_AT_S, healed_s, ready, count(await scrape(client)) - before, left, settled_s)
 
 
 def count(samples: Samples) -> int:
@@ -143,45 +114,6 @@ async def work(client: httpx.AsyncClient, urls: dict[str, str]) -> dict[str, flo
         for gauge in ("running", "waiting"):
             busy[f"{name}: {gauge}"] = total(there, f"vllm:num_requests_{gauge}")
     return {name: value for name, value in busy.items() if value}
-
-
-def tabulate(runs: dict[str, Run], cut_s: float) -> Table:
-    """One column a run; the first is what the others are compared with."""
-    table = Table("", *runs, title=f"a host is cut off for {cut_s:g} s; {len(runs['no cut'].replies)} requests")
-    columns = [figures(each, runs["no cut"], is_cut=not name.startswith("no cut")) for name, each in runs.items()]
-    for measure in columns[0]:
-        table.add_row(measure, *(column[measure] for column in columns))
-    return table
-
-
-def figures(each: Run, reference: Run, *, is_cut: bool) -> dict[str, str]:
-    """What is told of a run."""
-    outcomes = Counter(reply.outcome for reply in each.replies)
-    others = [f"{number} {outcome}" for outcome, number in outcomes.items() if outcome not in TOLD]
-    pairs = [
-        (reply.text, before.text)
-        for reply, before in zip(each.replies, reference.replies, strict=True)
-        if reply.outcome == before.outcome == "complete"
-    ]
-    searches = [reply for reply in each.replies if reply.request.kind != CHAT]
-    late = [r.seconds - r.request.body["deadline_s"] for r in searches if r.request.body["deadline_s"]]
-    waited = [reply.ended_s - each.healed_s for reply in each.waiting]
-    unready = [seconds for seconds, is_ready in each.ready if not is_ready]
-    since = [f"{unready[0] - CUT_AT_S:.1f} s after the cut", f"{unready[-1] - each.healed_s:+.1f} s"] if unready else []
-    return {
-        **{outcome: str(outcomes[outcome]) for outcome in TOLD},
-        "anything else": "; ".join(others) or "none",
-        "same as without": f"{sum(a == b for a, b in pairs)} of {len(pairs)}",
-        "right answers": f"{sum(reply.text == reply.request.answer for reply in searches)} of {len(searches)}",
-        "slowest": f"{max(reply.seconds for reply in each.replies):.1f} s",
-        "latest after a deadline": f"{max(late):+.1f} s",
-        "waiting at the heal": str(len(waited)) if is_cut else "",
-        "first, last of them after it": f"{min(waited):.1f}, {max(waited):.1f} s" if is_cut and waited else "",
-        "/readyz 503 from, to (heal)": ", ".join(since) or "never",
-        "sent, counted": f"{len(each.replies)}, {each.counted}",
-        "work left": str(each.left or "none"),
-        "at rest after the last reply": f"{each.settled_s - max(r.ended_s for r in each.replies):.1f} s",
-    }
 
 
 async def main() -> None:
@@ -203,12 +135,13 @@ async def main() -> None:
         options = [text for name, url in urls.items() for text in (f"--{name}-url", url)]
         async with running(*options, logs=Path(os.devnull)) as service:  # it says at every `/readyz` what is cut off
             await service.warm_up()
-            for name in ("no cut", "no cut, again")[: 1 + arguments.again]:
+            for name in (REFERENCE, f"{REFERENCE}, again")[: 1 + arguments.again]:
                 runs[name] = await run(service, urls, requests, None, "silent", arguments.cut_s)
             for host in arguments.host:
                 for way in arguments.way:
                     runs[f"{host}, {way}"] = await run(service, urls, requests, hosts[host], way, arguments.cut_s)
-    Console(width=150).print(tabulate(runs, arguments.cut_s))
+    title = f"a host is cut off for {arguments.cut_s:g} s; {len(requests)} requests"
+    Console(width=150).print(tabulate(runs, title))
 
 
 if __name__ == "__main__":

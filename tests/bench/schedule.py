@@ -19,6 +19,7 @@ N = 8
 CHAT_TOKENS = 600
 """All of them: seconds, so that a cut finds some chats half said."""
 RETRY_LATER = "503 with Retry-After"
+RETRY_LATER_STREAMED = "the same in a stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +135,21 @@ def _found(events: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
     body = json.loads(data)
     if name == "result":
         return body["status"], body["answer"]
-    return f"error event: {body['error']['message']}" if name == "error" else "cut off", None
+    return _failed(body) if name == "error" else "cut off", None
 
 
 def _told(events: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
     """What the events of a chat say together."""
     bodies = [json.loads(data) for _, data in events if data != "[DONE]"]
-    errors = [body["error"]["message"] for body in bodies if "error" in body]
+    errors = [_failed(body) for body in bodies if "error" in body]
     if errors or not events or events[-1][1] != "[DONE]":
-        return f"error event: {errors[0]}" if errors else "cut off", None
+        return errors[0] if errors else "cut off", None
     return "complete", "".join(_deltas(bodies))
+
+
+def _failed(body: dict[str, Any]) -> str:
+    message = body["error"]["message"]
+    return RETRY_LATER_STREAMED if "try again in" in message else f"error event: {message}"
 
 
 def _deltas(bodies: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """Which server gets a request, and what becomes of it when that server fails."""
 
 import asyncio
+import socket
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 from vllm import SamplingParams
@@ -14,7 +17,8 @@ from models.policy.vllm_policy import VLLMPolicy
 from models.prompt import PromptBuilder
 from models.remote import replica as replica_module
 from models.remote import replicas as replicas_module
-from models.remote.engine import RemoteEngine
+from models.remote.engine import RemoteEngine, open_remote_engine
+from models.remote.settings import RemoteSettings
 from tests.models.problems import PROBLEM, respond, sampling
 from tests.models.remote.stage import Actor, staged
 
@@ -217,6 +221,18 @@ async def test_without_a_server_nothing_starts(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(EngineUnavailableError, match="no server of the policy answers"):
         async with staged(Actor(health=503)):
             pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses connections")
+async def test_a_host_to_which_packets_vanish_is_known_to_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As do the packets of connections that find no place in the queue of a listener."""
+    monkeypatch.setattr(replicas_module, "CONNECT_WITHIN_S", 0.05)
+    monkeypatch.setattr(replicas_module, "START_WITHIN_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as host, socket.create_connection(host.getsockname()):
+        url = f"http://127.0.0.1:{host.getsockname()[1]}"
+        with pytest.raises(EngineUnavailableError, match=f"{url}: it is silent"):
+            async with open_remote_engine(RemoteSettings(Path(), "policy", (url,))):
+                pass
 
 
 async def test_the_key_is_sent_and_an_address_may_end_as_openais_do() -> None:

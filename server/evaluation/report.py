@@ -131,10 +131,10 @@ class Report:
         Responses that were asked for once for several points count in each of them, without early stopping.
         """
         ours, theirs = self._generated(left), self._generated(right)
-        problems = ours.keys() & theirs.keys()
+        problems = sorted(ours.keys() & theirs.keys())
         if not problems:
             return None
-        return bootstrap_ratio(*([each[problem] for problem in sorted(problems)] for each in (ours, theirs)))
+        return bootstrap_ratio([ours[problem] for problem in problems], [theirs[problem] for problem in problems])
 
     def ladder(self, n: int) -> list[tuple[Point, Point]]:
         """Return the comparisons of the strategies measured at `n`, each with the next: the better tree search last."""

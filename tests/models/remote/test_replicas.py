@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 from vllm import SamplingParams
@@ -19,6 +18,7 @@ from models.remote import replica as replica_module
 from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.settings import RemoteSettings
+from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, respond, sampling
 from tests.models.remote.stage import Actor, staged
 
@@ -231,7 +231,7 @@ async def test_a_host_to_which_packets_vanish_is_known_to_be_silent(monkeypatch:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as host, socket.create_connection(host.getsockname()):
         url = f"http://127.0.0.1:{host.getsockname()[1]}"
         with pytest.raises(EngineUnavailableError, match=f"{url}: it is silent"):
-            async with open_remote_engine(RemoteSettings(Path(), "policy", (url,))):
+            async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (url,))):
                 pass
 
 

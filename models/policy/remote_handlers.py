@@ -65,7 +65,7 @@ class RemoteHandlers:
         replica = await self._engine.replicas.choose(affinity)
         sent = {**body, "model": replica.model}
         if not body.get("stream"):
-            return await replica.post(path, sent) | {"model": self.name}
+            return await replica.post(path, sent, is_slow=True) | {"model": self.name}
         events = replica.stream(path, sent)
         try:
             first = await anext(events)  # a stream is only begun when its first event is no error

@@ -25,6 +25,7 @@ LOOK_AGAIN_S = 0.5
 """While it is left out."""
 ANSWER_WITHIN_S = 5.0
 """A server that is silent for longer, twice in a row, is left out: once may be the event loop's own silence."""
+PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_WITHIN_S)
 SILENT = "it is silent"
 TOKENIZE = "/tokenize"
 SAMPLE = "Compute 12 * (3 + 45).\n\n## Step 1: \\frac{x^2}{7} \u2248 na\u00efve"
@@ -81,8 +82,13 @@ class Replica:
         self._waits: set[asyncio.Timeout] = set()
         self._has_failed = asyncio.Event()
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], *, is_slow: bool = False) -> dict[str, Any]:
         """Return the answer to a request.
+
+        Args:
+            path: Below the server's URL.
+            body: Of the request.
+            is_slow: Whether the answer is a whole response: nothing of it comes before its end, however long it is.
 
         Raises:
             EngineDiedError: The server is gone, or failed.
@@ -90,7 +96,7 @@ class Replica:
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted():
-            response = await self._send(path, body)
+            response = await self._send(path, body, PATIENCE if is_slow else None)
             with self._translated():
                 async with self._awaited():
                     answer: dict[str, Any] = await response.json()
@@ -177,10 +183,14 @@ class Replica:
             for wait in waits:
                 wait.reschedule(self.failed_at)
 
-    async def _send(self, path: str, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+    async def _send(
+        self, path: str, body: Mapping[str, Any], limits: aiohttp.ClientTimeout | None = None
+    ) -> aiohttp.ClientResponse:
         with self._translated():
             async with self._awaited():
-                response = await self._client.post(f"{self.url}{path}", json=body)
+                response = await self._client.post(
+                    f"{self.url}{path}", json=body, timeout=limits or self._client.timeout
+                )
                 if response.ok:
                     return response
                 text = await response.text()

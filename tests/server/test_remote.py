@@ -147,6 +147,18 @@ async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_b
     assert [(reply.status_code, int(reply.headers["retry-after"]) > 0) for reply in replies] == [(503, True)] * 3
 
 
+async def test_a_whole_plain_answer_may_take_longer_than_a_server_may_be_silent(prompts: PromptBuilder) -> None:
+    actor = Actor(whole=asyncio.Event())
+    assert actor.whole
+    async with staged(actor, silence_s=0.05) as engine:
+        plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
+        asking = asyncio.create_task(plain.chat({"model": POLICY_NAME, "messages": CHAT}))
+        ended, _ = await asyncio.wait([asking], timeout=0.3)
+        assert not ended
+        actor.whole.set()
+        assert await asking == {"model": POLICY_NAME, "choices": []}
+
+
 async def test_a_plain_stream_that_its_server_breaks_off_ends_with_an_error(prompts: PromptBuilder) -> None:
     actor, world = Actor(breaks_after=1), World(Chance(0))
     async with staged(actor) as engine:

@@ -28,6 +28,7 @@ class Actor:
         breaks_after: Events after which it breaks off.
         holds: It says nothing more, and is not well either, until this is set.
         pauses: Streams go on after their first event when this is set.
+        whole: It answers in one piece, when this is set.
         says_done: Whether a stream that does not break off ends as streams do.
         status: Of completions, where it is an error.
         health: Of the answer to `/health`.
@@ -46,6 +47,7 @@ class Actor:
     breaks_after: int | None = None
     holds: asyncio.Event | None = None
     pauses: asyncio.Event | None = None
+    whole: asyncio.Event | None = None
     says_done: bool = True
     status: int = 200
     health: int = 200
@@ -85,6 +87,9 @@ class Actor:
             self.clients += [request.client.port] if request.client else []
             if self.status != 200:
                 return JSONResponse({"error": {"message": "on cue", "code": self.status}}, self.status)
+            if self.whole is not None:
+                await self.whole.wait()
+                return JSONResponse({"model": "theirs", "choices": []})
             return StreamingResponse(self._play(self.asked[-1]), media_type="text/event-stream")
 
         return app

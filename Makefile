@@ -45,13 +45,12 @@ bench: setup  ## Break the strategies on purpose; every mutant must die of the t
 	.venv/bin/python -m tests.bench.mutants
 
 eval: setup  ## Compare the strategies on 500 held-out demo problems, N = 1 to 64, with tables and pictures in runs/eval
-	.venv/bin/winnow eval --held-out 500 --n 1,4,16,64 --subsample --timed 32 --concurrency 32 \
-		--compare auto@4:dvts@4 --compare auto@16:dvts@16 --compare auto@64:dvts@64 \
+	.venv/bin/winnow eval --held-out 500 --n 1,4,16,64 --subsample --timed 16 --concurrency 32 \
 		--compare best_of_n@64:best_of_n@16 --compare beam_search@16:best_of_n@64 --compare dvts@16:best_of_n@64 \
 		--out runs/eval/outcomes.jsonl --plots runs/eval
 
 eval-quick: setup  ## Compare them on 150 problems, N = 1 to 16, in five minutes
-	.venv/bin/winnow eval --held-out 150 --n 1,4,16 --subsample --timed 32 --concurrency 32 --plots runs/eval-quick
+	.venv/bin/winnow eval --held-out 150 --n 1,4,16 --subsample --timed 16 --concurrency 32 --plots runs/eval-quick
 
 train-demo: setup  ## Train the demo models anew
 	.venv/bin/winnow train-demo

@@ -159,8 +159,8 @@ def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], pl
         if table:
             console.print(table)
     console.print(tables.cost_table(report))
-    if pairs := [*_comparisons(report), *compare]:
-        console.print(tables.difference_table(report, pairs))
+    if pairs := dict.fromkeys([*_comparisons(report), *compare]):
+        console.print(tables.difference_table(report, list(pairs)))
     if plots:
         from server.evaluation.pictures import draw_all
 

@@ -39,35 +39,32 @@ class Measurement:
         """Run every job of a part on every problem of it, the parts one after another."""
         whole = self.progress.add_task("all", total=sum(len(tasks) * len(jobs) for tasks, jobs in parts))
         for tasks, jobs in parts:
-            await self._run_part(tasks, jobs, whole)
+            is_timed = not any(job.is_shared for job in jobs)  # then no job runs beside another
+            for group in [[job] for job in jobs] if is_timed else [jobs]:
+                await self._run(tasks, group, whole)
 
-    async def _run_part(self, tasks: Sequence[Task], jobs: Sequence[Job], whole: TaskID) -> None:
-        """One job after another, so that nothing is timed beside another job; no pause where jobs share work."""
+    async def _run(self, tasks: Sequence[Task], jobs: Sequence[Job], whole: TaskID) -> None:
+        """Problem by problem, so that large and small budgets are searched at the same time."""
+        bars = [self.progress.add_task(job.name, total=len(tasks)) for job in jobs]
         places = asyncio.Semaphore(self.concurrency)
-        if any(job.is_shared for job in jobs):
-            async with asyncio.TaskGroup() as group:
-                for job in jobs:
-                    group.create_task(self._run(tasks, job, places, whole))
-        else:
-            for job in jobs:
-                await self._run(tasks, job, places, whole)
 
-    async def _run(self, tasks: Sequence[Task], job: Job, places: asyncio.Semaphore, whole: TaskID) -> None:
-        bar = self.progress.add_task(job.name, start=False, total=len(tasks), visible=False)
-        clock = asyncio.get_running_loop()
-
-        async def measure(task: Task) -> None:
+        async def measure(task: Task, job: Job, bar: TaskID) -> None:
             async with places:
-                self.progress.start_task(bar)
-                self.progress.update(bar, visible=True)
-                if not self.results.has(task.problem, job.cells, with_costs=not job.is_shared):
-                    start = clock.time()
-                    reply = await post_solve(self.client, {"problem": task.problem, **job.request})
-                    self.results.add(await self.grader.grade(task, job, reply, clock.time() - start))
+                await self._measure(task, job)
             self.progress.advance(bar)
             self.progress.advance(whole)
 
         async with asyncio.TaskGroup() as group:
             for task in tasks:
-                group.create_task(measure(task))
-        self.progress.remove_task(bar)
+                for job, bar in zip(jobs, bars, strict=True):
+                    group.create_task(measure(task, job, bar))
+        for bar in bars:
+            self.progress.remove_task(bar)
+
+    async def _measure(self, task: Task, job: Job) -> None:
+        if self.results.has(task.problem, job.cells, with_costs=not job.is_shared):
+            return
+        clock = asyncio.get_running_loop()
+        start = clock.time()
+        reply = await post_solve(self.client, {"problem": task.problem, **job.request})
+        self.results.add(await self.grader.grade(task, job, reply, clock.time() - start))

@@ -1,17 +1,18 @@
 """Exact early stopping on the demo pair: the answers are the same, and what is saved, for each strategy.
 
-    python -m tests.bench.early_stopping [--problems 80] [--seeds 5] [--n 16]
+    python -m tests.bench.early_stopping [--problems 80] [--seeds 5] [--n 16] [--strategies majority dvts ...]
 
 Every case is a problem, a strategy and a seed, searched with early stopping and without it, beside other cases. The
-engine computes a row a little otherwise in another batch. So of the answers that differ those are counted for which the
-engine drew another response to the same seed, and those where rounding decides: the two best scores, or sums of scores,
-are within 0.001. What is left would be a fault of early stopping.
+engine computes a row a little otherwise in another batch. So of the answers that differ those are counted for which it
+drew another response to the same seed, or made another child the best, and those where rounding decides the vote: the
+two best scores, or sums of scores, are within 0.001. What is left would be a fault of early stopping.
 """
 
 import argparse
 import asyncio
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,12 @@ class Case:
 
     @property
     def is_drawn_otherwise(self) -> bool:
-        """Whether a response that both brought to its end is another in each."""
+        """Whether the search that stops has brought to its end what the other has not: stopping only leaves out."""
         hasty, patient = (
-            {c["id"]: c["response"] for c in reply["candidates"] if c["finish"] == "complete"}
+            {(c["id"], c["response"]) for c in reply["candidates"] if c["finish"] == "complete"}
             for reply in (self.hasty, self.patient)
         )
-        return any(hasty[name] != patient[name] for name in hasty.keys() & patient.keys())
+        return not hasty <= patient
 
     @property
     def is_tie(self) -> bool:
@@ -69,14 +70,14 @@ async def compare(client: httpx.AsyncClient, problem: str, strategy: str, n: int
     return Case(replies[True], replies[False])
 
 
-async def main(num_problems: int, num_seeds: int, n: int) -> None:
+async def main(strategies: Sequence[str], num_problems: int, num_seeds: int, n: int) -> None:
     """Compare and print."""
     problems = [record.problem for record in held_out_problems(0, num_problems)]
     cases: dict[str, list[Case]] = defaultdict(list)
     places = asyncio.Semaphore(CONCURRENCY)
     async with open_client(None, load_settings()) as client:
         with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task("cases", total=num_problems * num_seeds * len(STRATEGIES))
+            bar = progress.add_task("cases", total=num_problems * num_seeds * len(strategies))
 
             async def measure(problem: str, strategy: str, seed: int) -> None:
                 async with places:
@@ -84,7 +85,7 @@ async def main(num_problems: int, num_seeds: int, n: int) -> None:
                 progress.advance(bar)
 
             async with asyncio.TaskGroup() as group:
-                for strategy in STRATEGIES:
+                for strategy in strategies:
                     for seed in range(num_seeds):
                         for problem in problems:
                             group.create_task(measure(problem, strategy, seed))
@@ -124,5 +125,6 @@ if __name__ == "__main__":
     parser.add_argument("--problems", type=int, default=80, help="Held-out demo problems.")
     parser.add_argument("--seeds", type=int, default=5, help="Seeds for each.")
     parser.add_argument("--n", type=int, default=16, help="N, the budget.")
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.problems, arguments.seeds, arguments.n))
+    asyncio.run(main(arguments.strategies, arguments.problems, arguments.seeds, arguments.n))

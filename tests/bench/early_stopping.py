@@ -22,6 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.training.tasks.stream import held_out_problems
+from search.answers.pool import AnswerPool
 from server.commands.client import open_client, post_solve
 from server.settings import load_settings
 
@@ -32,15 +33,16 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A search with early stopping, and the same without."""
+    """A search with early stopping, and the same without.
+
+    Attributes:
+        hasty, patient: What they reply.
+        is_same: Both answers are equivalent; which response speaks for an answer, and so its notation, may differ.
+    """
 
     hasty: dict[str, Any]
     patient: dict[str, Any]
-
-    @property
-    def is_same(self) -> bool:
-        """Whether both answer the same."""
-        return bool(self.hasty["answer"] == self.patient["answer"])
+    is_same: bool
 
     @property
     def is_drawn_otherwise(self) -> bool:
@@ -61,13 +63,17 @@ class Case:
         return bool(votes[0]["weight"] - votes[1]["weight"] < ROUNDING or scores[0] - scores[1] < ROUNDING)
 
 
-async def compare(client: httpx.AsyncClient, problem: str, strategy: str, n: int, seed: int) -> Case:
+async def compare(
+    client: httpx.AsyncClient, answers: AnswerPool, problem: str, strategy: str, n: int, seed: int
+) -> Case:
     """Search twice, the one first in half of the cases and the other in the others: the second finds a warm cache."""
     request = {"problem": problem, "strategy": strategy, "n": n, "seed": seed, "include": ["candidates"]}
     replies = {
         stops: await post_solve(client, request | {"early_stop": stops}) for stops in (seed % 2 == 0, seed % 2 == 1)
     }
-    return Case(replies[True], replies[False])
+    given = [replies[stops]["answer"] for stops in (True, False)]
+    is_same = given[0] == given[1] or (None not in given and await answers.equivalent(*given))
+    return Case(replies[True], replies[False], is_same)
 
 
 async def main(strategies: Sequence[str], num_problems: int, num_seeds: int, n: int) -> None:
@@ -75,13 +81,13 @@ async def main(strategies: Sequence[str], num_problems: int, num_seeds: int, n: 
     problems = [record.problem for record in held_out_problems(0, num_problems)]
     cases: dict[str, list[Case]] = defaultdict(list)
     places = asyncio.Semaphore(CONCURRENCY)
-    async with open_client(None, load_settings()) as client:
+    async with AnswerPool(num_workers=1) as answers, open_client(None, load_settings()) as client:
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("cases", total=num_problems * num_seeds * len(strategies))
 
             async def measure(problem: str, strategy: str, seed: int) -> None:
                 async with places:
-                    cases[strategy].append(await compare(client, problem, strategy, n, seed))
+                    cases[strategy].append(await compare(client, answers, problem, strategy, n, seed))
                 progress.advance(bar)
 
             async with asyncio.TaskGroup() as group:

@@ -25,7 +25,9 @@ LOOK_AGAIN_S = 0.5
 """While it is left out."""
 ANSWER_WITHIN_S = 5.0
 """A server that is silent for longer, twice in a row, is left out: once may be the event loop's own silence."""
-PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_WITHIN_S)
+CONNECT_WITHIN_S = 2.0
+"""A host does that by itself, however busy its server is; the first packet may get lost, it is repeated after 1 s."""
+PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S)
 SILENT = "it is silent"
 TOKENIZE = "/tokenize"
 SAMPLE = "Compute 12 * (3 + 45).\n\n## Step 1: \\frac{x^2}{7} \u2248 na\u00efve"

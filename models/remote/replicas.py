@@ -13,7 +13,7 @@ from hashlib import blake2b
 import aiohttp
 
 from models.errors import EngineDiedError, EngineUnavailableError
-from models.remote.replica import SAMPLE, Replica
+from models.remote.replica import CONNECT_WITHIN_S, SAMPLE, Replica
 from models.remote.settings import RemoteSettings, Routing
 from models.tokenizer import TextTokenizer
 
@@ -23,8 +23,6 @@ RETURN_WITHIN_S = 30.0
 """So long a request waits for a server to answer again."""
 SHUN_S = 5.0
 """After a failed request another server is preferred for so long."""
-CONNECT_WITHIN_S = 2.0
-"""A host does that by itself, however busy its server is; the first packet may get lost, it is repeated after 1 s."""
 KEEP_IDLE_S = 2.0
 """vLLM closes connections that are idle for 5 s, and what is on its way then looks like a failure."""
 

@@ -5,7 +5,7 @@ Every interval is a 95 % bootstrap over problems, of each problem's mean over se
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -130,7 +130,7 @@ class Report:
 
         Responses that were asked for once for several points count in each of them, without early stopping.
         """
-        ours, theirs = self._generated(left), self._generated(right)
+        ours, theirs = (self._means(point, lambda outcome: outcome.completion_tokens) for point in (left, right))
         problems = sorted(ours.keys() & theirs.keys())
         if not problems:
             return None
@@ -153,18 +153,15 @@ class Report:
 
     def shares(self, point: Point, level: int | None = None) -> Mapping[str, float]:
         """Return the share of right answers over the seeds, %, by problem."""
+        return self._means(point, lambda outcome: 100.0 * outcome.is_correct, level)
+
+    def _means(self, point: Point, value: Callable[[Outcome], float], level: int | None = None) -> Mapping[str, float]:
+        """Means over the seeds, by problem."""
         by_problem: dict[str, list[float]] = defaultdict(list)
         for outcome in self._outcomes.get(point, ()):
             if level in (None, outcome.level):
-                by_problem[outcome.problem].append(100.0 * outcome.is_correct)
-        return {problem: statistics.fmean(shares) for problem, shares in by_problem.items()}
-
-    def _generated(self, point: Point) -> Mapping[str, float]:
-        """Tokens by problem, means over the seeds."""
-        by_problem: dict[str, list[int]] = defaultdict(list)
-        for outcome in self._outcomes.get(point, ()):
-            by_problem[outcome.problem].append(outcome.completion_tokens)
-        return {problem: statistics.fmean(tokens) for problem, tokens in by_problem.items()}
+                by_problem[outcome.problem].append(value(outcome))
+        return {problem: statistics.fmean(values) for problem, values in by_problem.items()}
 
     def _best(self, names: Iterable[str], n: int) -> Point | None:
         points = [Point(name, n) for name in names if Point(name, n) in self._outcomes]

@@ -120,3 +120,14 @@ async def test_ids_that_run_past_the_delimiter_stay_whole(tiny_policy: VLLMPolic
 @pytest.fixture
 def tiny_policy(tiny_engine: Engine, tiny_tokenizer: ChatTokenizer) -> VLLMPolicy:
     return VLLMPolicy(tiny_engine, PromptBuilder(tiny_tokenizer))
+
+
+async def test_the_engine_itself_ends_a_proposal_at_its_delimiter(policy: VLLMPolicy) -> None:
+    def ended() -> float:
+        samples = [sample for metric in policy.engine.metrics.collect() for sample in metric.samples]
+        named = [each for each in samples if each.name == "vllm:request_success_total"]
+        return sum(each.value for each in named if each.labels["finished_reason"] == "stop")
+
+    before = ended()
+    assert (await policy.propose(PROBLEM, (), sampling(), Meter())).finish is Finish.STEP
+    assert ended() == before + 1

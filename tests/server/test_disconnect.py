@@ -7,6 +7,7 @@ import pytest
 
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
+from tests.waiting import until
 
 REQUEST = {"problem": "Compute (17 + 28) * 3 - 45.", "n": 64, "early_stop": False, "include": []}
 
@@ -17,15 +18,11 @@ async def test_the_engines_are_idle_within_a_second(
 ) -> None:
     with pytest.raises(httpx.ReadTimeout):
         await client.post("/solve", json=REQUEST | {"strategy": strategy}, timeout=0.2)
-    async with asyncio.timeout(1):
-        while policy.engine.num_running_requests or verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+    await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 
 
 async def test_the_work_had_begun(client: httpx.AsyncClient, policy: VLLMPolicy) -> None:
     asking = asyncio.create_task(client.post("/solve", json=REQUEST))
-    async with asyncio.timeout(10):
-        while not policy.engine.num_running_requests:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
+    await until(lambda: policy.engine.num_running_requests)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)

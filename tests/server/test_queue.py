@@ -7,6 +7,7 @@ import httpx
 
 from server.admission import Admission
 from tests.server.services import queueing, world_of
+from tests.waiting import until
 from tests.worlds import World
 
 ONE = {"problem": "1", "n": 1, "strategy": "majority"}
@@ -22,10 +23,8 @@ def held(*answers: str) -> tuple[World, list[asyncio.Event]]:
     return world, list(gates.values())
 
 
-async def until(admission: Admission, running: int, queued: int) -> None:
-    async with asyncio.timeout(10):
-        while (admission.num_running, admission.num_queued) != (running, queued):  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.001)
+async def until_there_are(admission: Admission, running: int, queued: int) -> None:
+    await until(lambda: (admission.num_running, admission.num_queued) == (running, queued))
 
 
 def ask(client: httpx.AsyncClient, **fields: Any) -> "asyncio.Task[httpx.Response]":
@@ -36,9 +35,9 @@ async def test_a_search_waits_its_turn_and_the_reply_says_how_long() -> None:
     world, (gate,) = held("1")
     async with queueing(world, max_cost_in_flight=COST) as (client, admission):
         first = ask(client)
-        await until(admission, 1, 0)
+        await until_there_are(admission, 1, 0)
         second = ask(client)
-        await until(admission, 1, 1)
+        await until_there_are(admission, 1, 1)
         gate.set()
         timings = [(await asking).json()["timing"] for asking in (first, second)]
         assert (admission.in_flight, admission.num_running) == (0, 0)
@@ -52,7 +51,7 @@ async def test_when_the_queue_is_full_the_reply_says_when_to_come_back_and_nothi
     world.policy.count_prompt_tokens = lambda problem: counted.append(problem) or count(problem)  # type: ignore[method-assign, func-returns-value]
     async with queueing(world, max_cost_in_flight=COST, max_queued=1) as (client, admission):
         first, second = ask(client), ask(client)
-        await until(admission, 1, 1)
+        await until_there_are(admission, 1, 1)
         refused = await ask(client)
         gate.set()
         assert [(await asking).status_code for asking in (first, second)] == [200, 200]
@@ -67,7 +66,7 @@ async def test_a_deadline_that_passes_in_the_queue_is_a_429() -> None:
     world, (gate,) = held("1")
     async with queueing(world, max_cost_in_flight=COST) as (client, admission):
         first = ask(client)
-        await until(admission, 1, 0)
+        await until_there_are(admission, 1, 0)
         late = await ask(client, deadline_s=0.05)
         assert (admission.num_running, admission.num_queued) == (1, 0)
         gate.set()
@@ -80,9 +79,9 @@ async def test_the_time_in_the_queue_is_part_of_the_deadline() -> None:
     world, (gate, _) = held("1", "2")
     async with queueing(world, max_cost_in_flight=COST) as (client, admission):
         first = ask(client)
-        await until(admission, 1, 0)
+        await until_there_are(admission, 1, 0)
         second = ask(client, deadline_s=0.5)
-        await until(admission, 1, 1)
+        await until_there_are(admission, 1, 1)
         asyncio.get_running_loop().call_later(0.3, gate.set)
         await first
         reply = (await second).json()
@@ -96,11 +95,11 @@ async def test_a_client_that_goes_away_leaves_the_queue() -> None:
     world, (gate,) = held("1")
     async with queueing(world, max_cost_in_flight=COST) as (client, admission):
         first = ask(client)
-        await until(admission, 1, 0)
+        await until_there_are(admission, 1, 0)
         gone = ask(client)
-        await until(admission, 1, 1)
+        await until_there_are(admission, 1, 1)
         gone.cancel()
-        await until(admission, 1, 0)
+        await until_there_are(admission, 1, 0)
         gate.set()
         assert (await first).status_code == 200
 
@@ -113,7 +112,7 @@ async def test_the_holder_of_another_key_comes_before_the_second_search_of_the_f
         for number, key in enumerate([keys[0], keys[0], keys[1]]):
             headers = {"Authorization": f"Bearer {key}"}
             asked.append(asyncio.create_task(client.post("/solve", json=ONE, headers=headers)))
-            await until(admission, 1, number)
+            await until_there_are(admission, 1, number)
         for gate in gates:
             gate.set()
         answers = [(await asking).json()["answer"] for asking in asked]

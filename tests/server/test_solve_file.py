@@ -15,6 +15,7 @@ from server.admission import Admission
 from server.cli import app
 from server.commands.client import RefusedError, post_solve
 from tests.server.services import queueing, service, world_of
+from tests.waiting import until
 from tests.worlds import World
 
 KEY = "sk-0123456789abcdef"
@@ -131,9 +132,7 @@ async def test_results_come_in_the_order_of_the_problems_whichever_ends_first(tm
     files[0].write_text('{"problem": "1"}\n' * 3)
     async with service(world) as client:
         running = asyncio.create_task(run(client, files))
-        async with asyncio.timeout(20):
-            while not files[1].exists() or files[1].read_text().count("\n") < 2:  # noqa: ASYNC110 - no event
-                await asyncio.sleep(0.01)
+        await until(lambda: files[1].exists() and files[1].read_text().count("\n") == 2)
         gate.set()
         await running
     assert [record["line"] for record in written(files)] == [1, 2, 3]
@@ -161,8 +160,7 @@ def test_options_that_make_no_sense_together_are_refused(arguments: list[str], m
 async def full(client: httpx.AsyncClient, admission: Admission) -> "asyncio.Task[httpx.Response]":
     """Take the only place there is."""
     first = asyncio.create_task(client.post("/solve", json={"problem": "1", **ONE}))
-    while not admission.num_running:  # noqa: ASYNC110 - no event
-        await asyncio.sleep(0.001)
+    await until(lambda: admission.num_running)
     return first
 
 

@@ -17,6 +17,7 @@ from search.expander import Models
 from tests.natures import Branch, Tree, answer, step
 from tests.server.conftest import listening
 from tests.server.test_solve import PROBLEM, STRATEGIES, solve
+from tests.waiting import until
 from tests.worlds import World
 
 Event = tuple[str, dict[str, Any]]
@@ -141,9 +142,7 @@ async def test_a_closed_connection_stops_the_engines(
     events = events_of(client, strategy=strategy, n=64, early_stop=False)
     await anext(events)
     await events.aclose()
-    async with asyncio.timeout(1):
-        while policy.engine.num_running_requests or verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+    await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 
 
 async def test_a_reader_that_reads_nothing_holds_up_nobody(client: httpx.AsyncClient) -> None:

@@ -13,12 +13,7 @@ from models.policy.vllm_policy import VLLMPolicy
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from tests.models.problems import PROBLEM, ids_of, respond, respond_often, sampling, text_of
-
-
-async def until_running(engine: EngineClient, number: int, within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while {engine.num_running_requests, metric(engine, "vllm:num_requests_running")} != {number}:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+from tests.waiting import until
 
 
 def metric(engine: EngineClient, name: str) -> float | None:
@@ -77,10 +72,11 @@ async def test_a_cancelled_proposal_leaves_the_engine_within_a_second(policy: VL
         await respond(policy, sampling(seed, temperature=1.5))
 
     tasks = [asyncio.create_task(propose(seed)) for seed in range(16)]
-    await until_running(policy.engine, 16)
+    await until(lambda: metric(policy.engine, "vllm:num_requests_running"))
     for task in tasks:
         task.cancel()
-    await until_running(policy.engine, 0, within_s=1.0)
+    await until(lambda: not metric(policy.engine, "vllm:num_requests_running"), within_s=1)
+    assert policy.engine.num_running_requests == 0
 
 
 async def test_a_response_that_is_left_leaves_the_engine(policy: VLLMPolicy) -> None:
@@ -105,8 +101,7 @@ async def test_tokens_that_nobody_waited_for_are_on_the_bill(policy: VLLMPolicy)
     meter, counted = Meter(), generated(policy)
     async with aclosing(policy.respond(PROBLEM, (), sampling(), meter)) as steps:
         await anext(steps)
-        while generated(policy) == counted + meter.completion_tokens:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+        await until(lambda: generated(policy) > counted + meter.completion_tokens)
     assert generated(policy) == counted + meter.completion_tokens
 
 

@@ -14,10 +14,12 @@ from models.prm.checkers.arithmetic import check
 from models.prompt import PromptBuilder
 from tests.models.problems import PROBLEM
 from tests.models.verifier_contract import VerifierContract, steps_of
+from tests.waiting import until
 
 ARITHMETIC = "models.prm.checkers.arithmetic:check"
 FOREIGN = """
 import os, sys, threading, time
+from tests.waiting import until
 
 def share(problem, response): return min(1, len(response) / 1000) if "17" in problem else 0
 def fail(problem, response): raise ValueError("no such unit")
@@ -125,8 +127,7 @@ async def test_processes_that_die_idle_are_replaced(prompts: PromptBuilder, step
     settings = EngineSettings(Path("foreign:die_later"), "verifier")
     async with open_verifier(settings, prompts, num_workers=1) as verifier:
         assert await verifier.score(PROBLEM, (), steps[:1], Meter()) == (1.0,)
-        while verifier._pool.active:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.02)
+        await until(lambda: not verifier._pool.active)
         await verifier.check()
         assert await verifier.score(PROBLEM, (), steps[:1], Meter()) == (1.0,)
 

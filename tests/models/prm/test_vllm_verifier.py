@@ -18,6 +18,7 @@ from models.prompt import PromptBuilder
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, Response, ids_of, respond_often, visible
 from tests.models.verifier_contract import TOLERANCE, steps_of
+from tests.waiting import until
 
 BLOCK = 32
 NEW_PROBLEM = Problem("Compute 3 * (12 - 5) + 8, of which no other test has heard.")
@@ -108,8 +109,7 @@ async def test_a_response_that_fills_the_context_is_judged(verifier: VLLMVerifie
 
 async def test_a_cancelled_judgement_leaves_the_engine(verifier: VLLMVerifier, steps: list[Step]) -> None:
     task = asyncio.create_task(verifier.score(PROBLEM, (), steps, Meter()))
-    while not verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
-        await asyncio.sleep(0)
+    await until(lambda: verifier.engine.num_running_requests)
     task.cancel()
     await asyncio.wait([task])
     assert verifier.engine.num_running_requests == 0

@@ -15,6 +15,7 @@ from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.settings import RemoteSettings, Routing
 from tests.conftest import DEMO
 from tests.server.processes import free_port
+from tests.waiting import until
 
 
 @dataclass(slots=True)
@@ -126,8 +127,7 @@ class Actor:
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve())  # without the signals, which are the test run's
-        while not server.started:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+        await until(lambda: server.started)
         try:
             yield
         finally:
@@ -145,6 +145,5 @@ async def staged(*actors: Actor, routing: Routing = "affinity", **fields: Any) -
         for actor in actors:
             await stack.enter_async_context(actor.playing())
         engine = await stack.enter_async_context(open_remote_engine(settings))
-        while not all(replica.is_up for replica in engine.replicas.all):  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+        await until(lambda: all(replica.is_up for replica in engine.replicas.all))
         yield engine

@@ -20,6 +20,9 @@ from tests.models.verifier_contract import TOLERANCE, steps_of
 from tests.servers import Fleet
 
 BLOCK = 32
+RUNNING = "vllm:num_requests_running"
+ENDLESS = SamplingParams(max_tokens=900, ignore_eos=True)
+"""What a server is at for seconds unless it is left."""
 
 
 def remote(subject: VLLMPolicy | VLLMVerifier) -> RemoteEngine:
@@ -36,7 +39,7 @@ async def metric(urls: Sequence[str], name: str) -> float:
 
 async def until_idle(urls: Sequence[str]) -> None:
     async with asyncio.timeout(1.0):
-        while await metric(urls, "vllm:num_requests_running"):
+        while await metric(urls, RUNNING):
             pass
 
 
@@ -94,8 +97,8 @@ async def test_the_score_of_the_last_token_alone_is_that_of_its_position(remote_
 
 
 async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPolicy, servers: Fleet) -> None:
-    prompt, params = remote_policy.prompts.build(PROBLEM), SamplingParams(temperature=2.0, max_tokens=900, seed=0)
-    async with aclosing(remote_policy.engine.generate(prompt, params)) as outputs:
+    prompt = remote_policy.prompts.build(PROBLEM)
+    async with aclosing(remote_policy.engine.generate(prompt, ENDLESS)) as outputs:
         await anext(outputs)
         assert remote_policy.engine.num_running_requests == 1
     assert remote_policy.engine.num_running_requests == 0
@@ -105,16 +108,19 @@ async def test_a_response_that_is_left_leaves_the_server(remote_policy: VLLMPoli
 async def test_cancelled_requests_leave_both_servers(
     remote_policy: VLLMPolicy, remote_verifier: VLLMVerifier, servers: Fleet
 ) -> None:
-    async def draw(seed: int) -> None:
-        await respond(remote_policy, sampling(seed, temperature=2.0, max_tokens=900))
+    async def draw() -> None:
+        async with aclosing(remote_policy.engine.generate(remote_policy.prompts.build(PROBLEM), ENDLESS)) as outputs:
+            async for _ in outputs:
+                pass
 
     async def judge(problem: Problem) -> None:
         await remote_verifier.score(problem, (), [Step("x", tuple(range(20, 500)) * 2, Finish.STEP)], Meter())
 
-    tasks = [asyncio.create_task(draw(seed)) for seed in range(8)]
+    tasks = [asyncio.create_task(draw()) for _ in range(8)]
     tasks += [asyncio.create_task(judge(problem)) for problem in PROBLEMS]
-    while await metric(servers.policies, "vllm:num_requests_running") < 8:
-        pass
+    async with asyncio.timeout(10):
+        while await metric(servers.policies, RUNNING) < 8:
+            pass
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -21,6 +21,7 @@ from models.remote.settings import RemoteSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, respond, sampling
 from tests.models.remote.stage import Actor, staged
+from tests.waiting import until
 
 PROBLEMS = [Problem(f"What is {number} + 1?") for number in range(40)]
 
@@ -57,8 +58,7 @@ async def turn(engine: RemoteEngine, actor: Actor, health: int) -> None:
     """Have a server be well, or not, and wait until that is known."""
     actor.health = health
     replica = next(replica for replica in engine.replicas.all if replica.url == actor.url)
-    while replica.is_up != (health == 200):  # noqa: ASYNC110 - no event
-        await asyncio.sleep(0)
+    await until(lambda: replica.is_up == (health == 200))
 
 
 async def test_a_problem_stays_with_one_server_and_problems_share_all() -> None:
@@ -114,9 +114,7 @@ async def test_a_server_that_comes_back_with_another_model_is_left_out(prompts: 
     async with staged(actor) as engine:
         await turn(engine, actor, 500)
         actor.tokens, actor.health = (1, 2), 200
-        async with asyncio.timeout(5):
-            while "tokenizer" not in engine.replicas.all[0].trouble:  # noqa: ASYNC110 - no event
-                await asyncio.sleep(0)
+        await until(lambda: "tokenizer" in engine.replicas.all[0].trouble)
         with pytest.raises(EngineDiedError, match="theirs, has another tokenizer than the one named here"):
             await engine.check()
 
@@ -134,8 +132,7 @@ async def test_every_look_is_a_connection_of_its_own() -> None:
     actor = Actor()
     async with staged(actor) as engine:
         await ask(engine)
-        while len(actor.looks) < 5:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+        await until(lambda: len(actor.looks) >= 5)
     assert len({*actor.looks, *actor.clients}) == len(actor.looks) + 1
 
 
@@ -166,8 +163,7 @@ async def test_a_server_that_fails_by_itself_is_left_for_another(status: int) ->
         first.status = status
         with pytest.raises(EngineDiedError, match="on cue"):
             await ask(engine, "same")
-        while not home.is_up:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
+        await until(lambda: home.is_up)
         assert await ask(engine, "same") == [20, 0]  # it may say that it is well: another is preferred for a while
         assert len(second.asked) == 1
 

@@ -1,6 +1,5 @@
 """A searched stream: progress, then the answer, then the bill; who leaves stops the search."""
 
-import asyncio
 import json
 from contextlib import aclosing
 
@@ -18,6 +17,7 @@ from server.openai.names import STRATEGIES
 from tests.natures import Tree, answer, step
 from tests.server.conftest import listening, openai_client
 from tests.server.openai.asking import CHAT, POLICY, PROBLEM, SEARCH, chat, content, evidence, open_stream, stream
+from tests.waiting import until
 from tests.worlds import World
 
 
@@ -98,9 +98,7 @@ async def test_a_reader_who_leaves_stops_the_search(
         async for chunk in chunks:
             if reasoning([chunk]):
                 break
-    async with asyncio.timeout(1):
-        while policy.engine.num_running_requests or verifier.engine.num_running_requests:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+    await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 
 
 async def test_a_search_that_fails_in_its_stream_says_so_in_it() -> None:

@@ -29,6 +29,7 @@ from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
+from models.attention import block_size
 from models.errors import CheckpointError, EngineUnavailableError
 from models.orphans import forks_end_with_parent
 
@@ -104,7 +105,7 @@ def engine_arguments(
     else:
         arguments |= {
             "kv_cache_memory_bytes": settings.kv_cache_bytes,  # else a share of all memory: two engines do not fit
-            "block_size": 32,  # prefixes are cached in whole blocks; the CPU kernels want multiples of 32
+            "block_size": block_size(),
             "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
             "enforce_eager": True,  # compiling takes 44 s
             "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more

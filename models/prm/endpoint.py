@@ -16,7 +16,7 @@ from vllm.inputs import tokens_input
 from vllm.tasks import SupportedTask
 from vllm.utils import random_uuid
 
-from models.prm.plugin import ARCHITECTURE
+from models.plugin import ARCHITECTURE
 from models.prm.vllm_model import TASK, scores_at
 
 Index = Annotated[int, Field(ge=0)]

@@ -1,7 +1,7 @@
 """What the reward models with a head have in common: one request gives the scores at the positions where steps end.
 
 What the engine has read before comes from its prefix cache: a step costs its own tokens and what is left of a cached
-block (32 tokens on a CPU). The cache holds no scores: where a step to be judged lies in the cached prefix itself, since
+block (16 tokens). The cache holds no scores: where a step to be judged lies in the cached prefix itself, since
 another candidate had it too, a request that ends with it computes it again, from the block it lies in.
 
 Knows nothing of formats: a subclass lays out the tokens.
@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 
 from models.engine_client import EngineClient, require_room
 from models.interfaces import Meter, Problem, Step
+from models.plugin import ARCHITECTURE
 from models.prm.head import Head
 from models.prm.layout import Layout
-from models.prm.plugin import ARCHITECTURE
 from models.prm.vllm_model import scores_at
 from models.running import ModelSettings, running_engine
 

@@ -10,9 +10,9 @@ from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
 from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
+from models.plugin import ARCHITECTURE
 from models.prm.head import Head, check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
-from models.prm.plugin import ARCHITECTURE
 from models.prm.pooling_prm import PoolingPRM, start_pooling
 from models.prompt import PromptBuilder
 from models.running import ModelSettings

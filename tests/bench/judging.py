@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
+from models.attention import block_size
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
 from models.launch import MIB, EngineSettings
 from models.prm.reward_model import RewardModel, save_reward_model
@@ -36,7 +37,7 @@ from search.solve import solve
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM
 
-N, BEAM_WIDTH, BLOCK = 16, 4, 32
+N, BEAM_WIDTH, BLOCK = 16, 4, block_size()
 SHAPES = ((20, 20), (30, 40), (40, 50))
 """Steps of a response, and tokens of a step on the average: 400, 1,200 and 2,000 tokens."""
 

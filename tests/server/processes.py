@@ -1,7 +1,9 @@
 """`winnow serve` as a process, and which of its children are engines."""
 
+import secrets
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -10,10 +12,11 @@ WINNOW = str(Path(sys.executable).with_name("winnow"))
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+    """A port of loopback that nobody listens on, below those that the system gives to connections."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def engines_of(service: psutil.Process) -> list[psutil.Process]:

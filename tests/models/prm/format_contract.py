@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from models.attention import block_size
 from models.errors import ContextOverflowError
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
 from models.prm.registry import EmbeddedVerifier
@@ -21,7 +22,7 @@ Reference = Callable[[str, str], list[float]]
 """From a problem and a response to the score of each step."""
 
 TOLERANCE = 1e-4
-BLOCK = 32
+BLOCK = block_size()
 NEW_LINE = 40
 """More tokens than a step of `lines` has, with all that a format puts around it."""
 LONG = Problem("Compute 3 * (12 - 5) + 8, of which no other test has heard, and which is longer than a block.")

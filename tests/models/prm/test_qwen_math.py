@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, Qwen2Model
 from vllm import ModelRegistry
 
 from models.interfaces import Problem
-from models.prm.plugin import register
+from models.plugin import register
 from models.prm.qwen_math import QwenMathPRM
 from tests.models.prm.checkpoints import save_qwen_math
 from tests.models.prm.format_contract import FormatContract, Reference, step

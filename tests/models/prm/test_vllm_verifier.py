@@ -7,6 +7,7 @@ from itertools import accumulate
 import pytest
 import torch
 
+from models.attention import block_size
 from models.engine import Engine
 from models.errors import ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step
@@ -20,7 +21,7 @@ from tests.models.problems import PROBLEM, Response, ids_of, respond_often, visi
 from tests.models.verifier_contract import TOLERANCE, steps_of
 from tests.waiting import until
 
-BLOCK = 32
+BLOCK = block_size()
 NEW_PROBLEM = Problem("Compute 3 * (12 - 5) + 8, of which no other test has heard.")
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from vllm import SamplingParams
 
+from models.attention import block_size
 from models.errors import EngineUnavailableError
 from models.interfaces import Finish, Meter, Problem, Step
 from models.policy.vllm_policy import VLLMPolicy
@@ -19,7 +20,7 @@ from tests.models.problems import PROBLEM, PROBLEMS, respond, sampling, text_of,
 from tests.models.verifier_contract import TOLERANCE, steps_of
 from tests.servers import Fleet
 
-BLOCK = 32
+BLOCK = block_size()
 RUNNING = "vllm:num_requests_running"
 ENDLESS = SamplingParams(max_tokens=900, ignore_eos=True)
 """What a server is at for seconds unless it is left."""

@@ -45,7 +45,7 @@ bench: setup  ## Break the strategies on purpose; every mutant must die of the t
 	.venv/bin/python -m tests.bench.mutants
 
 eval: setup  ## Compare the strategies on 500 held-out demo problems, N = 1 to 64, with tables and pictures in runs/eval
-	.venv/bin/winnow eval --held-out 500 --n 1,4,16,64 --subsample --timed 32 --concurrency 32 \
+	.venv/bin/winnow eval --held-out 500 --n 1,4,16,64 --subsample --timed 16 --concurrency 32 \
 		--compare best_of_n@64:best_of_n@16 --compare beam_search@16:best_of_n@64 --compare dvts@16:best_of_n@64 \
 		--out runs/eval/outcomes.jsonl --plots runs/eval
 

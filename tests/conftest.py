@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.prompt import PromptBuilder
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine"}
+ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine", "wide"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

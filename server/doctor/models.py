@@ -25,7 +25,7 @@ from server.doctor.memory import Size
 from server.settings import Settings
 
 BLOCK = 32
-"""Tokens of a block of the KV cache on a CPU; vLLM keeps one block for itself."""
+"""Tokens of a block of the KV cache on a CPU, at most; vLLM keeps one block for itself."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
@@ -130,23 +129,6 @@ def test_on_a_cpu_an_engine_has_memory_of_its_own_and_small_blocks(tiny_llama: P
     arguments = engine_args(EngineSettings(tiny_llama, "policy", kv_cache_bytes=1 << 24), "generate", "cpu")
     assert (arguments.kv_cache_memory_bytes, arguments.block_size) == (1 << 24, block_size())
     assert arguments.enforce_eager
-
-
-@pytest.mark.parametrize("num_blocks", [1, 2, 3])
-async def test_a_prompt_is_read_again_from_the_last_whole_small_block(policy: VLLMPolicy, num_blocks: int) -> None:
-    prompt = [num_blocks, *range(20, 20 + num_blocks * block_size())]
-    first, second = [await policy.engine.complete(prompt, SamplingParams(max_tokens=1)) for _ in range(2)]
-    assert (first.num_cached_tokens, second.num_cached_tokens) == (0, num_blocks * block_size())
-
-
-def test_blocks_are_large_only_where_kernels_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def on(**cpu: object) -> int:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
-        return block_size()
-
-    assert on(architecture="x86_64", amx_tile=False) == 16
-    assert on(architecture="x86_64", amx_tile=True) == 32
-    assert on(architecture="aarch64") == 32
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

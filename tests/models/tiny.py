@@ -20,14 +20,14 @@ TEXT = (
 )
 
 
-def save_tiny_llama(directory: Path) -> Path:
+def save_tiny_llama(directory: Path, head_dim: int = 32) -> Path:
     """Write a checkpoint whose logits spread as a trained model's do, so that a wrong score shows."""
     tokenizer = tiny_tokenizer()
     tokenizer.save_pretrained(directory)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=NUM_TOKENS,
-        hidden_size=64,
+        hidden_size=2 * head_dim,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=2,

@@ -106,10 +106,15 @@ def response_to(error: Exception) -> JSONResponse:
         return error_response(status, str(error))
     if status == 503:
         logger.error("a model failed: %s", error)
-        message = f"a model is unavailable; try again in {RETRY_AFTER_S} s"  # a stream has no headers left for it
-        return error_response(status, message, headers={"Retry-After": str(RETRY_AFTER_S)})
+        return unavailable_response()
     logger.error("unexpected error", exc_info=error)
     return error_response(500, "internal error: the log has the details under the request id")
+
+
+def unavailable_response() -> JSONResponse:
+    """Build the reply for whoever needs a model that does not answer."""
+    message = f"a model is unavailable; try again in {RETRY_AFTER_S} s"  # a stream has no headers left for it
+    return error_response(503, message, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def validation_response(errors: Sequence[Any], model: type[BaseModel] | None) -> JSONResponse:

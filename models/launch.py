@@ -29,11 +29,12 @@ from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from models.attention import block_size
 from models.errors import CheckpointError, EngineUnavailableError
 from models.orphans import forks_end_with_parent
 
 MIB = 1 << 20
+SMALL_BLOCK, LARGE_BLOCK = 16, 32
+"""Tokens of a block of the KV cache on a CPU."""
 
 _LAUNCHING = threading.Lock()
 
@@ -111,6 +112,12 @@ def engine_arguments(
             "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more
         }
     return arguments
+
+
+def block_size() -> int:
+    """Tokens in a block on this CPU: 32 where kernels (AMX, Arm's) need them, else 16, which `attention.py` allows."""
+    cpu = torch.cpu.get_capabilities()
+    return SMALL_BLOCK if cpu["architecture"] == "x86_64" and not cpu["amx_tile"] else LARGE_BLOCK
 
 
 def require_device(settings: EngineSettings) -> str:

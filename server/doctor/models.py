@@ -15,6 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from models.checkpoint import BACKBONES, check_causal_model, find_model, read_config
 from models.errors import ModelError
+from models.launch import LARGE_BLOCK
 from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
@@ -24,8 +25,6 @@ from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
 from server.settings import Settings
 
-BLOCK = 32
-"""Tokens of a block of the KV cache on a CPU, at most; vLLM keeps one block for itself."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -118,7 +117,8 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
     per_token = _cache_bytes(config, itemsize)
     if per_token is None or not isinstance(length, int):
         return Size(name, weight_bytes, None)
-    return Size(name, weight_bytes, per_token * BLOCK * (-(-length // BLOCK) + 1))
+    num_blocks = -(-length // LARGE_BLOCK) + 1  # vLLM keeps one for itself
+    return Size(name, weight_bytes, per_token * LARGE_BLOCK * num_blocks)
 
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:

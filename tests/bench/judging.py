@@ -22,9 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
-from models.attention import block_size
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
-from models.launch import MIB, EngineSettings
+from models.launch import MIB, EngineSettings, block_size
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.vllm_model import scores_at
 from models.prm.vllm_verifier import VLLMVerifier, open_verifier

@@ -133,7 +133,7 @@ async def main() -> None:
     runs: dict[str, Run] = {}
     with servers(hosts) as urls:
         options = [text for name, url in urls.items() for text in (f"--{name}-url", url)]
-        async with running(*options, logs=Path(os.devnull)) as service:
+        async with running(*options, logs=Path(os.devnull)) as service:  # it says of every request what is cut off
             await service.warm_up()
             for name in (REFERENCE, f"{REFERENCE}, again")[: 1 + arguments.again]:
                 runs[name] = await run(service, urls, requests, None, "silent", arguments.cut_s)

@@ -8,9 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM
 from vllm import SamplingParams
 
-from models.attention import block_size
 from models.engine import Engine, start_engine
-from models.launch import EngineSettings
+from models.launch import EngineSettings, block_size
 from models.policy.vllm_policy import VLLMPolicy
 from tests.models.tiny import NUM_TOKENS, save_tiny_llama
 

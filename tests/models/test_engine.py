@@ -14,11 +14,10 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-from models.attention import block_size
 from models.engine import start_engine
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
 from models.interfaces import Finish, Meter
-from models.launch import EngineSettings, Runner, engine_args, engine_arguments
+from models.launch import EngineSettings, Runner, block_size, engine_args, engine_arguments
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder

@@ -123,7 +123,7 @@ async def test_a_plain_stream_that_is_left_leaves_the_server(
     chunks = open_stream(remote_openai, temperature=2.0, max_tokens=900)
     await anext(chunks)
     await chunks.aclose()
-    await until(lambda: not remote_policy.engine.num_running_requests)
+    await until(lambda: not remote_policy.engine.num_running_requests, within_s=5)
 
 
 async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_back(

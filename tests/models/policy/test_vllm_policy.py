@@ -16,6 +16,11 @@ from tests.models.problems import PROBLEM, ids_of, respond, respond_often, sampl
 from tests.waiting import until
 
 
+def running(engine: EngineClient) -> set[float | None]:
+    """By our count and by the engine's."""
+    return {engine.num_running_requests, metric(engine, "vllm:num_requests_running")}
+
+
 def metric(engine: EngineClient, name: str) -> float | None:
     samples = (sample for family in engine.metrics.collect() for sample in family.samples)
     return next((sample.value for sample in samples if sample.name == name), None)
@@ -72,11 +77,10 @@ async def test_a_cancelled_proposal_leaves_the_engine_within_a_second(policy: VL
         await respond(policy, sampling(seed, temperature=1.5))
 
     tasks = [asyncio.create_task(propose(seed)) for seed in range(16)]
-    await until(lambda: metric(policy.engine, "vllm:num_requests_running"))
+    await until(lambda: running(policy.engine) == {16}, within_s=5)
     for task in tasks:
         task.cancel()
-    await until(lambda: not metric(policy.engine, "vllm:num_requests_running"), within_s=1)
-    assert policy.engine.num_running_requests == 0
+    await until(lambda: running(policy.engine) == {0}, within_s=1)
 
 
 async def test_a_response_that_is_left_leaves_the_engine(policy: VLLMPolicy) -> None:

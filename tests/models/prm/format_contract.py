@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from models.attention import block_size
 from models.errors import ContextOverflowError
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
+from models.launch import LARGE_BLOCK, block_size
 from models.prm.registry import EmbeddedVerifier
 from tests.models.problems import text_of, visible
 from tests.models.verifier_contract import VerifierContract, steps_of
@@ -88,7 +88,7 @@ class FormatContract(VerifierContract):
         before, after, problem = Meter(), Meter(), Problem(LONG.text + " Quickly.")
         await subject.score(problem, (), lines(9), before)
         await subject.score(problem, lines(9), lines(10)[9:], after)
-        assert after.verifier_cached_tokens > BLOCK
+        assert after.verifier_cached_tokens > LARGE_BLOCK
         assert after.verifier_tokens < NEW_LINE + BLOCK
 
     async def test_a_response_longer_than_the_context_is_refused(self, subject: EmbeddedVerifier) -> None:

@@ -19,7 +19,6 @@ from tests.waiting import until
 ARITHMETIC = "models.prm.checkers.arithmetic:check"
 FOREIGN = """
 import os, sys, threading, time
-from tests.waiting import until
 
 def share(problem, response): return min(1, len(response) / 1000) if "17" in problem else 0
 def fail(problem, response): raise ValueError("no such unit")

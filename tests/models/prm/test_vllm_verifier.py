@@ -7,10 +7,10 @@ from itertools import accumulate
 import pytest
 import torch
 
-from models.attention import block_size
 from models.engine import Engine
 from models.errors import ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step
+from models.launch import block_size
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.reward_model import RewardModel, load_reward_model
 from models.prm.vllm_model import scores_at

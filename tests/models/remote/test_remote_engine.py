@@ -8,9 +8,9 @@ import httpx
 import pytest
 from vllm import SamplingParams
 
-from models.attention import block_size
 from models.errors import EngineUnavailableError
 from models.interfaces import Finish, Meter, Problem, Step
+from models.launch import LARGE_BLOCK, block_size
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_model import scores_at
 from models.prm.vllm_verifier import VLLMVerifier
@@ -79,7 +79,7 @@ async def test_one_request_judges_all_new_steps_and_reads_the_rest_from_the_cach
     num_requests = await metric(servers.verifiers, "vllm:request_success_total")
     await remote_verifier.score(problem, steps[:1], steps[1:], after)
     assert await metric(servers.verifiers, "vllm:request_success_total") == num_requests + 1
-    assert after.verifier_cached_tokens >= BLOCK
+    assert after.verifier_cached_tokens >= LARGE_BLOCK
     assert after.verifier_tokens < sum(len(step.token_ids) for step in steps[1:]) + BLOCK
 
 

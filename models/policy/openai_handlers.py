@@ -12,11 +12,6 @@ from typing import Any
 from jinja2 import TemplateError
 from pydantic import BaseModel
 from starlette.datastructures import State
-from vllm.entrypoints.launchers.api_server.app_state import init_app_state
-from vllm.entrypoints.launchers.cli_args import make_arg_parser
-from vllm.entrypoints.serve import create_error_response
-from vllm.entrypoints.serve.engine.protocol import ErrorInfo, ErrorResponse
-from vllm.exceptions import VLLMError
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
@@ -25,6 +20,33 @@ from models.engine import Engine
 from models.errors import EngineUnavailableError, ModelError, RequestRefusedError
 from models.policy.openai_requests import RequestReader
 from models.policy.vllm_policy import VLLMPolicy
+from models.releases import IS_LATEST, REQUEST_ERRORS
+
+if IS_LATEST:
+    from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.entrypoints.serve import create_error_response
+    from vllm.entrypoints.serve.engine.protocol import ErrorInfo, ErrorResponse
+else:
+    from vllm.entrypoints.openai.api_server import init_app_state
+    from vllm.entrypoints.openai.cli_args import make_arg_parser  # type: ignore[import-not-found,no-redef]
+    from vllm.entrypoints.openai.engine.protocol import (  # type: ignore[import-not-found,no-redef]
+        ErrorInfo,
+        ErrorResponse,
+    )
+    from vllm.entrypoints.serve.utils.error_response import (  # type: ignore[import-not-found,no-redef]
+        create_error_response,
+    )
+
+REFUSALS: tuple[type[Exception], ...] = (
+    *REQUEST_ERRORS,
+    ValueError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+    TemplateError,
+)
+"""What vLLM raises for a request that it has no use for."""
 
 Reply = dict[str, Any] | AsyncGenerator[str, None]
 """A reply, or the events of a streamed one as they go over the wire."""
@@ -120,5 +142,5 @@ def _translated() -> Iterator[None]:
         yield
     except (EngineDeadError, EngineGenerateError) as error:
         raise EngineUnavailableError("the policy engine is dead, or refused the request") from error
-    except (VLLMError, ValueError, TypeError, OverflowError, NotImplementedError, TemplateError) as error:
+    except REFUSALS as error:
         raise _error(create_error_response(error).error) from error

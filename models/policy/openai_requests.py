@@ -12,10 +12,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
-from vllm.entrypoints.serve.exception_handling.handlers.validation import clean_loc_for_param
 
 from models.errors import RequestRefusedError
+from models.releases import IS_LATEST
 from models.tokenizer import ChatTokenizer, Message
+
+if IS_LATEST:
+    from vllm.entrypoints.serve.exception_handling.handlers.validation import clean_loc_for_param
+else:
+    from vllm.entrypoints.serve.utils.server_utils import (  # type: ignore[import-not-found,no-redef]
+        clean_loc_for_param,
+    )
 
 RESERVED = frozenset(
     {

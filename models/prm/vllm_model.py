@@ -87,7 +87,7 @@ class PositionPooler(Pooler):
         table = torch.cat([torch.tensor(positions, dtype=torch.float32, device=scores.device)[:, None], scores], dim=1)
         output: list[Tensor | None] = []
         for chunk, state, is_finished in zip(
-            torch.split(table, num_asked), pooling_metadata.pooling_states, cursor.get_finished_mask(), strict=True
+            torch.split(table, num_asked), pooling_metadata.pooling_states, cursor.is_finished().tolist(), strict=True
         ):
             state.hidden_states_cache.append(chunk)
             output.append(torch.cat(state.hidden_states_cache) if is_finished else None)

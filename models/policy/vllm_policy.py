@@ -46,6 +46,7 @@ class VLLMPolicy:
     def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, decodes: bool = False) -> None:
         self.engine = engine
         self.prompts = prompts
+        prompts.tokenizer.prepare()
         self._step_ends: Stops = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
 
     @property

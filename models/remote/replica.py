@@ -290,6 +290,8 @@ class Replica:
                     raise self._error(response.status, await read_body(response, BASE_BYTES))
             if response.content_type != media_type:
                 raise ReplyError(f"it answers with {shown(response.content_type)}")
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise ReplyError("it compresses its answers")
             yield response
         finally:
             response.close()
@@ -313,7 +315,7 @@ class Replica:
             return EngineUnavailableError(f"{self.url} answers {status}: {told.message}")
         if status in REFUSALS:
             return RequestRefusedError(told.message, told.param)
-        return self.blame(f"{status}, {told.message}")
+        return self.blame(f"it answers {status}: {told.message or 'without a word'}")
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -351,10 +353,8 @@ async def read_body(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     """Return the body of a reply.
 
     Raises:
-        ReplyError: It is longer, or compressed.
+        ReplyError: It is longer.
     """
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ReplyError("it compresses its answers")
     body = bytearray()
     while chunk := await response.content.readany():
         body += chunk

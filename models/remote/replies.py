@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 BASE_BYTES = 1 << 16
 """What any reply may take; an error has no more."""
@@ -147,7 +148,7 @@ class Complaint(Reply):
 R = TypeVar("R", bound=Reply)
 
 COMPLAINTS: TypeAdapter[Complaint | str] = TypeAdapter(Complaint | str)
-OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any], config=ConfigDict(allow_inf_nan=False))
+OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 def read(kind: type[R], data: bytes) -> R:
@@ -174,9 +175,10 @@ def read_plain(data: bytes, num_choices: int, *, is_whole: bool = False) -> dict
     if is_whole and len(choices) < num_choices:
         raise ReplyError("fewer choices than were asked for")
     try:
-        return OBJECT.validate_json(data)
-    except ValidationError as error:
-        raise ReplyError(_first(error)) from None
+        reply: dict[str, Any] = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise ReplyError(shown(str(error))) from None
+    return reply
 
 
 def read_complaint(data: bytes) -> Complaint:

@@ -309,7 +309,7 @@ class Replica:
 
     def _error(self, status: int, body: bytes) -> ModelError:
         told = read_complaint(body)
-        if told.code in REFUSALS or told.code in FAILURES:
+        if told.code is not None and told.code in REFUSALS | FAILURES:
             status = told.code
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             return EngineUnavailableError(f"{self.url} answers {status}: {told.message}")

@@ -1,8 +1,8 @@
 """What servers of models can do to the service that believes in them: `python -m tests.bench.misbehaving`.
 
-One row for each way of misbehaving, on a service of its own whose only server does that: what the client gets, after how
-long, how often the server was asked, the first line of the log, the longest that the event loop worked without a pause
-(bar: 100 ms), and how much memory grew. The server, the service and the client share one process and one loop.
+One row for each way of misbehaving, on a service of its own whose only server does that: what the client gets, after
+how long, how often the server was asked, the first line of the log, the longest that the event loop worked without a
+pause (bar: 100 ms), and how much memory grew. The server, the service and the client share one process and one loop.
 """
 
 import asyncio

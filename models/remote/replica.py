@@ -220,9 +220,10 @@ class Replica:
                     await self._has_failed.wait()
             if self._has_failed.is_set():
                 self._has_failed.clear()
-                await asyncio.sleep(self._rest_s())
+                await asyncio.sleep(self.rest_s)
 
-    def _rest_s(self) -> float:
+    @property
+    def rest_s(self) -> float:
         """Seconds before it is asked again: none when it failed for the first time, then longer and longer."""
         return min(MOST_REST_S, LOOK_AGAIN_S * 2 ** (self._num_failures - 2)) if self._num_failures > 1 else 0.0
 

@@ -8,13 +8,14 @@ Knows nothing of problems, steps or engines.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models.checkpoint import TOKENIZER_FILE
 from models.errors import CheckpointError
@@ -28,6 +29,14 @@ DATE = "26 Jul 2024"
 
 Message = tuple[str, str]
 """Role and content."""
+
+Piece = str | bytes
+"""What a token adds to a text: characters, or bytes that can be part of one."""
+
+REPLACEMENT = "\ufffd"
+BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
+BYTES_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+"""Bytes by the characters that stand for them in the names of byte-level tokens."""
 
 
 class TextTokenizer:
@@ -71,8 +80,54 @@ class TextTokenizer:
         return tuple(token for token, text in enumerate(self._texts) if DELIMITER in text)
 
     @cached_property
+    def pieces(self) -> Mapping[int, Piece]:
+        """What each token adds to a text that other tokens have begun; tokens that decoding leaves out are missing."""
+        added = self._tokenizer.added_tokens_decoder
+        names = {token_id: name for name, token_id in self.vocabulary.items()}
+        return {
+            token_id: self._piece(names[token_id], text)
+            for token_id, text in enumerate(self._texts)
+            if token_id in names and not (token_id in added and added[token_id].special)
+        }
+
+    @cached_property
+    def has_byte_tokens(self) -> bool:
+        """Whether there is a token such as <0x0A> for each byte, as SentencePiece has them.
+
+        Tokens of one byte that follow each other are UTF-8 as a whole, or each of them is a replacement character.
+        """
+        newline = self.vocabulary.get("<0x0A>")
+        return newline is not None and self.decode([newline]) == "\n"
+
+    @cached_property
+    def strips_first_space(self) -> bool:
+        """Whether a text loses the space that its first token begins with."""
+        spaced = [token_id for token_id in self.encode("a b") if self._texts[token_id].startswith(" ")]
+        return any(not self.decode([token_id]).startswith(" ") for token_id in spaced)
+
+    @cached_property
     def _texts(self) -> list[str]:
-        return self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
+        """Text of each token behind another one: what it says at the beginning of a text can lack a space."""
+        first = self.encode("a")[-1:]
+        num_chars = len(self.decode(first))
+        texts = self._tokenizer.batch_decode(
+            [[*first, token] for token in range(len(self._tokenizer))],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
+        return [text[num_chars:] for text in texts]
+
+    def _piece(self, name: str, text: str) -> Piece:
+        if self.has_byte_tokens:
+            match = BYTE_TOKEN.fullmatch(name)
+            return bytes.fromhex(match[1]) if match else text
+        if REPLACEMENT in text and BYTES_OF.keys() >= set(name):
+            return bytes(BYTES_OF[character] for character in name)
+        return text
+
+    def prepare(self) -> None:
+        """Read the whole vocabulary now: a large one takes seconds, in which nothing else should wait."""
+        _ = self.pieces, self.newline_ids, self.delimiter_ids, self.strips_first_space
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of `token_ids`, special tokens left out."""

@@ -7,16 +7,51 @@ is sent once more.
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from pydantic import BaseModel
 
 from models.errors import EngineDiedError
 from models.policy.openai_requests import RequestReader
 from models.remote.engine import COMPLETIONS, RemoteEngine
+from models.remote.replies import BASE_BYTES, EVENT_BYTES, LOGPROB_BYTES, PROMPT_TOKEN_BYTES, read_plain
 from models.tokenizer import ChatTokenizer
 
 CHATS = "/v1/chat/completions"
 
 Reply = dict[str, Any] | AsyncGenerator[str, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How much a request asks for.
+
+    Attributes:
+        num_choices: Of all prompts.
+        num_logprobs: At each token; that of the token itself is one.
+        of_prompt: Whether those of the prompt are asked for, too.
+    """
+
+    num_choices: int
+    num_logprobs: int
+    of_prompt: bool
+
+    @classmethod
+    def by(cls, request: BaseModel) -> "Asked":
+        """Read a request that vLLM takes."""
+        fields = request.model_dump(include={"n", "prompt", "logprobs", "top_logprobs", "prompt_logprobs", "echo"})
+        prompt = fields.get("prompt")
+        num_prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+        num_logprobs = max(int(fields.get(name) or 0) for name in ("logprobs", "top_logprobs", "prompt_logprobs"))
+        of_prompt = bool(fields.get("prompt_logprobs") or fields.get("echo"))
+        return cls(num_prompts * (fields.get("n") or 1), num_logprobs + 1, of_prompt)
+
+    def most_bytes(self, max_model_len: int) -> int:
+        """Return how long the answer can be."""
+        each = PROMPT_TOKEN_BYTES + EVENT_BYTES + LOGPROB_BYTES * self.num_logprobs
+        return BASE_BYTES + self.num_choices * max_model_len * (1 + self.of_prompt) * each
 
 
 class RemoteHandlers:
@@ -40,10 +75,11 @@ class RemoteHandlers:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        tokenised = self._requests.read_chat(body).kv_transfer_params
+        request = self._requests.read_chat(body)
+        tokenised = request.kv_transfer_params
         sent = dict(body) | ({"kv_transfer_params": tokenised} if tokenised else {})
         said = (message.get("content") for message in body["messages"] if message.get("role") == "user")
-        return await self._forward(CHATS, sent, str(next(said, "")))
+        return await self._forward(CHATS, sent, Asked.by(request), str(next(said, "")))
 
     async def complete(self, body: Mapping[str, Any]) -> Reply:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
@@ -52,34 +88,40 @@ class RemoteHandlers:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        self._requests.read_completion(body)
-        return await self._forward(COMPLETIONS, body, str(body["prompt"]))
+        asked = Asked.by(self._requests.read_completion(body))
+        return await self._forward(COMPLETIONS, body, asked, str(body["prompt"]))
 
-    async def _forward(self, path: str, body: Mapping[str, Any], affinity: str) -> Reply:
+    async def _forward(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
         try:
-            return await self._send(path, body, affinity)
+            return await self._send(path, body, asked, affinity)
         except EngineDiedError:
-            return await self._send(path, body, affinity)
+            return await self._send(path, body, asked, affinity)
 
-    async def _send(self, path: str, body: Mapping[str, Any], affinity: str) -> Reply:
+    async def _send(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
         replica = await self._engine.replicas.choose(affinity)
         sent = {**body, "model": replica.model}
+        num_choices, most = asked.num_choices, asked.most_bytes(self._engine.max_model_len)
         if not body.get("stream"):
-            return await replica.post(path, sent, is_slow=True) | {"model": self.name}
-        events = replica.stream(path, sent)
+            reader = partial(read_plain, num_choices=num_choices, is_whole=True)
+            return await replica.post(path, sent, reader, most, is_slow=True) | {"model": self.name}
+        events = replica.stream(path, sent, partial(read_plain, num_choices=num_choices), most, most)
         try:
             first = await anext(events)  # a stream is only begun when its first event is no error
+        except StopAsyncIteration:
+            raise replica.blame("a stream without an event") from None
         except BaseException:
             await events.aclose()
             raise
         return self._stream(first, events)
 
-    async def _stream(self, first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async def _stream(
+        self, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], None]
+    ) -> AsyncGenerator[str, None]:
         async with aclosing(rest):
             yield self._event(first)
             async for event in rest:
                 yield self._event(event)
             yield "data: [DONE]\n\n"
 
-    def _event(self, event: str) -> str:
-        return f"data: {json.dumps(json.loads(event) | {'model': self.name})}\n\n"
+    def _event(self, event: dict[str, Any]) -> str:
+        return f"data: {json.dumps(event | {'model': self.name})}\n\n"

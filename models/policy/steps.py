@@ -7,7 +7,8 @@ text of all its ids.
 
 from collections.abc import Iterator, Sequence
 
-from models.interfaces import DELIMITER, Finish, Step
+from models.interfaces import Finish, Step
+from models.policy.detokenizer import GrowingText
 from models.tokenizer import ChatTokenizer
 
 
@@ -20,10 +21,9 @@ class StepSplitter:
     """
 
     def __init__(self, tokenizer: ChatTokenizer, prefix: Sequence[Step]) -> None:
-        self._tokenizer = tokenizer
-        self._token_ids = [token_id for step in prefix for token_id in step.token_ids]
-        self._num_tokens = len(self._token_ids)  # of the steps cut off so far
-        self._num_chars = sum(len(step.text) for step in prefix)
+        self._newline_ids = tokenizer.newline_ids
+        self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
+        self._token_ids: list[int] = []  # behind the last cut
 
     def feed(self, token_ids: Sequence[int], finish: Finish | None) -> Iterator[Step]:
         """Yield the steps that end with `token_ids`.
@@ -36,18 +36,14 @@ class StepSplitter:
         last = len(token_ids) - 1
         for index, token_id in enumerate(token_ids):
             self._token_ids.append(token_id)
-            may_end = token_id in self._tokenizer.newline_ids and not (finish and index == last)
-            if may_end and DELIMITER in self._text().lstrip():
+            self._text.add(token_id)
+            may_end = token_id in self._newline_ids and not (finish and index == last)
+            if may_end and self._text.has_step():
                 yield self._cut(Finish.STEP)
         if finish:
             yield self._cut(finish)
 
-    def _text(self) -> str:
-        """Text behind the last cut. All ids are decoded: what one token says can depend on those before it."""
-        return self._tokenizer.decode(self._token_ids)[self._num_chars :]
-
     def _cut(self, finish: Finish) -> Step:
-        step = Step(self._text(), tuple(self._token_ids[self._num_tokens :]), finish)
-        self._num_tokens += len(step.token_ids)
-        self._num_chars += len(step.text)
+        step = Step(self._text.cut(), tuple(self._token_ids), finish)
+        self._token_ids.clear()
         return step

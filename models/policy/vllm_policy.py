@@ -46,6 +46,7 @@ class VLLMPolicy:
     def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, decodes: bool = False) -> None:
         self.engine = engine
         self.prompts = prompts
+        prompts.tokenizer.prepare()
         self._step_ends: Stops = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
 
     @property
@@ -100,8 +101,10 @@ class VLLMPolicy:
                     yield step
             return
         except EngineDiedError:
+            num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
+            if num_tokens >= sampling.max_tokens:
+                raise  # nothing is left to ask for, and nobody said why the response ends
             await self.engine.recovered()
-        num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
         rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
         async with aclosing(self._sample(problem, steps, rest, meter, stops)) as sampled:
             async for step in sampled:

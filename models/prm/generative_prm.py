@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from vllm import SamplingParams
 
 from models.engine_client import EngineClient, require_room
+from models.errors import EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 
 RIGHT, WRONG = "+", "-"
@@ -57,4 +58,18 @@ class GenerativePRM(ABC):
         meter.verifier_cached_tokens += num_cached
         meter.verifier_tokens += len(request) - num_cached
         logprobs = (output.outputs[0].logprobs or [{}])[0] or {}
-        return 1 / (1 + math.exp(logprobs[self._wrong].logprob - logprobs[self._right].logprob))
+        if self._right not in logprobs or self._wrong not in logprobs:
+            raise EngineUnavailableError("the verifier gives no verdict")
+        return sigmoid(logprobs[self._right].logprob - logprobs[self._wrong].logprob)
+
+
+def sigmoid(logit: float) -> float:
+    """Return the probability that a logit stands for.
+
+    Raises:
+        EngineUnavailableError: It is not a number.
+    """
+    if math.isnan(logit):
+        raise EngineUnavailableError("the verifier says NaN")
+    odds = math.exp(-abs(logit))
+    return 1 / (1 + odds) if logit >= 0 else odds / (1 + odds)

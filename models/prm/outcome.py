@@ -15,7 +15,6 @@ Tested on a seeded checkpoint against plain transformers; not run on published w
 """
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -26,8 +25,9 @@ from vllm import PoolingParams
 
 from models.checkpoint import CONFIG_FILE, read_config
 from models.engine_client import EngineClient, require_room
-from models.errors import CheckpointError
+from models.errors import CheckpointError, EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
+from models.prm.generative_prm import sigmoid
 from models.prompt import PromptBuilder
 from models.running import ModelSettings, running_engine
 from models.tokenizer import DATE, ChatTokenizer, Message
@@ -54,10 +54,12 @@ class OutcomeVerifier:
     Args:
         engine: Runs the model.
         tokenizer: The model's own.
+        num_labels: Of the classifier, 1 or 2.
     """
 
-    def __init__(self, engine: EngineClient, tokenizer: DialogueTokenizer) -> None:
+    def __init__(self, engine: EngineClient, tokenizer: DialogueTokenizer, num_labels: int) -> None:
         self.engine = engine
+        self._num_labels = num_labels
         self._tokenizer = tokenizer
         self._params = PoolingParams(task="classify", use_activation=False)
 
@@ -81,8 +83,14 @@ class OutcomeVerifier:
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(chat) - output.num_cached_tokens
         logits: list[float] = output.outputs.data.flatten().tolist()
-        logit = logits[-1] - (logits[0] if len(logits) > 1 else 0.0)
-        return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(logit))
+        if len(logits) != self._num_labels:
+            raise EngineUnavailableError(f"the verifier says {len(logits)} numbers, not {self._num_labels}")
+        return sigmoid(logits[-1] - (logits[0] if len(logits) > 1 else 0.0))
+
+
+def read_num_labels(directory: Path) -> int:
+    """Return how many labels a classifier has; two are transformers' default."""
+    return len(read_config(directory).get("id2label") or (0, 1))
 
 
 def check_classifier(directory: Path, *, with_weights: bool = True) -> None:
@@ -94,14 +102,14 @@ def check_classifier(directory: Path, *, with_weights: bool = True) -> None:
     file, config = directory / CONFIG_FILE, read_config(directory)
     if not config["architectures"][0].endswith(SUFFIX):
         raise CheckpointError(f"{file}: architectures is {config['architectures']}, not a ...{SUFFIX}")
-    labels, hidden_size = config.get("id2label") or (0, 1), config.get("hidden_size")  # two are transformers' default
-    if len(labels) not in NUM_LABELS:
-        raise CheckpointError(f"{file}: id2label has {len(labels)} labels, not 1 or 2")
+    num_labels, hidden_size = read_num_labels(directory), config.get("hidden_size")
+    if num_labels not in NUM_LABELS:
+        raise CheckpointError(f"{file}: id2label has {num_labels} labels, not 1 or 2")
     if not isinstance(hidden_size, int):
         raise CheckpointError(f"{file}: hidden_size is {hidden_size!r}, not a whole number")
     if with_weights:
         weights = read_weights(directory)
-        require_shapes(weights, {"score.weight": (len(labels), hidden_size)}, directory)
+        require_shapes(weights, {"score.weight": (num_labels, hidden_size)}, directory)
         require_finite(weights)
 
 
@@ -113,10 +121,12 @@ def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAs
         EngineUnavailableError: The engine did not start (raised on entering the context).
     """
     check_classifier(settings.model, with_weights=settings.has_weights)
-    return _run(settings, DialogueTokenizer(settings.model))
+    return _run(settings, DialogueTokenizer(settings.model), read_num_labels(settings.model))
 
 
 @asynccontextmanager
-async def _run(settings: ModelSettings, tokenizer: DialogueTokenizer) -> AsyncIterator[OutcomeVerifier]:
+async def _run(
+    settings: ModelSettings, tokenizer: DialogueTokenizer, num_labels: int
+) -> AsyncIterator[OutcomeVerifier]:
     async with running_engine(settings, "pooling") as engine:
-        yield OutcomeVerifier(engine, tokenizer)
+        yield OutcomeVerifier(engine, tokenizer, num_labels)

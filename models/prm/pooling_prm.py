@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from models.engine_client import EngineClient, require_room
+from models.errors import EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 from models.plugin import ARCHITECTURE
 from models.prm.head import Head
@@ -54,11 +55,18 @@ class PoolingPRM(ABC):
     async def _score_at(
         self, problem: Problem, positions: list[int], token_ids: Sequence[int], meter: Meter
     ) -> dict[int, float]:
-        """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""
+        """Scores at those of `positions` that lie behind the cached prefix; the last token always does.
+
+        Raises:
+            EngineUnavailableError: There is none at the last token, or one that is no score.
+        """
         output = await self.engine.pool(token_ids, scores_at(positions), affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
-        return {int(position): score for position, score in output.outputs.data.tolist()}
+        scores = {int(position): score for position, score in output.outputs.data.tolist()}
+        if positions[-1] not in scores or not all(0 <= score <= 1 for score in scores.values()):
+            raise EngineUnavailableError("the verifier gives no score from 0 to 1 where it was asked to")
+        return scores
 
 
 @asynccontextmanager

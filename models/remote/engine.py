@@ -6,19 +6,35 @@ cache, unless the server runs with `--enable-prompt-tokens-details` or, for scor
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 
+from models.checkpoint import read_config
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
 from models.remote import wire
 from models.remote.metrics import ReplicaMetrics
 from models.remote.replica import Replica
 from models.remote.replicas import Replicas, open_replicas
+from models.remote.replies import (
+    BASE_BYTES,
+    EVENT_BYTES,
+    LOGPROB_BYTES,
+    PROMPT_TOKEN_BYTES,
+    SCORE_BYTES,
+    TOKEN_BYTES,
+    ReplyError,
+    ResponseReader,
+    Scores,
+    read_class,
+    read_logprobs,
+    read_score,
+    read_scores,
+)
 from models.remote.settings import RemoteSettings
 
 COMPLETIONS = "/v1/completions"
@@ -49,6 +65,8 @@ class RemoteEngine:
         self.metrics.register(ReplicaMetrics(self.name, replicas))
         lengths = [replica.max_model_len for replica in replicas.all if replica.is_up]
         self.max_model_len = min([*lengths, settings.max_model_len or lengths[0]])
+        vocab_size = read_config(settings.model).get("vocab_size")
+        self._vocab_size = vocab_size if isinstance(vocab_size, int) else replicas.num_tokens
 
     @property
     def num_restarts(self) -> int:
@@ -98,22 +116,25 @@ class RemoteEngine:
         """
         replica = await self.replicas.choose(affinity)
         body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=True)}
+        max_tokens = params.max_tokens or self.max_model_len
+        reader = ResponseReader(self._vocab_size, len(token_ids), max_tokens)
+        most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
+        sizes = most + TOKEN_BYTES * max_tokens, most + EVENT_BYTES * max_tokens
         last = None
         with self._translated():
-            async with aclosing(replica.stream(COMPLETIONS, body)) as events:
+            async with aclosing(replica.stream(COMPLETIONS, body, reader.read, *sizes)) as events:
                 async for event in events:
-                    output = wire.generated(json.loads(event))
+                    output = wire.generated(event)
                     if output is None:
                         continue
                     count(len(output.outputs[0].token_ids))
-                    if output.outputs[0].finish_reason == "abort":
-                        raise EngineDiedError(f"{replica.url} stops")
                     if output.finished:
                         last = output  # only when the stream is read to its end: then its connection is kept
                     else:
                         yield output
-        if last is not None:
-            yield last
+        if last is None:
+            raise replica.blame("it ended a response without saying why")
+        yield last
 
     async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = "") -> RequestOutput:
         """Return the only output of a request for one response; repeated once where the server fails.
@@ -124,9 +145,20 @@ class RemoteEngine:
 
         async def ask(replica: Replica) -> RequestOutput:
             body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=False)}
-            output = wire.generated(await replica.post(COMPLETIONS, body))
-            if output is None or output.outputs[0].finish_reason == "abort":
-                raise EngineDiedError(f"{replica.url} stops")
+            return await replica.post(COMPLETIONS, body, read, most)
+
+        wanted, max_tokens = params.logprob_token_ids or [], params.max_tokens or self.max_model_len
+        most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids) + TOKEN_BYTES * max_tokens
+        most += LOGPROB_BYTES * len(wanted) * max_tokens
+
+        def read(data: bytes) -> RequestOutput:
+            reader = ResponseReader(self._vocab_size, len(token_ids), max_tokens)
+            answer = reader.read(data)
+            if not reader.is_over:
+                raise ReplyError("no response, or one without an end")
+            logprobs = read_logprobs(answer.choices[0], wanted, wire.TOKEN_PREFIX) if wanted else None
+            output = wire.generated(answer, logprobs)
+            assert output is not None  # noqa: S101 - a response that is over is one
             return output
 
         return await self._ask(ask, affinity)
@@ -142,10 +174,14 @@ class RemoteEngine:
 
         async def ask(replica: Replica) -> PoolingRequestOutput:
             if params.extra_kwargs is None:
-                return wire.classified(token_ids, await _classify(replica, token_ids, params))
+                return wire.classified(token_ids, await _classify(replica, token_ids, params, read_class))
             if SCORES not in replica.lacks:
+                positions: list[int] = params.extra_kwargs["positions"]
+                most = BASE_BYTES + SCORE_BYTES * len(positions)
+                reader = partial(read_scores, num_tokens=len(token_ids), positions=positions)
                 try:
-                    return wire.scored(token_ids, await replica.post(SCORES, wire.positions(token_ids, params)))
+                    body = wire.positions(token_ids, params)
+                    return wire.scored(token_ids, await replica.post(SCORES, body, reader, most))
                 except EngineUnavailableError:
                     if SCORES not in replica.lacks:
                         raise
@@ -168,19 +204,19 @@ class RemoteEngine:
             raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
 
 
-async def _classify(replica: Replica, token_ids: Sequence[int], params: PoolingParams) -> list[float]:
+async def _classify(
+    replica: Replica, token_ids: Sequence[int], params: PoolingParams, reader: Callable[[bytes], Output]
+) -> Output:
     body = {"model": replica.model, "input": list(token_ids), "use_activation": params.use_activation}
-    answer: dict[str, Any] = await replica.post(CLASSIFY, body)
-    values: list[float] = answer["data"][0]["probs"]
-    return values
+    return await replica.post(CLASSIFY, body, reader, BASE_BYTES)
 
 
 async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], params: PoolingParams) -> PoolingRequestOutput:
     """Ask a server without our endpoint for one score a request."""
     positions: list[int] = (params.extra_kwargs or {})["positions"]
-    scores = await asyncio.gather(*(_classify(replica, token_ids[: position + 1], params) for position in positions))
-    rows = [[position, values[-1]] for position, values in zip(positions, scores, strict=True)]
-    return wire.scored(token_ids, {"scores": rows, "num_cached_tokens": 0})
+    asked = (_classify(replica, token_ids[: position + 1], params, read_score) for position in positions)
+    rows = tuple(zip(positions, await asyncio.gather(*asked), strict=True))
+    return wire.scored(token_ids, Scores(scores=rows, num_cached_tokens=0))
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ class Replicas:
 
     Attributes:
         all: Those there are.
+        num_tokens: Of the model's vocabulary.
 
     Args:
         name: Of the engine, for messages.
@@ -40,6 +41,7 @@ class Replicas:
 
     def __init__(self, name: str, routing: Routing) -> None:
         self.all: list[Replica] = []
+        self.num_tokens = 0
         self._name = name
         self._routing = routing
         self._is_any_up = asyncio.Event()
@@ -105,18 +107,25 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
         EngineUnavailableError: None answers within ten minutes.
     """
     replicas = Replicas(settings.name, settings.routing)
-    sample_ids = TextTokenizer(settings.model).encode(SAMPLE)
-    headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+    tokenizer = TextTokenizer(settings.model)
+    replicas.num_tokens, sample_ids = len(tokenizer.vocabulary), tokenizer.encode(SAMPLE)
+    headers = {"Accept-Encoding": "identity"}
+    if settings.api_key:
+        headers["Authorization"] = f"Bearer {settings.api_key}"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
     once = aiohttp.TCPConnector(force_close=True)
-    async with (
-        aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client,
-        aiohttp.ClientSession(headers=headers, timeout=timeout, connector=once) as looker,
-    ):
+
+    def session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        jar = aiohttp.DummyCookieJar()
+        return aiohttp.ClientSession(
+            headers=headers, timeout=timeout, connector=connector, cookie_jar=jar, auto_decompress=False
+        )
+
+    async with session(connector) as client, session(once) as looker:
         for url in settings.urls:
             base = url.rstrip("/").removesuffix("/v1")
-            replicas.all.append(Replica(base, client, looker, sample_ids, replicas.note))
+            replicas.all.append(Replica(base, client, looker, sample_ids, settings.silence_s, replicas.note))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(START_WITHIN_S)

@@ -12,6 +12,8 @@ from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingPar
 from vllm.logprobs import Logprob
 from vllm.outputs import CompletionOutput, PoolingOutput
 
+from models.remote.replies import Completion, Scores
+
 STREAM_INTERVAL = 16
 """Tokens in one event of a stream: each event costs as much as the computing of several tokens of a small model."""
 TOKEN_PREFIX = "token_id:"
@@ -42,28 +44,28 @@ def sampling(params: SamplingParams, *, stream: bool) -> dict[str, Any]:
     return body
 
 
-def generated(answer: Mapping[str, Any]) -> RequestOutput | None:
+def generated(answer: Completion, logprobs: Mapping[int, float] | None = None) -> RequestOutput | None:
     """Read a completion, or an event of a streamed one; None for an event without a choice."""
-    if not answer["choices"]:
+    if not answer.choices:
         return None
-    choice, details = answer["choices"][0], (answer.get("usage") or {}).get("prompt_tokens_details") or {}
+    choice, details = answer.choices[0], answer.usage.prompt_tokens_details if answer.usage else None
     output = CompletionOutput(
         index=0,
-        text=choice["text"],
-        token_ids=choice["token_ids"],
+        text=choice.text,
+        token_ids=choice.token_ids,
         cumulative_logprob=None,
-        logprobs=[_logprobs(top) for top in (choice.get("logprobs") or {}).get("top_logprobs") or ()],
-        finish_reason=choice.get("finish_reason"),
-        stop_reason=choice.get("stop_reason"),
+        logprobs=[{token_id: Logprob(value) for token_id, value in logprobs.items()}] if logprobs else None,
+        finish_reason=choice.finish_reason,
+        stop_reason=choice.stop_reason,
     )
     return RequestOutput(
-        request_id=answer["id"],
+        request_id="",
         prompt=None,
         prompt_token_ids=None,
         prompt_logprobs=None,
         outputs=[output],
         finished=output.finished(),
-        num_cached_tokens=details.get("cached_tokens"),
+        num_cached_tokens=details.cached_tokens if details else None,
     )
 
 
@@ -73,9 +75,9 @@ def positions(token_ids: Sequence[int], params: PoolingParams) -> dict[str, Any]
     return {"token_ids": list(token_ids), "positions": asked, "read_cache": not params.skip_reading_prefix_cache}
 
 
-def scored(token_ids: Sequence[int], answer: Mapping[str, Any]) -> PoolingRequestOutput:
+def scored(token_ids: Sequence[int], answer: Scores) -> PoolingRequestOutput:
     """Read rows (position, score)."""
-    return _pooled(token_ids, answer["scores"], answer["num_cached_tokens"])
+    return _pooled(token_ids, answer.scores, answer.num_cached_tokens)
 
 
 def classified(token_ids: Sequence[int], values: Sequence[float]) -> PoolingRequestOutput:
@@ -86,7 +88,3 @@ def classified(token_ids: Sequence[int], values: Sequence[float]) -> PoolingRequ
 def _pooled(token_ids: Sequence[int], values: Sequence[Any], num_cached_tokens: int) -> PoolingRequestOutput:
     data = PoolingOutput(torch.tensor(values, dtype=torch.float64))  # exact, also for positions
     return PoolingRequestOutput("", data, list(token_ids), num_cached_tokens, finished=True)
-
-
-def _logprobs(top: Mapping[str, float] | None) -> dict[int, Logprob]:
-    return {int(name.removeprefix(TOKEN_PREFIX)): Logprob(value) for name, value in (top or {}).items()}

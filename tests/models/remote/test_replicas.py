@@ -154,6 +154,30 @@ async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompt
     assert meter.completion_tokens == len(step) + 2 + len(rest) + 1
 
 
+async def test_what_breaks_off_with_nothing_left_to_ask_for_is_lost(prompts: PromptBuilder) -> None:
+    step = prompts.tokenizer.encode("So 4\n\n")
+    actor = Actor(events=[step, (20,)], breaks_after=1)
+    async with staged(actor) as engine:
+        with pytest.raises(EngineDiedError):
+            await respond(VLLMPolicy(engine, prompts), sampling(max_tokens=len(step)))
+    assert len(actor.asked) == 1
+
+
+async def test_a_server_that_fails_in_a_row_rests_longer_and_longer() -> None:
+    actor, rests = Actor(status=500), []
+    async with staged(actor) as engine:
+        (replica,) = engine.replicas.all
+        for _ in range(3):
+            await until(lambda: replica.is_up)  # as its `/health` says
+            with pytest.raises(EngineDiedError):
+                await ask(engine)
+            rests.append(replica.rest_s)
+        actor.status = 200
+        await ask(engine)
+        assert replica.rest_s == 0.0
+    assert rests == [0.0, replica_module.LOOK_AGAIN_S, 2 * replica_module.LOOK_AGAIN_S]
+
+
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_server_that_fails_by_itself_is_left_for_another(status: int) -> None:
     actors = [Actor(), Actor()]

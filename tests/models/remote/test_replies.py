@@ -1,0 +1,66 @@
+"""What is read of a reply, where the table of misbehaving servers has no place for it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from models.errors import EngineUnavailableError
+from models.prm.generative_prm import sigmoid
+from models.remote.replies import (
+    MOST_SHOWN,
+    Completion,
+    ReplyError,
+    read,
+    read_complaint,
+    read_logprobs,
+    read_scores,
+)
+
+
+def verdict(top: Any) -> bytes:
+    choice = {"text": "+", "token_ids": [10], "finish_reason": "length", "logprobs": {"top_logprobs": top}}
+    return json.dumps({"choices": [choice]}).encode()
+
+
+def test_a_verdict_holds_the_tokens_that_were_asked_about() -> None:
+    answer = read(Completion, verdict([{"token_id:10": -0.1, "token_id:11": -9999.0, "token_id:12": -3}]))
+    assert read_logprobs(answer.choices[0], [10, 11], "token_id:") == {10: -0.1, 11: -9999.0}
+
+
+@pytest.mark.parametrize("top", [None, [], [None], [{}], [{"token_id:10": -1.0}], [{"+": -1.0, "-": -1.0}]])
+def test_a_verdict_without_them_is_none(top: Any) -> None:
+    with pytest.raises(ReplyError, match="no log-probabilities"):
+        read_logprobs(read(Completion, verdict(top)).choices[0], [10, 11], "token_id:")
+
+
+@pytest.mark.parametrize("value", [0.5, "-1", None, True, float("nan"), float("-inf")])
+def test_a_log_probability_that_cannot_be_is_refused(value: Any) -> None:
+    with pytest.raises(ReplyError, match=r"top_logprobs\.0"):
+        read(Completion, verdict([{"token_id:10": value}]))
+
+
+def test_verdicts_as_far_apart_as_numbers_go_are_scores() -> None:
+    assert (sigmoid(1e300), sigmoid(-1e300), sigmoid(float("inf")), sigmoid(0.0)) == (1.0, 0.0, 1.0, 0.5)
+    with pytest.raises(EngineUnavailableError):
+        sigmoid(float("nan"))
+
+
+def test_scores_behind_a_cached_prefix_are_enough_when_the_last_is_there() -> None:
+    body = json.dumps({"scores": [[9, 0.5]], "num_cached_tokens": 8}).encode()
+    assert read_scores(body, 10, [4, 9]).scores == ((9, 0.5),)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "no", "code": 400, "param": "seed"}}', "no"),
+        (b'{"error": "no"}', "no"),
+        (b'{"detail": "no"}', "no"),
+        (b"no", "no"),
+        (b'{"error": {"message": "a\\nERROR forged"}}', "a ERROR forged"),
+        (b"x" * 9999, "x" * MOST_SHOWN),
+    ],
+)
+def test_what_a_server_complains_of_fits_into_a_line(body: bytes, message: str) -> None:
+    assert read_complaint(body).message == message

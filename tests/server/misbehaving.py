@@ -1,0 +1,156 @@
+"""The real app in front of a server that misbehaves: what the client gets, what the log says, what it costs."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import psutil
+
+from models.policy.remote_handlers import RemoteHandlers
+from models.policy.vllm_policy import VLLMPolicy
+from models.prm.vllm_verifier import VLLMVerifier
+from models.prompt import PromptBuilder
+from models.remote import replica as replica_module
+from models.remote import replicas as replicas_module
+from models.remote.engine import RemoteEngine, open_remote_engine
+from models.remote.settings import RemoteSettings
+from search.expander import Models
+from tests.conftest import DEMO
+from tests.models.remote.misbehaving import ROWS, Play, Rogue
+from tests.natures import Chance
+from tests.server.conftest import POLICY_NAME, listening
+from tests.waiting import until
+from tests.worlds import World
+
+SILENCE_S = 0.5
+CHAT = {"model": POLICY_NAME, "messages": [{"role": "user", "content": "1 + 1"}], "max_tokens": 16}
+SEARCH = {"problem": "1 + 1", "n": 4, "max_tokens": 64}
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a response": ("/solve", SEARCH | {"strategy": "majority"}),
+    "scores": ("/solve", SEARCH | {"strategy": "best_of_n"}),
+    "a class": ("/solve", SEARCH | {"strategy": "best_of_n"}),
+    "a plain chat": ("/v1/chat/completions", CHAT),
+    "a plain stream": ("/v1/chat/completions", CHAT | {"stream": True}),
+}
+ATTRIBUTES = {"PATIENT": (replicas_module, "RETURN_WITHIN_S", 1.0), "LOOK": (replica_module, "LOOK_AGAIN_S", 0.1)}
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Wait for servers so briefly that the table does not take minutes."""
+    before = {name: getattr(module, field) for name, (module, field, _) in ATTRIBUTES.items()}
+    for module, attribute, value in ATTRIBUTES.values():
+        setattr(module, attribute, value)
+    try:
+        yield
+    finally:
+        for name, (module, attribute, _) in ATTRIBUTES.items():
+            setattr(module, attribute, before[name])
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a misbehaving server does to the service.
+
+    Attributes:
+        busy_s: The longest that the event loop worked without a pause, in its own CPU time.
+        grown_mib: Memory at its largest, beyond what it was.
+        lines: Of the log, from level warning.
+        tracebacks: Of those with one.
+    """
+
+    busy_s: float = 0.0
+    grown_mib: float = 0.0
+    lines: list[str] = field(default_factory=list)
+    tracebacks: int = 0
+
+
+class _Lines(logging.Handler):
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(logging.WARNING)
+        self._watch = watch
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        self._watch.lines.append(message)
+        self._watch.tracebacks += bool(record.exc_info) or "\n" in message
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[Watch]:
+    watch, process, lines = Watch(), psutil.Process(), logging.getLogger()
+    handler = _Lines(watch)
+    lines.addHandler(handler)
+    before = process.memory_info().rss
+
+    async def tick() -> None:
+        while True:
+            start = time.thread_time()
+            await asyncio.sleep(0.002)
+            watch.busy_s = max(watch.busy_s, time.thread_time() - start)
+            watch.grown_mib = max(watch.grown_mib, (process.memory_info().rss - before) / 2**20)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield watch
+    finally:
+        ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
+        lines.removeHandler(handler)
+
+
+@asynccontextmanager
+async def engine_of(name: str, *rogues: Rogue) -> AsyncIterator[RemoteEngine]:
+    settings = RemoteSettings(DEMO / "policy", name, tuple(rogue.url for rogue in rogues), silence_s=SILENCE_S)
+    async with open_remote_engine(settings) as engine:
+        await until(lambda: all(replica.is_up for replica in engine.replicas.all))
+        yield engine
+
+
+@asynccontextmanager
+async def service(what: str, prompts: PromptBuilder, *rogues: Rogue) -> AsyncIterator[httpx.AsyncClient]:
+    """The app, whose policy or verifier these servers run; the other is a toy."""
+    world = World(Chance(0))
+    async with AsyncExitStack() as stack:
+        for rogue in rogues:
+            await stack.enter_async_context(rogue.playing())
+        if what in ("scores", "a class"):
+            engine = await stack.enter_async_context(engine_of("verifier", *rogues))
+            models, plain = Models(world.policy, VLLMVerifier(engine, prompts), world.models.reader), None
+        else:
+            engine = await stack.enter_async_context(engine_of("policy", *rogues))
+            models = Models(VLLMPolicy(engine, prompts, decodes=True), world.verifier, world.models.reader)
+            plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
+        yield await stack.enter_async_context(listening(models, engine, plain=plain))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request to a service behind a server that misbehaves."""
+
+    status: int
+    text: str
+    asked: int
+    seconds: float
+    watch: Watch
+    health: int
+
+
+async def suffer(what: str, play: Play, prompts: PromptBuilder) -> Outcome:
+    """Ask a service whose only server misbehaves."""
+    rogue = Rogue(ROWS[what][0], play)
+    path, body = REQUESTS[what]
+    async with service(what, prompts, rogue) as client:
+        await client.get("/healthz")
+        async with watching() as watch:
+            start = time.perf_counter()
+            reply = await client.post(path, json=body)
+            seconds = time.perf_counter() - start
+            health = (await client.get("/healthz")).status_code
+    return Outcome(reply.status_code, reply.text, rogue.asked, seconds, watch, health)

@@ -1,23 +1,28 @@
-"""How much a request may be: bytes on the way in, and the work that it may ask for.
+"""How much a request may be: bytes on the way in, the time that they take, and the work that it may ask for.
 
 Bytes are counted while they come: a body of unknown length is cut where it becomes too large, and never kept whole.
 Limits that hold for every service stand in the schema; those here are a service's own, and narrower.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.errors import RequestError, error_response
+from server.errors import CLIENT_CLOSED_REQUEST, RequestError, error_response
 from server.planning import UNUSED_FIELDS
 from server.schemas import SolveRequest
 from server.settings import Settings
 
 CLOSE = {"Connection": "close"}
 """The rest of the body is not read, so that nothing can follow on the connection."""
+
+RETRY_AFTER_S = 1
+"""When there may be room for a body again."""
 
 LINGER_S = 1.0
 """How long a client may go on sending what it was told is too large."""
@@ -31,45 +36,146 @@ LIMITS: Mapping[str, str] = {
 """The setting that bounds a field."""
 
 
+class Bodies:
+    """All bodies that are on their way; where they hold too much together, the oldest is refused.
+
+    Args:
+        settings: How long a body may take, and how much one and all may hold.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._num_bytes = 0
+        self._on_their_way: dict[Body, None] = {}  # the oldest first
+
+    def hold(self, body: "Body", num_bytes: int) -> None:
+        """Count what has come of a body."""
+        self._on_their_way[body] = None
+        self._num_bytes += num_bytes
+        while self._num_bytes > self.settings.max_unfinished_body_bytes:
+            oldest = next(iter(self._on_their_way))
+            self.release(oldest)
+            oldest.crowd_out()
+
+    def release(self, body: "Body") -> None:
+        """Forget a body that is whole, or will not be."""
+        if body in self._on_their_way:
+            del self._on_their_way[body]
+            self._num_bytes -= body.num_bytes
+
+
+class Body:
+    """The body of one request, as it arrives.
+
+    Attributes:
+        num_bytes: Of it that have come.
+        is_refused: Whether the client was told that it is too much or too slow.
+    """
+
+    def __init__(self, bodies: Bodies, receive: Receive) -> None:
+        self.num_bytes = 0
+        self.is_refused = False
+        self._bodies = bodies
+        self._receive = receive
+        self._started = time.monotonic()
+        self._is_whole = self._is_crowded_out = False
+        self._waiting: asyncio.Timeout | None = None
+
+    async def receive(self) -> Message:
+        """Return the next piece, or, when all have come, whatever else the client does.
+
+        Raises:
+            HTTPException: It is too large, too slow, or needs room that others need.
+        """
+        if self._is_whole:
+            return await self._receive()
+        settings = self._bodies.settings
+        message = await self._next_piece()
+        if message["type"] == "http.disconnect":
+            raise HTTPException(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+        num_bytes = len(message.get("body", b""))
+        self.num_bytes += num_bytes
+        if self.num_bytes > settings.max_body_bytes:
+            raise self._refusal(413, _too_large(settings))
+        if message.get("more_body"):
+            self._bodies.hold(self, num_bytes)
+        else:
+            self._is_whole = True
+            self._bodies.release(self)
+        return message
+
+    def crowd_out(self) -> None:
+        """Refuse the rest."""
+        self._is_crowded_out = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def _next_piece(self) -> Message:
+        settings = self._bodies.settings
+        left_s = self._started + settings.body_timeout_s - time.monotonic()
+        try:
+            async with asyncio.timeout(min(left_s, settings.body_idle_s)) as self._waiting:
+                if not self._is_crowded_out:
+                    return await self._receive()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting = None
+        if self._is_crowded_out:
+            message = f"body: unfinished bodies hold too much; try again in {RETRY_AFTER_S} s"
+            raise self._refusal(503, message, {"Retry-After": str(RETRY_AFTER_S)})
+        allowed = f"{settings.body_timeout_s:g} s in all, pauses of {settings.body_idle_s:g} s"
+        raise self._refusal(408, f"body: arrives too slowly; allowed: {allowed}")
+
+    def _refusal(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> HTTPException:
+        self.is_refused = True
+        return HTTPException(status, message, CLOSE | dict(headers or {}))
+
+
 class LimitsMiddleware:
-    """Answers 431 to headers and 413 to bodies that are too large.
+    """Refuses requests that are too large, too slow, or of two lengths.
 
     Args:
         app: What the others reach.
-        max_body_bytes: Largest body.
-        max_header_bytes: Largest sum of the names and values of all headers.
+        settings: The limits.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_header_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._max_header_bytes = max_header_bytes
+        self._settings = settings
+        self._bodies = Bodies(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in as far as it is small enough."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._max_header_bytes:
-            message = f"headers: too large; allowed: {self._max_header_bytes:,} bytes"
-            return await error_response(431, message, "headers", headers=CLOSE)(scope, receive, send)
-        if _content_length(scope) > self._max_body_bytes:
-            refusal = error_response(413, self._too_large, "body", headers=CLOSE)
+        if refusal := self._refuse_head(scope):
+            return await refusal(scope, receive, send)
+        if _content_length(scope) > self._settings.max_body_bytes:
+            refusal = error_response(413, _too_large(self._settings), "body", headers=CLOSE)
             return await refusal(scope, receive, self._lingering(receive, send))
-        num_bytes = 0
-
-        async def receive_within() -> Message:
-            nonlocal num_bytes
-            message = await receive()
-            num_bytes += len(message.get("body", b""))
-            if num_bytes > self._max_body_bytes:
-                raise HTTPException(413, self._too_large, CLOSE)
-            return message
+        body = Body(self._bodies, receive)
 
         async def send_and_linger(message: Message) -> None:
-            is_cut = num_bytes > self._max_body_bytes
-            await (self._lingering(receive, send) if is_cut else send)(message)
+            await (self._lingering(receive, send) if body.is_refused else send)(message)
 
-        await self._app(scope, receive_within, send_and_linger)
+        try:
+            await self._app(scope, body.receive, send_and_linger)
+        finally:
+            self._bodies.release(body)
+
+    def _refuse_head(self, scope: Scope) -> JSONResponse | None:
+        settings, names = self._settings, {name for name, _ in scope["headers"]}
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > settings.max_header_bytes:
+            message = f"headers: too large; allowed: {settings.max_header_bytes:,} bytes"
+            return error_response(431, message, "headers", headers=CLOSE)
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > settings.max_url_bytes:
+            message = f"url: too long; allowed: {settings.max_url_bytes:,} bytes"
+            return error_response(414, message, "url", headers=CLOSE)
+        if {b"content-length", b"transfer-encoding"} <= names:
+            message = "content-length: stands beside transfer-encoding; allowed: one of the two"
+            return error_response(400, message, "content-length", headers=CLOSE)
+        return None
 
     def _lingering(self, receive: Receive, send: Send) -> Send:
         """Send a reply, and only then close the connection on a client that is still sending.
@@ -90,15 +196,11 @@ class LimitsMiddleware:
 
     async def _throw_away(self, receive: Receive) -> None:
         num_bytes = 0
-        while num_bytes <= self._max_body_bytes:
+        while num_bytes <= self._settings.max_body_bytes:
             message = await receive()
             num_bytes += len(message.get("body", b""))
             if not message.get("more_body"):
                 return
-
-    @property
-    def _too_large(self) -> str:
-        return f"body: too large; allowed: {self._max_body_bytes:,} bytes"
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:
@@ -142,6 +244,10 @@ def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
             "n",
         )
     return cost
+
+
+def _too_large(settings: Settings) -> str:
+    return f"body: too large; allowed: {settings.max_body_bytes:,} bytes"
 
 
 def _content_length(scope: Scope) -> int:

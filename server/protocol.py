@@ -176,6 +176,9 @@ class GuardedProtocol(H11Protocol):
             told = {**HEADERS, "X-Request-ID": correlation_id.get() or "", "Connection": "close"}
         finally:
             correlation_id.reset(token)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what its app answers comes too late
+            self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [*reply.raw_headers, *((name.encode(), value.encode()) for name, value in told.items())]
             events = (

@@ -17,7 +17,7 @@ from server.errors import install_error_handlers
 from server.headers import HeadMiddleware, SecurityHeadersMiddleware
 from server.interface import Interface
 from server.keys import Keyring
-from server.limits import LimitsMiddleware
+from server.limits import BodiesMiddleware, LimitsMiddleware
 from server.logs import is_request_id
 from server.metrics import CountRequests, Metrics
 from server.routes import answers, batch, health, metrics, openai, solve
@@ -72,6 +72,7 @@ def create_app(
 
 def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     """Put what every request must pass around the app, the innermost first."""
+    app.add_middleware(BodiesMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()

@@ -5,12 +5,11 @@ Limits that hold for every service stand in the schema; those here are a service
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import CLIENT_CLOSED_REQUEST, RequestError, error_response
@@ -21,6 +20,7 @@ from server.settings import Settings
 CLOSE = {"Connection": "close"}
 """The rest of the body is not read, so that nothing can follow on the connection."""
 
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 RETRY_AFTER_S = 1
 """When there may be room for a body again."""
 
@@ -36,104 +36,109 @@ LIMITS: Mapping[str, str] = {
 """The setting that bounds a field."""
 
 
-class Bodies:
-    """All bodies that are on their way; where they hold too much together, the oldest is refused.
+class BodiesMiddleware:
+    """Reads bodies whole before the app sees them, and refuses those that are too large or too slow.
+
+    What is on its way is counted: where all bodies hold too much together, the oldest is refused. An app that read for
+    itself would keep what it has while it is told no.
 
     Args:
+        app: What gets the bodies.
         settings: How long a body may take, and how much one and all may hold.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._num_bytes = 0
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
         self._on_their_way: dict[Body, None] = {}  # the oldest first
+        self._num_bytes = 0
 
-    def hold(self, body: "Body", num_bytes: int) -> None:
-        """Count what has come of a body."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body of a request, and let the app answer."""
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
+            return await self._app(scope, receive, send)
+        body = Body()
         self._on_their_way[body] = None
-        self._num_bytes += num_bytes
-        while self._num_bytes > self.settings.max_unfinished_body_bytes:
-            oldest = next(iter(self._on_their_way))
-            self.release(oldest)
-            oldest.crowd_out()
+        try:
+            refusal = await self._read(body, receive)
+            content = bytes(body.content)
+        finally:
+            self._forget(body)
+        if refusal is not None:
+            is_large = refusal.status_code == 413  # its client may still be sending, and not yet be reading
+            lingers = lingering(receive, send, self._settings.max_body_bytes)
+            return await refusal(scope, receive, lingers if is_large else send)
+        return await self._app(scope, _first(content, receive), send)
 
-    def release(self, body: "Body") -> None:
-        """Forget a body that is whole, or will not be."""
+    async def _read(self, body: "Body", receive: Receive) -> JSONResponse | None:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        latest, is_whole = loop.time() + settings.body_timeout_s, False
+        while not is_whole:
+            try:
+                async with asyncio.timeout_at(min(latest, loop.time() + settings.body_idle_s)) as body.waiting:
+                    message = await receive()
+            except TimeoutError:
+                if body not in self._on_their_way:
+                    return _crowded_out()
+                allowed = f"{settings.body_timeout_s:g} s in all, pauses of {settings.body_idle_s:g} s"
+                return error_response(408, f"body: arrives too slowly; allowed: {allowed}", "body", headers=CLOSE)
+            if message["type"] == "http.disconnect":
+                return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+            is_whole = not message.get("more_body")
+            self._hold(body, message.get("body", b""))
+            if body not in self._on_their_way:
+                return _crowded_out()
+            if len(body.content) > settings.max_body_bytes:
+                return error_response(413, too_large(settings), "body", headers=CLOSE)
+        return None
+
+    def _hold(self, body: "Body", piece: bytes) -> None:
+        if body in self._on_their_way:
+            body.content += piece
+            self._num_bytes += len(piece)
+        while self._num_bytes > self._settings.max_unfinished_body_bytes:
+            oldest = next(iter(self._on_their_way))
+            self._forget(oldest)
+            if oldest is not body and not oldest.waiting.expired():
+                oldest.waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _forget(self, body: "Body") -> None:
         if body in self._on_their_way:
             del self._on_their_way[body]
-            self._num_bytes -= body.num_bytes
+            self._num_bytes -= len(body.content)
+        body.content = bytearray()
 
 
+@dataclass(eq=False, slots=True)
 class Body:
-    """The body of one request, as it arrives.
+    """A body on its way.
 
     Attributes:
-        num_bytes: Of it that have come.
-        is_refused: Whether the client was told that it is too much or too slow.
+        content: What has come of it.
+        waiting: The time that its next piece has.
     """
 
-    def __init__(self, bodies: Bodies, receive: Receive) -> None:
-        self.num_bytes = 0
-        self.is_refused = False
-        self._bodies = bodies
-        self._receive = receive
-        self._started = time.monotonic()
-        self._is_whole = self._is_crowded_out = False
-        self._waiting: asyncio.Timeout | None = None
+    content: bytearray = field(default_factory=bytearray)
+    waiting: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
-    async def receive(self) -> Message:
-        """Return the next piece, or, when all have come, whatever else the client does.
 
-        Raises:
-            HTTPException: It is too large, too slow, or needs room that others need.
-        """
-        if self._is_whole:
-            return await self._receive()
-        settings = self._bodies.settings
-        message = await self._next_piece()
-        if message["type"] == "http.disconnect":
-            raise HTTPException(CLIENT_CLOSED_REQUEST, "the client closed the connection")
-        num_bytes = len(message.get("body", b""))
-        self.num_bytes += num_bytes
-        if self.num_bytes > settings.max_body_bytes:
-            raise self._refusal(413, _too_large(settings))
-        if message.get("more_body"):
-            self._bodies.hold(self, num_bytes)
-        else:
-            self._is_whole = True
-            self._bodies.release(self)
-        return message
+def _first(content: bytes, receive: Receive) -> Receive:
+    """Give the app a body that was read before, and then whatever else its client does."""
+    pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
-    def crowd_out(self) -> None:
-        """Refuse the rest."""
-        self._is_crowded_out = True
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+    async def receive_again() -> Message:
+        return pending.pop() if pending else await receive()
 
-    async def _next_piece(self) -> Message:
-        settings = self._bodies.settings
-        left_s = self._started + settings.body_timeout_s - time.monotonic()
-        try:
-            async with asyncio.timeout(min(left_s, settings.body_idle_s)) as self._waiting:
-                if not self._is_crowded_out:
-                    return await self._receive()
-        except TimeoutError:
-            pass
-        finally:
-            self._waiting = None
-        if self._is_crowded_out:
-            message = f"body: unfinished bodies hold too much; try again in {RETRY_AFTER_S} s"
-            raise self._refusal(503, message, {"Retry-After": str(RETRY_AFTER_S)})
-        allowed = f"{settings.body_timeout_s:g} s in all, pauses of {settings.body_idle_s:g} s"
-        raise self._refusal(408, f"body: arrives too slowly; allowed: {allowed}")
+    return receive_again
 
-    def _refusal(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> HTTPException:
-        self.is_refused = True
-        return HTTPException(status, message, CLOSE | dict(headers or {}))
+
+def _crowded_out() -> JSONResponse:
+    message = f"body: unfinished bodies hold too much; try again in {RETRY_AFTER_S} s"
+    return error_response(503, message, "body", headers=CLOSE | {"Retry-After": str(RETRY_AFTER_S)})
 
 
 class LimitsMiddleware:
-    """Refuses requests that are too large, too slow, or of two lengths.
+    """Refuses requests whose heads are too large, or announce a body that is, or two lengths.
 
     Args:
         app: What the others reach.
@@ -143,7 +148,6 @@ class LimitsMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._bodies = Bodies(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in as far as it is small enough."""
@@ -152,17 +156,9 @@ class LimitsMiddleware:
         if refusal := self._refuse_head(scope):
             return await refusal(scope, receive, send)
         if _content_length(scope) > self._settings.max_body_bytes:
-            refusal = error_response(413, _too_large(self._settings), "body", headers=CLOSE)
-            return await refusal(scope, receive, self._lingering(receive, send))
-        body = Body(self._bodies, receive)
-
-        async def send_and_linger(message: Message) -> None:
-            await (self._lingering(receive, send) if body.is_refused else send)(message)
-
-        try:
-            await self._app(scope, body.receive, send_and_linger)
-        finally:
-            self._bodies.release(body)
+            refusal = error_response(413, too_large(self._settings), "body", headers=CLOSE)
+            return await refusal(scope, receive, lingering(receive, send, self._settings.max_body_bytes))
+        return await self._app(scope, receive, send)
 
     def _refuse_head(self, scope: Scope) -> JSONResponse | None:
         settings, names = self._settings, {name for name, _ in scope["headers"]}
@@ -177,30 +173,37 @@ class LimitsMiddleware:
             return error_response(400, message, "content-length", headers=CLOSE)
         return None
 
-    def _lingering(self, receive: Receive, send: Send) -> Send:
-        """Send a reply, and only then close the connection on a client that is still sending.
 
-        Closed at once, it would be reset, and the reply be lost. What still comes is thrown away.
-        """
+def too_large(settings: Settings) -> str:
+    """Say that a body is."""
+    return f"body: too large; allowed: {settings.max_body_bytes:,} bytes"
 
-        async def send_and_linger(message: Message) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                await send({**message, "more_body": True})
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_S):
-                        await self._throw_away(receive)
-                message = {"type": "http.response.body"}
-            await send(message)
 
-        return send_and_linger
+def lingering(receive: Receive, send: Send, max_bytes: int) -> Send:
+    """Send a reply, and only then close the connection on a client that is still sending.
 
-    async def _throw_away(self, receive: Receive) -> None:
-        num_bytes = 0
-        while num_bytes <= self._settings.max_body_bytes:
-            message = await receive()
-            num_bytes += len(message.get("body", b""))
-            if not message.get("more_body"):
-                return
+    Closed at once, it would be reset, and the reply be lost. What still comes is thrown away, up to `max_bytes`.
+    """
+
+    async def send_and_linger(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await _throw_away(receive, max_bytes)
+            message = {"type": "http.response.body"}
+        await send(message)
+
+    return send_and_linger
+
+
+async def _throw_away(receive: Receive, max_bytes: int) -> None:
+    num_bytes = 0
+    while num_bytes <= max_bytes:
+        message = await receive()
+        num_bytes += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:
@@ -244,10 +247,6 @@ def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
             "n",
         )
     return cost
-
-
-def _too_large(settings: Settings) -> str:
-    return f"body: too large; allowed: {settings.max_body_bytes:,} bytes"
 
 
 def _content_length(scope: Scope) -> int:

@@ -162,7 +162,8 @@ async def main(num_sockets: int, num_dribbled: int, seconds: float) -> None:
     growth = after.service_mib / before.service_mib - 1
     table.caption = (
         f"service {before.service_mib:.0f} MiB before, {after.service_mib:.0f} after ({growth:+.1%}; bar: 10 %); "
-        f"descriptors {before.descriptors}, {after.descriptors}; lines of the log, those of searches aside: {len(lines)} (bar: 100)"
+        f"descriptors {before.descriptors}, {after.descriptors}; "
+        f"lines of the log, those of searches aside: {len(lines)} (bar: 100)"
     )
     Console(width=160).print(table)
 

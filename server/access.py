@@ -1,14 +1,19 @@
 """Who may ask: every route but the two that a load balancer asks needs a key, once there are keys.
 
 Guards by default: what is not named in `OPEN` is closed, the documentation, the metrics and addresses that do not exist
-included. Says who asks in the scope's state, which is where admission and logs read it.
+included. Says who asks in the scope's state, which is where admission and logs read it. A connection that came when
+there were too many may only ask what its standing says.
 """
 
 import ipaddress
+from collections.abc import Sequence
 
+from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.addresses import Network, forwarded_client, name_of, read_address
+from server.connections import STATE, Connection, Standing
 from server.errors import error_response
 from server.keys import Client, Keyring
 from server.settings import Settings, SettingsError
@@ -17,8 +22,8 @@ OPEN = frozenset({"/healthz", "/readyz"})
 """Routes that need no key."""
 
 ALLOWED = "allowed: Authorization: Bearer KEY"
-LINK_BITS = 64
-"""An IPv6 peer has a whole network of this prefix to itself: one client, whatever address it takes."""
+RETRY_AFTER_S = 1
+"""When there may be room for a connection again."""
 
 
 class AccessMiddleware:
@@ -27,27 +32,43 @@ class AccessMiddleware:
     Args:
         app: What is guarded.
         keys: Those that are good; none lets everybody in.
+        trusted_proxies: Whose X-Forwarded-For is believed.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keyring) -> None:
+    def __init__(self, app: ASGIApp, keys: Keyring, trusted_proxies: Sequence[Network] = ()) -> None:
         self._app = app
         self._keys = keys
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         connection = HTTPConnection(scope)
-        client = _peer(connection)
-        if self._keys and scope["path"] not in OPEN:
+        connection.state.client = self._peer(connection)
+        if scope["path"] not in OPEN and (refusal := self._refuse(connection)):
+            return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    def _refuse(self, connection: HTTPConnection) -> JSONResponse | None:
+        guarded: Connection | None = getattr(connection.state, STATE, None)
+        standing = Standing.WELCOME if guarded is None else guarded.standing
+        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)}
+        if standing is Standing.SPARE:
+            message = f"all connections are taken; try again in {RETRY_AFTER_S} s"
+            return error_response(503, message, None, "too_many_connections", headers)
+        if self._keys:
             holder = self._holder(connection)
             if isinstance(holder, str):
                 headers = {"WWW-Authenticate": "Bearer"}
-                refusal = error_response(401, f"authorization: {holder}; {ALLOWED}", None, "invalid_api_key", headers)
-                return await refusal(scope, receive, send)
-            client = holder
-        connection.state.client = client
-        return await self._app(scope, receive, send)
+                return error_response(401, f"authorization: {holder}; {ALLOWED}", None, "invalid_api_key", headers)
+            connection.state.client = holder
+            if guarded is not None:
+                guarded.show_key()
+        elif standing is Standing.CROWDED:
+            message = f"your address has too many connections; try again in {RETRY_AFTER_S} s"
+            return error_response(429, message, None, "too_many_connections", headers)
+        return None
 
     def _holder(self, connection: HTTPConnection) -> Client | str:
         """The holder of the key, or what is wrong with it."""
@@ -58,6 +79,15 @@ class AccessMiddleware:
         if len(values) > 1 or scheme.lower() != "bearer" or not key.strip():
             return "the header is malformed"
         return self._keys.holder(key.strip().encode("latin-1")) or "the API key is not known"
+
+    def _peer(self, connection: HTTPConnection) -> Client:
+        """The client by its address, or by that which a trusted proxy forwards."""
+        host = connection.client.host if connection.client else "local"
+        address = read_address(host)
+        if address is None:
+            return Client(host)
+        forwarded = connection.headers.getlist("x-forwarded-for")
+        return Client(name_of(forwarded_client(address, forwarded, self._trusted_proxies)))
 
 
 def client_of(connection: HTTPConnection) -> Client:
@@ -85,14 +115,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _peer(connection: HTTPConnection) -> Client:
-    host = connection.client.host if connection.client else "local"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return Client(host)
-    if address.version == 6 and address.ipv4_mapped is None:
-        return Client(str(ipaddress.ip_network((address.packed, LINK_BITS), strict=False)))
-    return Client(host)

@@ -14,15 +14,19 @@ from server.access import AccessMiddleware
 from server.admission import Admission
 from server.calibration.table import UNCALIBRATED, Calibrated
 from server.errors import install_error_handlers
-from server.headers import SecurityHeadersMiddleware
+from server.headers import HeadMiddleware, SecurityHeadersMiddleware
 from server.interface import Interface
 from server.keys import Keyring
-from server.limits import LimitsMiddleware
+from server.limits import BodiesMiddleware, LimitsMiddleware
+from server.logs import is_request_id
 from server.metrics import CountRequests, Metrics
 from server.routes import answers, batch, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.state import PlainPolicy, State
+
+STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
+"""What any request may be refused with, whatever its route."""
 
 
 def create_app(
@@ -51,14 +55,15 @@ def create_app(
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",
         redoc_url=None,
-        responses={status: {"model": ErrorResponse} for status in (401, 413, 431)},
+        responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
     admission = Admission(settings.max_cost_in_flight, settings.max_queued)
     counts = Metrics(engines, admission)
     app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), calibrated, plain)
     _guard(app, settings, keys)
     app.add_middleware(CountRequests, metrics=counts)
-    app.add_middleware(CorrelationIdMiddleware)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
     for routes in (solve, batch, openai, answers, health, metrics):
         app.include_router(routes.router)
     install_error_handlers(app)
@@ -67,12 +72,11 @@ def create_app(
 
 def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     """Put what every request must pass around the app, the innermost first."""
-    app.add_middleware(AccessMiddleware, keys=keys)
+    app.add_middleware(BodiesMiddleware, settings=settings)
+    app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()
         headers = ["Authorization", "Content-Type"]
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
-    app.add_middleware(
-        LimitsMiddleware, max_body_bytes=settings.max_body_bytes, max_header_bytes=settings.max_header_bytes
-    )
+    app.add_middleware(LimitsMiddleware, settings=settings)
     app.add_middleware(SecurityHeadersMiddleware)

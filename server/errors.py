@@ -93,7 +93,6 @@ def response_to(error: Exception) -> JSONResponse:
             message = f"{error}; try again in {error.retry_after_s} s"
             return error_response(429, message, code=code, headers={"Retry-After": str(error.retry_after_s)})
         case ClientDisconnectedError():
-            logger.info("the client is gone, its search is stopped")
             return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
         case ContextOverflowError():
             return error_response(422, f"problem: {error}", "problem", "context_length_exceeded")

@@ -1,4 +1,4 @@
-"""What every reply tells a browser: to guess nothing, to tell nobody, and to load nothing from elsewhere."""
+"""What every reply tells a browser: to guess nothing, to tell nobody, and to load nothing from elsewhere; and HEAD."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +22,18 @@ DOCS_SECURITY_POLICY = (
 """FastAPI's documentation starts with an inline script and loads Swagger UI from a CDN."""
 
 DOCS = ("/docs", "/docs/oauth2-redirect")
+
+
+class HeadMiddleware:
+    """Answers HEAD as GET; the protocol leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the app does."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 class SecurityHeadersMiddleware:

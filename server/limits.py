@@ -1,4 +1,4 @@
-"""How much a request may be: bytes on the way in, and the work that it may ask for.
+"""How much a request may be: bytes on the way in, the time that they take, and the work that it may ask for.
 
 Bytes are counted while they come: a body of unknown length is cut where it becomes too large, and never kept whole.
 Limits that hold for every service stand in the schema; those here are a service's own, and narrower.
@@ -7,17 +7,22 @@ Limits that hold for every service stand in the schema; those here are a service
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
-from starlette.exceptions import HTTPException
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.errors import RequestError, error_response
+from server.errors import CLIENT_CLOSED_REQUEST, RequestError, error_response
 from server.planning import UNUSED_FIELDS
 from server.schemas import SolveRequest
 from server.settings import Settings
 
 CLOSE = {"Connection": "close"}
 """The rest of the body is not read, so that nothing can follow on the connection."""
+
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+RETRY_AFTER_S = 1
+"""When there may be room for a body again."""
 
 LINGER_S = 1.0
 """How long a client may go on sending what it was told is too large."""
@@ -31,74 +36,174 @@ LIMITS: Mapping[str, str] = {
 """The setting that bounds a field."""
 
 
+class BodiesMiddleware:
+    """Reads bodies whole before the app sees them, and refuses those that are too large or too slow.
+
+    What is on its way is counted: where all bodies hold too much together, the oldest is refused. An app that read for
+    itself would keep what it has while it is told no.
+
+    Args:
+        app: What gets the bodies.
+        settings: How long a body may take, and how much one and all may hold.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._on_their_way: dict[Body, None] = {}  # the oldest first
+        self._num_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body of a request, and let the app answer."""
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
+            return await self._app(scope, receive, send)
+        body = Body()
+        self._on_their_way[body] = None
+        try:
+            refusal = await self._read(body, receive)
+            content = bytes(body.content)
+        finally:
+            self._forget(body)
+        if refusal is not None:
+            is_large = refusal.status_code == 413  # its client may still be sending, and not yet be reading
+            lingers = lingering(receive, send, self._settings.max_body_bytes)
+            return await refusal(scope, receive, lingers if is_large else send)
+        return await self._app(scope, _first(content, receive), send)
+
+    async def _read(self, body: "Body", receive: Receive) -> JSONResponse | None:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        latest, is_whole = loop.time() + settings.body_timeout_s, False
+        while not is_whole:
+            try:
+                async with asyncio.timeout_at(min(latest, loop.time() + settings.body_idle_s)) as body.waiting:
+                    message = await receive()
+            except TimeoutError:
+                if body not in self._on_their_way:
+                    return _crowded_out()
+                allowed = f"{settings.body_timeout_s:g} s in all, pauses of {settings.body_idle_s:g} s"
+                return error_response(408, f"body: arrives too slowly; allowed: {allowed}", "body", headers=CLOSE)
+            if message["type"] == "http.disconnect":
+                return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+            is_whole = not message.get("more_body")
+            self._hold(body, message.get("body", b""))
+            if body not in self._on_their_way:
+                return _crowded_out()
+            if len(body.content) > settings.max_body_bytes:
+                return error_response(413, too_large(settings), "body", headers=CLOSE)
+        return None
+
+    def _hold(self, body: "Body", piece: bytes) -> None:
+        if body in self._on_their_way:
+            body.content += piece
+            self._num_bytes += len(piece)
+        while self._num_bytes > self._settings.max_unfinished_body_bytes:
+            oldest = next(iter(self._on_their_way))
+            self._forget(oldest)
+            if oldest is not body and not oldest.waiting.expired():
+                oldest.waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _forget(self, body: "Body") -> None:
+        if body in self._on_their_way:
+            del self._on_their_way[body]
+            self._num_bytes -= len(body.content)
+        body.content = bytearray()
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """A body on its way.
+
+    Attributes:
+        content: What has come of it.
+        waiting: The time that its next piece has.
+    """
+
+    content: bytearray = field(default_factory=bytearray)
+    waiting: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+
+
+def _first(content: bytes, receive: Receive) -> Receive:
+    """Give the app a body that was read before, and then whatever else its client does."""
+    pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return receive_again
+
+
+def _crowded_out() -> JSONResponse:
+    message = f"body: unfinished bodies hold too much; try again in {RETRY_AFTER_S} s"
+    return error_response(503, message, "body", headers=CLOSE | {"Retry-After": str(RETRY_AFTER_S)})
+
+
 class LimitsMiddleware:
-    """Answers 431 to headers and 413 to bodies that are too large.
+    """Refuses requests whose heads are too large, or announce a body that is, or two lengths.
 
     Args:
         app: What the others reach.
-        max_body_bytes: Largest body.
-        max_header_bytes: Largest sum of the names and values of all headers.
+        settings: The limits.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_header_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._max_header_bytes = max_header_bytes
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in as far as it is small enough."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._max_header_bytes:
-            message = f"headers: too large; allowed: {self._max_header_bytes:,} bytes"
-            return await error_response(431, message, "headers", headers=CLOSE)(scope, receive, send)
-        if _content_length(scope) > self._max_body_bytes:
-            refusal = error_response(413, self._too_large, "body", headers=CLOSE)
-            return await refusal(scope, receive, self._lingering(receive, send))
-        num_bytes = 0
+        if refusal := self._refuse_head(scope):
+            return await refusal(scope, receive, send)
+        if _content_length(scope) > self._settings.max_body_bytes:
+            refusal = error_response(413, too_large(self._settings), "body", headers=CLOSE)
+            return await refusal(scope, receive, lingering(receive, send, self._settings.max_body_bytes))
+        return await self._app(scope, receive, send)
 
-        async def receive_within() -> Message:
-            nonlocal num_bytes
-            message = await receive()
-            num_bytes += len(message.get("body", b""))
-            if num_bytes > self._max_body_bytes:
-                raise HTTPException(413, self._too_large, CLOSE)
-            return message
+    def _refuse_head(self, scope: Scope) -> JSONResponse | None:
+        settings, names = self._settings, {name for name, _ in scope["headers"]}
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > settings.max_header_bytes:
+            message = f"headers: too large; allowed: {settings.max_header_bytes:,} bytes"
+            return error_response(431, message, "headers", headers=CLOSE)
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > settings.max_url_bytes:
+            message = f"url: too long; allowed: {settings.max_url_bytes:,} bytes"
+            return error_response(414, message, "url", headers=CLOSE)
+        if {b"content-length", b"transfer-encoding"} <= names:
+            message = "content-length: stands beside transfer-encoding; allowed: one of the two"
+            return error_response(400, message, "content-length", headers=CLOSE)
+        return None
 
-        async def send_and_linger(message: Message) -> None:
-            is_cut = num_bytes > self._max_body_bytes
-            await (self._lingering(receive, send) if is_cut else send)(message)
 
-        await self._app(scope, receive_within, send_and_linger)
+def too_large(settings: Settings) -> str:
+    """Say that a body is."""
+    return f"body: too large; allowed: {settings.max_body_bytes:,} bytes"
 
-    def _lingering(self, receive: Receive, send: Send) -> Send:
-        """Send a reply, and only then close the connection on a client that is still sending.
 
-        Closed at once, it would be reset, and the reply be lost. What still comes is thrown away.
-        """
+def lingering(receive: Receive, send: Send, max_bytes: int) -> Send:
+    """Send a reply, and only then close the connection on a client that is still sending.
 
-        async def send_and_linger(message: Message) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                await send({**message, "more_body": True})
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_S):
-                        await self._throw_away(receive)
-                message = {"type": "http.response.body"}
-            await send(message)
+    Closed at once, it would be reset, and the reply be lost. What still comes is thrown away, up to `max_bytes`.
+    """
 
-        return send_and_linger
+    async def send_and_linger(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await _throw_away(receive, max_bytes)
+            message = {"type": "http.response.body"}
+        await send(message)
 
-    async def _throw_away(self, receive: Receive) -> None:
-        num_bytes = 0
-        while num_bytes <= self._max_body_bytes:
-            message = await receive()
-            num_bytes += len(message.get("body", b""))
-            if not message.get("more_body"):
-                return
+    return send_and_linger
 
-    @property
-    def _too_large(self) -> str:
-        return f"body: too large; allowed: {self._max_body_bytes:,} bytes"
+
+async def _throw_away(receive: Receive, max_bytes: int) -> None:
+    num_bytes = 0
+    while num_bytes <= max_bytes:
+        message = await receive()
+        num_bytes += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:

@@ -5,6 +5,7 @@ A registry of the app's own. vLLM's metrics come from the registries of its engi
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,13 @@ from search.solve import SearchResult, Status
 from server.admission import Admission
 from server.disconnect import ClientDisconnectedError
 from server.errors import CLIENT_CLOSED_REQUEST
+from server.keys import Client
 from server.schemas import Timing
 
+logger = logging.getLogger(__name__)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""Those that are counted by name; a client may invent any number of others."""
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 ROUNDS = (1, 2, 4, 6, 8, 12, 16, 24, 40)
@@ -114,7 +120,10 @@ class Metrics:
 
 
 class CountRequests:
-    """Middleware that counts every request once, by the route it took; 499 is a client that left before the end."""
+    """Middleware that counts every request once, by the route it took; 499 is a client that left before the end.
+
+    A request that ends with a 4xx leaves a line in the log.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -144,9 +153,14 @@ class CountRequests:
         finally:
             status = status if is_whole else CLIENT_CLOSED_REQUEST
             route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
             metrics.requests_in_flight.dec()
-            metrics.requests.labels(scope["method"], route, str(status)).inc()
+            metrics.requests.labels(method, route, str(status)).inc()
             metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+            if 400 <= status < 500:
+                client = scope.get("state", {}).get("client")
+                name = client.name if isinstance(client, Client) else "-"
+                logger.info("refused %s %s status=%d client=%s", method, route, status, name)
 
 
 class _EngineMetrics(Collector):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, HttpUrl, SecretStr
+from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
@@ -22,6 +22,7 @@ def _split(value: Any) -> Any:
 
 
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
 
 
 class SettingsError(Exception):
@@ -88,8 +89,35 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Key that the commands send to a service elsewhere.")
     allow_public_without_keys: bool = Field(False, description="Listen on a public address without keys.")
     cors_origins: str | None = Field(None, description="Origins whose pages may ask, separated by commas.")
+    trusted_proxies: Networks = Field(
+        None, description="Addresses and networks of proxies whose X-Forwarded-For is believed; none by default."
+    )
 
-    max_body_bytes: int = Field(2_000_000, ge=1024, description="Largest body of a request.")
+    max_connections: int | None = Field(
+        None, ge=1, description="Most open connections; default: three quarters of the free descriptors."
+    )
+    max_connections_per_client: int = Field(
+        512, ge=1, description="Most open connections from one address that have shown no key."
+    )
+    header_timeout_s: float = Field(10.0, gt=0, description="Longest time for the headers of a request to arrive.")
+    body_timeout_s: float = Field(60.0, gt=0, description="Longest time for the whole body of a request to arrive.")
+    body_idle_s: float = Field(10.0, gt=0, description="Longest pause while a body arrives.")
+    keep_alive_s: int = Field(5, ge=1, description="How long a connection may be idle between two requests.")
+    send_timeout_s: float = Field(60.0, gt=0, description="A client that reads nothing for so long is cut off.")
+    max_unread_bytes_in_all: int = Field(
+        268_435_456, ge=65_536, description="Most that all clients may leave unread; the largest is cut off first."
+    )
+    max_unread_bytes: int = Field(
+        16_777_216,
+        ge=65_536,
+        validate_default=True,
+        description="Most of a stream that one client may leave unread before it is cut off.",
+    )
+    max_unfinished_body_bytes: int = Field(
+        67_108_864, ge=1024, description="Most that all unfinished bodies may hold; the oldest is refused first."
+    )
+    max_body_bytes: int = Field(2_000_000, ge=1024, validate_default=True, description="Largest body of a request.")
+    max_url_bytes: int = Field(8192, ge=256, description="Longest URL of a request.")
     max_header_bytes: int = Field(32_768, ge=1024, description="Largest headers of a request.")
     max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
     max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response that may be asked for.")
@@ -101,6 +129,16 @@ class Settings(BaseSettings):
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
     max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
     max_queued: int = Field(256, ge=0, description="Searches that may wait; more are told to come back later.")
+
+    @field_validator("max_body_bytes", "max_unread_bytes")
+    @classmethod
+    def _fit_into_the_whole(cls, value: int, info: ValidationInfo) -> int:
+        """One body, or one stream, is at most what all of them may hold together."""
+        whole = {"max_body_bytes": "max_unfinished_body_bytes", "max_unread_bytes": "max_unread_bytes_in_all"}
+        name = whole[str(info.field_name)]
+        if value > info.data.get(name, value):
+            raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
+        return value
 
     @property
     def policy_name(self) -> str:

@@ -11,8 +11,6 @@ from server.searching import Outcome, stop
 
 HEARTBEAT_S = 15
 """Seconds of silence after which a comment keeps the connection open."""
-SEND_TIMEOUT_S = 60.0
-"""A reader that takes nothing for so long is gone."""
 EVENT_STREAM: dict[str, Any] = {
     "text/event-stream": {
         "itemSchema": {
@@ -26,7 +24,7 @@ EVENT_STREAM: dict[str, Any] = {
 
 
 class SearchStream(EventSourceResponse):
-    """Server-Sent Events; a client that closes the connection, or takes nothing for a minute, stops the search.
+    """Server-Sent Events; a client that closes the connection, or is cut off, stops the search.
 
     Args:
         events: Of the search.
@@ -34,7 +32,7 @@ class SearchStream(EventSourceResponse):
     """
 
     def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Outcome]) -> None:
-        super().__init__(events, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S, sep="\n")
+        super().__init__(events, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

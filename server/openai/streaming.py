@@ -59,13 +59,15 @@ class PlainStream(StreamingResponse):
     """
 
     def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
-        super().__init__(_ended(events), media_type="text/event-stream")
+        self._events = _ended(events)
+        super().__init__(self._events, media_type="text/event-stream")
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come."""
+        """Send the events as they come; sending waits for no reader, so the place ends with the generation."""
         with self._place:
-            await super().__call__(scope, receive, send)
+            async with aclosing(self._events):
+                await super().__call__(scope, receive, send)
 
 
 async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:

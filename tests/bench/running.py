@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import resource
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -132,19 +133,24 @@ def still_busy(samples: Samples) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def running(*options: str, key: str = "", logs: Path | None = None) -> AsyncIterator[Service]:
+async def running(
+    *options: str, key: str = "", logs: Path | None = None, descriptors: int | None = None
+) -> AsyncIterator[Service]:
     """Run `winnow serve` while the context lasts.
 
     Args:
         options: Of the command.
         key: That the service asks for.
         logs: File that takes its logs; None leaves them with those of the benchmark, errors alone.
+        descriptors: That it may have, as by `ulimit -n`; None leaves it those of the benchmark.
     """
     port = free_port()
     command = [WINNOW, "serve", "--port", str(port), "--log-level", "info" if logs else "error", *options]
     with ExitStack() as stack:
         file = stack.enter_context(logs.open("w")) if logs else None
         process = subprocess.Popen(command, stderr=file)  # noqa: ASYNC220 - it returns at once
+        if descriptors is not None:
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
         service = Service(psutil.Process(process.pid), f"http://127.0.0.1:{port}")
         try:
             async with service.client(key) as client:

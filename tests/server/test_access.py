@@ -176,3 +176,53 @@ async def test_the_documentation_may_load_all_it_asks_for() -> None:
     sources = [part.split('"')[0] for part in page.text.split("https://")[1:]]
     assert sources
     assert all(source.split("/")[0] in policy for source in sources)
+
+
+FORWARDED = {
+    # name: (peer, X-Forwarded-For, who asks)
+    "a proxy that nobody trusts": ("127.0.0.1", ["10.1.1.1"], "127.0.0.1"),
+    "a trusted one": ("10.0.0.9", ["10.1.1.1"], "10.1.1.1"),
+    "one of a trusted network": ("fd00::7", ["10.1.1.1"], "10.1.1.1"),
+    "one in the other notation": ("::ffff:10.0.0.9", ["10.1.1.1"], "10.1.1.1"),
+    "what the client wrote before the proxy": ("10.0.0.9", ["1.1.1.1, 10.1.1.1"], "10.1.1.1"),
+    "several headers": ("10.0.0.9", ["1.1.1.1", "10.1.1.1"], "10.1.1.1"),
+    "two proxies": ("10.0.0.9", ["1.1.1.1, 10.1.1.1, fd00::8"], "10.1.1.1"),
+    "ports": ("10.0.0.9", ["10.1.1.1:80"], "10.1.1.1"),
+    "ports of IPv6": ("10.0.0.9", ["[2001:db8::1]:80"], "2001:db8::/64"),
+    "no address": ("10.0.0.9", ["not-an-ip client=admin"], "10.0.0.9"),
+    "an address and more": ("10.0.0.9", ["10.1.1.1 client=admin"], "10.0.0.9"),
+    "a zone that is any text": ("10.0.0.9", ["::ffff:10.1.1.1%x client=admin"], "::ffff:10.1.1.1"),
+    "nothing": ("10.0.0.9", [""], "10.0.0.9"),
+    "proxies alone": ("10.0.0.9", ["fd00::1, fd00::2"], "fd00::/64"),
+}
+
+
+@pytest.mark.parametrize(("peer", "values", "name"), FORWARDED.values(), ids=FORWARDED)
+async def test_a_forwarded_address_is_believed_from_trusted_proxies_alone(
+    peer: str, values: list[str], name: str
+) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in values]
+    scope: dict[str, Any] = {"type": "http", "path": "/solve", "headers": headers, "client": (peer, 1)}
+    trusted = Settings(trusted_proxies="10.0.0.9, fd00::/8").trusted_proxies or ()
+
+    async def app(*_: object) -> None:
+        assert client_of(HTTPConnection(scope)).name == name
+
+    await AccessMiddleware(app, Keyring(), trusted)(scope, None, None)  # type: ignore[arg-type]  # neither is used
+    assert "state" in scope
+
+
+async def test_by_default_no_header_names_a_client(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with service(world_of("1")) as client:
+        headers = {"X-Forwarded-For": "not-an-ip client=admin"}
+        await client.post("/solve", json={"problem": "1", "n": 1}, headers=headers)
+    assert "client=127.0.0.1" in caplog.text
+    assert "admin" not in caplog.text
+
+
+async def test_a_trusted_proxy_names_its_clients(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with service(world_of("1"), trusted_proxies="127.0.0.0/8") as client:
+        await client.post("/solve", json={"problem": "1", "n": 1}, headers={"X-Forwarded-For": "10.1.1.1"})
+    assert "client=10.1.1.1" in caplog.text

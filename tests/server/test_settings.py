@@ -1,7 +1,7 @@
 """Where settings come from, and what is refused."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -105,3 +105,28 @@ def test_no_servers_are_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_without_a_scheme_is_refused() -> None:
     with pytest.raises(ValidationError, match="policy_url"):
         load_settings(policy_url="policy:8000")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"trusted_proxies": "proxy.example"}, "trusted_proxies"),
+        ({"trusted_proxies": "10.0.0.1/8"}, "trusted_proxies"),
+        ({"trusted_proxies": "10.0.0.1, 10.0.0.300"}, "trusted_proxies"),
+        ({"max_connections": 0}, "max_connections"),
+        ({"send_timeout_s": 0}, "send_timeout_s"),
+        ({"max_body_bytes": 100_000_000}, "max_unfinished_body_bytes"),
+        ({"max_unfinished_body_bytes": 10_000}, "max_unfinished_body_bytes"),
+        ({"max_unread_bytes": 300_000_000}, "max_unread_bytes_in_all"),
+    ],
+)
+def test_limits_of_connections_that_cannot_be_kept_are_refused(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        load_settings(**fields)
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    assert [str(each) for each in load_settings(trusted_proxies="10.0.0.1, fd00::/8").trusted_proxies or ()] == [
+        "10.0.0.1/32",
+        "fd00::/8",
+    ]

@@ -33,27 +33,31 @@ class RemoteHandlers:
         self._engine = engine
         self._requests = RequestReader(tokenizer)
 
-    async def chat(self, body: Mapping[str, Any]) -> Reply:
+    async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a chat completion.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        tokenised = self._requests.read_chat(body).kv_transfer_params
+        tokenised = (await self._requests.read_chat(body, client)).kv_transfer_params
         sent = dict(body) | ({"kv_transfer_params": tokenised} if tokenised else {})
         said = (message.get("content") for message in body["messages"] if message.get("role") == "user")
         return await self._forward(CHATS, sent, str(next(said, "")))
 
-    async def complete(self, body: Mapping[str, Any]) -> Reply:
+    async def complete(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        self._requests.read_completion(body)
+        await self._requests.read_completion(body, client)
         return await self._forward(COMPLETIONS, body, str(body["prompt"]))
+
+    async def stop(self) -> None:
+        """End what tries grammars; the servers are others'."""
+        await self._requests.stop()
 
     async def _forward(self, path: str, body: Mapping[str, Any], affinity: str) -> Reply:
         try:

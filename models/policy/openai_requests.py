@@ -8,7 +8,7 @@ Chats that spell a special token are tokenised here instead, by the project's ow
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
@@ -148,8 +148,9 @@ def _call_of_tools(request: ChatCompletionRequest) -> Asked | None:
     """Return what a response must look like that has to call a tool."""
     if request.tool_choice == "auto":
         return None
+    choice, tools = cast(Any, request.tool_choice), cast(Any, request.tools)  # vLLM's types are narrower than its code
     try:
-        schema = get_json_schema_from_tools(request.tool_choice, request.tools, request.parallel_tool_calls)
+        schema = get_json_schema_from_tools(choice, tools, request.parallel_tool_calls)
     except ValueError as error:
         raise RequestRefusedError(f"tools: {error}", "tools") from error
     if schema is None:

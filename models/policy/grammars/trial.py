@@ -23,7 +23,7 @@ TIMEOUT_S = 1.0
 """CPU time of a trial."""
 STARVATION = 20
 """Time on the clock after which a trial is given up, as a multiple of that: other processes want the CPU, too."""
-MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 1 << 29
 MAX_KEPT = 1024
 """Verdicts that are remembered."""
 
@@ -34,7 +34,7 @@ class Trial:
     Args:
         tokenizer: Of the policy.
         timeout_s: CPU time of a trial.
-        memory_bytes: Address space of the process.
+        memory_bytes: Address space that a grammar may take.
     """
 
     def __init__(

@@ -10,9 +10,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import llguidance
+import psutil
 from llguidance import LLMatcher, LLTokenizer
+from llguidance._grammar_from import GrammarFormat
 
 NUM_STEPS = 24
 """Tokens that are tried: some grammars are cheap to compile and dear to follow."""
@@ -32,12 +35,20 @@ class _Tokenizer:
 
 
 def start_worker(tokenizer: str, end_id: int | None, memory_bytes: int) -> None:
-    """Read the tokenizer and limit this process for good; a termination signal ends it in the middle of anything."""
+    """Read the tokenizer and limit this process for good; a termination signal ends it in the middle of anything.
+
+    Args:
+        tokenizer: As JSON.
+        end_id: Of the token that ends a text; None leaves it to the tokenizer.
+        memory_bytes: Address space that a grammar may take, beyond what is taken by then.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it ends
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _Tokenizer.loaded = LLTokenizer(tokenizer, eos_token=end_id)
+    LLMatcher(_Tokenizer.loaded, llguidance.grammar_from("regex", "a")).compute_bitmask()  # starts its threads
+    most = psutil.Process().memory_info().vms + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def try_grammar(timeout_s: float, constraint: Constraint) -> str | None:
@@ -68,11 +79,12 @@ def _read(kind: str, text: str) -> str:
     if kind == "json":
         grammar: str = LLMatcher.grammar_from_json_schema(text, defaults={"whitespace_flexible": True})
         return grammar
-    return llguidance.grammar_from(kind, text)
+    return llguidance.grammar_from(cast(GrammarFormat, kind), text)
 
 
 def _follow(grammar: str) -> str | None:
     """Take some tokens that a grammar allows, one after the other."""
+    assert _Tokenizer.loaded is not None  # noqa: S101 - start_worker has read it
     matcher, rng = LLMatcher(_Tokenizer.loaded, grammar, log_level=0), random.Random(0)
     for num_tokens in range(NUM_STEPS):
         allowed = int.from_bytes(matcher.compute_bitmask(), "little")

@@ -23,6 +23,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from models.engine import Engine
 from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
+from models.policy.grammars.bounds import constrained_by
 from models.policy.openai_requests import RequestReader, field_of
 from models.policy.vllm_policy import VLLMPolicy
 
@@ -96,12 +97,32 @@ class OpenAIHandlers:
         llm = self._engine.llm
         try:
             with _translated(body):
-                return await _settle(await ask(), body)
+                reply = await _settle(await ask(), body)
         except EngineUnavailableError as error:
-            if self._engine.llm is not llm:
-                raise EngineDiedError(f"{error}, and was started again meanwhile") from error
-            await self._engine.check()  # raises where the engine is dead, and has it started again
-            raise
+            raise await self._cause(error, body, llm) from error
+        return reply if isinstance(reply, dict) else self._followed(reply, body, llm)
+
+    async def _followed(
+        self, events: AsyncGenerator[str, None], body: Mapping[str, Any], llm: AsyncLLM
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(events):
+            try:
+                async for event in events:
+                    yield event
+            except EngineUnavailableError as error:
+                raise await self._cause(error, body, llm) from error
+
+    async def _cause(self, error: EngineUnavailableError, body: Mapping[str, Any], llm: AsyncLLM) -> ModelError:
+        """Say why the engine gave a request up: it died, or could not hold the response to what was asked."""
+        if self._engine.llm is not llm:
+            return EngineDiedError(f"{error}, and was started again meanwhile")
+        try:
+            await self._engine.check()  # has an engine that is dead started again
+        except EngineUnavailableError as died:
+            return died
+        if (field := constrained_by(body)) is None:
+            return error
+        return RequestRefusedError(f"{field}: a response cannot be held to it; allowed: a simpler one", field)
 
     async def _state(self) -> State:
         """Make the handlers of the engine that runs now: one that was started anew gets new ones."""

@@ -51,6 +51,13 @@ def constraint_in(body: Mapping[str, Any]) -> Asked | None:
     return asked[0] if asked else None
 
 
+def constrained_by(body: Mapping[str, Any]) -> str | None:
+    """Return the field that says what the response to a request must look like, None where none does."""
+    if asked := constraint_in(body):
+        return asked.field
+    return "tools" if body.get("tools") and body.get("tool_choice") not in (None, "none", "auto") else None
+
+
 def require_bounded_tools(body: Mapping[str, Any]) -> None:
     """See that the parameters of tools are small, whether or not they are compiled.
 

@@ -22,7 +22,7 @@ NUM_STEPS = 24
 READ_WITHIN_S = 0.2
 """CPU time that reading may take: vLLM does it once more, in the event loop."""
 NOTHING = "allows no text at all"
-TOO_DEAR = "takes too much time or memory to compile"
+TOO_DEAR = "takes too much to compile or to follow; allowed: less of it, such as fewer optional properties"
 
 Constraint = tuple[str, str]
 """Kind (json, json_object, regex, choice or grammar), and what says it."""
@@ -91,8 +91,10 @@ def _follow(grammar: str) -> str | None:
         if matcher.is_error():
             is_empty = num_tokens == 0 and matcher.get_error().startswith("NoExtension")
             return NOTHING if is_empty else TOO_DEAR
-        if matcher.is_stopped() or not allowed or not matcher.consume_token(_choose(allowed, rng)):
+        if matcher.is_stopped() or not allowed:
             return None
+        if not matcher.consume_token(_choose(allowed, rng)):
+            return TOO_DEAR if matcher.is_error() else None
     return None
 
 

@@ -158,7 +158,7 @@ TOO_LARGE: dict[str, tuple[dict[str, Any], str, str]] = {
         {"structured_outputs": {"grammar": "root ::= " + '"a" | ' * 1_001}},
         "structured_outputs.grammar", "alternatives"),
     "choices": ({"structured_outputs": {"choice": ["a"] * 1_001}}, "structured_outputs.choice", "1,001 alternatives"),
-    "repetitions": ({"structured_outputs": {"regex": "a{1,100000}"}}, "structured_outputs.regex", "100,000 repetitions"),
+    "repetitions": ({"structured_outputs": {"regex": "a{1,100000}"}}, "structured_outputs.regex", "100,000 rep"),
     "repetitions in a schema": (named({"type": "string", "maxLength": 10**6}), "response_format", "1,000,000 repet"),
     "a kind of no interest": (
         {"structured_outputs": {"structural_tag": "{}"}},

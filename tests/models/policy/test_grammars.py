@@ -30,7 +30,8 @@ def schema(value: Any) -> Constraint:
 QUICK: Constraint = ("choice", '["yes", "no", "maybe"]')
 SLOW = schema({"type": "array", "items": {"type": "integer"}, "maxItems": 60_000})
 """Half a second of compiling, and a hundred MiB."""
-ENDLESS = schema(properties(60_000))
+ENDLESS: Constraint = ("grammar", "root ::= " + " | ".join(f'"{i}"' for i in range(1_000_000)))
+"""Ten seconds and more of reading."""
 
 SERVED = {
     "a choice": QUICK,
@@ -102,7 +103,7 @@ async def test_a_trial_over_its_memory_is_refused_and_the_next_is_served(tokeniz
 
 
 async def test_a_trial_whose_client_leaves_holds_up_nobody(tokenizer: TextTokenizer) -> None:
-    trial = Trial(tokenizer, timeout_s=60)
+    trial = Trial(tokenizer, timeout_s=60, memory_bytes=8 << 30)
     await trial.trouble_with(QUICK, "b")
     left = asyncio.create_task(trial.trouble_with(ENDLESS, "a"))
     await asyncio.sleep(0.3)  # it has begun

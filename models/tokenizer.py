@@ -76,6 +76,11 @@ class TextTokenizer:
         return text
 
     @cached_property
+    def longest_token(self) -> int:
+        """Most characters that a token stands for."""
+        return max(map(len, self.vocabulary))
+
+    @cached_property
     def newline_ids(self) -> frozenset[int]:
         """Ids of the tokens whose text holds a newline; only these can complete a delimiter."""
         return frozenset(token for token, text in enumerate(self._texts) if "\n" in text)

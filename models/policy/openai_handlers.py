@@ -43,7 +43,7 @@ class OpenAIHandlers:
     def __init__(self, policy: VLLMPolicy, name: str, tool_call_parser: str | None = None) -> None:
         self.name = name
         self._policy = policy
-        self._requests = RequestReader(policy.prompts.tokenizer)
+        self._requests = RequestReader(policy.prompts.tokenizer, policy.context)
         self._tool_call_parser = tool_call_parser
         self._handlers: tuple[AsyncLLM, State] | None = None
 

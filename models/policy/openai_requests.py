@@ -7,6 +7,7 @@ Chats that spell a special token are tokenised here instead, by the project's ow
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -37,6 +38,9 @@ RESERVED = frozenset(
 PROMPTS = ("messages", "prompt")
 """What a request is about."""
 
+WORDS = frozenset({"model", "n", "prompt", "stop", "stream", "user"})
+"""Fields whose names a sentence may hold without speaking of them."""
+
 PROMPT_FIELDS = ("messages", "tools", "documents", "chat_template_kwargs")
 """Whose text vLLM puts into the prompt of a chat."""
 
@@ -64,10 +68,12 @@ class RequestReader:
 
     Args:
         tokenizer: Of the policy.
+        context: Longest prompt and response of the policy, in tokens.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, context: int) -> None:
         self._tokenizer = tokenizer
+        self._context = context
         self._trial = Trial(tokenizer)
 
     async def read_chat(self, body: Mapping[str, Any], client: str) -> ChatCompletionRequest:
@@ -109,12 +115,15 @@ class RequestReader:
 
     def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
-        texts = _strings([body[name] for name in PROMPT_FIELDS if name in body])
+        texts = list(_strings([body[name] for name in PROMPT_FIELDS if name in body]))
         if not any(self._tokenizer.spells_special_token(text) for text in texts):
             return None
         if unknown := sorted(TEMPLATE_FIELDS & body.keys()):
             message = f"{unknown[0]}: not served for a chat whose text spells a special token; allowed: to leave it out"
             raise RequestRefusedError(message, unknown[0])
+        least = sum(map(len, texts)) // self._tokenizer.longest_token
+        if least > self._context:  # tokenised in the event loop: it must not take long to say so
+            raise RequestRefusedError(f"messages: {least:,} tokens and more; allowed: {self._context:,}", "messages")
         chat = [self._message(index, message) for index, message in enumerate(body["messages"])]
         return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
 
@@ -138,7 +147,9 @@ def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:
     if param and param.partition(".")[0] in body:
         return param
     words = message.replace(" ", "_")
-    spoken_of = [name for name in body if name in words]
+    spoken_of = [
+        name for name in body if name not in WORDS and re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", words)
+    ]
     if param != "input_tokens" and spoken_of:
         return max(spoken_of, key=len)
     return next((name for name in PROMPTS if name in body), "body")

@@ -31,7 +31,7 @@ class RemoteHandlers:
     def __init__(self, engine: RemoteEngine, tokenizer: ChatTokenizer, name: str) -> None:
         self.name = name
         self._engine = engine
-        self._requests = RequestReader(tokenizer)
+        self._requests = RequestReader(tokenizer, engine.max_model_len)
 
     async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a chat completion.

@@ -118,7 +118,9 @@ def _cost(n: int, num_prompts: int, length: int, settings: Settings) -> int:
     raise RequestError(message, name)
 
 
-def _require_few_logprobs(body: ChatRequest | CompletionRequest, prompts: list[int], length: int, context: int) -> None:
+def _require_few_logprobs(
+    body: ChatRequest | CompletionRequest, prompts: list[str | list[int]], length: int, context: int
+) -> None:
     """See that a reply does not hold more log-probabilities than can be written without holding up others."""
     fields = body.model_extra or {}
     generated, prompted = _logprobs(body), _whole(fields.get("prompt_logprobs"))
@@ -129,7 +131,7 @@ def _require_few_logprobs(body: ChatRequest | CompletionRequest, prompts: list[i
         number += (body.n or 1) * len(prompts) * length * (1 + generated)
     if prompted is not None:
         name = "prompt_logprobs" if generated is None else name
-        number += sum(min(context, size) for size in prompts) * (1 + prompted)
+        number += sum(min(context, _most_tokens(prompt, body)) for prompt in prompts) * (1 + prompted)
     if number > MAX_LOGPROBS:
         message = f"{name}: {number:,} log-probabilities at most"
         raise RequestError(f"{message}; allowed: {MAX_LOGPROBS:,}, by fewer tokens, choices or alternatives", name)
@@ -153,17 +155,18 @@ def _whole(value: Any) -> int | None:
     return value if value >= 0 else MAX_LOGPROBS
 
 
-def _prompts(body: ChatRequest | CompletionRequest) -> list[int]:
-    """Return the most tokens that each prompt may have, by its size in bytes."""
+def _prompts(body: ChatRequest | CompletionRequest) -> list[str | list[int]]:
+    """Return the prompts of a completion; a chat is one, of which only the policy knows the text."""
     if isinstance(body, ChatRequest):
-        return [len(body.model_dump_json(include={"messages"}))]
-    prompt = body.prompt
-    if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt):
-        return [_size(prompt)]
-    return [_size(each) for each in prompt]
+        return [""]
+    prompt: Any = body.prompt
+    return [prompt] if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else prompt
 
 
-def _size(prompt: Any) -> int:
+def _most_tokens(prompt: str | list[int], body: ChatRequest | CompletionRequest) -> int:
+    """Return the most tokens that a prompt may have: not more than bytes."""
+    if isinstance(body, ChatRequest):
+        return len(body.model_dump_json(include={"messages"}))
     return len(prompt.encode()) if isinstance(prompt, str) else len(prompt)
 
 

@@ -57,13 +57,14 @@ class Trial:
             client: Who asks.
 
         Raises:
-            EngineUnavailableError: The process does not start.
+            EngineUnavailableError: The process does not start, or others leave it no time.
         """
         key = sha256(repr(constraint).encode()).digest()
         async with self._turn(client):
             if key not in self._verdicts:
                 async with self._place:
-                    self._verdicts[key] = await self._try(constraint)
+                    if key not in self._verdicts:  # another client may have asked the same meanwhile
+                        self._verdicts[key] = await self._try(constraint)
                 if len(self._verdicts) > MAX_KEPT:
                     self._verdicts.popitem(last=False)
             self._verdicts.move_to_end(key)
@@ -94,10 +95,10 @@ class Trial:
         )
         try:
             verdict: str | None = await asyncio.wrap_future(future)
-        except (ProcessExpired, TimeoutError, MemoryError):
+        except (ProcessExpired, MemoryError):
             return worker.TOO_DEAR
-        except RuntimeError as error:
-            raise EngineUnavailableError(f"no process that tries grammars: {error}") from error
+        except (TimeoutError, RuntimeError) as error:
+            raise EngineUnavailableError(f"no process that tries grammars in time: {error!r}") from error
         return verdict
 
     def _running_pool(self) -> ProcessPool:

@@ -1,6 +1,6 @@
 """What hostile requests of OpenAI's routes do to a service: statuses, hangs, `/healthz`, the memory of its engine.
 
-    python -m tests.bench.hostile_requests [--requests 7000] [--seed 0] [--clients 8]
+    python -m tests.bench.hostile_requests [--requests 8000] [--seed 0] [--clients 8]
 
 A request reaches the engine when it is answered with 200. Long runs go in slices: another seed draws other requests.
 """
@@ -129,7 +129,7 @@ def show(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=7_000, help="To draw.")
+    parser.add_argument("--requests", type=int, default=8_000, help="To draw.")
     parser.add_argument("--seed", type=int, default=0, help="Of the drawing.")
     parser.add_argument("--clients", type=int, default=8, help="That ask at a time.")
     arguments = parser.parse_args()

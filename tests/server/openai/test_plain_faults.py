@@ -35,6 +35,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a schema that is itself": ({"structured_outputs": {"json": {"$ref": "#"}}}, "structured_outputs.json"),
     "a number of 300 digits": (
         {"structured_outputs": {"json": {"type": "integer", "maximum": 10**300}}}, "structured_outputs.json.maximum"),
+    "a number of 309 digits in short": ({"top_k": 1e308}, "top_k"),
     "no character": ({"structured_outputs": {"regex": r"[^\s\S]"}}, "structured_outputs.regex"),
     "a reserved field by another": ({"vllm_xargs": {"kv_transfer_params": "x"}}, "vllm_xargs"),
     "a deep schema": ({"structured_outputs": {"json": nested(200)}}, "structured_outputs.json"),

@@ -36,6 +36,9 @@ MIB = 1 << 20
 SMALL_BLOCK, LARGE_BLOCK = 16, 32
 """Tokens of a block of the KV cache on a CPU."""
 
+NO_STRUCTURAL_TAGS = {"VLLM_ENFORCE_STRICT_TOOL_CALLING": "0"}
+"""Tool calls are held to JSON schemas, which can be tried beforehand; vLLM's structural tags are xgrammar's alone."""
+
 _LAUNCHING = threading.Lock()
 
 Runner = Literal["generate", "pooling"]
@@ -99,6 +102,9 @@ def engine_arguments(
         "enable_prefix_caching": True,
         "use_tqdm_on_load": False,
     }
+    if runner == "generate":
+        arguments["structured_outputs_config"] = {"backend": "guidance"}  # vLLM keeps to the first that is asked for,
+        # and this one bounds what a grammar may cost at every step
     if device == "cuda":
         arguments["gpu_memory_utilization"] = settings.gpu_memory_share
     else:
@@ -152,6 +158,7 @@ def launch(
     """
     device = require_device(settings)
     export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
+    export(**NO_STRUCTURAL_TAGS)
     try:
         config = engine_args(settings, runner, device, overrides).create_engine_config()
     except ValueError as error:

@@ -69,6 +69,26 @@ class TextTokenizer:
         begin_id = self._tokenizer.bos_token_id
         return (begin_id,) if isinstance(begin_id, int) else ()
 
+    @property
+    def end_id(self) -> int | None:
+        """Id of the token that ends a text."""
+        end_id = self._tokenizer.eos_token_id
+        return end_id if isinstance(end_id, int) else None
+
+    @property
+    def serialized(self) -> str | None:
+        """The whole tokenizer as JSON; None for one that is written in Python."""
+        fast = getattr(self._tokenizer, "backend_tokenizer", None)
+        if fast is None:
+            return None
+        text: str = fast.to_str()
+        return text
+
+    @cached_property
+    def longest_token(self) -> int:
+        """Most characters that a token stands for."""
+        return max(map(len, self.vocabulary))
+
     @cached_property
     def newline_ids(self) -> frozenset[int]:
         """Ids of the tokens whose text holds a newline; only these can complete a delimiter."""

@@ -168,7 +168,10 @@ async def serve(settings: Settings) -> None:
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models)
             app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
-            await _listen(settings, app)
+            try:
+                await _listen(settings, app)
+            finally:
+                await plain.stop()
 
 
 async def _listen(settings: Settings, app: FastAPI) -> None:

@@ -14,8 +14,13 @@ from server.state import State
 
 SEEDS = 2**63
 """Seeds are whole numbers below this."""
-PLAIN_FIELDS = {"max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}
-NARROWED = {"SolveRequest": LIMITS, "SearchOptions": LIMITS, "BatchRequest": {"requests": "max_batch"}}
+NARROWED = {
+    "SolveRequest": LIMITS,
+    "SearchOptions": LIMITS,
+    "BatchRequest": {"requests": "max_batch"},
+    "ChatRequest": {**LIMITS, "max_completion_tokens": "max_tokens"},
+    "CompletionRequest": LIMITS,
+}
 """By model: the setting that bounds a field."""
 
 
@@ -53,6 +58,6 @@ def _choices(model: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:
 def _lower(schema: dict[str, Any], most: float) -> None:
     for bound in ("maximum", "maxItems"):
         if bound in schema:
-            schema[bound] = type(schema[bound])(most)
+            schema[bound] = type(schema[bound])(min(schema[bound], most))
     if "default" in schema:
         schema["default"] = min(schema["default"], most)

@@ -18,6 +18,8 @@ MAX_DEADLINE_S = 3600
 MAX_BATCH = 256
 MAX_PAIRS = 256
 MAX_ANSWER_CHARS = 4_096
+MAX_WHOLE = 2.0**63
+"""Above it, 1e308 would be a number of 309 digits, which no engine reads."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
@@ -41,7 +43,7 @@ class Wire(BaseModel):
 
 def whole(value: Any) -> Any:
     """JSON has one kind of number: 5.0 is 5, and some clients write it so."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE else value
 
 
 class Asked(Wire):

@@ -22,21 +22,24 @@ class PlainPolicy(Protocol):
     def name(self) -> str:
         """What clients call the policy."""
 
-    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
-        """Answer the body of a chat completion.
+    async def chat(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a chat completion, asked by a client.
 
         Raises:
             RequestRefusedError: The policy has no use for it.
             EngineUnavailableError: The engine is dead.
         """
 
-    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
-        """Answer the body of a completion.
+    async def complete(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer the body of a completion, asked by a client.
 
         Raises:
             RequestRefusedError: The policy has no use for it.
             EngineUnavailableError: The engine is dead.
         """
+
+    async def stop(self) -> None:
+        """End what was started to answer; the engine is others'."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ and replies as JSON; knows nothing of HTTP, of searches, or of model names other
 """
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any
 
@@ -17,8 +17,9 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from models.engine import Engine
-from models.errors import EngineUnavailableError, ModelError, RequestRefusedError
-from models.policy.openai_requests import RequestReader
+from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
+from models.policy.grammars.bounds import constrained_by
+from models.policy.openai_requests import RequestReader, field_of
 from models.policy.vllm_policy import VLLMPolicy
 from models.releases import IS_LATEST, REQUEST_ERRORS
 
@@ -64,39 +65,90 @@ class OpenAIHandlers:
     def __init__(self, policy: VLLMPolicy, name: str, tool_call_parser: str | None = None) -> None:
         self.name = name
         self._policy = policy
-        self._requests = RequestReader(policy.prompts.tokenizer)
+        self._requests = RequestReader(policy.prompts.tokenizer, policy.context)
         self._tool_call_parser = tool_call_parser
         self._handlers: tuple[AsyncLLM, State] | None = None
 
-    async def chat(self, body: Mapping[str, Any]) -> Reply:
+    async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a chat completion.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
-            EngineUnavailableError: The engine is dead.
+            EngineUnavailableError: The engine died twice, or is not started again within a minute.
         """
-        with _translated():
-            request = self._requests.read_chat(body)
-            handler = (await self._state()).openai_serving_chat
-            return await _settle(await handler.create_chat_completion(request))
 
-    async def complete(self, body: Mapping[str, Any]) -> Reply:
+        async def ask() -> Any:
+            request = await self._requests.read_chat(body, client)
+            return await (await self._state()).openai_serving_chat.create_chat_completion(request)
+
+        return await self._answer(ask, body)
+
+    async def complete(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
-            EngineUnavailableError: The engine is dead.
+            EngineUnavailableError: The engine died twice, or is not started again within a minute.
         """
-        with _translated():
-            request = self._requests.read_completion(body)
-            handler = (await self._state()).openai_serving_completion
-            return await _settle(await handler.create_completion(request))
+
+        async def ask() -> Any:
+            request = await self._requests.read_completion(body, client)
+            return await (await self._state()).openai_serving_completion.create_completion(request)
+
+        return await self._answer(ask, body)
+
+    async def stop(self) -> None:
+        """End what tries grammars; the engine is the policy's."""
+        await self._requests.stop()
+
+    @property
+    def _engine(self) -> Engine:
+        engine = self._policy.engine
+        assert isinstance(engine, Engine)  # noqa: S101 - the composition root sees to it
+        return engine
+
+    async def _answer(self, ask: Callable[[], Awaitable[Any]], body: Mapping[str, Any]) -> Reply:
+        """Ask the engine; once more where it dies before it has said anything."""
+        try:
+            return await self._ask_once(ask, body)
+        except EngineDiedError:
+            await self._engine.recovered()
+            return await self._ask_once(ask, body)
+
+    async def _ask_once(self, ask: Callable[[], Awaitable[Any]], body: Mapping[str, Any]) -> Reply:
+        llm = self._engine.llm
+        try:
+            with _translated(body):
+                reply = await _settle(await ask(), body)
+        except EngineUnavailableError as error:
+            raise await self._cause(error, body, llm) from error
+        return reply if isinstance(reply, dict) else self._followed(reply, body, llm)
+
+    async def _followed(
+        self, events: AsyncGenerator[str, None], body: Mapping[str, Any], llm: AsyncLLM
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(events):
+            try:
+                async for event in events:
+                    yield event
+            except EngineUnavailableError as error:
+                raise await self._cause(error, body, llm) from error
+
+    async def _cause(self, error: EngineUnavailableError, body: Mapping[str, Any], llm: AsyncLLM) -> ModelError:
+        """Say why the engine gave a request up: it died, or could not hold the response to what was asked."""
+        if self._engine.llm is not llm:
+            return EngineDiedError(f"{error}, and was started again meanwhile")
+        try:
+            await self._engine.check()  # has an engine that is dead started again
+        except EngineUnavailableError as died:
+            return died
+        if (field := constrained_by(body)) is None:
+            return error
+        return RequestRefusedError(f"{field}: a response cannot be held to it; allowed: a simpler one", field)
 
     async def _state(self) -> State:
         """Make the handlers of the engine that runs now: one that was started anew gets new ones."""
-        engine = self._policy.engine
-        assert isinstance(engine, Engine)  # noqa: S101 - the composition root sees to it
-        llm = engine.llm
+        llm = self._engine.llm
         if self._handlers is None or self._handlers[0] is not llm:
             flags = ["--model", llm.model_config.model, "--served-model-name", self.name]
             if self._tool_call_parser:
@@ -109,18 +161,24 @@ class OpenAIHandlers:
         return self._handlers[1]
 
 
-async def _settle(answer: Any) -> Reply:
+async def _settle(answer: Any, body: Mapping[str, Any]) -> Reply:
     """Return what vLLM answered, or raise; a stream is only begun when its first event is no error."""
     if isinstance(answer, ErrorResponse):
-        raise _error(answer.error)
+        raise _error(answer.error, body)
     if isinstance(answer, BaseModel):
         return answer.model_dump(mode="json")
-    first = await anext(answer)
-    event = first.removeprefix("data: ").strip()
-    if event.startswith('{"error"'):
-        await answer.aclose()
-        raise _error(ErrorInfo(**json.loads(event)["error"]))
-    return _chain(first, answer)
+    events = _checked(answer, body)
+    return _chain(await anext(events), events)
+
+
+async def _checked(events: AsyncGenerator[str, None], body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Yield the events of a stream; raise where vLLM writes an error into it, in words of its own."""
+    async with aclosing(events):
+        with _translated(body):
+            async for event in events:
+                if event.startswith('data: {"error"'):
+                    raise _error(ErrorInfo(**json.loads(event.removeprefix("data: "))["error"]), body)
+                yield event
 
 
 async def _chain(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
@@ -130,17 +188,17 @@ async def _chain(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[
             yield event
 
 
-def _error(info: ErrorInfo) -> ModelError:
+def _error(info: ErrorInfo, body: Mapping[str, Any]) -> ModelError:
     if info.code >= 500 and info.code != 501:
         return EngineUnavailableError(f"the policy engine: {info.message}")
-    return RequestRefusedError(info.message, info.param)
+    return RequestRefusedError(info.message, field_of(info.param, info.message, body))
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(body: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except (EngineDeadError, EngineGenerateError) as error:
         raise EngineUnavailableError("the policy engine is dead, or refused the request") from error
     except REFUSALS as error:
-        raise _error(create_error_response(error).error) from error
+        raise _error(create_error_response(error).error, body) from error

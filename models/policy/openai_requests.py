@@ -1,19 +1,24 @@
 """Reads what vLLM's handlers of chats and completions are asked, and refuses what they must not see.
 
-Knows requests as JSON; knows nothing of who answers them.
+Knows requests as JSON; knows nothing of who answers them. What a response must look like is tried before it is sent.
 
 vLLM tokenises a rendered chat as a whole, and so takes `<|im_end|>` in a user's text for the end of the user's turn.
 Chats that spell a special token are tokenised here instead, by the project's own tokenizer, which takes text for text.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.tool_parsers.utils import get_json_schema_from_tools
 
 from models.errors import RequestRefusedError
+from models.policy.grammars.bounds import Asked, constraint_in, require_bounded, require_bounded_tools
+from models.policy.grammars.trial import Trial
 from models.releases import IS_LATEST
 from models.tokenizer import ChatTokenizer, Message
 
@@ -32,9 +37,16 @@ RESERVED = frozenset(
         "prompt_embeds",
         "mm_processor_kwargs",
         "media_io_kwargs",
+        "vllm_xargs",
     }
 )
 """Fields that speak to vLLM as its operator does, or that a client could harm others with."""
+
+PROMPTS = ("messages", "prompt")
+"""What a request is about."""
+
+WORDS = frozenset({"model", "n", "prompt", "stop", "stream", "user"})
+"""Fields whose names a sentence may hold without speaking of them."""
 
 PROMPT_FIELDS = ("messages", "tools", "documents", "chat_template_kwargs")
 """Whose text vLLM puts into the prompt of a chat."""
@@ -63,38 +75,62 @@ class RequestReader:
 
     Args:
         tokenizer: Of the policy.
+        context: Longest prompt and response of the policy, in tokens.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, context: int) -> None:
         self._tokenizer = tokenizer
+        self._context = context
+        self._trial = Trial(tokenizer)
 
-    def read_chat(self, body: Mapping[str, Any]) -> ChatCompletionRequest:
+    async def read_chat(self, body: Mapping[str, Any], client: str) -> ChatCompletionRequest:
         """Read the body of a chat completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
         """
+        asked = constraint_in(body)
+        require_bounded_tools(body)
         request: ChatCompletionRequest = _parse(ChatCompletionRequest, body)
         request.kv_transfer_params = self._tokenised(body)
+        if called := _call_of_tools(request):
+            if asked is not None:
+                message = f"{asked.field}: tool_choice says what comes; allowed: one of the two"
+                raise RequestRefusedError(message, asked.field)
+            asked = called
+        await self._require_served(asked, client)
         return request
 
-    def read_completion(self, body: Mapping[str, Any]) -> CompletionRequest:
+    async def read_completion(self, body: Mapping[str, Any], client: str) -> CompletionRequest:
         """Read the body of a completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
         """
+        asked = constraint_in(body)
         request: CompletionRequest = _parse(CompletionRequest, body)
+        await self._require_served(asked, client)
         return request
+
+    async def stop(self) -> None:
+        """End the process that tries grammars."""
+        await self._trial.stop()
+
+    async def _require_served(self, asked: Asked | None, client: str) -> None:
+        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client)):
+            raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
 
     def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
-        texts = _strings([body[name] for name in PROMPT_FIELDS if name in body])
+        texts = list(_strings([body[name] for name in PROMPT_FIELDS if name in body]))
         if not any(self._tokenizer.spells_special_token(text) for text in texts):
             return None
         if unknown := sorted(TEMPLATE_FIELDS & body.keys()):
             message = f"{unknown[0]}: not served for a chat whose text spells a special token; allowed: to leave it out"
             raise RequestRefusedError(message, unknown[0])
+        least = sum(map(len, texts)) // self._tokenizer.longest_token
+        if least > self._context:  # tokenised in the event loop: it must not take long to say so
+            raise RequestRefusedError(f"messages: {least:,} tokens and more; allowed: {self._context:,}", "messages")
         chat = [self._message(index, message) for index, message in enumerate(body["messages"])]
         return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
 
@@ -105,6 +141,41 @@ class RequestReader:
             where = f"messages.{index}"
             raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
         return message["role"], content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+
+
+def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:
+    """Return the field that vLLM complains of: it does not always say, and calls a prompt `input_tokens`.
+
+    Args:
+        param: As vLLM names the field; None where it does not.
+        message: Its complaint.
+        body: Of the request.
+    """
+    if param and param.partition(".")[0] in body:
+        return param
+    words = message.replace(" ", "_")
+    spoken_of = [
+        name for name in body if name not in WORDS and re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", words)
+    ]
+    if param != "input_tokens" and spoken_of:
+        return max(spoken_of, key=len)
+    return next((name for name in PROMPTS if name in body), "body")
+
+
+def _call_of_tools(request: ChatCompletionRequest) -> Asked | None:
+    """Return what a response must look like that has to call a tool."""
+    if request.tool_choice == "auto":
+        return None
+    choice, tools = cast(Any, request.tool_choice), cast(Any, request.tools)  # vLLM's types are narrower than its code
+    try:
+        schema = get_json_schema_from_tools(choice, tools, request.parallel_tool_calls)
+    except ValueError as error:
+        raise RequestRefusedError(f"tools: {error}", "tools") from error
+    if schema is None:
+        return None
+    asked = Asked("tools", ("json", schema if isinstance(schema, str) else json.dumps(schema)))
+    require_bounded(asked)
+    return asked
 
 
 def _parse(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:

@@ -66,30 +66,34 @@ class RemoteHandlers:
     def __init__(self, engine: RemoteEngine, tokenizer: ChatTokenizer, name: str) -> None:
         self.name = name
         self._engine = engine
-        self._requests = RequestReader(tokenizer)
+        self._requests = RequestReader(tokenizer, engine.max_model_len)
 
-    async def chat(self, body: Mapping[str, Any]) -> Reply:
+    async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a chat completion.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        request = self._requests.read_chat(body)
+        request = await self._requests.read_chat(body, client)
         tokenised = request.kv_transfer_params
         sent = dict(body) | ({"kv_transfer_params": tokenised} if tokenised else {})
         said = (message.get("content") for message in body["messages"] if message.get("role") == "user")
         return await self._forward(CHATS, sent, Asked.by(request), str(next(said, "")))
 
-    async def complete(self, body: Mapping[str, Any]) -> Reply:
+    async def complete(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        asked = Asked.by(self._requests.read_completion(body))
+        asked = Asked.by(await self._requests.read_completion(body, client))
         return await self._forward(COMPLETIONS, body, asked, str(body["prompt"]))
+
+    async def stop(self) -> None:
+        """End what tries grammars; the servers are others'."""
+        await self._requests.stop()
 
     async def _forward(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from models.launch import EngineSettings, Runner, engine_arguments, export, require_device
+from models.launch import NO_STRUCTURAL_TAGS, EngineSettings, Runner, engine_arguments, export, require_device
 from models.releases import SERVER
 
 
@@ -63,6 +63,7 @@ def become_server(settings: ServerSettings, runner: Runner, overrides: Mapping[s
     """
     device = require_device(settings.engine)
     variables = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_PLUGINS": "winnow"}
+    variables |= NO_STRUCTURAL_TAGS
     if device == "cpu":
         variables |= {"OMP_NUM_THREADS": str(settings.engine.num_threads), "TORCHDYNAMO_DISABLE": "1"}
         variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else vLLM has no worker in the engine's process on a CPU

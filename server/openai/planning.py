@@ -12,7 +12,7 @@ from search.errors import HyperparameterError
 from server.errors import RequestError
 from server.keys import Client
 from server.openai.names import search_of
-from server.openai.refusals import UNREAD, read_text, refuse_unkept, refuse_unsearchable, require_unicode
+from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
 from server.searching import Search
@@ -20,29 +20,6 @@ from server.state import State
 
 SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
 SYSTEM_ROLES = ("system", "developer")
-
-
-def plan_plain(body: OpenAIRequest, policy: str) -> dict[str, Any] | None:
-    """Return the body for the policy's own handler, or None where a search is asked for.
-
-    Raises:
-        RequestError: There is no such model, or a field cannot be served.
-    """
-    if search_of(body.model, policy) or body.search is not None:
-        return None
-    refuse_unkept(body)
-    sent = body.model_dump(mode="json", exclude_unset=True, exclude={"search", *UNREAD})
-    require_unicode(sent, "body")
-    return sent
-
-
-def plain_cost(body: ChatRequest | CompletionRequest, state: State) -> int:
-    """Return the most tokens that the policy itself may generate for a request."""
-    context = state.models.policy.context
-    wanted = [body.max_tokens, body.max_completion_tokens if isinstance(body, ChatRequest) else None]
-    prompt = body.prompt if isinstance(body, CompletionRequest) else ""
-    num_prompts = 1 if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else len(prompt)
-    return num_prompts * (body.n or 1) * min([context, *(each for each in wanted if each is not None)])
 
 
 def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Client, arrived: float) -> Search:
@@ -62,6 +39,11 @@ def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Cli
 def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
     named = search_of(body.model, policy)
     options = (body.search or SearchOptions()).model_dump(exclude_unset=True)
+    if body.deadline_s is not None:
+        options = {"deadline_s": body.deadline_s} | options
+        if options["deadline_s"] != body.deadline_s:
+            message = f"deadline_s: search.deadline_s says {options['deadline_s']:g}; allowed: one of the two"
+            raise RequestError(message, "deadline_s")
     for name in named.keys() & options.keys():
         message = f"search.{name}: the name of the model says it already; allowed: one of the two"
         raise RequestError(message, f"search.{name}")

@@ -1,9 +1,10 @@
-"""What is refused by name: fields that a search cannot honour, and text that no encoding can carry."""
+"""What is refused by name: what the service does not do, and fields that a search cannot honour."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from models.json_values import visible
 from server.errors import RequestError
 from server.openai.requests import MessageIn, OpenAIRequest
 
@@ -63,17 +64,12 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
     for name, value in (body.model_extra or {}).items():
         if value is None or name in UNREAD or value in NEUTRAL.get(name, ()):
             continue
-        shown, allowed = _visible(name), NEUTRAL.get(name, ())
+        shown, allowed = visible(name), NEUTRAL.get(name, ())
         raise RequestError(f"{shown}: not served when searching; allowed: {_words((None, *allowed))}", shown)
 
 
 def _words(values: Sequence[Any]) -> str:
     return " or ".join(json.dumps(value) for value in values)
-
-
-def _visible(name: str) -> str:
-    """Return a name that any encoding can carry: clients may send half of a surrogate pair."""
-    return name.encode("ascii", "backslashreplace").decode()
 
 
 def read_text(index: int, message: MessageIn) -> str:
@@ -84,30 +80,9 @@ def read_text(index: int, message: MessageIn) -> str:
     """
     for name, value in (message.model_extra or {}).items():
         if value not in (None, [], {}) and name not in UNREAD_OF_MESSAGES:
-            where = f"messages.{index}.{_visible(name)}"
+            where = f"messages.{index}.{visible(name)}"
             raise RequestError(f"{where}: not served when searching; allowed: role and content", where)
     if message.text is None:
         where = f"messages.{index}.content"
         raise RequestError(f"{where}: is missing; allowed: text", where)
     return message.text
-
-
-def require_unicode(value: Any, where: str) -> None:
-    """See that all text is text: what no encoding can carry would fail inside the engine.
-
-    Raises:
-        RequestError: Some is not.
-    """
-    if isinstance(value, str) and _has_surrogate(value):
-        raise RequestError(f"{where}: holds half of a surrogate pair; allowed: Unicode text", where)
-    if isinstance(value, dict):
-        for name, item in value.items():
-            require_unicode(name, where)
-            require_unicode(item, name if where == "body" else f"{where}.{name}")
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            require_unicode(item, f"{where}.{index}")
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,15 +1,28 @@
 """What OpenAI's clients send. The fields that both a search and the policy itself read are checked here.
 
-Everything else that a client sends reaches vLLM's own handler, which checks it, or is refused by name where a search is
-asked for (`server/openai/planning.py`).
+Everything else that a client sends reaches vLLM's own handler, which checks it, within bounds
+(`server/openai/plain.py`), or is refused by name where a search is asked for (`server/openai/planning.py`).
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from server.schemas import MAX_PROBLEM_CHARS, MAX_TOKENS, Asked, Count, Evidence, Real, SearchIn, Wire, whole
+from models.json_values import find_flaw
+from server.errors import RequestError
+from server.schemas import (
+    MAX_DEADLINE_S,
+    MAX_PROBLEM_CHARS,
+    MAX_TOKENS,
+    Asked,
+    Count,
+    Evidence,
+    Real,
+    SearchIn,
+    Wire,
+    whole,
+)
 
 MAX_CHOICES = 128
 MAX_MESSAGES = 1024
@@ -94,9 +107,21 @@ class OpenAIRequest(Asked):
     ] = None
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
+    deadline_s: Real | None = Field(
+        None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which a response ends; of a search, the best so far."
+    )
     user: Content | None = Field(None, description="Accepted and not read.")
     metadata: dict[str, Content] | None = Field(None, description="Accepted and not read.")
     store: bool | None = Field(None, strict=True, description="Nothing is stored: true is refused.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_json(cls, fields: Any) -> Any:
+        """Fields that are not known here go on to the engine: they must be what JSON allows."""
+        if isinstance(fields, dict) and (flaw := find_flaw(fields)):
+            where = flaw.where or "body"
+            raise RequestError(f"{where}: {flaw.what}", where)
+        return fields
 
 
 class ChatRequest(OpenAIRequest):

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,8 +14,10 @@ from search.candidate import Candidate
 from server.access import client_of
 from server.disconnect import until_disconnect
 from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
+from server.openai.deadline import Deadline
 from server.openai.names import list_names, search_of
-from server.openai.planning import named, plain_cost, plan_plain, plan_search
+from server.openai.plain import Plain, plan_plain
+from server.openai.planning import named, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
@@ -26,8 +27,7 @@ from server.state import PlainPolicy, State
 from server.streams import EVENT_STREAM
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
-Answer = Callable[[], Reply]
-Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any]], Reply]]
+Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any], str], Reply]]
 Build = Callable[[str, SolveResponse, list[Candidate | None]], ChatReply | CompletionReply]
 
 logger = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ async def _answer(
 ) -> Response:
     """Answer by the policy itself, which `ask` asks, or by a search, of which `chunks` or `build` make the reply."""
     state = State.of(request)
-    if (plain := plan_plain(body, state.settings.policy_name)) is not None:
-        return await _answer_plain(body, request, partial(ask(_policy(state)), plain))
+    if (plain := plan_plain(body, state)) is not None:
+        return await _answer_plain(plain, request, ask)
     answer = await _search(body, request, chunks)
     if isinstance(answer, Response):
         return answer
@@ -97,22 +97,23 @@ def _policy(state: State) -> PlainPolicy:
     return state.plain
 
 
-async def _answer_plain(body: ChatRequest | CompletionRequest, request: Request, answer: Answer) -> Response:
+async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
     """Let the policy itself answer, when it is the turn of this request."""
-    started, state = time.perf_counter(), State.of(request)
+    started, state, client = time.perf_counter(), State.of(request), client_of(request)
+    deadline, answer = Deadline(plain.deadline_s), ask(_policy(state))
     with ExitStack() as stack:
-        place = stack.enter_context(state.admission.join(client_of(request), plain_cost(body, state)))
+        place = stack.enter_context(state.admission.join(client, plain.cost))
 
         async def answered() -> dict[str, Any] | AsyncGenerator[str, None]:
-            await place.reach()
-            return await answer()
+            await place.reach(deadline.left_s)
+            return await deadline.wait_for(answer(plain.body, client.name))
 
         reply = await until_disconnect(request, answered())
         status = "complete" if isinstance(reply, dict) else "streams"
         logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
         if isinstance(reply, dict):
             return JSONResponse(reply)
-        return PlainStream(reply, stack.pop_all())
+        return PlainStream(deadline.end(reply), stack.pop_all())
 
 
 def _wants_usage(body: OpenAIRequest) -> bool:

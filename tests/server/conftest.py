@@ -38,17 +38,19 @@ async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[ht
     """A client of the app, which listens on loopback."""
     from models.policy.openai_handlers import OpenAIHandlers
 
+    plain = OpenAIHandlers(policy, POLICY_NAME)
     async with (
         AnswerPool(num_workers=1) as reader,
         listening(
             Models(policy, verifier, reader),
             policy.engine,
             verifier.engine,
-            plain=OpenAIHandlers(policy, POLICY_NAME),
+            plain=plain,
             calibrated=load_calibration(Settings()),
         ) as client,
     ):
         yield client
+    await plain.stop()
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,8 @@ def test_a_service_that_is_killed_leaves_no_process_behind() -> None:
         first, _ = engines_of(service)
         first.kill()  # the one that takes its place is started in another way
         assert httpx.post(f"{url}/solve", json={"problem": "1 + 1"}, timeout=90).status_code == 200
+        held = {"model": "winnow-demo", "prompt": "1", "structured_outputs": {"choice": ["yes", "no"]}}
+        assert httpx.post(f"{url}/v1/completions", json=held, timeout=90).status_code == 200  # a grammar is tried
         family = service.children(recursive=True)
         process.kill()
         _, alive = psutil.wait_procs(family, timeout=10)

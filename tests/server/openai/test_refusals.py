@@ -47,10 +47,11 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
     "too long a chat": (
         {"messages": LONG},
         BadRequestError,
-        "input_tokens",
+        "messages",
         "1024",
     ),
-    "tools that nobody parses": ({"tools": TOOLS, "tool_choice": "auto"}, BadRequestError, None, "tool-call-parser"),
+    "tools that nobody parses": ({"tools": TOOLS, "tool_choice": "auto"}, BadRequestError, "tool_choice",
+                                 "tool-call-parser"),
     "storage": ({"store": True}, UnprocessableEntityError, "store", "allowed: false"),
 }  # fmt: skip
 

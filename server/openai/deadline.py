@@ -1,0 +1,61 @@
+"""When a request for the policy itself is over: what is not said by then is not said any more."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from server.errors import RequestError, response_to
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """A moment, so many seconds from now on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends = time.perf_counter() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; negative when it has passed."""
+        return self._ends - time.perf_counter()
+
+    async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what comes of `work`, which is cancelled when the moment comes.
+
+        Raises:
+            RequestError: It came first.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task], timeout=max(self.left_s, 0))
+            if not task.done():
+                raise self.error
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def end(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        """Yield the events of a stream until it ends or the moment comes, which the last event then says."""
+        async with aclosing(events):
+            while True:
+                try:
+                    async with asyncio.timeout(max(self.left_s, 0)):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    break
+                yield event
+        yield f"data: {bytes(response_to(self.error).body).decode()}\n\n"
+        yield "data: [DONE]\n\n"
+
+    @property
+    def error(self) -> RequestError:
+        """What a client is told that the moment has overtaken."""
+        message = f"deadline_s: the response took longer than {self._seconds:g} s; allowed: more time, or fewer tokens"
+        return RequestError(message, "deadline_s", code="deadline_exceeded")

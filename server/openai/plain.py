@@ -1,0 +1,188 @@
+"""From a request for the policy itself to what it may cost, or to an error that names the field that asks for too much.
+
+The same limits hold as for searches. Several prompts are several requests: their choices and tokens are added up.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.errors import RequestError
+from server.openai.names import search_of
+from server.openai.refusals import UNREAD, refuse_unkept
+from server.openai.requests import ChatRequest, CompletionRequest
+from server.settings import Settings
+from server.state import State
+
+COMPLETION_TOKENS = 16
+"""`max_tokens` of a completion that does not say, as OpenAI and vLLM have it."""
+MAX_LOGPROBS = 131_072
+"""Log-probabilities in a reply, prompts included: each is an object of its own, made in the event loop."""
+
+MAX_ITEMS: Mapping[str, int] = {
+    "allowed_token_ids": 16_384,
+    "bad_words": 64,
+    "documents": 64,
+    "logit_bias": 1_024,
+    "logprob_token_ids": 128,
+    "stop_token_ids": 1_024,
+    "tools": 128,
+}
+"""How long what vLLM reads may be; it does not bound all of it, and looks at some of it for every token."""
+MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
+"""Of each text of a list."""
+CONSTRAINTS = ("response_format", "structured_outputs", "tools")
+"""What must be compiled, or read by a template: a byte of it counts as a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A request for the policy itself.
+
+    Attributes:
+        body: For vLLM's own handler.
+        cost: Most tokens that it may generate, and bytes of what these must look like.
+        deadline_s: Seconds after which it is over.
+    """
+
+    body: dict[str, Any]
+    cost: int
+    deadline_s: float
+
+
+def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | None:
+    """Return what the policy itself is asked, or None where a search is asked for.
+
+    Raises:
+        RequestError: There is no such model, a field cannot be served, or it asks for too much.
+    """
+    settings, context = state.settings, state.models.policy.context
+    if search_of(body.model, settings.policy_name) or body.search is not None:
+        return None
+    refuse_unkept(body)
+    sent = body.model_dump(mode="json", exclude_unset=True, exclude={"search", "deadline_s", *UNREAD})
+    _require_short(sent)
+    prompts = _prompts(body)
+    _require_few(body.n or 1, len(prompts), settings)
+    sent |= _length(body, settings, context)
+    length = min(context, _asked_length(body, context)[1], settings.max_tokens)
+    cost = _cost(body.n or 1, len(prompts), length, settings)
+    _require_few_logprobs(body, prompts, length, context)
+    cost += sum(len(json.dumps(sent[name])) for name in CONSTRAINTS if sent.get(name))
+    return Plain(sent, cost, _deadline(body, settings))
+
+
+def _deadline(body: ChatRequest | CompletionRequest, settings: Settings) -> float:
+    if body.deadline_s is not None and body.deadline_s > settings.max_deadline_s:
+        raise _too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
+    return settings.max_deadline_s if body.deadline_s is None else body.deadline_s
+
+
+def _require_few(n: int, num_prompts: int, settings: Settings) -> None:
+    if n > settings.max_n:
+        raise _too_much("n", n, settings.max_n)
+    if n * num_prompts > settings.max_n:
+        message = f"prompt: {num_prompts:,} prompts x n = {n * num_prompts:,} choices are more than this service allows"
+        raise RequestError(f"{message}; allowed: at most {settings.max_n:,}", "prompt")
+
+
+def _length(body: ChatRequest | CompletionRequest, settings: Settings, context: int) -> dict[str, int]:
+    """Return the longest response, where a request leaves it open and the service allows less than vLLM would."""
+    name, asked = _asked_length(body, context)
+    if asked <= settings.max_tokens:
+        return {}
+    if getattr(body, name) is not None:
+        raise _too_much(name, asked, settings.max_tokens)
+    return {name: settings.max_tokens} if settings.max_tokens < context else {}
+
+
+def _asked_length(body: ChatRequest | CompletionRequest, context: int) -> tuple[str, int]:
+    """Return the field that says how long a response may be, and what it says or leaves to vLLM."""
+    if isinstance(body, CompletionRequest):
+        return "max_tokens", COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
+    newer, older = body.max_completion_tokens, body.max_tokens
+    if newer is not None and older not in (None, newer):
+        message = f"max_tokens: max_completion_tokens says {newer}; allowed: one of the two"
+        raise RequestError(message, "max_tokens")
+    name = "max_tokens" if newer is None and older is not None else "max_completion_tokens"
+    return name, newer or older or context
+
+
+def _cost(n: int, num_prompts: int, length: int, settings: Settings) -> int:
+    cost = n * num_prompts * length
+    if cost <= settings.max_cost:
+        return cost
+    name = "n" if n > 1 else "prompt" if num_prompts > 1 else "max_tokens"
+    message = f"{name}: prompts x n x max_tokens is {cost:,} tokens; allowed: at most {settings.max_cost:,}"
+    raise RequestError(message, name)
+
+
+def _require_few_logprobs(
+    body: ChatRequest | CompletionRequest, prompts: list[str | list[int]], length: int, context: int
+) -> None:
+    """See that a reply does not hold more log-probabilities than can be written without holding up others."""
+    fields = body.model_extra or {}
+    generated, prompted = _logprobs(body), _whole(fields.get("prompt_logprobs"))
+    if fields.get("echo") and prompted is None:
+        prompted = generated
+    number, name = 0, "logprobs"
+    if generated is not None:
+        number += (body.n or 1) * len(prompts) * length * (1 + generated)
+    if prompted is not None:
+        name = "prompt_logprobs" if generated is None else name
+        number += sum(min(context, _most_tokens(prompt, body)) for prompt in prompts) * (1 + prompted)
+    if number > MAX_LOGPROBS:
+        message = f"{name}: {number:,} log-probabilities at most"
+        raise RequestError(f"{message}; allowed: {MAX_LOGPROBS:,}, by fewer tokens, choices or alternatives", name)
+
+
+def _logprobs(body: ChatRequest | CompletionRequest) -> int | None:
+    """Return how many alternatives are told of every token; None where no log-probability is."""
+    fields = body.model_extra or {}
+    ids = fields.get("logprob_token_ids")
+    if isinstance(ids, list) and ids:
+        return len(ids)
+    if isinstance(body, CompletionRequest):
+        return _whole(fields.get("logprobs"))
+    return (_whole(fields.get("top_logprobs")) or 0) if fields.get("logprobs") else None
+
+
+def _whole(value: Any) -> int | None:
+    """Return a number of alternatives; what is none is vLLM's to refuse, and -1 stands for all that there are."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if value >= 0 else MAX_LOGPROBS
+
+
+def _prompts(body: ChatRequest | CompletionRequest) -> list[str | list[int]]:
+    """Return the prompts of a completion; a chat is one, of which only the policy knows the text."""
+    if isinstance(body, ChatRequest):
+        return [""]
+    prompt: Any = body.prompt
+    return [prompt] if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else prompt
+
+
+def _most_tokens(prompt: str | list[int], body: ChatRequest | CompletionRequest) -> int:
+    """Return the most tokens that a prompt may have: not more than bytes."""
+    if isinstance(body, ChatRequest):
+        return len(body.model_dump_json(include={"messages"}))
+    return len(prompt.encode()) if isinstance(prompt, str) else len(prompt)
+
+
+def _require_short(sent: Mapping[str, Any]) -> None:
+    for name, most in MAX_ITEMS.items():
+        if isinstance(value := sent.get(name), list | dict) and len(value) > most:
+            raise RequestError(f"{name}: holds {len(value):,} items; allowed: at most {most:,}", name)
+    for name, most in MAX_CHARS.items():
+        for text in _texts(sent.get(name)):
+            if len(text) > most:
+                raise RequestError(f"{name}: {len(text):,} characters; allowed: at most {most:,} each", name)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
+
+
+def _too_much(name: str, asked: float, most: float) -> RequestError:
+    return RequestError(f"{name}: {asked:,} is more than this service allows; allowed: at most {most:,}", name)

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from models.checkpoint import TOKENIZER_FILE, check_causal_model
+from models.backbone import check_causal_model
+from models.checkpoint import TOKENIZER_FILE
 from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem

@@ -93,10 +93,10 @@ async def _calibrate(
     evidence: Path | None,
     out: Path | None,
 ) -> _Found:
-    from server.__main__ import open_models
     from server.calibration import measuring
     from server.calibration.identity import calibration_file, identity_of
     from server.calibration.traces import Traces
+    from server.composition import open_models
     from server.evaluation.provenance import what_is_told
 
     told = what_is_told(settings, {})

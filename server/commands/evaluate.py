@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.answers.pool import AnswerPool
-from server.commands.client import open_client
+from server.commands.client import ServiceUrl, open_client
 from server.evaluation import tables
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement, Part
@@ -81,7 +81,7 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare: beam_search@16:best_of_n@64.")
-@click.option("--url", help="Ask the service that runs there; without it the models are started here.")
+@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures in.")

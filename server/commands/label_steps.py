@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from models.errors import ContextOverflowError
+from models.files import parse_object, read_lines
 from models.interfaces import Policy, Problem
 from search.answers.pool import AnswerPool
 from server.settings import Settings, load_settings
@@ -83,7 +83,7 @@ def label_steps(
     from models.policy.vllm_policy import open_policy
     from models.prompt import PromptBuilder
     from models.tokenizer import ChatTokenizer
-    from server.__main__ import policy_model
+    from server.composition import policy_model
 
     engine = policy_model(settings)
     opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
@@ -93,7 +93,7 @@ def label_steps(
 def read_tasks(path: Path, console: Console) -> Iterator[Task]:
     """Read JSON lines; those that cannot be used are named on the console, and so are problems that come again."""
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in read_lines(path):
         try:
             task = _read_task(line, number)
         except ValueError as error:
@@ -113,21 +113,12 @@ def _read_task(line: bytes, number: int) -> Task:
     Raises:
         ValueError: It cannot be used; the message says why.
     """
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise ValueError("is not JSON") from error
-    if not isinstance(record, dict):
-        raise ValueError("is not a JSON object")
+    record = parse_object(line)
     problem, answer, family = (record.get(name) for name in ("problem", "answer", "family"))
     if not isinstance(problem, str) or not problem.strip():
         raise ValueError("needs a problem, a text")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
         raise ValueError("needs an answer, a text or a number")
-    try:
-        (problem + str(answer)).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("is not Unicode text") from error
     return Task(problem, str(answer), family if isinstance(family, str) else None, number)
 
 

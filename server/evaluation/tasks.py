@@ -5,15 +5,15 @@ in `answer` (GSM8K's whole solutions, which end in `#### 42`, too) or in the box
 `level` as 3 or "Level 3". Names may be capitalised; other fields are ignored.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from models.files import parse_object, read_lines
 from search.answers.extract import extract_answer
 
 PROBLEM_FIELDS = ("problem", "question")
@@ -57,32 +57,23 @@ def read_tasks(path: Path) -> list[Task]:
     return list(tasks.values())
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path) -> list[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers."""
-    content = path.read_bytes()
-    if content.startswith(PARQUET_MAGIC):
-        raise _refused(
-            f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _refused(f"{path} is no text in UTF-8; allowed: JSON lines") from error
-    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+    with path.open("rb") as file:
+        if file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+            raise _refused(
+                f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
+            )
+    return read_lines(path)
 
 
-def _read(line: str) -> Task:
+def _read(line: bytes) -> Task:
     """Read a line; its numbers stay as they are written.
 
     Raises:
         ValueError: It holds no problem with an answer.
     """
-    try:
-        record = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}); allowed: one object a line") from error
-    if not isinstance(record, dict):
-        raise ValueError("not an object; allowed: one object a line")
+    record = parse_object(line, spelt_numbers=True)
     fields = {str(name).lower(): value for name, value in record.items()}
     _, problem = _first(fields, PROBLEM_FIELDS)
     name, text = _first(fields, ANSWER_FIELDS)

@@ -64,7 +64,7 @@ async def test_bad_lines_are_named_by_number_and_are_not_the_end(
     client: httpx.AsyncClient, files: tuple[Path, Path]
 ) -> None:
     result = await run(client, files)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     found = written(files)
     assert [record["line"] for record in found] == [1, 3, 4, 5, 6, 7]
     assert [record.get("answer") for record in found] == ["7", None, None, None, None, "7"]
@@ -91,7 +91,7 @@ async def test_what_is_there_is_not_asked_for_again(
     kept, num_calls = [r for r in written(files) if "error" not in r], world.policy.num_calls
     files[1].write_text("".join(json.dumps(record) + "\n" for record in kept[1:]) + '{"line": 1, "torn')
     result = await run(client, files)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert world.policy.num_calls - num_calls == 2  # the two responses of line 1
     assert [record["line"] for record in written(files)] == [1, 3, 4, 5, 6, 7]
     assert written(files)[-1] == kept[1]
@@ -103,7 +103,7 @@ async def test_results_of_other_requests_are_not_taken_for_these(
     await run(client, files)
     before = files[1].read_text()
     result = await run(client, files, "--temperature", "0.5")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "line 1, another request: choose another --out" in result.output
     assert files[1].read_text() == before
 
@@ -113,8 +113,8 @@ async def test_a_file_of_something_else_is_not_written_over(
 ) -> None:
     files[1].write_text("my thesis\n")
     result = await run(client, files)
-    assert (result.exit_code, files[1].read_text()) == (1, "my thesis\n")
-    assert "holds no results" in result.output
+    assert (result.exit_code, files[1].read_text()) == (2, "my thesis\n")
+    assert "line 1: not JSON" in result.output
 
 
 async def test_a_service_that_goes_away_leaves_what_is_there(files: tuple[Path, Path]) -> None:

@@ -12,27 +12,25 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from models.checkpoint import CONFIG_FILE, read_config, require_causal
+from models.checkpoint import BACKBONES, CONFIG_FILE
 from models.errors import CheckpointError
 from models.weights import Weight, read_weights, require_finite, require_shapes
 
-BACKBONES = ("llama", "mistral", "qwen2")
-"""The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
 
+def check_weights(config: Mapping[str, Any], directory: Path, *, with_words: bool = False) -> None:
+    """See that a checkpoint holds the weights of its backbone, all of them finite.
 
-def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
-    """See that a directory holds a causal language model; without `with_weights`, what it says of one.
+    Args:
+        config: config.json.
+        directory: Of the checkpoint.
+        with_words: Whether the head that gives words must be there, too.
 
     Raises:
-        CheckpointError: It does not; the message names the file and the field.
+        CheckpointError: One is missing, of another shape or not finite, or config.json makes no model.
     """
-    config = read_config(directory)
-    require_causal(directory, config)
-    if not with_weights:
-        return
     weights = read_weights(directory)
     if config.get("model_type") in BACKBONES:
-        require_backbone(weights, config, directory, with_words=True)
+        require_backbone(weights, config, directory, with_words=with_words)
     require_finite(weights)
 
 

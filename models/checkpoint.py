@@ -1,12 +1,11 @@
 """Finds the directory of a checkpoint and reads its small files, with an error that names the file and the field.
 
-Knows Hugging Face checkpoints on disk by the names of their files and by config.json, and imports no torch, so that a
-wrong directory is reported at once. Does not read weights (`models/backbone.py`, `models/weights.py`).
+Knows Hugging Face checkpoints on disk by the names of their files and by config.json, and loads torch only to look into
+weights (`models/backbone.py`), so that a wrong directory is reported at once.
 """
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer.model", "tokenizer_config.json", "vocab.json")
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
+BACKBONES = ("llama", "mistral", "qwen2")
+"""The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
 PICKLE_PATTERN = "pytorch_model*.bin"
 TEXTS = ["*.json", "*.jinja", "*.model"]
 WEIGHTS = ["*.safetensors"]
@@ -72,15 +73,22 @@ def require_files(directory: Path, *, with_weights: bool = True) -> None:
         raise CheckpointError(f"{directory}: no {WEIGHTS[0]} file, and no {PICKLE_PATTERN} file")
 
 
-def require_causal(directory: Path, config: Mapping[str, Any]) -> None:
-    """See that config.json describes a causal language model.
+def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
+    """See that a directory holds a causal language model; without `with_weights`, what it says of one.
 
     Raises:
-        CheckpointError: It does not.
+        CheckpointError: It does not; the message names the file and the field.
     """
-    names = config["architectures"]
-    if not names[0].endswith(CAUSAL_SUFFIXES):
-        raise CheckpointError(f"{directory / CONFIG_FILE}: architectures is {names}, not a causal language model")
+    config = read_config(directory)
+    if not config["architectures"][0].endswith(CAUSAL_SUFFIXES):
+        raise CheckpointError(
+            f"{directory / CONFIG_FILE}: architectures is {config['architectures']}, not a causal language model"
+        )
+    if not with_weights:
+        return
+    from models.backbone import check_weights  # loads torch
+
+    check_weights(config, directory, with_words=True)
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -19,8 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
-from models.backbone import check_causal_model
-from models.checkpoint import find_model
+from models.checkpoint import check_causal_model, find_model
 from models.embedded import EmbeddedEngine
 from models.launch import MIB, EngineSettings
 from models.policy.openai_handlers import OpenAIHandlers

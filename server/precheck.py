@@ -4,7 +4,7 @@ Looks at the files of checkpoints, not into weights, and at the calibration tabl
 taken on trust.
 """
 
-from models.checkpoint import find_directory, read_config, require_causal, require_files
+from models.checkpoint import check_causal_model, find_directory, require_files
 from server.calibration.identity import load_calibration
 from server.calibration.table import read_calibration
 from server.settings import Settings
@@ -36,5 +36,5 @@ def check_checkpoint(name: str, *, is_causal: bool = False, with_weights: bool =
         return False
     require_files(directory, with_weights=with_weights)
     if is_causal:
-        require_causal(directory, read_config(directory))
+        check_causal_model(directory, with_weights=False)
     return True

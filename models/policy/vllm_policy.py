@@ -15,7 +15,7 @@ from dataclasses import replace
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from models.backbone import check_causal_model
+from models.checkpoint import check_causal_model
 from models.engine_client import EngineClient
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Sampling, Step

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.backbone import BACKBONES, require_backbone
-from models.checkpoint import CONFIG_FILE, read_config
+from models.backbone import require_backbone
+from models.checkpoint import BACKBONES, CONFIG_FILE, read_config
 from models.errors import CheckpointError
 from models.weights import read_weights, require_finite, require_shapes
 

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from models.backbone import check_causal_model
-from models.checkpoint import TOKENIZER_FILE
+from models.checkpoint import TOKENIZER_FILE, check_causal_model
 from models.engine_client import EngineClient
 from models.errors import CheckpointError
 from models.interfaces import Problem

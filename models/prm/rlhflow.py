@@ -12,7 +12,7 @@ published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.backbone import check_causal_model
+from models.checkpoint import check_causal_model
 from models.engine_client import EngineClient
 from models.interfaces import Problem
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM

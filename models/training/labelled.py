@@ -19,8 +19,7 @@ import torch
 from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, Qwen2ForCausalLM
 
-from models.backbone import check_causal_model
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoint import CONFIG_FILE, check_causal_model, read_config
 from models.errors import CheckpointError
 from models.prm.reward_model import RewardModel, load_reward_model, save_reward_model
 from models.prompt import PromptBuilder

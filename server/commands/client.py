@@ -40,7 +40,8 @@ class ServiceUrl(click.ParamType[str]):
             self.fail(f"{value!r} is not a URL: {error}", param, ctx)
         if url.scheme not in ("http", "https") or not url.host:
             self.fail(f"{value!r} is not a URL such as http://127.0.0.1:8000", param, ctx)
-        return str(url.copy_with(path=url.path.rstrip("/").removesuffix("/v1") + "/", query=None, fragment=None))
+        path = url.path.rstrip("/").removesuffix("/v1")
+        return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")
 
 
 class RefusedError(click.ClickException):

@@ -13,8 +13,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.backbone import BACKBONES, check_causal_model
-from models.checkpoint import find_model, read_config
+from models.checkpoint import BACKBONES, check_causal_model, find_model, read_config
 from models.errors import ModelError
 from models.launch import LARGE_BLOCK
 from models.prm.registry import open_verifier

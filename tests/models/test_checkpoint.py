@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.backbone import check_causal_model
-from models.checkpoint import find_model
+from models.checkpoint import check_causal_model, find_model
 from models.errors import CheckpointError
 from tests.conftest import DEMO
 from tests.models.damage import Change, config, halved, holding, lacking, resized, spoilt, without

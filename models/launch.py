@@ -36,6 +36,10 @@ MIB = 1 << 20
 SMALL_BLOCK, LARGE_BLOCK = 16, 32
 """Tokens of a block of the KV cache on a CPU."""
 
+KERNELS = 64
+"""Kernels that oneDNN keeps, at about 0.4 MiB each. It makes one for every shape and size of a batch, and would keep
+1,024: an engine grew by 0.4 GiB for hours. Making one again costs less than can be measured."""
+
 _LAUNCHING = threading.Lock()
 
 Runner = Literal["generate", "pooling"]
@@ -162,6 +166,7 @@ def launch(
     export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
     if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
         export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")
+        export(ONEDNN_PRIMITIVE_CACHE_CAPACITY=str(KERNELS))
         torch.set_num_threads(settings.num_threads)
         dynamo.disable = True  # what vLLM compiles even when it is told not to (logprobs) would need a C++ compiler
     try:

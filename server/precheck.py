@@ -17,13 +17,22 @@ def check_models(settings: Settings) -> None:
         CheckpointError: A directory is missing, or lacks a file.
         SettingsError: The table cannot be used.
     """
-    is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
-    if settings.verifier_format != "checker":
-        is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
-    if is_here:
+    if check_checkpoints(settings):
         load_calibration(settings)
     elif settings.calibration is not None:
         read_calibration(settings.calibration)
+
+
+def check_checkpoints(settings: Settings) -> bool:
+    """See that the models can be found; False where one is a Hub name, which is not looked at.
+
+    Raises:
+        CheckpointError: A directory is missing, or lacks a file.
+    """
+    is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
+    if settings.verifier_format != "checker":
+        is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
+    return is_here
 
 
 def check_checkpoint(name: str, *, is_causal: bool = False, with_weights: bool = True) -> bool:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from search.answers.pool import AnswerPool
 from server.commands.client import ServiceUrl, open_client
+from server.commands.failures import INTERRUPTED, refuse_inputs
 from server.evaluation import tables
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement, Part
@@ -27,8 +28,6 @@ from server.evaluation.tasks import demo_tasks, read_tasks
 from server.settings import Settings, load_settings
 
 WIDTH = 110
-INTERRUPTED = 130
-"""What a shell calls the end by SIGINT."""
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -108,6 +107,7 @@ def evaluate(
     Accuracies and their differences come with 95 % intervals, bootstrapped over problems; tokens are means per problem,
     seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
     """
+    refuse_inputs(out, problems, recipe, plots)
     names = strategies.split(",")
     unknown = sorted(set(names) - set(STRATEGIES))
     if unknown:

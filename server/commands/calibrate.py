@@ -59,13 +59,13 @@ def calibrate(
     """
     refuse_inputs(out, problems, recipe, evidence)
     refuse_inputs(evidence, problems, recipe, option="--evidence")
+    settings = load_settings(recipe)
+    check_checkpoints(settings)
     tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
-    settings = load_settings(recipe)
-    check_checkpoints(settings)
     sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import httpx
 
+from server.precheck import check_models
 from server.settings import Settings, SettingsError
 
 BUSY = (429, 503)
@@ -56,9 +57,11 @@ class UnreachableError(RefusedError):
 async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Open a client of the service at `url`; without one, start the models here and serve in this process."""
     if url:
-        async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=None) as client:
+        patience = httpx.Timeout(None, connect=CONNECT_WITHIN_S)
+        async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=patience) as client:
             yield client
         return
+    check_models(settings)
     from server.app import create_app
     from server.calibration.identity import load_calibration
     from server.composition import open_models

@@ -25,6 +25,7 @@ from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
 from server.evaluation.tasks import demo_tasks, read_tasks
+from server.precheck import check_models
 from server.settings import Settings, load_settings
 
 WIDTH = 110
@@ -116,8 +117,10 @@ def evaluate(
         message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
         raise click.BadParameter(message, param_hint="--seeds")
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
-    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
     settings = load_settings(recipe)
+    if not url:
+        check_models(settings)
+    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
     plan = partial(plan_jobs, names, num_seeds, {"temperature": temperature}, beam_width)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]

@@ -36,9 +36,12 @@ def test_a_port_can_be_taken_again_at_once() -> None:
 def test_a_fork_lets_go_of_the_socket() -> None:
     with listening("127.0.0.1", 0) as (listener,):
         port = listener.getsockname()[1]
+        begun, begins = os.pipe()
         child = os.fork()
         if child == 0:
+            os.write(begins, b"!")
             signal.pause()
+        os.read(begun, 1)
     try:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch._dynamo.config as dynamo
 from prometheus_client import REGISTRY, CollectorRegistry
+from vllm import envs
 from vllm.config.logging import LoggingConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
@@ -157,6 +158,7 @@ def launch(
         EngineUnavailableError: The engine did not start.
     """
     device = require_device(settings)
+    envs.disable_envs_cache()  # of an engine that was started before
     export(HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", DO_NOT_TRACK="1", VLLM_LOGGING_STREAM="ext://sys.stderr")
     try:
         config = engine_args(settings, runner, device, overrides).create_engine_config()
@@ -172,9 +174,11 @@ def launch(
     try:
         with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts(), forks_end_with_parent():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
-            return AsyncLLM.from_vllm_config(config), _take_metrics()
+            llm, metrics = AsyncLLM.from_vllm_config(config), _take_metrics()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
+    envs.enable_envs_cache()  # else vLLM asks the environment several times for each request: 6 % of the event loop
+    return llm, metrics
 
 
 @contextmanager

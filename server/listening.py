@@ -38,12 +38,15 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
         for family, address in _addresses(host, port):
             taken = sockets[0].getsockname()[1] if sockets else port  # all of them on the one that was free
             try:
-                listener = socket.create_server((address, taken), family=family, backlog=BACKLOG)
+                made = socket.create_server((address, taken), family=family, backlog=BACKLOG)
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise _refused(address, taken, error) from error
                 missing = error  # a name may stand for an IPv6 address on a machine that has none
                 continue
+            listener = socket.socket(
+                fileno=made.detach()
+            )  # knows that it is TCP, or asyncio leaves Nagle's algorithm on
             os.register_at_fork(after_in_child=listener.close)
             sockets.append(stack.enter_context(listener))
         if not sockets and missing:

@@ -14,6 +14,7 @@ from server.settings import SettingsError
 def test_all_addresses_of_a_host_listen_on_one_port(host: str) -> None:
     with listening(host, 0) as sockets:
         assert len({listener.getsockname()[1] for listener in sockets}) == 1
+        assert {listener.proto for listener in sockets} == {socket.IPPROTO_TCP}
         socket.create_connection(("127.0.0.1", sockets[0].getsockname()[1]), timeout=5).close()
 
 

@@ -1,29 +1,39 @@
-"""Reads model directories before an engine does: quickly, and with an error that names the file and the field.
+"""Finds the directory of a checkpoint and reads its small files, with an error that names the file and the field.
 
-Knows Hugging Face checkpoints on disk: config.json, the weights of the usual backbones, the tokenizer's file names.
-Does not know what an engine makes of them, nor the heads of reward models (`models/prm/head.py`).
+Knows Hugging Face checkpoints on disk by the names of their files and by config.json, and loads torch only to look into
+weights (`models/backbone.py`), so that a wrong directory is reported at once.
 """
 
+import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModel, PreTrainedModel
-
 from models.errors import CheckpointError
-from models.weights import PICKLE_PATTERN, Weight, read_json, read_weights, require_finite, require_shapes
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer.model", "tokenizer_config.json", "vocab.json")
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
 BACKBONES = ("llama", "mistral", "qwen2")
 """The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
+PICKLE_PATTERN = "pytorch_model*.bin"
 TEXTS = ["*.json", "*.jinja", "*.model"]
 WEIGHTS = ["*.safetensors"]
+
+
+def find_directory(name: str | Path) -> Path | None:
+    """Return the directory of a checkpoint; None for a Hub name (`owner/model`).
+
+    Raises:
+        CheckpointError: There is no such directory, and it is no Hub name.
+    """
+    directory = Path(name)
+    if directory.is_dir():
+        return directory
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+        raise CheckpointError(f"{directory}: {'not a directory' if directory.exists() else 'no such directory'}")
+    return None
 
 
 def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
@@ -36,11 +46,10 @@ def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
     Raises:
         CheckpointError: There is no such directory, and no such name on the Hub.
     """
-    directory = Path(name)
-    if directory.is_dir():
-        return directory
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
-        raise CheckpointError(f"{directory}: no such directory")
+    if (found := find_directory(name)) is not None:
+        return found
+    from huggingface_hub import snapshot_download
+
     try:
         wanted = [*TEXTS, *(WEIGHTS if with_weights else ())]
         directory = Path(snapshot_download(str(name), allow_patterns=wanted))
@@ -49,6 +58,19 @@ def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{name}: neither a directory nor to be had from the Hub ({error})") from error
     return directory
+
+
+def require_files(directory: Path, *, with_weights: bool = True) -> None:
+    """See that a directory holds the files of a checkpoint: config.json, a tokenizer and weights.
+
+    Raises:
+        CheckpointError: One is missing or config.json cannot be used.
+    """
+    read_config(directory)
+    if not any((directory / name).exists() for name in TOKENIZER_FILES):
+        raise CheckpointError(f"{directory / TOKENIZER_FILE}: No such file or directory")
+    if with_weights and not any(any(directory.glob(pattern)) for pattern in (*WEIGHTS, PICKLE_PATTERN)):
+        raise CheckpointError(f"{directory}: no {WEIGHTS[0]} file, and no {PICKLE_PATTERN} file")
 
 
 def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
@@ -64,37 +86,9 @@ def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
         )
     if not with_weights:
         return
-    weights = read_weights(directory)
-    if config.get("model_type") in BACKBONES:
-        require_backbone(weights, config, directory, with_words=True)
-    require_finite(weights)
+    from models.backbone import check_weights  # loads torch
 
-
-def require_backbone(
-    weights: Mapping[str, Weight], config: Mapping[str, Any], directory: Path, *, with_words: bool = False
-) -> None:
-    """See that the weights of one of `BACKBONES` are there, as config.json would have them.
-
-    Args:
-        weights: Of the checkpoint.
-        config: config.json.
-        directory: Of the checkpoint.
-        with_words: Whether the head that gives words must be there, too.
-
-    Raises:
-        CheckpointError: One is missing or of another shape, or config.json makes no model.
-    """
-    try:
-        with torch.device("meta"):
-            model: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    except (StrictDataclassError, ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{directory / CONFIG_FILE}: {' '.join(str(error).split())}") from error
-    if "quantization_config" in config:
-        return  # such weights have other names and shapes
-    shapes = {f"model.{name}": tuple(weight.shape) for name, weight in model.named_parameters()}
-    if with_words and not model.config.tie_word_embeddings:
-        shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
-    require_shapes(weights, shapes, directory)
+    check_weights(config, directory, with_words=True)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -108,3 +102,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{directory / CONFIG_FILE}: architectures is {names!r}, not a list of names")
     return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: The file is missing or holds something else.
+    """
+    try:
+        fields = json.loads(file.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: is not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{file}: is not a JSON object")
+    return fields

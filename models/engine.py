@@ -71,7 +71,7 @@ class Engine:
     @property
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
-        return self.llm.get_num_unfinished_requests()
+        return int(self.llm.output_processor.get_num_unfinished_requests())  # type: ignore[no-untyped-call]
 
     async def check(self) -> None:
         """Return when the engine's process answers.

@@ -1,17 +1,15 @@
 """The command `winnow`."""
 
 import os
-import sys
 import warnings
 
 import click
-from pydantic import ValidationError
 
-from models.errors import ModelError
 from server.commands.calibrate import calibrate
 from server.commands.doctor import doctor
 from server.commands.engine import engine
 from server.commands.evaluate import evaluate
+from server.commands.failures import Commands
 from server.commands.grade import grade
 from server.commands.label_steps import label_steps
 from server.commands.plan import plan
@@ -20,13 +18,16 @@ from server.commands.solve import solve
 from server.commands.tasks import tasks
 from server.commands.train_demo import train_demo
 from server.commands.train_prm import train_prm
-from server.settings import SettingsError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="winnow")
 def app() -> None:
-    """Search and verify: a policy proposes, a verifier judges, a search answers."""
+    """Search and verify: a policy proposes, a verifier judges, a search answers.
+
+    Exit codes: 0 everything was done; 1 something failed while it ran (a line, a request, an engine, a disk); 2 a
+    command, a setting or a file cannot be used; 130 interrupted.
+    """
 
 
 def quieten_vendors() -> None:
@@ -45,12 +46,6 @@ for command in (*SERVING, *USING, *TRAINING):
 
 
 def main() -> None:
-    """Run the command; a mistake of the user's is one sentence, not a traceback."""
+    """Run the command."""
     quieten_vendors()
-    try:
-        app()
-    except (SettingsError, ModelError) as error:
-        sys.exit(f"winnow: {error}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        sys.exit(f"winnow: setting {'.'.join(map(str, first['loc']))}: {first['msg']} (given: {first['input']!r})")
+    app()

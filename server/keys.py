@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from server.settings import Settings, SettingsError
+from server.settings import Settings, SettingsError, read_yaml
 
 MIN_KEY_CHARS = 16
 KEY = re.compile(rf"[!-~]{{{MIN_KEY_CHARS},512}}")
@@ -83,28 +81,25 @@ def read_keys(settings: Settings) -> Keyring:
 
 def _read_file(path: Path) -> Sequence[Key]:
     where = f"api_keys_file {path}"
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{where} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}") from None
-    entries = _entries(text, where) if path.suffix in (".yaml", ".yml") else _lines(text)
+    entries = _entries(path, where) if path.suffix in (".yaml", ".yml") else _lines(path, where)
     keys = [_key(where, number, entry) for number, entry in entries]
     if not keys:
         raise SettingsError(f"{where} holds no key")
     return keys
 
 
-def _lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{where} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}") from None
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield number, {"key": line.strip()}
 
 
-def _entries(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        entries = yaml.safe_load(text)
-    except yaml.YAMLError:  # its message would show the line
-        raise SettingsError(f"{where} is not YAML") from None
+def _entries(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = read_yaml(path, where)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise SettingsError(f"{where} must be a list of {{{', '.join(FIELDS)}}}")
     yield from enumerate(entries, start=1)

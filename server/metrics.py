@@ -135,6 +135,7 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         metrics, started, status, is_whole = self._metrics, time.perf_counter(), 500, True
+        scope.setdefault("state", {})["arrived"] = started
 
         async def note_status(message: Message) -> None:
             nonlocal status, is_whole

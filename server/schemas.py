@@ -104,7 +104,7 @@ class SolveRequest(SearchIn, ProblemIn):
     temperature: Real = Field(0.8, ge=0, le=2)
     top_p: Real = Field(1.0, gt=0, le=1)
     max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
-    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same reply.")
+    seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same candidates.")
     system_prompt: Text | None = Field(None, description="Instruction to the policy.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")

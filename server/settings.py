@@ -4,6 +4,8 @@ The only place that reads the environment. A recipe is a YAML file with the name
 """
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,7 +34,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """How a service is run. The description of a field is its help."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -163,26 +165,49 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
     named = os.environ.get(f"{PREFIX}RECIPE")
     recipe = recipe or (Path(named) if named else None)
     known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, "recipe")}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        raise SettingsError(f"unknown environment variable {unknown[0]}; known are {', '.join(sorted(known))}")
+    if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+        raise SettingsError(f"unknown environment variable {unknown[0]}; {_hint(unknown[0], known)}")
 
     values = {} if recipe is None else _read(recipe)
     values = {name: value for name, value in values.items() if f"{PREFIX}{name.upper()}" not in os.environ}
     return Settings(**values | {name: value for name, value in flags.items() if value is not None})
 
 
-def _read(recipe: Path) -> dict[str, Any]:
+def read_yaml(file: Path, what: str) -> Any:
+    """Read a YAML file.
+
+    Args:
+        file: In UTF-8.
+        what: Names it in messages.
+
+    Raises:
+        SettingsError: It cannot be read; the message names the file and shows none of it.
+    """
     try:
-        values = yaml.safe_load(recipe.read_text())
+        return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SettingsError(f"recipe {recipe}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"recipe {recipe} is not YAML: {error}") from error
+        raise SettingsError(f"{what} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{what} cannot be read: not UTF-8 (byte {error.start + 1})") from error
+    except yaml.MarkedYAMLError as error:
+        place = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        raise SettingsError(f"{what} is not YAML{place}") from None  # its message would show the line
+    except (yaml.YAMLError, ValueError, RecursionError):  # such as a control character, or the 30th of February
+        raise SettingsError(f"{what} is not YAML") from None
+
+
+def _read(recipe: Path) -> dict[str, Any]:
+    values = read_yaml(recipe, f"recipe {recipe}")
     if not isinstance(values, dict):
         raise SettingsError(f"recipe {recipe} must map names of settings to values")
-    unknown = sorted(set(values) - set(Settings.model_fields))
-    if unknown:
-        known = ", ".join(Settings.model_fields)
-        raise SettingsError(f"recipe {recipe}: unknown setting {unknown[0]!r}; known are {known}")
+    if unknown := sorted(map(str, set(values) - set(Settings.model_fields))):
+        raise SettingsError(
+            f"recipe {recipe}: unknown setting {unknown[0]!r}; {_hint(unknown[0], Settings.model_fields)}"
+        )
     return values
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """Name the settings that somebody may have meant."""
+    near = get_close_matches(name, sorted(known))
+    return f"did you mean {' or '.join(near)}?" if near else "winnow serve --help lists all settings"

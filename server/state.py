@@ -72,3 +72,9 @@ class State:
         state = request.app.state.winnow
         assert isinstance(state, cls)  # noqa: S101 - set by create_app
         return state
+
+
+def arrival_of(request: Request) -> float:
+    """When the headers of a request were there, by `time.perf_counter`: deadlines count from then."""
+    arrived: float = request.state.arrived  # set by CountRequests
+    return arrived

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.checkpoint import BACKBONES, CONFIG_FILE, read_config, require_backbone
+from models.backbone import require_backbone
+from models.checkpoint import BACKBONES, CONFIG_FILE, read_config
 from models.errors import CheckpointError
 from models.weights import read_weights, require_finite, require_shapes
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from models.launch import NO_STRUCTURAL_TAGS, EngineSettings, Runner, engine_arguments, export, require_device
+from models.launch import (
+    KERNELS,
+    NO_STRUCTURAL_TAGS,
+    EngineSettings,
+    Runner,
+    engine_arguments,
+    export,
+    require_device,
+)
 from models.releases import SERVER
 
 
@@ -66,6 +74,7 @@ def become_server(settings: ServerSettings, runner: Runner, overrides: Mapping[s
     variables |= NO_STRUCTURAL_TAGS
     if device == "cpu":
         variables |= {"OMP_NUM_THREADS": str(settings.engine.num_threads), "TORCHDYNAMO_DISABLE": "1"}
+        variables["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(KERNELS)
         variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else vLLM has no worker in the engine's process on a CPU
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key

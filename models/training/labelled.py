@@ -66,7 +66,7 @@ class TrainingPlan:
         return Schedule(num_steps, self.learning_rate, min(MAX_WARMUP_STEPS, round(WARMUP_SHARE * num_steps)))
 
 
-def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan) -> None:
+def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan) -> int:
     """Train a reward model, write it to `out` and print how well it judges the problems held out.
 
     Args:
@@ -74,6 +74,9 @@ def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: Traini
         label_files: As `winnow label-steps` writes them. Lines that cannot be used are named and left out.
         out: A training that was interrupted there goes on, and a finished one is measured again.
         plan: How it is trained.
+
+    Returns:
+        How many lines were left out.
 
     Raises:
         CheckpointError: The policy cannot be used.
@@ -102,6 +105,7 @@ def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: Traini
     plot_reliability(*steps_of(judged), out / PLOT_FILE)
     console.print(f"trained on {len(training)} responses; {len(held_out)} held out:")
     console.print(agreement_table(agreements))
+    return len(reader.skipped)
 
 
 def judge_responses(

@@ -6,19 +6,18 @@ Knows the fields of a line and what can be wrong with it. Does not know how the 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from models.errors import ModelError
+from models.files import Journal, UnreadableFileError, read_lines
 from models.interfaces import Problem
 from models.prompt import PromptBuilder
 from models.training.documents import Document
 
 
-class LabelsError(ModelError):
+class LabelsError(UnreadableFileError):
     """Step labels cannot be used; the message names the file and the line."""
 
 
@@ -73,7 +72,7 @@ class LabelFile:
     """
 
     def __init__(self, file: Path, num_responses: int) -> None:
-        self._file = file
+        self._journal = Journal(file)
         lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         problems = [_read(line, file, number).problem for number, line in enumerate(whole, start=1)]
@@ -86,10 +85,12 @@ class LabelFile:
                 opened.truncate(sum(map(len, whole[:num_kept])))
 
     def append(self, responses: Sequence[LabelledResponse]) -> None:
-        """Write all responses to one problem."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a") as opened:
-            opened.write("".join(dumps(asdict(each), ensure_ascii=False) + "\n" for each in responses))
+        """Write all responses to one problem.
+
+        Raises:
+            UnwritableFileError: The disk is full, for example; what was written is kept.
+        """
+        self._journal.append(*map(asdict, responses))
         self.problems |= {each.problem for each in responses}
 
 
@@ -136,10 +137,10 @@ class LabelReader:
 
     def _read_file(self, file: Path) -> Iterable[LabelledResponse]:
         try:
-            lines = file.read_bytes().splitlines()
-        except OSError as error:
-            raise LabelsError(f"{file}: {error.strerror}") from error
-        for number, line in enumerate(lines, start=1):
+            lines = read_lines(file)
+        except UnreadableFileError as error:
+            raise LabelsError(str(error)) from error
+        for number, line in lines:
             try:
                 response = _read(line, file, number)
                 self._check(response, f"{file}, line {number}")

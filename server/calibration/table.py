@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.files import replace_file
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.compute_optimal import Bin, ComputeOptimal
@@ -21,17 +22,29 @@ from search.dvts import DVTS
 from search.errors import HyperparameterError
 from search.strategy import Strategy
 from search.voting import Selection
-from server.settings import SettingsError
+from server.settings import SettingsError, read_yaml
 
+Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Knots = list[tuple[Share, Share]]
+
+
+def _rises(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Refuse what makes no map."""
+    try:
+        _map(knots)
+    except HyperparameterError as error:
+        raise ValueError(str(error)) from error
+    return knots
+
+
+Knots = Annotated[list[tuple[Share, Share]], AfterValidator(_rises)]
 """Support and probability."""
 
 
 class Row(BaseModel):
     """What every part of the table has in common: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Spending(Row):
@@ -87,8 +100,8 @@ class Budget(Row):
     confidence: Knots
     final_confidence: Knots
     accuracy: Share
-    tokens: tuple[float, float]
-    seconds: tuple[float, float]
+    tokens: tuple[Amount, Amount]
+    seconds: tuple[Amount, Amount]
 
     @model_validator(mode="after")
     def _makes_a_search(self) -> Self:
@@ -140,10 +153,17 @@ class Calibration(Row):
 
     version: Literal[1] = 1
     identity: Identity
-    temperature: float
+    temperature: float = Field(ge=0)
     made: dict[str, Any]
     budgets: list[Budget] = Field(min_length=1)
-    confidence: dict[str, dict[int, Knots]]
+    confidence: dict[str, dict[Annotated[int, Field(ge=1)], Knots]]
+
+    @model_validator(mode="after")
+    def _budgets_rise(self) -> Self:
+        budgets = [budget.n for budget in self.budgets]
+        if budgets != sorted(set(budgets)):
+            raise ValueError(f"budgets must rise from one to the next, not {budgets}")
+        return self
 
     def budget(self, n: int, max_tokens: float | None = None, max_seconds: float | None = None) -> Budget | None:
         """Return the row of the largest budget that is at most `n` and stays within the limits; None where none is."""
@@ -187,12 +207,9 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         SettingsError: There is none; the message names the file and the field.
     """
+    values = read_yaml(path, f"calibration {path}")
     try:
-        return Calibration.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise SettingsError(f"calibration {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"calibration {path} is not YAML: {error}") from error
+        return Calibration.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -200,9 +217,13 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def write_calibration(table: Calibration, path: Path) -> None:
-    """Write a table."""
+    """Write a table.
+
+    Raises:
+        UnwritableFileError: It cannot be written; the one that was there is untouched.
+    """
     values = table.model_dump(mode="json")
-    path.write_text(yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True))
+    replace_file(path, yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True))
 
 
 def _map(knots: Sequence[tuple[float, float]]) -> Confidence:

@@ -5,12 +5,12 @@ taken out of larger ones: the first responses, or the first subtrees, are those 
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from models.files import Journal, UnreadableFileError
 from models.interfaces import Finish, Problem, Sampling, Step
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
@@ -103,17 +103,19 @@ class Traces:
 
     Args:
         path: File to keep them in; None keeps them in memory only.
+
+    Raises:
+        UnreadableFileError: The file holds something else; the message names the line.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        self._journal = Journal(path) if path else None
         self._traces: dict[tuple[str, str], Trace] = {}
-        if path and path.exists():
-            complete, _, _ = path.read_text().rpartition("\n")
-            for line in complete.splitlines():
-                self._keep(_read(json.loads(line)))
-        elif path:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for number, line in enumerate(self._journal.read() if self._journal else (), start=1):
+            try:
+                self._keep(_read(line))
+            except (KeyError, TypeError) as error:
+                raise UnreadableFileError(f"{path}, line {number}: not what winnow calibrate wrote") from error
 
     def of(self, name: str, tasks: Sequence[Task]) -> list[Trace]:
         """Return the traces of a search, in the order of the tasks."""
@@ -149,9 +151,8 @@ class Traces:
 
     def _add(self, trace: Trace) -> None:
         self._keep(trace)
-        if self._path:
-            with self._path.open("a") as file:
-                file.write(json.dumps(asdict(trace), ensure_ascii=False) + "\n")
+        if self._journal:
+            self._journal.append(asdict(trace))
 
     def _keep(self, trace: Trace) -> None:
         self._traces[trace.problem, trace.name] = trace

@@ -6,25 +6,21 @@ file is brought into the order of the problems. Knows no models.
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import click
 import httpx
 from rich.progress import Progress
 
+from models.files import Journal, UnreadableFileError, parse_object, read_lines, replace_file
 from server.commands.client import RefusedError, UnreachableError, post_solve
+from server.commands.failures import UnusableError
 from server.schemas import SolveRequest
 
 PATIENCE_S = 1800.0
 """How long a busy service is waited for, by one problem."""
-
-
-class BatchError(click.ClickException):
-    """A file cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Line:
     fault: str | None = None
 
 
-def read_lines(path: Path, options: Mapping[str, Any]) -> list[Line]:
+def read_requests(path: Path, options: Mapping[str, Any]) -> list[Line]:
     """Read a file of problems: JSON lines with `problem` and whatever else `POST /solve` takes.
 
     Args:
@@ -52,22 +48,20 @@ def read_lines(path: Path, options: Mapping[str, Any]) -> list[Line]:
         options: Fields for lines that do not have them.
 
     Raises:
-        BatchError: It cannot be read.
+        UnreadableFileError: It cannot be read.
     """
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise BatchError(f"{path}: {error.strerror}") from error
-    return [_line(number, line, options) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [_line(number, line, options) for number, line in read_lines(path)]
 
 
 def _line(number: int, line: bytes, options: Mapping[str, Any]) -> Line:
     try:
-        record = json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        return Line(number, fault=f"not JSON in UTF-8: {error}")
-    if not isinstance(record, dict) or not isinstance(record.get("problem"), str):
-        return Line(number, fault="not an object with a text `problem`")
+        record = parse_object(line)
+    except ValueError as error:
+        return Line(number, fault=str(error))
+    if not isinstance(record.get("problem"), str):
+        return Line(number, record.get("id"), fault="no text in the field problem")
+    if record.get("stream", False) is not False:
+        return Line(number, record.get("id"), fault="stream: a line gets one reply; allowed: false, or leave it out")
     fields = {name: value for name, value in record.items() if name in SolveRequest.model_fields}
     return Line(number, record.get("id"), {"include": [], **options, **fields})
 
@@ -79,56 +73,51 @@ class Results:
         path: Where it is; results that stand there are kept.
 
     Raises:
-        BatchError: It cannot be read or written, or holds something else.
+        UnusableError: It cannot be read, or holds something else.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._journal = Journal(path)
         self._records: dict[int, dict[str, Any]] = {}
         try:
-            whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""  # a torn last line is lost
-            for record in map(json.loads, filter(bytes.strip, whole.split(b"\n"))):
-                self._records[record["line"]] = record
-            self._file: IO[str] = self._replace()
-        except OSError as error:
-            raise BatchError(f"{path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise BatchError(f"{path} exists and holds no results: choose another --out") from error
+            for record in self._journal.read():
+                self._records[_line_of(record)] = record
+        except (UnreadableFileError, ValueError) as error:
+            raise UnusableError(f"{error}; {path} holds no results: choose another --out") from error
 
     def has(self, line: Line) -> bool:
         """Whether the answer of a line is there.
 
         Raises:
-            BatchError: There is one of another problem, or it was asked with other options.
+            UnusableError: There is one of another problem, or it was asked with other options.
         """
         record = self._records.get(line.number)
         if record is None or "error" in record:
             return False
         if record.get("request") != line.request:
-            raise BatchError(f"{self._path} holds, for line {line.number}, another request: choose another --out")
+            path = self._journal.path
+            raise UnusableError(f"{path} holds, for line {line.number}, another request: choose another --out")
         return True
 
     def add(self, line: Line, result: Mapping[str, Any]) -> None:
-        """Write what became of a line."""
+        """Write what became of a line.
+
+        Raises:
+            UnwritableFileError: The disk is full, for example; what was written is kept.
+        """
         named = {} if line.id is None else {"id": line.id}
         request = {} if line.request is None else {"request": dict(line.request)}
-        self._records[line.number] = {"line": line.number, **named, **request, **result}
-        self._file.write(_json(self._records[line.number]))
-        self._file.flush()
+        self._records[line.number] = record = {"line": line.number, **named, **request, **result}
+        self._journal.append(record)
 
-    def close(self) -> None:
-        """Bring the file into order."""
-        self._file.close()
-        self._replace().close()
+    def sort(self) -> None:
+        """Bring the file into the order of the problems.
 
-    def _replace(self) -> IO[str]:
-        """Write all records, in order, to a new file that takes the place of the old one at once."""
-        new = self._path.with_name(f"{self._path.name}.new")
-        file = new.open("w")
-        file.writelines(_json(self._records[number]) for number in sorted(self._records))
-        file.flush()
-        os.replace(new, self._path)
-        return file
+        Raises:
+            UnwritableFileError: There is no room for it; what was written is kept, in the order of its coming.
+        """
+        lines = (json.dumps(self._records[number], ensure_ascii=False) for number in sorted(self._records))
+        replace_file(self._journal.path, "".join(f"{line}\n" for line in lines))
 
 
 async def solve_all(
@@ -147,8 +136,9 @@ async def solve_all(
         How many lines have an answer now, and how many have none.
 
     Raises:
-        BatchError: The results are of other requests.
+        UnusableError: The results are of other requests.
         UnreachableError: The service is gone; what is there is kept.
+        UnwritableFileError: The disk is full, for example; what is there is kept.
     """
     waiting = [line for line in lines if not results.has(line)]
     bar = progress.add_task("solving", total=len(lines), completed=len(lines) - len(waiting))
@@ -164,15 +154,9 @@ async def solve_all(
             num_failed += 1
             progress.console.print(f"line {line.number}: {result['error']}", markup=False, highlight=False)
 
-    gone: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for line in waiting:
-                group.create_task(solve(line))
-    except* UnreachableError as errors:
-        gone = errors.exceptions[0]  # raised here, it would come in a group of its own
-    if gone is not None:
-        raise gone
+    async with asyncio.TaskGroup() as group:
+        for line in waiting:
+            group.create_task(solve(line))
     return len(lines) - num_failed, num_failed
 
 
@@ -188,5 +172,7 @@ async def _ask(client: httpx.AsyncClient, line: Line) -> Mapping[str, Any]:
     return {**{name: value for name, value in reply.items() if name != "id"}, "request_id": reply["id"]}
 
 
-def _json(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+def _line_of(record: Mapping[str, Any]) -> int:
+    if type(number := record.get("line")) is not int:
+        raise ValueError("no number in the field line")
+    return number

@@ -12,7 +12,9 @@ from rich.table import Table
 from models.interfaces import Sampling
 from server.calibration.table import Calibration, Spending, write_calibration
 from server.commands.evaluate import Counts
+from server.commands.failures import refuse_inputs
 from server.evaluation.tasks import Task, demo_tasks, read_tasks
+from server.precheck import check_checkpoints
 from server.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,12 +57,15 @@ def calibrate(
     Measures the strategies on problems whose answers are known, bins the problems by how sure a small search is of
     them, and chooses for each bin. The table holds for this policy, this verifier and this prompt alone.
     """
+    refuse_inputs(out, problems, recipe, evidence)
+    refuse_inputs(evidence, problems, recipe, option="--evidence")
+    settings = load_settings(recipe)
+    check_checkpoints(settings)
     tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
-    settings = load_settings(recipe)
     sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
@@ -93,10 +98,10 @@ async def _calibrate(
     evidence: Path | None,
     out: Path | None,
 ) -> _Found:
-    from server.__main__ import open_models
     from server.calibration import measuring
     from server.calibration.identity import calibration_file, identity_of
     from server.calibration.traces import Traces
+    from server.composition import open_models
     from server.evaluation.provenance import what_is_told
 
     told = what_is_told(settings, {})

@@ -8,6 +8,8 @@ import click
 
 from server.commands.options import options_of
 from server.commands.serve import SECRETS
+from server.listening import listening
+from server.precheck import check_checkpoint
 from server.settings import Settings, load_settings
 
 
@@ -22,6 +24,11 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     endpoint that judges several steps in one request. Its key is WINNOW_ENGINE_API_KEY.
     """
     settings = load_settings(recipe, **flags)
-    from server.__main__ import become_engine
+    check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
+    if which == "verifier":
+        check_checkpoint(settings.verifier_model)
+    with listening(settings.host, settings.port):
+        pass  # the server that this becomes binds the port late, and says it less clearly
+    from server.composition import become_engine
 
     asyncio.run(become_engine(settings, which))

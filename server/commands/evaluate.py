@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.answers.pool import AnswerPool
-from server.commands.client import open_client
+from server.commands.client import ServiceUrl, open_client
+from server.commands.failures import INTERRUPTED, refuse_inputs
 from server.evaluation import tables
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement, Part
@@ -24,11 +25,10 @@ from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
 from server.evaluation.tasks import demo_tasks, read_tasks
+from server.precheck import check_models
 from server.settings import Settings, load_settings
 
 WIDTH = 110
-INTERRUPTED = 130
-"""What a shell calls the end by SIGINT."""
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -81,7 +81,7 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare: beam_search@16:best_of_n@64.")
-@click.option("--url", help="Ask the service that runs there; without it the models are started here.")
+@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures in.")
@@ -108,6 +108,7 @@ def evaluate(
     Accuracies and their differences come with 95 % intervals, bootstrapped over problems; tokens are means per problem,
     seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
     """
+    refuse_inputs(out, problems, recipe, plots)
     names = strategies.split(",")
     unknown = sorted(set(names) - set(STRATEGIES))
     if unknown:
@@ -116,8 +117,10 @@ def evaluate(
         message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
         raise click.BadParameter(message, param_hint="--seeds")
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
-    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
     settings = load_settings(recipe)
+    if not url:
+        check_models(settings)
+    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
     plan = partial(plan_jobs, names, num_seeds, {"temperature": temperature}, beam_width)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]

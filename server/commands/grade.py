@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from models.files import replace_file
 from search.answers.pool import AnswerPool
 from search.evaluation.bootstrap import bootstrap
+from server.commands.failures import UnusableError, end, refuse_inputs
 from server.commands.records import Pair, Record, RecordsError, match, read_records
 
 GOLD_FIELDS = ("answer", "gold")
@@ -57,7 +58,7 @@ class Grade:
 @click.option("--pred-field", help=f"Field of the prediction.  [default: the first of {', '.join(PRED_FIELDS)}]")
 @click.option("--id-field", default="id", show_default=True, help="Field that matches the lines, if all have it.")
 @click.option("--json", "as_json", is_flag=True, help="Print every grade as a JSON line, the table on stderr.")
-@click.option("--out", type=click.File("w"), help="Write every grade there as a JSON line.")
+@click.option("--out", type=click.Path(path_type=Path, allow_dash=True), help="Write every grade there as a JSON line.")
 def grade(
     gold: Path,
     pred: Path,
@@ -65,32 +66,37 @@ def grade(
     pred_field: str | None,
     id_field: str,
     as_json: bool,
-    out: TextIO | None,
+    out: Path | None,
 ) -> None:
     r"""Grade predictions against gold answers: 0.5, 1/2 and \frac12 are one answer.
 
     Files are JSON lines, matched by id where every line of both has one, else line by line. Answers may stand in a box
     or behind "####" or "the answer is"; in a field called response nothing else counts. A field may lie within others:
-    samples.0.answer. A line that cannot be used is named: a prediction in it counts as wrong, a gold answer not at all.
+    samples.0.answer. A line that cannot be used is named: a prediction in it counts as wrong, a gold answer not at all,
+    and the exit code is 1.
     """
+    refuse_inputs(out, gold, pred)
     try:
         golds = read_records(gold, (gold_field,) if gold_field else GOLD_FIELDS, id_field)
         preds = read_records(pred, (pred_field,) if pred_field else PRED_FIELDS, id_field)
         pairs = match(golds, preds)
     except RecordsError as error:
-        raise click.ClickException(str(error)) from error
-    _report_faults(gold, [*_faults(golds), *((r.number, "states no answer") for r in golds if _is_blank(r))])
-    _report_faults(pred, [*_faults(preds), *_strays(pairs, preds)])
+        raise UnusableError(str(error)) from error
+    bad_golds = [*_faults(golds), *((r.number, "states no answer") for r in golds if _is_blank(r))]
+    bad_preds = [*_faults(preds), *_strays(pairs, preds)]
+    _report_faults(gold, bad_golds)
+    _report_faults(pred, bad_preds)
     pairs = [pair for pair in pairs if pair.gold.answer is not None]
     if not pairs:
-        raise click.ClickException(f"{gold}: no line states an answer")
+        raise UnusableError(f"{gold}: no line states an answer")
     grades = asyncio.run(_grade(pairs))
     lines = [json.dumps(asdict(each)) for each in grades]
-    if as_json:
+    if as_json or str(out) == "-":
         click.echo("\n".join(lines))
-    if out:
-        out.write("\n".join(lines) + "\n")
+    if out and str(out) != "-":
+        replace_file(out, "\n".join(lines) + "\n")
     Console(stderr=as_json).print(table_of(grades, f"{pred.name} against {gold.name}"))
+    end(len(bad_golds) + len(bad_preds))
 
 
 async def _grade(pairs: Sequence[Pair]) -> list[Grade]:

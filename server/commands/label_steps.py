@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from models.errors import ContextOverflowError
+from models.files import parse_object, read_lines
 from models.interfaces import Policy, Problem
 from search.answers.pool import AnswerPool
+from server.commands.failures import end, refuse_inputs
+from server.precheck import check_checkpoint
 from server.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # engines are imported when they run
@@ -65,13 +66,15 @@ def label_steps(
 
     The policy answers each problem R times, and goes on K times from the end of every step; a step's label is the share
     of these that reach the right answer. An interrupted run goes on behind the last problem that it wrote. Lines that
-    cannot be used are named and left out.
+    cannot be used are named and left out, and the exit code is 1.
     """
+    refuse_inputs(out, problems, recipe)
     console = Console(stderr=True, highlight=False)
-    tasks = list(read_tasks(problems, console))
+    tasks, num_failed = read_tasks(problems, console)
     if not tasks:
         raise click.BadParameter(f"{problems} holds no problem that can be used", param_hint="--problems")
     settings = load_settings(recipe, policy_model=policy)
+    check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
     from models.training.labels import LabelFile
     from models.training.rollouts import RolloutPlan
 
@@ -79,32 +82,37 @@ def label_steps(
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)
-        return
+        end(num_failed)
     from models.policy.vllm_policy import open_policy
     from models.prompt import PromptBuilder
     from models.tokenizer import ChatTokenizer
-    from server.__main__ import policy_model
+    from server.composition import policy_model
 
     engine = policy_model(settings)
     opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
-    asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console))
+    end(num_failed + asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
 
 
-def read_tasks(path: Path, console: Console) -> Iterator[Task]:
-    """Read JSON lines; those that cannot be used are named on the console, and so are problems that come again."""
-    seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+def read_tasks(path: Path, console: Console) -> tuple[list[Task], int]:
+    """Read JSON lines; return the problems, and how many lines cannot be used.
+
+    Those are named on the console, and so are problems that come again.
+    """
+    tasks: dict[str, Task] = {}
+    num_failed = 0
+    for number, line in read_lines(path):
         try:
             task = _read_task(line, number)
         except ValueError as error:
             console.print(f"{path}, line {number}: {error}; left out", style="yellow", markup=False)
+            num_failed += 1
             continue
-        if task.problem in seen:
-            place = f"{path}, line {number}: the problem of line {seen[task.problem]}"
+        if first := tasks.get(task.problem):
+            place = f"{path}, line {number}: the problem of line {first.line}"
             console.print(f"{place} again; left out", style="yellow", markup=False)
             continue
-        seen[task.problem] = number
-        yield task
+        tasks[task.problem] = task
+    return list(tasks.values()), num_failed
 
 
 def _read_task(line: bytes, number: int) -> Task:
@@ -113,21 +121,12 @@ def _read_task(line: bytes, number: int) -> Task:
     Raises:
         ValueError: It cannot be used; the message says why.
     """
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise ValueError("is not JSON") from error
-    if not isinstance(record, dict):
-        raise ValueError("is not a JSON object")
+    record = parse_object(line)
     problem, answer, family = (record.get(name) for name in ("problem", "answer", "family"))
     if not isinstance(problem, str) or not problem.strip():
         raise ValueError("needs a problem, a text")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
         raise ValueError("needs an answer, a text or a number")
-    try:
-        (problem + str(answer)).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("is not Unicode text") from error
     return Task(problem, str(answer), family if isinstance(family, str) else None, number)
 
 
@@ -139,13 +138,13 @@ async def _label(
     settings: Settings,
     concurrency: int,
     console: Console,
-) -> None:
+) -> int:
     from models.training.rollouts import StepLabeller
 
     pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
     async with pool as answers, opening as policy:
         labeller = StepLabeller(policy, grader(answers), plan, concurrency)
-        await label_all(tasks, labeller, labels, settings.system_prompt, concurrency, console)
+        return await label_all(tasks, labeller, labels, settings.system_prompt, concurrency, console)
 
 
 def grader(answers: AnswerPool) -> IsRight:
@@ -165,8 +164,13 @@ async def label_all(
     system_prompt: str | None,
     concurrency: int,
     console: Console,
-) -> None:
-    """Label the problems that `labels` does not hold, as many at a time as keep the engine busy."""
+) -> int:
+    """Label the problems that `labels` does not hold, as many at a time as keep the engine busy.
+
+    Returns:
+        How many are too long for the policy.
+    """
+    num_failed = 0
     num_done = sum(task.problem in labels.problems for task in tasks)
     waiting = iter([task for task in tasks if task.problem not in labels.problems])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -174,11 +178,13 @@ async def label_all(
         bar = progress.add_task("problems", total=len(tasks), completed=num_done)
 
         async def work() -> None:
+            nonlocal num_failed
             for task in waiting:
                 try:
                     responses = await labeller.label(Problem(task.problem, system_prompt), task.answer, task.family)
                 except ContextOverflowError as error:
                     console.print(f"line {task.line}: {error}; left out", style="yellow", markup=False)
+                    num_failed += 1
                 else:
                     labels.append(responses)
                 progress.advance(bar)
@@ -193,3 +199,4 @@ async def label_all(
             await asyncio.gather(*workers, return_exceptions=True)
     num_tokens = labeller.meter.completion_tokens
     console.print(f"{len(tasks) - num_done} problems, {num_tokens:,} tokens sampled", markup=False)
+    return num_failed

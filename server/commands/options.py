@@ -6,17 +6,42 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
+from models.files import parse_object
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-TYPES: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT, "boolean": click.BOOL}
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A field that holds fields, written as JSON."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Read it."""
+        if isinstance(value, dict):
+            return value
+        try:
+            return parse_object(value.encode())
+        except ValueError as error:
+            self.fail(f"{error}", param, ctx)
+
+
+TYPES: dict[str, click.ParamType[Any]] = {
+    "integer": click.INT,
+    "number": click.FLOAT,
+    "boolean": click.BOOL,
+    "object": JsonObject(),
+}
 
 
 def options_of(model: type[BaseModel], leave_out: frozenset[str] = frozenset()) -> Callable[[Command], Command]:
     """Decorate a command with an option for every field of `model`; None is an option that was not given."""
-    schemas = model.model_json_schema()["properties"]
+    whole = model.model_json_schema()
+    schemas, definitions = whole["properties"], whole.get("$defs", {})
 
     def decorate(command: Command) -> Command:
         for name in reversed([name for name in schemas if name not in leave_out]):
-            command = _option(name, schemas[name])(command)
+            command = _option(name, schemas[name], definitions)(command)
         return command
 
     return decorate
@@ -27,8 +52,9 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _option(name: str, schema: dict[str, Any]) -> Callable[[Command], Command]:
+def _option(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Callable[[Command], Command]:
     kind = schema.get("anyOf", [schema])[0]
+    kind = definitions.get(kind.get("$ref", "").rpartition("/")[2], kind)
     accepts = click.Choice(kind["enum"]) if "enum" in kind else TYPES.get(kind.get("type", "string"), click.STRING)
     description = schema.get("description", name.replace("_", " ").capitalize() + ".")
     default = schema.get("default")

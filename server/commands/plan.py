@@ -59,6 +59,7 @@ def plan(
     the evaluation. Intervals are 95 %, over problems like those of the evaluation and over what the curve may be; "~"
     stands for what lies between measured points, "?" for what lies beyond them. No model is needed.
     """
+    from server.commands.failures import refuse_inputs
     from server.forecast.advice import Wish, advise
     from server.forecast.alternatives import Axis, Survey
     from server.forecast.reading import read_evaluation
@@ -68,6 +69,7 @@ def plan(
         raise click.UsageError("say what you wish: --accuracy, --budget-tokens or --deadline")
     if plot and plot.suffix not in (".png", ".svg"):
         raise click.BadParameter(f"{plot} is no picture: .png or .svg", param_hint="--plot")
+    refuse_inputs(plot, *outcomes, option="--plot")
     evaluations = [read_evaluation(path) for path in outcomes]
     names = [each.name for each in evaluations]
     if repeated := next((name for name in names if names.count(name) > 1), None):

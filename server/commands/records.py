@@ -3,12 +3,12 @@
 A line that cannot be used is a line with a fault, not the end of the file. Knows nothing of what answers mean.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.files import parse_object, read_lines
 from search.answers.extract import extract_answer
 
 RESPONSE = "response"
@@ -54,15 +54,14 @@ def read_records(path: Path, fields: Sequence[str], id_field: str) -> list[Recor
         id_field: Name of the field that identifies a record.
 
     Raises:
-        RecordsError: The file cannot be read, or no line of it can be used.
+        UnreadableFileError: The file cannot be read.
+        RecordsError: No line of it can be used.
     """
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").rstrip().split(b"\n")
-    except OSError as error:
-        raise RecordsError(f"{path}: {error.strerror}") from error
-    records = list(_without_repeats(_read(n, line, fields, id_field) for n, line in enumerate(lines, start=1)))
+    lines = list(read_lines(path, blank=True))
+    records = list(_without_repeats(_read(number, line, fields, id_field) for number, line in lines))
     if all(record.fault for record in records):
-        raise RecordsError(f"{path}: no line can be used; line 1: {records[0].fault}")
+        first = f"; line 1: {records[0].fault}" if records else ""
+        raise RecordsError(f"{path}: no line can be used{first}")
     return records
 
 
@@ -82,12 +81,9 @@ def match(gold: Sequence[Record], pred: Sequence[Record]) -> list[Pair]:
 
 def _read(number: int, line: bytes, fields: Sequence[str], id_field: str) -> Record:
     try:
-        # numbers stay as they are written
-        record = json.loads(line.decode(), parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        return Record(number, fault=f"not JSON in UTF-8: {error}")
-    if not isinstance(record, dict):
-        return Record(number, fault="not an object")
+        record = parse_object(line, spelt_numbers=True)
+    except ValueError as error:
+        return Record(number, fault=str(error))
     id_ = record.get(id_field)
     id_ = id_ if isinstance(id_, str) else None
     for field in fields:

@@ -8,6 +8,8 @@ import click
 import uvloop
 
 from server.commands.options import options_of
+from server.listening import listening
+from server.precheck import check_models
 from server.settings import Settings, load_settings
 
 SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
@@ -25,7 +27,12 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     recipe, only.
     """
     settings = load_settings(recipe, **flags)
-    from server.__main__ import serve as serve_until_stopped
+    check_models(settings)
+    from server.access import require_safe_exposure
+    from server.keys import read_keys
 
-    with suppress(KeyboardInterrupt):  # how a stop by signal ends
-        uvloop.run(serve_until_stopped(settings))
+    require_safe_exposure(settings, read_keys(settings))
+    with listening(settings.host, settings.port) as sockets, suppress(KeyboardInterrupt):  # how a stop by signal ends
+        from server.composition import serve as serve_until_stopped
+
+        uvloop.run(serve_until_stopped(settings, sockets))

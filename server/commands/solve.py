@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from server.commands.batch import Results, read_lines, solve_all
-from server.commands.client import open_client, post_solve
+from models.files import UnwritableFileError
+from server.commands.batch import Results, read_requests, solve_all
+from server.commands.client import ServiceUrl, open_client, post_solve
+from server.commands.failures import end, refuse_inputs
 from server.commands.options import given, options_of
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
@@ -25,7 +28,7 @@ CONCURRENCY = 8
 @click.option("--file", type=FILE, help="JSON lines with problems, and their own fields of the request.")
 @click.option("--out", type=FILE, help="Where the results of --file go; those that are there are not asked for again.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file at a time.  [default: 8]")
-@click.option("--url", help="Ask the service that runs there; without it the models are started here.")
+@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @options_of(SolveRequest, leave_out=frozenset({"problem", "stream", "include"}))
@@ -42,12 +45,14 @@ def solve(
     """Search for the answer of PROBLEM and show the candidates, the votes and the bill.
 
     Or for the answers of a whole file: --file problems.jsonl --out results.jsonl. Options hold for lines that do not
-    say otherwise. A line that fails is named and is not the end. A run that was stopped goes on where it was.
+    say otherwise. A line that fails is named and is not the end, but the exit code is 1. A run that was stopped goes on
+    where it was.
     """
     if (problem is None) == (file is None):
         raise click.UsageError("say either PROBLEM or --file")
     if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
         raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
+    refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
         asyncio.run(_solve_file(url, settings, file, out, given(options), concurrency or CONCURRENCY))
@@ -68,16 +73,16 @@ async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -
 async def _solve_file(
     url: str | None, settings: Settings, file: Path, out: Path, options: dict[str, Any], concurrency: int
 ) -> None:
-    lines, results = read_lines(file, options), Results(out)
+    lines, results = read_requests(file, options), Results(out)
     try:
         with Progress(console=Console(stderr=True)) as progress:
             async with open_client(url, settings) as client:
                 answered, failed = await solve_all(client, lines, results, concurrency, progress)
     finally:
-        results.close()
+        with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
+            results.sort()
     click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
-    if failed and not answered:
-        raise click.ClickException(f"{file}: no line was answered")
+    end(failed)
 
 
 def show(reply: dict[str, Any], console: Console) -> None:

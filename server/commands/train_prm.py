@@ -5,6 +5,9 @@ from typing import Any
 
 import click
 
+from server.commands.failures import end, refuse_inputs
+from server.precheck import check_checkpoint
+
 
 @click.command("train-prm")
 @click.option("--policy", required=True, help="Checkpoint of the policy (Llama or Qwen2): a folder or a Hub name.")
@@ -48,8 +51,11 @@ def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int,
     """
     if batch_size % parts:
         raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
+    refuse_inputs(out, Path(policy), *labels)
+    check_checkpoint(policy, is_causal=True)
     from models.checkpoint import find_model
     from models.training.labelled import TrainingPlan
     from models.training.labelled import train_prm as train
 
-    train(find_model(policy), labels, out, TrainingPlan(batch_size=batch_size, num_parts=parts, **options))
+    plan = TrainingPlan(batch_size=batch_size, num_parts=parts, **options)
+    end(train(find_model(policy), labels, out, plan))

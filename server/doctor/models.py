@@ -20,7 +20,7 @@ from models.prm.registry import open_verifier
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 from models.weights import read_weights
-from server.__main__ import verifier_engine
+from server.composition import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
 from server.settings import Settings

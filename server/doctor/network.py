@@ -1,7 +1,5 @@
 """Whether the address is free and may be used, and whether the servers that the settings name answer."""
 
-import errno
-import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,6 +8,7 @@ import httpx
 from server.access import require_safe_exposure
 from server.doctor.finding import Finding, caution, fine, stops
 from server.keys import read_keys
+from server.listening import listening
 from server.settings import Settings, SettingsError
 
 ANSWER_WITHIN_S = 5.0
@@ -17,19 +16,11 @@ ANSWER_WITHIN_S = 5.0
 
 def check_address(settings: Settings) -> Finding:
     """See that the service can listen where it shall."""
-    where = f"{settings.host or '(all)'}:{settings.port}"
     try:
-        with socket.create_server((settings.host, settings.port), family=_family(settings.host)):
-            return fine("address", f"{where} is free")
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            remedy = "stop what listens there (ss -ltnp shows it), or take another port"
-            return stops("address", f"{where} is taken", remedy)
-        if error.errno == errno.EACCES:
-            return stops("address", f"{where} may not be used", "take a port above 1023")
-        return stops(
-            "address", f"{where} cannot be listened on: {error.strerror}", "set host to an address of this machine"
-        )
+        with listening(settings.host, settings.port):
+            return fine("address", f"{settings.host or '(all)'}:{settings.port} is free")
+    except SettingsError as error:
+        return stops("address", str(error), "set host to an address of this machine, and port to one that is free")
 
 
 def check_keys(settings: Settings) -> Finding:
@@ -87,7 +78,3 @@ def _names(response: httpx.Response) -> list[str]:
         return [str(model["id"]) for model in listed]
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -4,7 +4,6 @@ The first line of a file says how its outcomes were made: in `made` what they de
 share; in `told` the rest. A run that goes on tells it of itself before its own outcomes.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import click
 
+from models.files import Journal, UnreadableFileError
 from server.evaluation.plan import Cell
 
 
@@ -73,19 +73,15 @@ class Results:
 
     Raises:
         click.BadParameter: The file was made in another way, or is no such file.
+        UnwritableFileError: It cannot be written.
     """
 
     def __init__(self, path: Path | None, made: dict[str, Any], told: dict[str, Any] | None = None) -> None:
         self.path = path
+        self._journal = Journal(path) if path else None
         self._outcomes: dict[tuple[str, Cell], Outcome] = {}
-        if path is None:
-            return
-        if path.exists() and path.stat().st_size:
-            self._load(path, made)
-            self._write({"told": told or {}})
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._write({"made": made, "told": told or {}})
+        has_begun = self._journal is not None and self._load(self._journal, made)
+        self._write({"told": told or {}} if has_begun else {"made": made, "told": told or {}})
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -103,21 +99,22 @@ class Results:
         self._write(*map(asdict, outcomes))
 
     def _write(self, *records: dict[str, Any]) -> None:
-        if self.path:
-            with self.path.open("a") as file:
-                file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+        if self._journal:
+            self._journal.append(*records)
 
-    def _load(self, path: Path, made: dict[str, Any]) -> None:
-        complete, _, torn = path.read_text().rpartition("\n")
-        if torn:  # by a cut: its problem is measured again
-            path.write_text(complete + "\n")
+    def _load(self, journal: Journal, made: dict[str, Any]) -> bool:
+        """Take in what is on file; False where nothing is yet."""
         try:
-            first, *lines = map(json.loads, complete.split("\n"))  # a problem may hold other line ends
+            first, *lines = journal.read() or [{}]
+            if not first:
+                return False
             outcomes = [Outcome(**line) for line in lines if "told" not in line]
             kept = dict(first["made"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise click.BadParameter(f"{path} holds no outcomes of this command", param_hint="--out") from error
+        except (UnreadableFileError, ValueError, KeyError, TypeError) as error:
+            raise click.BadParameter(f"{journal.path} holds no outcomes of this command", param_hint="--out") from error
         if changed := sorted(name for name in made if made[name] != kept.get(name)):
             values = "; ".join(f"{name} {kept.get(name)!r}, now {made[name]!r}" for name in changed)
-            raise click.BadParameter(f"{path} was made otherwise: {values}; take another file", param_hint="--out")
+            message = f"{journal.path} was made otherwise: {values}; take another file"
+            raise click.BadParameter(message, param_hint="--out")
         self._outcomes = {(outcome.problem, outcome.cell): outcome for outcome in outcomes}
+        return True

@@ -5,20 +5,22 @@ in `answer` (GSM8K's whole solutions, which end in `#### 42`, too) or in the box
 `level` as 3 or "Level 3". Names may be capitalised; other fields are ignored.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from models.files import parse_object, read_lines
 from search.answers.extract import extract_answer
 
 PROBLEM_FIELDS = ("problem", "question")
 ANSWER_FIELDS = ("answer", "solution")
 PARQUET_MAGIC = b"PAR1"
+MAX_FAULTS = 20
+"""Bad lines that are named; the others are counted."""
 LEVEL = re.compile(r"(?:level\s*)?(\d{1,9})", re.IGNORECASE)
 
 
@@ -41,48 +43,46 @@ def demo_tasks(seed: int, count: int) -> list[Task]:
 def read_tasks(path: Path) -> list[Task]:
     """Read a file of problems; one that stands in it several times is read once.
 
+    A file with a bad line is refused as a whole: an accuracy on the rest would be that of another benchmark.
+
     Raises:
-        click.BadParameter: It is no such file, or a line of it is none; the message says which and why.
+        click.BadParameter: It is no such file, or lines of it cannot be used; the message says which and why.
+        UnreadableFileError: It cannot be read.
     """
     tasks: dict[str, Task] = {}
+    faults = []
     for number, line in _lines(path):
         try:
             task = _read(line)
+            if tasks.setdefault(task.problem, task).answer != task.answer:
+                raise ValueError("the problem of an earlier line with another answer")
         except ValueError as error:
-            raise _refused(f"{path}, line {number}: {error}") from error
-        if tasks.setdefault(task.problem, task).answer != task.answer:
-            raise _refused(f"{path}, line {number}: the problem of an earlier line with another answer")
+            faults.append(f"{path}, line {number}: {error}")
+    if faults:
+        more = [f"{path}: and {len(faults) - MAX_FAULTS:,} more bad lines"] if len(faults) > MAX_FAULTS else []
+        raise _refused("\n".join([*faults[:MAX_FAULTS], *more]))
     if not tasks:
         raise _refused(f"{path} holds no problem")
     return list(tasks.values())
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path) -> list[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers."""
-    content = path.read_bytes()
-    if content.startswith(PARQUET_MAGIC):
-        raise _refused(
-            f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _refused(f"{path} is no text in UTF-8; allowed: JSON lines") from error
-    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+    with path.open("rb") as file:
+        if file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+            raise _refused(
+                f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
+            )
+    return read_lines(path)
 
 
-def _read(line: str) -> Task:
+def _read(line: bytes) -> Task:
     """Read a line; its numbers stay as they are written.
 
     Raises:
         ValueError: It holds no problem with an answer.
     """
-    try:
-        record = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}); allowed: one object a line") from error
-    if not isinstance(record, dict):
-        raise ValueError("not an object; allowed: one object a line")
+    record = parse_object(line, spelt_numbers=True)
     fields = {str(name).lower(): value for name, value in record.items()}
     _, problem = _first(fields, PROBLEM_FIELDS)
     name, text = _first(fields, ANSWER_FIELDS)

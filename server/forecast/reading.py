@@ -1,12 +1,11 @@
 """Outcomes of `winnow eval` for those who only read them: what they were made with, and how every problem went."""
 
-import json
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import click
-
+from models.files import Journal
+from server.commands.failures import UnusableError
 from server.evaluation.results import Outcome
 
 FIELDS = frozenset(field.name for field in fields(Outcome))
@@ -45,36 +44,19 @@ def read_evaluation(path: Path) -> Evaluation:
     """Read a file that `winnow eval --out` wrote, or still writes: a torn last line is left out.
 
     Raises:
-        click.ClickException: It is no such file; the message names the line.
+        UnusableError: It is no such file; the message names the line.
     """
-    try:
-        complete, _, _ = path.read_text().rpartition("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "is no text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
-        raise click.ClickException(f"{path} {reason}") from error
-    first, *lines = complete.split("\n")
-    head = _record(path, 1, first)
+    head, *lines = Journal(path).read() or [{}]
     if not isinstance(made := head.get("made"), dict):
-        raise click.ClickException(f"{path}, line 1: does not say how it was made, as files of winnow eval --out do")
+        raise UnusableError(f"{path}, line 1: does not say how it was made, as files of winnow eval --out do")
     outcomes = {}
-    for number, line in enumerate(lines, start=2):
-        record = _record(path, number, line)
+    for number, record in enumerate(lines, start=2):
         if "told" not in record:  # where a run went on, it tells of itself
             outcome = _outcome(path, number, record)
             outcomes[outcome.problem, outcome.cell] = outcome
     if not outcomes:
-        raise click.ClickException(f"{path} holds no outcome")
+        raise UnusableError(f"{path} holds no outcome")
     return Evaluation(_models(head) or path.stem, made, tuple(outcomes.values()))
-
-
-def _record(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise click.ClickException(f"{path}, line {number}: not JSON") from error
-    if not isinstance(record, dict):
-        raise click.ClickException(f"{path}, line {number}: not an object")
-    return record
 
 
 def _outcome(path: Path, number: int, record: dict[str, Any]) -> Outcome:
@@ -85,11 +67,11 @@ def _outcome(path: Path, number: int, record: dict[str, Any]) -> Outcome:
         missing = sorted(
             field.name for field in fields(Outcome) if field.default is MISSING and field.name not in record
         )
-        raise click.ClickException(f"{path}, line {number}: no {', '.join(missing)}") from error
+        raise UnusableError(f"{path}, line {number}: no {', '.join(missing)}") from error
     for name, kinds in KINDS.items():
         value = getattr(outcome, name)
         if type(value) not in kinds or (name == "n" and value < 1):
-            raise click.ClickException(f"{path}, line {number}: {name} cannot be {value!r}")
+            raise UnusableError(f"{path}, line {number}: {name} cannot be {value!r}")
     return outcome
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from server.errors import RequestError, response_to, validation_response
 from server.routes.solve import ERRORS
 from server.schemas import BatchFailure, BatchRequest, BatchResponse, ErrorBody, SolveRequest, SolveResponse
 from server.searching import Search
-from server.state import State
+from server.state import State, arrival_of
 
 router = APIRouter(tags=["solve"])
 
@@ -28,7 +27,7 @@ async def post_batch(body: BatchRequest, request: Request) -> BatchResponse:
 
 
 async def _answer_all(body: BatchRequest, request: Request) -> list[SolveResponse | BatchFailure]:
-    arrived = time.perf_counter()
+    arrived = arrival_of(request)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_answer(item, request, arrived)) for item in body.requests]
     return [_named(task.result(), number) for number, task in enumerate(tasks)]

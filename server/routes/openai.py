@@ -23,7 +23,7 @@ from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
 from server.searching import Outcome
-from server.state import PlainPolicy, State
+from server.state import PlainPolicy, State, arrival_of
 from server.streams import EVENT_STREAM
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
@@ -84,7 +84,7 @@ async def _answer(
 
 async def _search(body: ChatRequest | CompletionRequest, request: Request, chunks: Chunks) -> Response | Outcome:
     """Search, or begin to, where a stream is asked for."""
-    search = plan_search(body, State.of(request), client_of(request), time.perf_counter())
+    search = plan_search(body, State.of(request), client_of(request), arrival_of(request))
     with named(body):
         if body.stream:
             return await stream(search, body.n or 1, chunks, with_usage=_wants_usage(body))

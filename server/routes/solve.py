@@ -1,6 +1,5 @@
 """`POST /solve`: a problem and a budget in, an answer and the evidence for it out, at once or as it grows."""
 
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +9,7 @@ from server.disconnect import until_disconnect
 from server.events import Events
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
 from server.searching import Search
-from server.state import State
+from server.state import State, arrival_of
 from server.streams import EVENT_STREAM, SearchStream
 
 router = APIRouter(tags=["solve"])
@@ -28,7 +27,7 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 @router.post("/solve", response_model=SolveResponse, responses=STREAMED | ERRORS)
 async def post_solve(body: SolveRequest, request: Request) -> SolveResponse | SearchStream:
     """Search for the answer of a problem with a budget of N candidates."""
-    search = Search.plan(body, State.of(request), client_of(request), time.perf_counter())
+    search = Search.plan(body, State.of(request), client_of(request), arrival_of(request))
     if body.stream:
         events = Events()
         task = await search.begin(events)

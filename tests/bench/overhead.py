@@ -22,8 +22,8 @@ from search.best_of_n import BestOfN
 from search.expander import Models
 from search.solve import solve
 from search.voting import Selection
-from server.__main__ import open_models
 from server.app import create_app
+from server.composition import open_models
 from server.keys import Keyring
 from server.settings import Settings
 from tests.server.conftest import serving

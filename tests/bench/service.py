@@ -22,6 +22,8 @@ from models.training.tasks.stream import held_out_problems
 NUM_PROBLEMS = 8
 NUM_PAIRS = 40
 HEALTH_EVERY_S = 0.05
+ROUNDING = 1e-6
+"""A score in another batch differs by a float32's last bit or two."""
 
 
 async def solve(client: httpx.AsyncClient, problem: str, **fields: Any) -> dict[str, Any]:
@@ -74,13 +76,13 @@ async def repeated(client: httpx.AsyncClient, problems: list[str], *, is_busy: b
         pair = [essence(await solve(client, problem, early_stop=False)) for _ in range(2)]
         await load
         same += pair[0][0] == pair[1][0] and all(
-            abs(first - second) <= 1e-3 for first, second in zip(pair[0][1], pair[1][1], strict=True)
+            abs(first - second) <= ROUNDING for first, second in zip(pair[0][1], pair[1][1], strict=True)
         )
     return same / len(problems)
 
 
 def essence(reply: dict[str, Any]) -> tuple[list[Any], list[float]]:
-    """Return what must be equal, and the scores, which may differ by a thousandth."""
+    """Return what must be equal, and the scores, which may be rounded otherwise."""
     candidates = reply["candidates"]
     return [reply["answer"], *(c["response"] for c in candidates)], [c["score"] or 0.0 for c in candidates]
 

@@ -17,7 +17,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from models.engine import start_engine
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
 from models.interfaces import Finish, Meter
-from models.launch import EngineSettings, Runner, block_size, engine_args, engine_arguments
+from models.launch import MIB, EngineSettings, Runner, block_size, engine_args, engine_arguments
 from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from models.prompt import PromptBuilder
@@ -38,6 +38,17 @@ async def test_each_engine_keeps_metrics_of_its_own(policy: VLLMPolicy, verifier
         samples = [sample for family in engine.metrics.collect() for sample in family.samples]
         assert "vllm:num_requests_running" in {sample.name for sample in samples}
         assert {sample.labels["model_name"] for sample in samples if "model_name" in sample.labels} == {name}
+
+
+async def test_batches_of_every_size_do_not_grow_an_engine(policy: VLLMPolicy) -> None:
+    (child,) = policy.engine.llm.engine_core.resources.engine_manager.processes  # type: ignore[attr-defined]  # it is embedded
+    process, vocabulary = psutil.Process(child.pid), policy.prompts.tokenizer.vocabulary
+    sizes = []
+    for length in range(100, 400):  # a batch of as many tokens each: none begins like another
+        token_ids = [(length + position) % len(vocabulary) for position in range(length)]
+        async for _ in policy.engine.generate(token_ids, SamplingParams(max_tokens=1)):
+            sizes.append(process.memory_info().rss)
+    assert sizes[-1] - sizes[20] < 64 * MIB
 
 
 @pytest.fixture

@@ -37,19 +37,19 @@ def test_help_does_not_load_an_engine() -> None:
 def test_an_unknown_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_PROT", "1")
     result = run("serve")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr.startswith("winnow: unknown environment variable WINNOW_PROT")
 
 
 def test_a_setting_out_of_range_is_one_sentence() -> None:
     result = run("serve", "--port", "70000")
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
     assert "port" in result.stderr
 
 
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     result = run("serve", "--policy-model", str(tmp_path))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(f"winnow: {tmp_path}")
 
 

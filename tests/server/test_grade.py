@@ -68,7 +68,7 @@ def test_a_bad_line_is_named_and_is_not_the_end(tmp_path: Path) -> None:
     gold = write(tmp_path / "gold", *answers("7", "7"), "{", {"answer": ""}, *answers("7", "7", "7"))
     pred = write(tmp_path / "pred", "[1]", {"reply": "7"}, *answers("7", "7", ["7"], "7"), "\ufeff{}")
     result = run(gold, pred, "--out", str(tmp_path / "out"))
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert [line.split(":")[0].split(", ")[-1] for line in result.stderr.splitlines() if ", line" in line] == [
         "line 3", "line 4", "line 1", "line 2", "line 5", "line 7"
     ]  # fmt: skip
@@ -114,13 +114,13 @@ def test_files_that_cannot_be_graded_are_one_sentence(
     tmp_path: Path, gold: list[object], pred: list[object], message: str
 ) -> None:
     result = run(write(tmp_path / "gold", *gold), write(tmp_path / "pred", *pred))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.stderr.splitlines()[-1]
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     result = run(tmp_path / "nowhere", tmp_path / "nowhere")
-    assert (result.exit_code, "nowhere: No such file" in result.stderr) == (1, True)
+    assert (result.exit_code, "nowhere: No such file" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["math500", "gsm8k_test"])

@@ -1,6 +1,8 @@
 """The queue in front of searches, seen over HTTP."""
 
 import asyncio
+import json
+import time
 from typing import Any
 
 import httpx
@@ -125,3 +127,18 @@ async def test_a_problem_that_cannot_be_asked_gives_its_place_back() -> None:
         response = await client.post("/solve", json=ONE | {"strategy": "majority", "lookahead": 1})
         assert response.status_code == 422
         assert (admission.num_running, admission.num_queued) == (0, 0)
+
+
+async def test_a_deadline_counts_from_the_headers_of_the_request() -> None:
+    world, _ = held("1")
+    body = json.dumps(ONE | {"deadline_s": 1.0}).encode()
+    head = f"POST /solve HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with queueing(world) as (client, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        start = time.perf_counter()
+        writer.write(head.encode())
+        await until(lambda: time.perf_counter() - start > 0.7)
+        writer.write(body)
+        assert b" 200 " in await reader.readline()
+        assert time.perf_counter() - start < 1.5
+        writer.close()

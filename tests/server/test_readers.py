@@ -35,11 +35,14 @@ class Talker:
         self.is_closed = False
         self._pause_s = pause_s
 
-    async def chat(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+    async def chat(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
         return self._talk() if body.get("stream") else {"said": EVENT * self.num_events}
 
-    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any] | AsyncGenerator[str, None]:
+    async def complete(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
         return await self.chat(body)
+
+    async def stop(self) -> None:
+        pass
 
     async def _talk(self) -> AsyncGenerator[str, None]:
         try:

@@ -20,8 +20,8 @@ from models.remote.engine import RemoteEngine
 from models.remote.settings import RemoteSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
-from server.__main__ import plain_policy, policy_model, verifier_model
 from server.calibration.identity import load_calibration
+from server.composition import plain_policy, policy_model, verifier_model
 from server.settings import Settings
 from tests.conftest import DEMO
 from tests.models.remote.stage import Actor, staged

@@ -56,6 +56,21 @@ async def test_the_same_seed_gives_the_same_reply(client: httpx.AsyncClient, str
     assert scores[0] == (pytest.approx(scores[1], abs=1e-3) if strategy != "majority" else scores[1])
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_the_same_seed_gives_the_same_candidates_beside_other_requests(
+    client: httpx.AsyncClient, strategy: str
+) -> None:
+    alone = await solve(client, strategy=strategy, early_stop=False)
+    others = asyncio.gather(*(solve(client, seed=100 + number, n=16) for number in range(8)))
+    beside = await solve(client, strategy=strategy, early_stop=False)
+    await others
+    assert alone["answer"] == beside["answer"]
+    seen = [[(c["id"], c["response"], c["finish"]) for c in reply["candidates"]] for reply in (alone, beside)]
+    assert seen[0] == seen[1]
+    scores = [[c["score"] or 0.0 for c in reply["candidates"]] for reply in (alone, beside)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)  # in another batch float32 rounds otherwise
+
+
 async def test_another_seed_gives_other_responses(client: httpx.AsyncClient) -> None:
     first, second = await solve(client, early_stop=False), await solve(client, early_stop=False, seed=8)
     assert [c["response"] for c in first["candidates"]] != [c["response"] for c in second["candidates"]]

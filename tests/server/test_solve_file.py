@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from server.admission import Admission
 from server.cli import app
 from server.commands.client import RefusedError, post_solve
+from tests.models.test_files import room_for
 from tests.server.services import queueing, service, world_of
 from tests.waiting import until
 from tests.worlds import World
@@ -64,7 +65,7 @@ async def test_bad_lines_are_named_by_number_and_are_not_the_end(
     client: httpx.AsyncClient, files: tuple[Path, Path]
 ) -> None:
     result = await run(client, files)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     found = written(files)
     assert [record["line"] for record in found] == [1, 3, 4, 5, 6, 7]
     assert [record.get("answer") for record in found] == ["7", None, None, None, None, "7"]
@@ -72,6 +73,75 @@ async def test_bad_lines_are_named_by_number_and_are_not_the_end(
     assert "allowed: 1 to 1,024" in found[3]["error"]
     assert all(f"line {number}: " in result.output for number in (3, 4, 5, 6))
     assert "2 answered, 4 failed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"problem": "1", "stream": true}', "stream: a line gets one reply"),
+        ('{"problem": "1", "stream": "yes"}', "stream: a line gets one reply"),
+        ('{"problem": "1", "temperature": NaN}', "NaN is not a number of JSON"),
+        ('{"problem": "1", "temperature": 1e400}', "1e400 is too large"),
+        ('{"problem": "\\ud800"}', "half of a surrogate pair"),
+        ('{"problem": "1", "id": "\\udc00"}', "half of a surrogate pair"),
+        ('{"problem": ' + "[" * 5_000, "nested too deeply"),
+    ],
+)
+async def test_a_line_that_cannot_be_sent_is_named_and_is_not_the_end(
+    client: httpx.AsyncClient, files: tuple[Path, Path], line: str, message: str
+) -> None:
+    files[0].write_text(f'{line}\n{{"problem": "2"}}\n')
+    for _ in range(2):  # at a restart, too
+        result = await run(client, files)
+        assert (result.exit_code, "line 1: " in result.output, message in result.output) == (1, True, True)
+        assert [record.get("answer") for record in written(files)] == [None, "7"]
+
+
+async def test_all_lines_answered_is_a_success(client: httpx.AsyncClient, files: tuple[Path, Path]) -> None:
+    files[0].write_text('{"problem": "2"}\n')
+    assert (await run(client, files)).exit_code == 0
+
+
+async def test_a_full_disk_ends_the_run_with_a_sentence_and_the_next_goes_on(
+    client: httpx.AsyncClient, files: tuple[Path, Path]
+) -> None:
+    files[0].write_text('{"problem": "2"}\n' * 12)
+    await run(client, files)
+    whole, size = written(files), files[1].stat().st_size
+    files[1].unlink()
+    with room_for(size // 2):
+        result = await run(client, files)
+    assert (result.exit_code, "cannot be written: File too large" in result.output) == (1, True)
+    assert 0 < len(written(files)) < 12
+    assert (await run(client, files)).exit_code == 0
+    assert [record["line"] for record in written(files)] == [record["line"] for record in whole]
+
+
+async def test_an_address_may_end_as_openais_clients_want_it(
+    client: httpx.AsyncClient, files: tuple[Path, Path]
+) -> None:
+    files[0].write_text('{"problem": "2"}\n')
+    assert (await run(client, files, "--url", str(client.base_url).rstrip("/") + "/v1/")).exit_code == 0
+
+
+async def test_a_missing_key_is_named_by_its_variable(client: httpx.AsyncClient) -> None:
+    arguments = ["solve", "1 + 1", "--url", str(client.base_url)]
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    assert (result.exit_code, "WINNOW_API_KEY" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"object": "list"}'])
+async def test_another_service_is_one_sentence(body: bytes) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    async with httpx.AsyncClient(transport=transport, base_url="http://elsewhere") as elsewhere:
+        with pytest.raises(RefusedError, match="not as a winnow service does"):
+            await post_solve(elsewhere, {"problem": "1"})
+
+
+@pytest.mark.parametrize("request_", [{"problem": "\ud800"}, {"problem": "1", "temperature": float("nan")}])
+async def test_a_request_that_is_not_json_is_one_sentence(client: httpx.AsyncClient, request_: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match="cannot be sent as JSON"):
+        await post_solve(client, request_)
 
 
 async def test_fields_of_a_line_come_before_options_and_its_id_is_kept(
@@ -91,7 +161,7 @@ async def test_what_is_there_is_not_asked_for_again(
     kept, num_calls = [r for r in written(files) if "error" not in r], world.policy.num_calls
     files[1].write_text("".join(json.dumps(record) + "\n" for record in kept[1:]) + '{"line": 1, "torn')
     result = await run(client, files)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     assert world.policy.num_calls - num_calls == 2  # the two responses of line 1
     assert [record["line"] for record in written(files)] == [1, 3, 4, 5, 6, 7]
     assert written(files)[-1] == kept[1]
@@ -103,7 +173,7 @@ async def test_results_of_other_requests_are_not_taken_for_these(
     await run(client, files)
     before = files[1].read_text()
     result = await run(client, files, "--temperature", "0.5")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "line 1, another request: choose another --out" in result.output
     assert files[1].read_text() == before
 
@@ -113,8 +183,8 @@ async def test_a_file_of_something_else_is_not_written_over(
 ) -> None:
     files[1].write_text("my thesis\n")
     result = await run(client, files)
-    assert (result.exit_code, files[1].read_text()) == (1, "my thesis\n")
-    assert "holds no results" in result.output
+    assert (result.exit_code, files[1].read_text()) == (2, "my thesis\n")
+    assert "line 1: not JSON" in result.output
 
 
 async def test_a_service_that_goes_away_leaves_what_is_there(files: tuple[Path, Path]) -> None:

@@ -86,11 +86,11 @@ async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: V
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 1: is not JSON; left out"),
-        ("[]", "line 1: is not a JSON object; left out"),
+        ("{", "line 1: not JSON in UTF-8: Expecting property name"),
+        ("[]", "line 1: not an object; allowed: one JSON object a line; left out"),
         ('{"problem": "1 + 1"}', "line 1: needs an answer, a text or a number; left out"),
         ('{"problem": " ", "answer": 2}', "line 1: needs a problem, a text; left out"),
-        ('{"problem": "\\ud800", "answer": 2}', "line 1: is not Unicode text; left out"),
+        ('{"problem": "\\ud800", "answer": 2}', "half of a surrogate pair, which is not Unicode text; left out"),
     ],
 )
 def test_problems_that_cannot_be_used_are_named_by_line(tmp_path: Path, line: str, message: str) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
+from models.files import UnwritableFileError
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from server.calibration.identity import identity_of, load_calibration
 from server.calibration.table import Calibrated, Calibration, read_calibration, write_calibration
 from server.settings import Settings, SettingsError
+from tests.models.test_files import room_for
 
 KNOTS = [[0.0, 0.1], [1.0, 0.9]]
 SPENT: dict[str, Any] = {"problems": 60, "accuracy": 0.9}
@@ -110,6 +112,14 @@ def test_a_strategy_that_was_not_measured_has_no_confidence() -> None:
         ({"budgets": [row(16, 8, bins=[{"floor": 0.5, "rest": None} | SPENT])]}, "floors of bins fall to 0"),
         ({"budgets": [row(16, 2)]}, "probe_n: 2 is too small for one beam"),
         ({"extra": 1}, "extra"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"budgets": [row(16, 8, seconds=[float("nan"), 1.0])]}, "budgets.0.seconds.0"),
+        ({"budgets": [row(16, 8, tokens=[1.0, -1.0])]}, "budgets.0.tokens.1"),
+        ({"budgets": [row(16, 8), row(4, 4)]}, "budgets must rise"),
+        ({"confidence": {"majority": {0: KNOTS}}}, "confidence.majority.0"),
+        ({"confidence": {"majority": {4: []}}}, "knots of confidence must rise"),
+        ({"budgets": [row(16, 8, final_confidence=[[1.0, 0.5], [0.0, 0.5]])]}, "knots of confidence must rise"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -119,10 +129,25 @@ def test_a_table_that_makes_no_search_is_refused_by_field(tmp_path: Path, fields
     assert place in str(refused.value)
 
 
-def test_what_is_no_yaml_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "t.yaml").write_text("a: [")
+@pytest.mark.parametrize("content", [b"a: [", b"a: 2020-02-31", b"a: \x07", b"[" * 100_000])
+def test_what_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.yaml").write_bytes(content)
     with pytest.raises(SettingsError, match="is not YAML"):
         read_calibration(tmp_path / "t.yaml")
+
+
+def test_what_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_bytes("made: {by: Löwe}".encode("latin-1"))
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        read_calibration(tmp_path / "t.yaml")
+
+
+def test_a_table_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.yaml", table())
+    before = path.read_text()
+    with room_for(100), pytest.raises(UnwritableFileError):
+        write_calibration(Calibration.model_validate(table()), path)
+    assert path.read_text() == before
 
 
 def test_a_file_that_is_not_there_is_refused_where_it_was_named(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_stops() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         finding = check_address(Settings(port=taken.getsockname()[1]))
     assert finding.verdict is STOPS
-    assert "taken" in finding.seen
+    assert "is in use" in finding.seen
 
 
 def test_an_address_of_another_machine_stops() -> None:

@@ -62,7 +62,7 @@ def test_benchmarks_are_read_whole(name: str, field: str, has_levels: bool) -> N
         (b'{"problem": "1 + 1", "solution": "two"}', "solution states no answer"),
         (b'{"problem": "p", "answer": "2"}\n{"problem": "p", "answer": "3"}', "line 2: the problem of an earlier line"),
         (b"PAR1\x15\x04\x15", "is a Parquet file; only JSON lines are read"),
-        (b"\xff\xfe{", "is no text in UTF-8"),
+        (b"\xff\xfe{", "line 1: not JSON in UTF-8: byte 1 is not UTF-8"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -1,0 +1,109 @@
+"""How a command ends: with 0, 1 or 2, and a sentence instead of a traceback.
+
+0: everything was done. 1: something failed while it ran: a line, a request, an engine, a disk. 2: a command, a setting
+or a file cannot be used, and nothing was done. 130: it was interrupted.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from pydantic import ValidationError
+
+from models.errors import CheckpointError, ModelError
+from models.files import FilesError, UnreadableFileError
+from server.settings import SettingsError
+
+SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+
+class Failure(click.ClickException):
+    """Something failed while the command ran."""
+
+    exit_code = SOME_FAILED
+
+    def show(self, file: Any = None) -> None:
+        """Print one sentence."""
+        click.echo(f"winnow: {self.format_message()}", file=file, err=file is None)
+
+
+class UnusableError(Failure):
+    """What was given cannot be used, and nothing was done."""
+
+    exit_code = UNUSABLE
+
+
+class StoppedError(Failure):
+    """Somebody stopped the command."""
+
+    exit_code = INTERRUPTED
+
+
+class Commands(click.Group):
+    """Commands whose known errors are sentences."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise StoppedError("interrupted") from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly when nobody reads any more
+        except Exception as error:
+            failure = _failure(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+
+def end(num_failed: int) -> NoReturn:
+    """End a command that went on past lines that it could not use."""
+    raise click.exceptions.Exit(SOME_FAILED if num_failed else 0)
+
+
+def refuse_inputs(out: Path | None, *inputs: Path | None, option: str = "--out") -> None:
+    """See that a command does not write over what it reads, and that it can write where it is told to.
+
+    Args:
+        out: A file or folder that the command writes.
+        inputs: What it reads, or writes elsewhere.
+        option: That names `out`.
+
+    Raises:
+        click.BadParameter: They are one file, by whatever name or link.
+    """
+    if out is None:
+        return
+    for read in inputs:
+        if read is not None and (out.resolve() == read.resolve() or _is_same(out, read)):
+            raise click.BadParameter(f"{out} is {read}, which is read: choose another", param_hint=option)
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not out.exists() and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise click.BadParameter(f"{out}: {parent} is not a folder that can be written to", param_hint=option)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def _failure(error: BaseException) -> click.ClickException | None:
+    """Return how the command ends on an error; None for one that nobody foresaw."""
+    match error:
+        case click.ClickException():
+            return error
+        case BaseExceptionGroup():
+            known = [failure for each in error.exceptions if (failure := _failure(each))]
+            return known[0] if len(known) == len(error.exceptions) else None
+        case SettingsError() | CheckpointError() | UnreadableFileError():
+            return UnusableError(str(error))
+        case ValidationError():
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            return UnusableError(f"setting {place}: {first['msg']} (given: {first['input']!r})")
+        case ModelError() | FilesError():
+            return Failure(str(error))
+        case OSError() if error.strerror:
+            return Failure(f"{error.filename or 'the output'}: {error.strerror}")
+    return None

@@ -1,0 +1,202 @@
+"""The composition root: settings in, models started, the app served.
+
+The models are open before the app exists and closed after it is gone. A checkpoint that cannot be served stops the
+start before any engine runs. The processes that compare answers start first, while this one is small.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
+
+from models.checkpoint import check_causal_model, find_model
+from models.embedded import EmbeddedEngine
+from models.launch import MIB, EngineSettings
+from models.policy.openai_handlers import OpenAIHandlers
+from models.policy.remote_handlers import RemoteHandlers
+from models.policy.vllm_policy import VLLMPolicy, open_policy
+from models.prm.registry import open_verifier
+from models.prompt import PromptBuilder
+from models.remote.engine import RemoteEngine
+from models.remote.server import ServerSettings
+from models.remote.settings import RemoteSettings
+from models.running import ModelSettings
+from models.tokenizer import ChatTokenizer
+from search.answers.pool import AnswerPool
+from search.expander import Models
+from server.access import require_safe_exposure
+from server.app import create_app
+from server.calibration.identity import load_calibration
+from server.keys import read_keys
+from server.logs import log_to_stderr
+from server.protocol import uvicorn_config
+from server.settings import Settings, Urls
+from server.state import PlainPolicy
+from server.tracing import traces_to
+
+logger = logging.getLogger(__name__)
+
+YOUNG_OBJECTS = 20_000
+"""After so many new objects Python looks for cycles among them. With its 700 that took a fifth of the event loop's time
+under load, at up to 0.3 s at once, and hardly found any: requests are freed as they end."""
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[EmbeddedEngine, ...]]]:
+    """Start the models and what reads their answers; stop them when the context ends.
+
+    Raises:
+        CheckpointError: A model cannot be served with these settings.
+        EngineUnavailableError: An engine did not start.
+    """
+    policy_settings, verifier_settings = policy_model(settings), verifier_model(settings)
+    check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
+    prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
+    opening_policy = open_policy(policy_settings, prompts)
+    opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
+    async with AsyncExitStack() as stack:
+        pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
+        reader = await stack.enter_async_context(pool)
+        policy = await stack.enter_async_context(opening_policy)
+        verifier = await stack.enter_async_context(opening_verifier)
+        yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
+
+
+def policy_model(settings: Settings) -> ModelSettings:
+    """Return where and how the policy is run."""
+    if settings.policy_url:
+        return _remote(settings, "policy", settings.policy_model, settings.policy_url, settings.policy_context)
+    return policy_engine(settings)
+
+
+def verifier_model(settings: Settings) -> ModelSettings:
+    """Return where and how the verifier is run."""
+    if settings.verifier_url:
+        return _remote(settings, "verifier", settings.verifier_model, settings.verifier_url, settings.verifier_context)
+    return verifier_engine(settings)
+
+
+def _remote(settings: Settings, name: str, model: str, urls: Urls, context: int | None) -> RemoteSettings:
+    key = settings.engine_api_key
+    return RemoteSettings(
+        model=find_model(model, with_weights=False),
+        name=name,
+        urls=tuple(map(str, urls or ())),
+        api_key=key.get_secret_value() if key else None,
+        routing=settings.routing,
+        max_model_len=context,
+        silence_s=settings.engine_silence_s,
+    )
+
+
+def policy_engine(settings: Settings) -> EngineSettings:
+    """Return how the policy's engine is run, where it runs here."""
+    return EngineSettings(
+        model=find_model(settings.policy_model),
+        name="policy",
+        device=settings.device,
+        dtype=settings.dtype,
+        max_model_len=settings.policy_context,
+        kv_cache_bytes=settings.policy_kv_cache_mib * MIB,
+        gpu_memory_share=settings.policy_memory,
+        tensor_parallel_size=settings.tensor_parallel_size,
+    )
+
+
+def verifier_engine(settings: Settings) -> EngineSettings:
+    """Return how the verifier's engine is run, where it runs here; a checker has none, and its name is no folder."""
+    name = settings.verifier_model
+    return EngineSettings(
+        model=Path(name) if settings.verifier_format == "checker" else find_model(name),
+        name="verifier",
+        device=settings.device,
+        dtype=settings.dtype,
+        max_model_len=settings.verifier_context,
+        kv_cache_bytes=settings.verifier_kv_cache_mib * MIB,
+        gpu_memory_share=settings.verifier_memory,
+        tensor_parallel_size=settings.tensor_parallel_size,
+    )
+
+
+async def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> None:
+    """Turn this process into vLLM's server of one of the models.
+
+    Raises:
+        CheckpointError: The model cannot be served with these settings.
+        EngineUnavailableError: The installed vLLM cannot run it here.
+    """
+    policy = find_model(settings.policy_model, with_weights=which == "policy")
+    prompts = PromptBuilder(ChatTokenizer(policy), settings.system_prompt)
+    key = settings.engine_api_key
+    engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
+    server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
+    opening: AbstractAsyncContextManager[Any] = (
+        open_policy(server, prompts) if which == "policy" else open_verifier(settings.verifier_format, server, prompts)
+    )
+    async with opening:
+        pass  # never reached: the server has taken over
+
+
+def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
+    """Return the policy for OpenAI's clients that ask for no search."""
+    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    if isinstance(engine := models.policy.engine, RemoteEngine):
+        return RemoteHandlers(engine, models.policy.prompts.tokenizer, settings.policy_name)
+    return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
+
+
+async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait.
+
+    Args:
+        settings: Of the service.
+        sockets: That listen.
+
+    Raises:
+        SettingsError: The keys cannot be used, or there are none and the address is public.
+    """
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task, also while models start
+    log_to_stderr(settings.log_level, settings.log_format)
+    keys = read_keys(settings)
+    require_safe_exposure(settings, keys)
+    calibrated = load_calibration(settings)
+    logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    if calibrated.table is None:
+        logger.warning("strategy auto will be weighted_best_of_n: %s", calibrated.reason)
+    async with open_models(settings) as (models, engines):
+        with traces_to(settings.otlp_endpoint) as tracer:
+            plain = plain_policy(settings, models)
+            app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
+            try:
+                await _listen(settings, app, sockets)
+            finally:
+                await plain.stop()
+
+
+async def _listen(settings: Settings, app: FastAPI, sockets: list[socket.socket]) -> None:
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # a stream ends like any other reply
+    gc.collect()
+    gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
+    gc.set_threshold(YOUNG_OBJECTS)
+    logger.info("serving on http://%s:%d", settings.host, sockets[0].getsockname()[1])
+    await _Server(uvicorn_config(app, settings)).serve(sockets)
+    await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; the second signal, of whatever kind, drops the requests in flight."""
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            super().handle_exit(sig, frame)  # keeps the signal, to repeat it when all is done

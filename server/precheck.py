@@ -1,0 +1,49 @@
+"""What of the settings can be checked before an engine's libraries are loaded, so that a mistake is reported at once.
+
+Looks at the files of checkpoints, not into weights, and at the calibration table. Downloads nothing: a Hub name is
+taken on trust.
+"""
+
+from models.checkpoint import check_causal_model, find_directory, require_files
+from server.calibration.identity import load_calibration
+from server.calibration.table import read_calibration
+from server.settings import Settings
+
+
+def check_models(settings: Settings) -> None:
+    """See that the models can be found, and that the table that belongs to them can be read.
+
+    Raises:
+        CheckpointError: A directory is missing, or lacks a file.
+        SettingsError: The table cannot be used.
+    """
+    if check_checkpoints(settings):
+        load_calibration(settings)
+    elif settings.calibration is not None:
+        read_calibration(settings.calibration)
+
+
+def check_checkpoints(settings: Settings) -> bool:
+    """See that the models can be found; False where one is a Hub name, which is not looked at.
+
+    Raises:
+        CheckpointError: A directory is missing, or lacks a file.
+    """
+    is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
+    if settings.verifier_format != "checker":
+        is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
+    return is_here
+
+
+def check_checkpoint(name: str, *, is_causal: bool = False, with_weights: bool = True) -> bool:
+    """See that a checkpoint has the files that it needs; False for a Hub name, which is not looked at.
+
+    Raises:
+        CheckpointError: It lacks one.
+    """
+    if (directory := find_directory(name)) is None:
+        return False
+    require_files(directory, with_weights=with_weights)
+    if is_causal:
+        check_causal_model(directory, with_weights=False)
+    return True

@@ -65,7 +65,7 @@ TARGET_CONFIDENCE = Field(
 MAX_TOTAL_TOKENS = Field(
     "max_total_tokens", int, None, "auto: generated and judged tokens that 19 of 20 searches must stay within.", 1
 )
-TREE = (BEAM_WIDTH, MAX_STEPS_FIELD, LOOKAHEAD, SELECTION, AGGREGATION)
+TREE = (BEAM_WIDTH, MAX_STEPS_FIELD, LOOKAHEAD, AGGREGATION, SELECTION)
 
 
 class Parts(Enum):
@@ -90,6 +90,7 @@ class Row:
         unmet: Says why a service with this verifier cannot run it; None where it can.
         fallback: Of a strategy that a calibration table builds: which one stands in where there is no table.
         is_calibrated: Whether `winnow calibrate` may choose it.
+        cost: The most responses that it may generate, by N and the values of its fields.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Row:
     unmet: Callable[[object], str | None] = lambda verifier: None
     fallback: str | None = None
     is_calibrated: bool = False
+    cost: Callable[[int, Mapping[str, Any]], int] = lambda n, values: n
 
     def build(self, n: int, *, early_stop: bool = True, **values: object) -> Strategy:
         """Return the strategy with a budget.
@@ -148,6 +150,13 @@ class Row:
         return type(strategy) is self.make and is_same
 
 
+def _tree(name: str, make: type[Strategy], colour: str, *, parts: Parts = Parts.NONE) -> Row:
+    def cost(n: int, values: Mapping[str, Any]) -> int:
+        return n * (1 + int(values["lookahead"]))
+
+    return Row(name, make, colour, TREE, parts=parts, is_calibrated=True, cost=cost)
+
+
 def _flat(name: str, colour: str, selection: Selection, *own: Field, is_calibrated: bool = False) -> Row:
     fixed = {"selection": selection}
     return Row(name, BestOfN, colour, own, fixed, Parts.RESPONSES, is_calibrated=is_calibrated)
@@ -162,8 +171,8 @@ ROWS = (
     _flat("majority", "#999999", Selection.MAJORITY),
     _flat("best_of_n", "#E69F00", Selection.BEST, AGGREGATION),
     _flat("weighted_best_of_n", "#D55E00", Selection.WEIGHTED, AGGREGATION, is_calibrated=True),
-    Row("beam_search", BeamSearch, "#0072B2", TREE, is_calibrated=True),
-    Row("dvts", DVTS, "#009E73", TREE, parts=Parts.SUBTREES, is_calibrated=True),
+    _tree("beam_search", BeamSearch, "#0072B2"),
+    _tree("dvts", DVTS, "#009E73", parts=Parts.SUBTREES),
     Row(
         "ttt_best_of_n",
         TTTBestOfN,
@@ -171,8 +180,8 @@ ROWS = (
         (
             Field("adapt_steps", int, 1, "Gradient steps of the verifier on the responses.", 1, 5),
             Field("adapt_learning_rate", float, 0.01, "Of these steps.", 0.001, 0.1),
-            SELECTION,
             AGGREGATION,
+            SELECTION,
         ),
         unmet=_can_learn,
     ),
@@ -219,17 +228,17 @@ def _origin(point: EntryPoint) -> str:
 
 def request_fields() -> tuple[Field, ...]:
     """Return every field that some strategy reads, once."""
-    return tuple(dict.fromkeys(each for row in strategies().values() for each in row.fields))
+    return tuple(dict.fromkeys((*TREE, *(each for row in strategies().values() for each in row.fields))))
 
 
 def label(strategy: Strategy) -> str:
     """Return the name of a strategy with its budget, as the names of models have it."""
-    return f"{row_of(strategy).name}-{strategy.n}"
+    return f"{name_of(strategy)}-{strategy.n}"
 
 
-def row_of(strategy: Strategy) -> Row:
-    """Return the row of a strategy that was built by one."""
-    return next(row for row in strategies().values() if row.has_made(strategy))
+def name_of(strategy: Strategy) -> str:
+    """Return the name of a strategy that a row has built."""
+    return next(row.name for row in strategies().values() if row.has_made(strategy))
 
 
 def flat() -> tuple[Row, ...]:

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
+from search.strategies import MAX_N, MAX_STEPS
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"

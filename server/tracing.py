@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, Tracer
 
 from search.candidate import Candidate
-from search.observer import Loss, Observer
+from search.observer import Decision, Loss, Observer
 from server.schemas import SolveRequest, SolveResponse
 
 
@@ -59,6 +59,10 @@ class SearchSpan:
         if self._round is not None:
             self._round.add_event("candidate lost", {"error": str(loss.error)})
         self._observer.on_loss(loss)
+
+    def on_decision(self, decision: Decision) -> None:
+        """Pass it on."""
+        self._observer.on_decision(decision)
 
     def end_round(self) -> None:
         """End the span of the round that goes on."""

@@ -48,7 +48,6 @@ VARIED: dict[str, dict[str, Any]] = {
     "frugal": {"max_total_tokens": 100_000},
     "checked": {"verify": "sympy", "problem": "Solve 3*x + 4 = 19 for x."},
     "undivided": {"n": 7, "beam_width": 2},
-    "adapted": {"adapt": {"steps": 1}},
     "bare": {"include": []},
 }
 MISTAKES: dict[str, Any] = {

@@ -1,6 +1,8 @@
 """The grid of an evaluation: every cell once, and no request that another one's reply could answer."""
 
-from server.evaluation.plan import STRATEGIES, Cell, plan_jobs
+from server.evaluation.plan import Cell, names, plan_jobs
+
+STRATEGIES = names()
 
 SAMPLING = {"temperature": 0.8}
 

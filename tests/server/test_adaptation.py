@@ -1,4 +1,4 @@
-"""`ttt_best_of_n` in `POST /solve`: the demo's verifier in plain PyTorch learns from a request's responses, for it alone."""
+"""`ttt_best_of_n` in `POST /solve`: a verifier in plain PyTorch learns from a request's responses."""
 
 from collections.abc import AsyncIterator
 from typing import Any

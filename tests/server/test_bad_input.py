@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
         {"target_confidence": 0.9},
         422,
         "target_confidence",
-        "not supported by strategy majority; omit it or use auto",
+        "by strategy majority; omit it or use auto",
     ),
     "a target that is no probability": (
         {"strategy": "auto", "target_confidence": 1.5},
@@ -41,11 +41,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
         "max_total_tokens",
         "at least",
     ),
-    "a field the strategy has no use for": (
+    "a field of other strategies": (
         {"lookahead": 2},
         422,
         "lookahead",
-        "not supported by strategy majority; omit it or use beam_search or dvts",
+        "omit it or use beam_search or dvts",
     ),
     "a temperature too high": ({"temperature": 2.5}, 422, "temperature", "0 to 2"),
     "a top_p of zero": ({"top_p": 0}, 422, "top_p", "0 to 1"),

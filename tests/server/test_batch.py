@@ -16,7 +16,7 @@ BAD: dict[str, tuple[Any, int, str | None, str]] = {
     "no problem": ({}, 422, "problem", "Field required"),
     "a budget that is too large": (GOOD | {"n": 4096}, 422, "n", "1 to 1,024"),
     "an unknown field": (GOOD | {"budget": 1}, 422, "budget", "allowed fields: problem, n"),
-    "a strategy with a field it has no use for": (
+    "a field of another strategy": (
         GOOD | {"lookahead": 1},
         422,
         "lookahead",

@@ -19,6 +19,7 @@ from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
 from search.dvts import DVTS
 from search.errors import StrategyError
+from search.rebase import Rebase
 from search.strategy import Strategy
 from search.ttt_best_of_n import UNABLE, AdaptableVerifier, TTTBestOfN
 from search.voting import Selection
@@ -173,6 +174,26 @@ ROWS = (
     _flat("weighted_best_of_n", "#D55E00", Selection.WEIGHTED, AGGREGATION, is_calibrated=True),
     _tree("beam_search", BeamSearch, "#0072B2"),
     _tree("dvts", DVTS, "#009E73", parts=Parts.SUBTREES),
+    Row(
+        "rebase",
+        Rebase,
+        "#8B5A2B",
+        (
+            Field(
+                "balance_temperature",
+                float,
+                0.1,
+                "rebase: T_b; the larger, the more alike are the shares of the budget.",
+                0,
+                100,
+                is_above=True,
+                moves_confidence=True,
+            ),
+            MAX_STEPS_FIELD,
+            AGGREGATION,
+        ),
+        is_calibrated=True,
+    ),
     Row(
         "ttt_best_of_n",
         TTTBestOfN,

@@ -91,7 +91,7 @@ async def solve(
         models = replace(models, verifier=None)
     record = Record(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record)
-    ballot = Ballot(strategy.selection)
+    ballot: Ballot[Candidate] = Ballot(strategy.selection)
     status = Status.COMPLETE
     try:
         async with asyncio.timeout(deadline_s) as clock:
@@ -162,7 +162,7 @@ class Record:
 
     def ballot(self, selection: Selection) -> Ballot[Candidate]:
         """Return the votes of all candidates complete by now."""
-        ballot = Ballot(selection)
+        ballot: Ballot[Candidate] = Ballot(selection)
         for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
             ballot.cast(candidate)
         return ballot

@@ -61,17 +61,15 @@ BY_TABLE = " or ".join(row.name for row in by_table())
 
 def with_strategies(model: type[M]) -> type[M]:
     """Let a request name any strategy there is, and set every field that one of them reads."""
-    names = tuple(strategies())
-    described = Field(names[0], description=model.model_fields["strategy"].description)
-    declared: dict[str, Any] = {"strategy": (Literal[names], described)}
+    declared: dict[str, Any] = {"strategy": (Literal[tuple(strategies())], model.model_fields["strategy"])}
     for each in request_fields():
         default = each.default.value if isinstance(each.default, Enum) else each.default
         kind: Any = {int: Count, float: Real}.get(each.kind)
         if issubclass(each.kind, Enum):
             kind = Literal[tuple(choice.value for choice in each.kind)]
-        bounds = {"gt" if each.is_above else "ge": each.low, "le": each.high}
+        bounds: dict[str, Any] = {"gt" if each.is_above else "ge": each.low, "le": each.high}
         bounds = {name: bound for name, bound in bounds.items() if bound is not None}
-        field = Field(default, description=each.description, **bounds)  # type: ignore[arg-type]
+        field = Field(default, description=each.description, **bounds)
         declared[each.name] = (kind | None if default is None else kind, field)
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **declared)
 
@@ -82,7 +80,8 @@ class Spending(Asked):
 
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
     strategy: str = Field(
-        description=f"How; {BY_TABLE} chooses by the difficulty of the problem and may spend less than n."
+        next(iter(strategies())),
+        description=f"How; {BY_TABLE} chooses by the difficulty of the problem and may spend less than n.",
     )
 
 

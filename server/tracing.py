@@ -73,7 +73,7 @@ class SearchSpan:
 @contextmanager
 def search_span(tracer: Tracer, request: SolveRequest, observer: Observer) -> Iterator[tuple[Span, SearchSpan]]:
     """The span of a search, the current one, and the observer that fills it."""
-    attributes = {"winnow.strategy": request.strategy, "winnow.n": request.n}
+    attributes: dict[str, str | int] = {"winnow.strategy": request.strategy, "winnow.n": request.n}
     with tracer.start_as_current_span("search", attributes=attributes) as span:
         rounds = SearchSpan(tracer, span, observer)
         try:

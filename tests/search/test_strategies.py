@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_what_a_row_reads_reaches_its_strategy(row: Row) -> None:
 
 @each_built_row
 def test_the_defaults_of_a_row_are_those_of_its_class(row: Row) -> None:
-    defaults = {each.name: each.default for each in row.fields if each.name in row.hyperparameters}
+    defaults: dict[str, Any] = {each.name: each.default for each in row.fields if each.name in row.hyperparameters}
     assert row.build(4, **defaults) == row.build(4)
 
 

@@ -20,7 +20,7 @@ from server.commands.client import open_client
 from server.evaluation import tables
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement, Part
-from server.evaluation.plan import names, plan_jobs
+from server.evaluation.plan import names, plan_jobs, usual_names
 from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
@@ -67,7 +67,7 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 )
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
-@click.option("--strategies", default=",".join(names()), show_default=True, help="Which, separated by commas.")
+@click.option("--strategies", default=",".join(usual_names()), show_default=True, help="Which, separated by commas.")
 @click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
 @click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
 @click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")

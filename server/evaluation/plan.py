@@ -15,6 +15,11 @@ def names() -> tuple[str, ...]:
     return (GREEDY, *(row.name for row in (*flat(), *trees(), *by_table())))
 
 
+def usual_names() -> tuple[str, ...]:
+    """Return those of `names()` that every service can run."""
+    return tuple(name for name in names() if name == GREEDY or strategies()[name].unmet(None) is None)
+
+
 class Cell(NamedTuple):
     """What one accuracy is measured for."""
 

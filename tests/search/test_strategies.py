@@ -12,7 +12,20 @@ import pytest
 from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
 from search.errors import StrategyError
-from search.strategies import ROWS, Parts, Row, by_table, conversions, label, request_fields, strategies
+from search.strategies import (
+    ROWS,
+    Parts,
+    Row,
+    by_table,
+    calibrated,
+    conversions,
+    flat,
+    label,
+    one_sample,
+    request_fields,
+    strategies,
+    trees,
+)
 from search.voting import Selection
 from tests.worlds import World
 
@@ -98,6 +111,22 @@ def test_names_and_colours_are_told_apart_and_fields_are_listed_once() -> None:
     assert len({row.name for row in ROWS}) == len({row.colour for row in ROWS}) == len(ROWS)
     names = [each.name for each in request_fields()]
     assert len(set(names)) == len(names)
+
+
+def test_groups_of_strategies_are_what_evaluation_and_calibration_measure() -> None:
+    groups = [[row.name for row in group] for group in (flat(), trees(), calibrated())]
+    assert groups == [
+        ["majority", "best_of_n", "weighted_best_of_n"],
+        ["beam_search", "dvts", "rebase", "ttt_best_of_n"],
+        ["weighted_best_of_n", "beam_search", "dvts", "rebase"],
+    ]
+    assert one_sample().name == "majority"
+
+
+def test_a_row_knows_its_fields() -> None:
+    tree, rebase = strategies()["dvts"], strategies()["rebase"]
+    assert (tree.has_beams, rebase.has_beams) == (True, False)
+    assert (tree.reads("lookahead"), rebase.reads("lookahead")) == (True, False)
 
 
 def test_rolling_out_is_paid_for() -> None:

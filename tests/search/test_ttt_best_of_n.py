@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import EngineUnavailableError
+from models.errors import ContextOverflowError, EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 from search.best_of_n import BestOfN
 from search.errors import HyperparameterError
@@ -41,6 +41,7 @@ class Pupil(WorldVerifier):
         self.how.append((steps, learning_rate))
         self.lessons.append(["".join(step.text for step in steps) for steps in responses])
         self.taught.append(WorldVerifier(Contrary(self._nature)))
+        self.taught[-1].failures = self.failures
         meter.verifier_tokens += 1_000
         return self.taught[-1], Outcome()
 
@@ -93,6 +94,14 @@ async def test_a_verifier_that_fails_to_learn_fails_the_search() -> None:
     pupil.failures["lesson"] = EngineUnavailableError("out of memory")
     with pytest.raises(EngineUnavailableError, match="out of memory"):
         await search(world, TTTBestOfN(1))
+
+
+async def test_a_response_that_cannot_be_judged_has_no_vote() -> None:
+    world, pupil = world_of_pupil(answer("1", 0.9), answer("2", 0.2))
+    pupil.failures[r"\boxed{2}"] = ContextOverflowError(10, 9)
+    result = await search(world, TTTBestOfN(2))
+    assert [(vote.answer, vote.count) for vote in result.votes] == [("1", 1)]
+    assert [loss.path for loss in result.losses] == [(1,)]
 
 
 async def test_a_decided_vote_leaves_the_rest_unjudged() -> None:

@@ -7,7 +7,7 @@ templates or HTTP, and imports the standard library only.
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 DELIMITER = "\n\n"
 """What ends a step; it stays at the end of the step's text."""
@@ -164,69 +164,4 @@ class Verifier(Protocol):
         Raises:
             ContextOverflowError: The response is longer than the verifier's context.
             EngineUnavailableError: The engine died or refused the request.
-        """
-
-
-MAX_ADAPTATION_STEPS = 5
-LEARNING_RATES = (0.001, 0.1)
-"""The least and the largest of an adaptation."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptationPlan:
-    """How much a verifier adapts to the candidates that it is to judge.
-
-    Attributes:
-        steps: Gradient steps, 1 to 5.
-        learning_rate: Of each, .001 to .1.
-    """
-
-    steps: int
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        """Refuse what is out of range."""
-        if not 1 <= self.steps <= MAX_ADAPTATION_STEPS:
-            raise ValueError(f"steps is {self.steps}; allowed: 1 to {MAX_ADAPTATION_STEPS}")
-        if not LEARNING_RATES[0] <= self.learning_rate <= LEARNING_RATES[1]:
-            raise ValueError(
-                f"learning_rate is {self.learning_rate}; allowed: {LEARNING_RATES[0]} to {LEARNING_RATES[1]}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Adaptation:
-    """How weights fared that learnt while a model was in use.
-
-    Attributes:
-        losses: One a mini-batch or step, in order; what came after a loss that is not finite is left out.
-        drift: Norm of the change of the weights, relative to that of the weights; None where it is not finite.
-        is_finite: False where NaN or infinity appeared.
-    """
-
-    losses: tuple[float, ...]
-    drift: float | None
-    is_finite: bool
-
-
-@runtime_checkable
-class AdaptableVerifier(Verifier, Protocol):
-    """A verifier that can learn from the candidates of a request, for that request alone."""
-
-    async def adapted(
-        self, problem: Problem, responses: Sequence[Sequence[Step]], plan: AdaptationPlan, meter: Meter
-    ) -> tuple[Verifier, Adaptation]:
-        """Make the verifier of one request; this one stays as it is.
-
-        Args:
-            problem: What the responses answer.
-            responses: The request's own candidates; needs no labels.
-            plan: How many gradient steps, and how large.
-            meter: Where the tokens learnt from are counted, once for each time they are read.
-
-        Returns:
-            The adapted verifier, and how it went; this verifier itself where nothing could be learnt.
-
-        Raises:
-            EngineUnavailableError: The model failed.
         """

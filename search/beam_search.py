@@ -12,7 +12,6 @@ early when no score of the N - c candidates outstanding can change the answer.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander
@@ -49,12 +48,11 @@ class BeamSearch:
         """Survivors are chosen by score."""
         return True
 
-    async def search(self, expander: Expander, ballot: Ballot) -> None:
+    async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Grow the beam until all of it is complete, and cast its votes."""
-        expand = partial(expander.expand, lookahead=self.lookahead)
         beam, width, room = [Candidate()], self.n, self.n
         for _ in range(self.max_steps - 1):
-            children = await expander.children(expand, beam, range(width))
+            children = await expander.expand(_children(beam, width), self.lookahead)
             for child in children:
                 ballot.cast(child)
             room -= sum(child.is_complete for child in children)
@@ -63,8 +61,12 @@ class BeamSearch:
             beam = list(alive[: max(room // self.beam_width, 1)])
             if not beam or (self.early_stop and self._is_decided(expander, ballot, beam, room)):
                 return
-        for child in await expander.children(expander.roll_out, beam, range(width)):
+        for child in await expander.roll_out(_children(beam, width)):
             ballot.cast(child)
 
-    def _is_decided(self, expander: Expander, ballot: Ballot, beam: list[Candidate], room: int) -> bool:
+    def _is_decided(self, expander: Expander, ballot: Ballot[Candidate], beam: list[Candidate], room: int) -> bool:
         return ballot.is_decided([max(expander.ceiling(candidate) for candidate in beam)] * room)
+
+
+def _children(beam: list[Candidate], width: int) -> list[Candidate]:
+    return [child for parent in beam for child in parent.children(range(width))]

@@ -9,22 +9,17 @@ Source: Wang et al. 2022 (self-consistency, 2203.11171); Cobbe et al. 2021 (2110
 Beyond the source: exact early stopping. Votes are cast in the order of the candidates, not of their arrival, so that
 the same seed casts the same votes; once those outstanding cannot change the answer, they are stopped. Where a score can
 only fall (min, prod), best-of-N also judges every step as it comes, and stops a response that is already below the best
-complete one. With `adaptation` all responses are sampled first; then the verifier learns from them, without labels, for
-this search alone, and judges them.
+complete one.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from models.interfaces import AdaptationPlan
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
 from search.voting import Ballot, Selection
-
-Candidates = Iterable[Awaitable[Candidate | None]]
-"""One for each of the N, judged; None where a model failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +30,26 @@ class BestOfN:
         n: N, responses sampled, at least 1.
         selection: How the answer is chosen among them.
         early_stop: Whether to stop responses that can no longer change the answer.
-        adaptation: How much the verifier learns from the responses before it judges them; None for not at all.
     """
 
     n: int
     selection: Selection = Selection.WEIGHTED
     early_stop: bool = True
-    adaptation: AdaptationPlan | None = None
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
         if self.n < 1:
             raise HyperparameterError("n", f"a budget of {self.n} is too small: at least 1")
-        if self.adaptation and not self.needs_verifier:
-            raise HyperparameterError("adapt", "a majority judges nothing, so no verifier can adapt")
 
     @property
     def needs_verifier(self) -> bool:
         """A majority counts answers and judges nothing."""
         return self.selection is not Selection.MAJORITY
 
-    async def search(self, expander: Expander, ballot: Ballot) -> None:
+    async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Sample the responses and cast their votes."""
-        candidates = await self._adapt(expander, self.adaptation) if self.adaptation else self._respond(expander)
-        async with aclosing(in_order(candidates)) as judged:
+        responses = self._responses(expander)
+        async with aclosing(in_order(responses)) as judged:
             outstanding = self.n
             async for candidate in judged:
                 outstanding -= 1
@@ -67,7 +58,7 @@ class BestOfN:
                 if self.early_stop and ballot.is_decided([1.0] * outstanding):
                     return
 
-    def _respond(self, expander: Expander) -> Candidates:
+    def _responses(self, expander: Expander) -> Iterator[Awaitable[Candidate | None]]:
         """Each response is judged at its end, or before that where it may be stopped."""
         judges_early = self.early_stop and self.selection is Selection.BEST and expander.aggregation.is_monotone
         best_score = 0.0
@@ -75,17 +66,11 @@ class BestOfN:
         def is_hopeless(candidate: Candidate) -> bool:
             return expander.ceiling(candidate) < best_score
 
-        async def respond(index: int) -> Candidate | None:
+        async def respond(child: Candidate) -> Candidate | None:
             nonlocal best_score
-            candidate = await expander.roll_out(Candidate(), index, is_hopeless if judges_early else None)
+            candidate = await expander.respond(child, is_hopeless if judges_early else None)
             if candidate and candidate.answer:
                 best_score = max(best_score, candidate.score or 0.0)
             return candidate
 
-        return (respond(index) for index in range(self.n))
-
-    async def _adapt(self, expander: Expander, plan: AdaptationPlan) -> Candidates:
-        """The responses are judged when all are there and the verifier has learnt from them."""
-        responses = await expander.children(expander.respond, [Candidate()], range(self.n))
-        await expander.adapt(responses, plan)
-        return (expander.judge(response) for response in responses)
+        return map(respond, Candidate().children(range(self.n)))

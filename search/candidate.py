@@ -1,5 +1,6 @@
 """A candidate: a response under construction, with the scores of its steps and its place in the search tree."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from models.interfaces import Finish, Step
@@ -69,6 +70,10 @@ class Candidate:
     def unjudged_steps(self) -> tuple[Step, ...]:
         """Steps the verifier has not judged, without a blank last one, in which there is nothing to judge."""
         return tuple(step for step in self.steps[len(self.step_scores) :] if not step.is_blank)
+
+    def children(self, indices: Iterable[int]) -> "list[Candidate]":
+        """Return the children `indices`: each starts as this one and grows on its own."""
+        return [self.child(index) for index in indices]
 
     def child(self, index: int) -> "Candidate":
         """Return the candidate that starts as this one and grows on its own."""

@@ -11,13 +11,16 @@ when the probe ends; difficulty is a calibrated probability. With `target_confid
 answer is that probable, and not before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.candidate import Candidate
 from search.confidence import Confidence
 from search.errors import HyperparameterError
 from search.expander import Expander
-from search.strategy import Decision, Strategy
-from search.voting import Ballot, Selection
+from search.observer import Decision
+from search.strategy import Strategy
+from search.voting import Ballot, Selection, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,23 @@ class ComputeOptimal:
         """Difficulty is predicted from scores."""
         return True
 
-    async def search(self, expander: Expander, ballot: Ballot) -> None:
+    async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Probe, decide, and spend the rest."""
+        expander.tell(Decision({"probe": self.probe}, "time was up in the probe, {probe}"))
         await self.probe.search(expander, ballot)
-        expander.first_root += self.probe.n
-        decision = expander.decision = self._decide(ballot)
-        if decision.rest:
-            if self.target_confidence is not None:
-                ballot.is_enough = self._is_confident
-            await decision.rest.search(expander, ballot)
-
-    def _decide(self, ballot: Ballot) -> Decision:
         confidence = self.confidence.of(ballot.votes())
+        rest, values = self._decide(confidence)
+        found = f"{{probe}} was {confidence:.0%} sure (difficulty {values['difficulty']} of {len(self.bins)})"
+        if rest is None:
+            expander.tell(Decision(values, f"{found}, so nothing followed", confidence))
+            return
+        reason = f"{found}, so {{rest}} followed"
+        expander.tell(Decision(values, reason))
+        await rest.search(expander.after(self.probe.n), ballot.until(self._is_confident))
+        expander.tell(Decision(values, reason, self.final_confidence.of(ballot.votes())))
+
+    def _decide(self, confidence: float) -> tuple[Strategy | None, dict[str, object]]:
+        """Return how the rest is spent, and what a reply should show of the decision."""
         place = next(place for place, bin in enumerate(self.bins) if confidence >= bin.floor)
         if self.target_confidence is None:
             rest = self.bins[place].rest
@@ -91,7 +99,8 @@ class ComputeOptimal:
             rest = None
         else:  # not enough, though the table would stop: as for the next harder problems
             rest = next((bin.rest for bin in self.bins[place:] if bin.rest), None)
-        return Decision(confidence, place + 1, len(self.bins), rest)
+        values = {"probe": self.probe, "probe_confidence": confidence, "difficulty": place + 1, "rest": rest}
+        return rest, values
 
-    def _is_confident(self, ballot: Ballot) -> bool:
-        return self.final_confidence.of(ballot.votes()) >= (self.target_confidence or 1.0)
+    def _is_confident(self, votes: Sequence[Vote[Candidate]]) -> bool:
+        return self.target_confidence is not None and self.final_confidence.of(votes) >= self.target_confidence

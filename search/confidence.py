@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.errors import HyperparameterError
-from search.voting import Vote
+from search.voting import Vote, Voter
 
 
-def support(votes: Sequence[Vote]) -> float:
+def support(votes: Sequence[Vote[Voter]]) -> float:
     """Return the support of the elected answer, in [0, 1]; 0 where none is elected. Without scores counts are weights.
 
     Args:
@@ -52,7 +52,7 @@ class Confidence:
         if not (self.supports and len(self.supports) == len(self.probabilities) and rising and monotone and within):
             raise HyperparameterError("confidence", "knots of confidence must rise from 0 to 1, one probability each")
 
-    def of(self, votes: Sequence[Vote]) -> float:
+    def of(self, votes: Sequence[Vote[Voter]]) -> float:
         """Return the probability that the elected answer is right."""
         return self.at(support(votes))
 

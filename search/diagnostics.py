@@ -66,7 +66,7 @@ class Diagnostics:
     warnings: tuple[Caution, ...]
 
 
-def diagnose(votes: Sequence[Vote], candidates: Sequence[Candidate]) -> Diagnostics:
+def diagnose(votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate]) -> Diagnostics:
     """Measure a vote among `candidates`, the final ones of a search, complete or truncated."""
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)

@@ -13,7 +13,6 @@ answer, they are stopped.
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander, in_order
@@ -55,7 +54,7 @@ class DVTS:
         """N/M, the independent searches."""
         return max(self.n // self.beam_width, 1)
 
-    async def search(self, expander: Expander, ballot: Ballot) -> None:
+    async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Search every subtree and cast its votes."""
         width = min(self.beam_width, self.n)
         async with aclosing(in_order(self._subtree(expander, i, width) for i in range(self.num_subtrees))) as subtrees:
@@ -69,12 +68,11 @@ class DVTS:
 
     async def _subtree(self, expander: Expander, index: int, width: int) -> list[Candidate]:
         """Follow the best of `width` steps to its end; return the candidates of the last step."""
-        expand = partial(expander.expand, lookahead=self.lookahead)
         chosen, indices = Candidate(), range(index * width, (index + 1) * width)
         for _ in range(self.max_steps - 1):
-            children = await expander.children(expand, [chosen], indices)
+            children = await expander.expand(chosen.children(indices), self.lookahead)
             ranked = rank([child for child in children if child.is_complete or child.is_growing])
             if not ranked or ranked[0].is_complete:
                 return children
             chosen, indices = ranked[0], range(width)
-        return await expander.children(expander.roll_out, [chosen], indices)
+        return await expander.roll_out(chosen.children(indices))

@@ -1,7 +1,8 @@
 """What can be wrong with a search that is asked for.
 
 SearchError
-└── HyperparameterError   a strategy cannot run with this value
+├── HyperparameterError   a strategy cannot run with this value
+└── StrategyError         a strategy of an installed package cannot be loaded
 """
 
 
@@ -21,3 +22,7 @@ class HyperparameterError(SearchError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+
+
+class StrategyError(SearchError):
+    """A strategy of an installed package cannot be loaded."""

@@ -13,32 +13,22 @@ Beyond the source: identical responses are judged once; a truncated response is 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from models.errors import ModelError
-from models.interfaces import (
-    AdaptableVerifier,
-    Adaptation,
-    AdaptationPlan,
-    Finish,
-    Meter,
-    Policy,
-    Problem,
-    Sampling,
-    Step,
-    Verifier,
-)
+from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step, Verifier
 from search.aggregation import Aggregation
 from search.answers.answer import AnswerReader
 from search.candidate import Candidate
-from search.observer import Loss, Observer
-from search.strategy import Decision
+from search.observer import Decision, Loss, Observer
 
 T = TypeVar("T")
-Grow = Callable[[Candidate, int], Awaitable[Candidate | None]]
+Grow = Callable[[Candidate], Awaitable[Candidate]]
+Judgements = dict[tuple[int, int, tuple[int, ...]], asyncio.Future[tuple[float, ...]]]
+"""By verifier, number of steps judged before, and tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,115 +40,114 @@ class Models:
     reader: AnswerReader
 
 
+@dataclass(frozen=True, slots=True)
 class Expander:
     """Grows the candidates of one request.
 
-    Args:
+    Attributes:
         problem: What the candidates answer.
         models: What proposes, judges and reads answers.
         sampling: For a whole response: `max_tokens` bounds it, and `seed` is the request's.
         aggregation: From step scores to a score.
         observer: Who is told of every growth.
-
-    Attributes:
-        adaptation: How the verifier fared that learnt from the candidates.
-        decision: How the budget is spent, where a strategy decides that.
-        first_root: What the first child of the root is called; a search that follows another one numbers on from it.
+        meter: Where tokens are counted.
+        first_root: What child 0 of the root is called.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        models: Models,
-        sampling: Sampling,
-        aggregation: Aggregation,
-        observer: Observer,
-    ) -> None:
-        self.problem = problem
-        self.aggregation = aggregation
-        self.meter = Meter()
-        self.adaptation: Adaptation | None = None
-        self.first_root = 0
-        self.decision: Decision | None = None
-        self._models = models
-        self._sampling = sampling
-        self._observer = observer
-        self._judgements: dict[tuple[int, tuple[int, ...]], asyncio.Future[tuple[float, ...]]] = {}
+    problem: Problem
+    models: Models
+    sampling: Sampling
+    aggregation: Aggregation
+    observer: Observer
+    meter: Meter = field(default_factory=Meter)
+    first_root: int = 0
+    _judgements: Judgements = field(default_factory=dict)
+
+    def after(self, num_roots: int) -> "Expander":
+        """Return the expander of a search that follows one with `num_roots` children of the root, and numbers on."""
+        return replace(self, first_root=self.first_root + num_roots)
+
+    def judged_by(self, verifier: Verifier | None) -> "Expander":
+        """Return the expander whose candidates another verifier judges, or none."""
+        return replace(self, models=replace(self.models, verifier=verifier))
+
+    def tell(self, decision: Decision) -> None:
+        """Tell the observer what the strategy has decided."""
+        self.observer.on_decision(decision)
 
     def ceiling(self, candidate: Candidate) -> float:
         """Return the largest score the candidate can still get."""
         return candidate.score if self.aggregation.is_monotone and candidate.score is not None else 1.0
 
-    async def expand(self, parent: Candidate, index: int, lookahead: int = 0) -> Candidate | None:
-        """Grow child `index` of `parent` by one step and judge it after `lookahead` more; None when a model failed."""
-        return await self._guarded(self._child(parent, index), lambda child: self._expand(child, lookahead))
+    async def expand(self, children: Iterable[Candidate], lookahead: int = 0) -> list[Candidate]:
+        """Grow `children` by one step each, at the same time, and judge each after `lookahead` further steps.
 
-    async def roll_out(
-        self, parent: Candidate, index: int, is_hopeless: Callable[[Candidate], bool] | None = None
+        Returns:
+            Those that no failing model took, in order.
+        """
+
+        async def grow(child: Candidate) -> Candidate:
+            return await self._judge(await self._propose(child), lookahead)
+
+        return await self._grown(children, grow)
+
+    async def roll_out(self, children: Iterable[Candidate]) -> list[Candidate]:
+        """Grow `children` to their ends, at the same time, and judge them; those not lost, in order."""
+
+        async def grow(child: Candidate) -> Candidate:
+            return await self._judge(await self._respond(child))
+
+        return await self._grown(children, grow)
+
+    async def respond(
+        self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None
     ) -> Candidate | None:
-        """Grow child `index` of `parent` to its end and judge it; None when a model failed.
+        """Grow one child to its end and judge it; None when a model failed.
 
         With `is_hopeless` each step is judged as soon as it is there, while the next is generated, and the child is
         stopped when it answers True.
         """
 
         async def grow(child: Candidate) -> Candidate:
-            return await self._judge(await self._roll_out(child, is_hopeless))
+            return await self._judge(await self._respond(child, is_hopeless))
 
-        return await self._guarded(self._child(parent, index), grow)
-
-    async def respond(self, parent: Candidate, index: int) -> Candidate | None:
-        """Grow child `index` of `parent` to its end and leave it for `judge`; None when a model failed."""
-        return await self._guarded(self._child(parent, index), self._roll_out)
+        return await self._guarded(self._numbered(child), grow)
 
     async def judge(self, candidate: Candidate) -> Candidate | None:
         """Judge a candidate at its end; None when a model failed."""
         return await self._guarded(candidate, self._judge)
 
-    async def adapt(self, candidates: Sequence[Candidate], plan: AdaptationPlan) -> None:
-        """Let the verifier learn from `candidates`, for this request alone; `adaptation` says how it went.
-
-        Raises:
-            EngineUnavailableError: The verifier failed.
-        """
-        verifier = self._models.verifier
-        assert isinstance(verifier, AdaptableVerifier)  # noqa: S101 - whoever asks for adaptation has seen to it
-        responses = [candidate.steps for candidate in candidates]
-        adapted, self.adaptation = await verifier.adapted(self.problem, responses, plan, self.meter)
-        self._models = replace(self._models, verifier=adapted)
-
-    async def children(self, grow: Grow, parents: Sequence[Candidate], indices: range) -> list[Candidate]:
-        """Grow the children `indices` of every parent at the same time; those not lost, in order."""
-        return [child async for child in in_order(grow(p, i) for p in parents for i in indices) if child]
-
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
         await _cancel(self._judgements.values())
 
-    def _child(self, parent: Candidate, index: int) -> Candidate:
-        return parent.child(index if parent.path else self.first_root + index)
+    async def _grown(self, children: Iterable[Candidate], grow: Grow) -> list[Candidate]:
+        growing = in_order(self._guarded(self._numbered(child), grow) for child in children)
+        return [child async for child in growing if child]
 
-    async def _guarded(self, child: Candidate, grow: Callable[[Candidate], Awaitable[Candidate]]) -> Candidate | None:
+    def _numbered(self, child: Candidate) -> Candidate:
+        """Number the children of the root on from those of the search before."""
+        first, *rest = child.path
+        return child if rest else replace(child, path=(self.first_root + first,))
+
+    async def _guarded(self, child: Candidate, grow: Grow) -> Candidate | None:
         try:
             child = await grow(child)
             if child.is_complete:
-                child = child.conclude(await self._models.reader.read(child.text))
+                child = child.conclude(await self.models.reader.read(child.text))
         except ModelError as error:
-            self._observer.on_loss(Loss(child.path, error))
+            self.observer.on_loss(Loss(child.path, error))
             return None
-        self._observer.on_growth(child)
+        self.observer.on_growth(child)
         return child
 
-    async def _expand(self, child: Candidate, lookahead: int) -> Candidate:
-        return await self._judge(await self._propose(child), lookahead)
-
-    async def _roll_out(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None) -> Candidate:
-        steps = self._models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)
+    async def _respond(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None) -> Candidate:
+        steps = self.models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)
         async with aclosing(steps):
             async for step in steps:
                 child = child.extend(step)
                 if child.is_growing:
-                    self._observer.on_growth(child)
+                    self.observer.on_growth(child)
                 if is_hopeless is not None and child.is_growing:
                     child = await self._judge(child)
                     if is_hopeless(child):
@@ -167,25 +156,25 @@ class Expander:
 
     async def _propose(self, candidate: Candidate, *, greedy: bool = False) -> Candidate:
         sampling = self._draw(candidate, greedy=greedy)
-        step = await self._models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
+        step = await self.models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
         return candidate.extend(step)
 
     def _draw(self, candidate: Candidate, *, greedy: bool = False) -> Sampling:
         """Return the sampling of the candidate's next tokens: what is left to generate, and a seed of its own."""
         return replace(
-            self._sampling,
-            temperature=0.0 if greedy else self._sampling.temperature,
-            max_tokens=self._sampling.max_tokens - candidate.num_tokens,
-            seed=None if self._sampling.seed is None else seed_of(self._sampling.seed, candidate.path),
+            self.sampling,
+            temperature=0.0 if greedy else self.sampling.temperature,
+            max_tokens=self.sampling.max_tokens - candidate.num_tokens,
+            seed=None if self.sampling.seed is None else seed_of(self.sampling.seed, candidate.path),
         )
 
     async def _judge(self, candidate: Candidate, lookahead: int = 0) -> Candidate:
         """Score the steps not judged yet, the last one at the end of its lookahead."""
         unjudged = candidate.unjudged_steps
-        if self._models.verifier is None or candidate.finish is Finish.LENGTH or not unjudged:
+        if self.models.verifier is None or candidate.finish is Finish.LENGTH or not unjudged:
             return candidate
         future = await self._look_ahead(candidate, lookahead)
-        scores = await self._score(self._models.verifier, candidate, unjudged + future)
+        scores = await self._score(self.models.verifier, candidate, unjudged + future)
         step_scores = (*candidate.step_scores, *scores[: len(unjudged) - 1], scores[-1])
         return replace(candidate, step_scores=step_scores, score=self.aggregation.score(step_scores))
 
@@ -198,7 +187,7 @@ class Expander:
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
         prefix = candidate.steps[: len(candidate.step_scores)]
-        key = len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
+        key = id(verifier), len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
         if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)
         else:

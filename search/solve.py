@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from models.errors import EngineUnavailableError
-from models.interfaces import Adaptation, Meter, Problem, Sampling
+from models.interfaces import Meter, Problem, Sampling
 from search.aggregation import Aggregation
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
-from search.observer import Loss, Observer, Silence
-from search.strategy import Decision, Strategy
+from search.observer import Decision, Loss, Observer, Silence
+from search.strategy import Strategy
 from search.voting import Ballot, Selection, Vote, rank
 
 
@@ -40,18 +40,16 @@ class SearchResult:
         status: Whether the search could do all it wanted.
         diagnostics: How far the result can be trusted.
         meter: Tokens spent.
-        adaptation: How the verifier fared that learnt from the candidates; None when it did not.
-        decision: How a compute-optimal search spent its budget; None of any other, or when it came to no decision.
+        decision: The last one of the strategy; None of a strategy that decides nothing.
     """
 
     chosen: Candidate | None
-    votes: tuple[Vote, ...]
+    votes: tuple[Vote[Candidate], ...]
     candidates: tuple[Candidate, ...]
     losses: tuple[Loss, ...]
     status: Status
     diagnostics: Diagnostics
     meter: Meter
-    adaptation: Adaptation | None = None
     decision: Decision | None = None
 
     @property
@@ -93,7 +91,7 @@ async def solve(
         models = replace(models, verifier=None)
     record = Record(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record)
-    ballot = Ballot(strategy.selection)
+    ballot: Ballot[Candidate] = Ballot(strategy.selection)
     status = Status.COMPLETE
     try:
         async with asyncio.timeout(deadline_s) as clock:
@@ -111,7 +109,7 @@ async def solve(
     return _settle(record, ballot, status, expander)
 
 
-def _settle(record: "Record", ballot: Ballot, status: Status, expander: Expander) -> SearchResult:
+def _settle(record: "Record", ballot: Ballot[Candidate], status: Status, expander: Expander) -> SearchResult:
     candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
     votes = ballot.votes()
     return SearchResult(
@@ -122,8 +120,7 @@ def _settle(record: "Record", ballot: Ballot, status: Status, expander: Expander
         status=status,
         diagnostics=diagnose(votes, [candidate for candidate in candidates if candidate.is_final]),
         meter=expander.meter,
-        adaptation=expander.adaptation,
-        decision=expander.decision,
+        decision=record.decision,
     )
 
 
@@ -138,6 +135,7 @@ class Record:
     def __init__(self, observer: Observer) -> None:
         self.candidates: dict[tuple[int, ...], Candidate] = {}
         self.losses: list[Loss] = []
+        self.decision: Decision | None = None
         self._observer = observer
 
     def on_growth(self, candidate: Candidate) -> None:
@@ -151,15 +149,20 @@ class Record:
         self.losses.append(loss)
         self._observer.on_loss(loss)
 
+    def on_decision(self, decision: Decision) -> None:
+        """Remember the last one."""
+        self.decision = decision
+        self._observer.on_decision(decision)
+
     def raise_engine_error(self) -> None:
         """Raise the first error of an engine, if there was one."""
         for loss in self.losses:
             if isinstance(loss.error, EngineUnavailableError):
                 raise loss.error
 
-    def ballot(self, selection: Selection) -> Ballot:
+    def ballot(self, selection: Selection) -> Ballot[Candidate]:
         """Return the votes of all candidates complete by now."""
-        ballot = Ballot(selection)
+        ballot: Ballot[Candidate] = Ballot(selection)
         for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
             ballot.cast(candidate)
         return ballot

@@ -1,12 +1,10 @@
-"""What every search strategy is, and what a compute-optimal one tells of itself."""
+"""What every search strategy is."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from search.candidate import Candidate
+from search.expander import Expander
 from search.voting import Ballot, Selection
-
-if TYPE_CHECKING:
-    from search.expander import Expander
 
 
 class Strategy(Protocol):
@@ -24,22 +22,5 @@ class Strategy(Protocol):
     def needs_verifier(self) -> bool:
         """Whether candidates are judged."""
 
-    async def search(self, expander: "Expander", ballot: Ballot) -> None:
+    async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Grow candidates and cast the votes of the complete ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided after a probe.
-
-    Attributes:
-        confidence: Probability that the probe's answer is right, in [0, 1].
-        difficulty: Place of the bin, 1 is the easiest.
-        num_bins: How many there are.
-        rest: How the rest of the budget is spent; None: not at all.
-    """
-
-    confidence: float
-    difficulty: int
-    num_bins: int
-    rest: Strategy | None

@@ -13,11 +13,36 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
-from search.candidate import Candidate
+from search.answers.answer import Answer
 
 ROUNDING = 1e-9
 """Leads smaller than this may be rounding, and decide nothing early."""
+
+
+class Voter(Protocol):
+    """What a vote reads of a candidate."""
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """Its place; ties go to the earlier one."""
+
+    @property
+    def score(self) -> float | None:
+        """Of the verifier, in [0, 1]; None when it was not judged."""
+
+    @property
+    def answer(self) -> Answer | None:
+        """What it votes for; None for nothing."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it votes at all."""
+
+
+V = TypeVar("V", bound=Voter)
+V_co = TypeVar("V_co", bound=Voter, covariant=True)
 
 
 class Selection(Enum):
@@ -29,7 +54,7 @@ class Selection(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(Generic[V_co]):
     """What one equivalence class of answers received.
 
     Attributes:
@@ -38,7 +63,7 @@ class Vote:
         weight: Sum of their scores; None when they were not judged.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[V_co, ...]
     count: int
     weight: float | None
 
@@ -49,40 +74,46 @@ class Vote:
         return answer.text if answer else None
 
 
-class Ballot:
+class Ballot(Generic[V]):
     """The votes cast so far, and what they elect.
 
     Args:
         selection: How the answer is chosen.
-
-    Attributes:
-        is_enough: Tells whether a search that stops early may stop though more votes could change the answer.
+        is_enough: Says of the votes that a search may stop, though more of them could change the answer.
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(
+        self, selection: Selection, is_enough: Callable[[Sequence[Vote[V]]], bool] = lambda votes: False
+    ) -> None:
         self.selection = selection
-        self.is_enough: Callable[[Ballot], bool] = lambda _: False
-        self._classes: dict[str | None, list[Candidate]] = {}
+        self._is_enough = is_enough
+        self._classes: dict[str | None, list[V]] = {}
+
+    def until(self, is_enough: Callable[[Sequence[Vote[V]]], bool]) -> "Ballot[V]":
+        """Return a ballot of the same votes that is decided by another rule, too."""
+        ballot = Ballot(self.selection, is_enough)
+        ballot._classes = self._classes
+        return ballot
 
     @property
     def num_cast(self) -> int:
         """Complete candidates that have voted, with an answer or without."""
         return sum(len(candidates) for candidates in self._classes.values())
 
-    def cast(self, candidate: Candidate) -> None:
+    def cast(self, candidate: V) -> None:
         """Count a candidate that is complete; any other has no vote."""
         if not candidate.is_complete:
             return
         key = candidate.answer.key if candidate.answer else None
         self._classes.setdefault(key, []).append(candidate)
 
-    def votes(self) -> tuple[Vote, ...]:
+    def votes(self) -> tuple[Vote[V], ...]:
         """Return the votes, the elected answer first, those without an answer last."""
         votes = [(key, _vote(candidates)) for key, candidates in self._classes.items()]
         votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), item[1].candidates[0].path))
         return tuple(vote for _, vote in votes)
 
-    def winner(self) -> Candidate | None:
+    def winner(self) -> V | None:
         """Return the candidate that speaks for the elected answer; None while no candidate has an answer."""
         elected = [vote for vote in self.votes() if vote.answer is not None]
         return elected[0].candidates[0] if elected else None
@@ -93,8 +124,9 @@ class Ballot:
         Args:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
-        support = [self._support(vote) for vote in self.votes() if vote.answer is not None]
-        if not support or self.is_enough(self):
+        votes = self.votes()
+        support = [self._support(vote) for vote in votes if vote.answer is not None]
+        if not support or self._is_enough(votes):
             return bool(support)
         leader, second = support[0], support[1] if len(support) > 1 else 0.0
         match self.selection:
@@ -105,7 +137,7 @@ class Ballot:
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
 
-    def _support(self, vote: Vote) -> float:
+    def _support(self, vote: Vote[V]) -> float:
         match self.selection:
             case Selection.MAJORITY:
                 return vote.count
@@ -115,12 +147,12 @@ class Ballot:
                 return vote.candidates[0].score or 0.0
 
 
-def _vote(candidates: list[Candidate]) -> Vote:
+def _vote(candidates: list[V]) -> Vote[V]:
     ranked = rank(candidates)
     scores = [candidate.score for candidate in ranked if candidate.score is not None]
     return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
 
 
-def rank(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def rank(candidates: Sequence[V]) -> tuple[V, ...]:
     """Order candidates by score, the highest first, those not judged last, ties to the earlier one."""
     return tuple(sorted(candidates, key=lambda c: (c.score is None, -(c.score or 0.0), c.path)))

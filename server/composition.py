@@ -34,6 +34,7 @@ from models.running import ModelSettings
 from models.tokenizer import ChatTokenizer
 from search.answers.pool import AnswerPool
 from search.expander import Models
+from search.strategies import by_table
 from server.access import require_safe_exposure
 from server.app import create_app
 from server.calibration.identity import load_calibration
@@ -172,7 +173,8 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     calibrated = load_calibration(settings)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     if calibrated.table is None:
-        logger.warning("strategy auto will be weighted_best_of_n: %s", calibrated.reason)
+        for row in by_table():
+            logger.warning("strategy %s will be %s: %s", row.name, row.fallback, calibrated.reason)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
-from search.observer import Loss
+from search.observer import Decision, Loss
 from server.errors import response_to
 from server.replies import name_of, state_of
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
@@ -62,6 +62,9 @@ class Events:
             id=name_of(loss.path), parent=name_of(parent.path) if parent else None, state="lost", tokens=0
         )
         self._send("candidate", lost.model_dump_json())
+
+    def on_decision(self, decision: Decision) -> None:
+        """Leave it to the result."""
 
     async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
         """Yield the events of a search that this observes; the last is the result, or the error."""

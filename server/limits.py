@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search.strategies import strategies
 from server.errors import CLIENT_CLOSED_REQUEST, RequestError, error_response
-from server.planning import UNUSED_FIELDS
+from server.planning import is_read, values_of
 from server.schemas import SolveRequest
 from server.settings import Settings
 
@@ -216,7 +217,7 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
     for name, setting in LIMITS.items():
         asked, most = getattr(request, name), getattr(settings, setting)
         default = SolveRequest.model_fields[name].default
-        if name in UNUSED_FIELDS.get(request.strategy, ()):
+        if not is_read(request, name):
             if asked == most < default:  # which is the default that the document of this service shows
                 fitting[name] = default
             continue
@@ -239,7 +240,8 @@ def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
     Raises:
         RequestError: It is more than is allowed.
     """
-    cost = request.n * min(request.max_tokens, context) * (1 + request.lookahead)
+    num_responses = strategies()[request.strategy].cost(request.n, values_of(request))
+    cost = num_responses * min(request.max_tokens, context)
     if cost > settings.max_cost:
         raise RequestError(
             f"n: n x max_tokens x (1 + lookahead) is {cost:,} tokens (max_tokens counts as {context:,} at most, the "

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.embedded import EmbeddedEngine
 from search.solve import SearchResult, Status
+from search.strategies import Parts, strategies
 from server.admission import Admission
 from server.disconnect import ClientDisconnectedError
 from server.errors import CLIENT_CLOSED_REQUEST
@@ -30,8 +31,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 ROUNDS = (1, 2, 4, 6, 8, 12, 16, 24, 40)
-WHOLE_RESPONSES = ("majority", "best_of_n", "weighted_best_of_n")
-"""Strategies that bring N responses to their end unless the vote is decided before."""
 
 
 class Metrics:
@@ -98,7 +97,7 @@ class Metrics:
         self.queue_seconds.observe(timing.queue_s)
         self.rounds.labels(strategy).observe(result.rounds)
         self.candidates.labels(strategy).inc(len(result.final_candidates))
-        if strategy in WHOLE_RESPONSES and result.status is Status.COMPLETE:
+        if strategies()[strategy].parts is Parts.RESPONSES and result.status is Status.COMPLETE:
             self.candidates_saved.labels(strategy).inc(n - len(result.final_candidates))
         for kind in ("completion", "verifier", "verifier_cached"):
             self.tokens.labels(kind).inc(getattr(meter, f"{kind}_tokens"))

@@ -1,32 +1,18 @@
 """From a request to the search that it asks for, or to an error that says why there is none."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from models.interfaces import AdaptableVerifier, AdaptationPlan, Problem, Sampling, Turn
+from models.interfaces import Problem, Sampling, Turn
+from search.aggregation import Aggregation
 from search.answers.checking.reader import CheckingReader
 from search.answers.pool import AnswerPool
-from search.beam_search import BeamSearch
-from search.best_of_n import BestOfN
-from search.dvts import DVTS
 from search.expander import Models
+from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
-from search.voting import Selection
 from server.calibration.table import Budget, Calibrated, Calibration
 from server.errors import RequestError
 from server.schemas import SolveRequest
-
-TREE_FIELDS = ("beam_width", "max_steps", "lookahead", "selection")
-AUTO_FIELDS = ("target_confidence", "max_total_tokens")
-UNUSED_FIELDS = {
-    "auto": (*TREE_FIELDS, "aggregation", "adapt"),
-    "majority": (*TREE_FIELDS, "aggregation", "adapt", *AUTO_FIELDS),
-    "best_of_n": (*TREE_FIELDS, *AUTO_FIELDS),
-    "weighted_best_of_n": (*TREE_FIELDS, *AUTO_FIELDS),
-    "beam_search": ("adapt", *AUTO_FIELDS),
-    "dvts": ("adapt", *AUTO_FIELDS),
-}
-FALLBACK = "weighted_best_of_n"
-"""What auto is without a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +21,12 @@ class Planned:
 
     Attributes:
         strategy: To be run.
-        name: Of the strategy, on the wire.
+        row: Of the strategy.
         reason: In words.
     """
 
     strategy: Strategy
-    name: str
+    row: Row
     reason: str
 
 
@@ -48,59 +34,50 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
     """Build the strategy that a request names.
 
     Raises:
-        RequestError: The strategy has no use for a field that was set, or cannot keep within a limit.
+        RequestError: The strategy does not read a field that was set, or cannot keep within a limit.
         HyperparameterError: It cannot run with these values.
     """
-    _refuse_unused(request)
-    if request.strategy == "auto":
-        return _plan_auto(request, calibrated)
-    return Planned(_build(request, request.strategy), request.strategy, "asked for by the request")
+    row = strategies()[request.strategy]
+    _refuse_unread(request, row)
+    if row.fallback is None:
+        return Planned(_build(request, row), row, "asked for by the request")
+    return _plan_by_table(request, row, strategies()[row.fallback], calibrated)
 
 
-def _build(request: SolveRequest, name: str) -> Strategy:
-    match name:
-        case "majority":
-            return BestOfN(request.n, Selection.MAJORITY, request.early_stop)
-        case "best_of_n":
-            return BestOfN(request.n, Selection.BEST, request.early_stop, _plan_adaptation(request))
-        case "weighted_best_of_n":
-            return BestOfN(request.n, Selection.WEIGHTED, request.early_stop, _plan_adaptation(request))
-    tree = BeamSearch if name == "beam_search" else DVTS
-    return tree(
-        n=request.n,
-        beam_width=request.beam_width,
-        max_steps=request.max_steps,
-        lookahead=request.lookahead,
-        selection=Selection(request.selection),
-        early_stop=request.early_stop,
-    )
+def values_of(request: SolveRequest) -> dict[str, Any]:
+    """Return the values of the fields that some strategy reads."""
+    return {each.name: getattr(request, each.name) for each in request_fields()}
 
 
-def _plan_auto(request: SolveRequest, calibrated: Calibrated) -> Planned:
+def _build(request: SolveRequest, row: Row) -> Strategy:
+    return row.build(request.n, early_stop=request.early_stop, **conversions(values_of(request)))
+
+
+def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: Calibrated) -> Planned:
+    def fall_back(reason: str) -> Planned:
+        for each in row.fields:
+            if getattr(request, each.name) is not None:
+                raise RequestError(f"{each.name}: cannot be kept, since {reason}; allowed: null", each.name)
+        return Planned(_build(request, fallback), fallback, f"{row.name}: {reason}, so {fallback.name}")
+
     table = calibrated.table
     if table is None:
-        return _fall_back(request, calibrated.reason)
+        return fall_back(calibrated.reason)
     if request.system_prompt is not None:
-        return _fall_back(request, "the calibration table holds for another system prompt")
+        return fall_back("the calibration table holds for another system prompt")
     if request.n < table.budgets[0].n:
-        return _fall_back(request, f"the smallest budget of the calibration table is {table.budgets[0].n}")
-    budget = _choose_budget(request, table)
-    n, reason = request.n, "auto"
+        return fall_back(f"the smallest budget of the calibration table is {table.budgets[0].n}")
+    values = values_of(request)
+    budget = _choose_budget(request, values["max_total_tokens"], table)
+    n, reason = request.n, row.name
     if budget is not table.budget(request.n):
-        n, reason = budget.n, f"auto: N = {budget.n} instead of {request.n} to stay within the limits"
-    return Planned(budget.build(n, request.target_confidence, early_stop=request.early_stop), "auto", reason)
+        n, reason = budget.n, f"{row.name}: N = {budget.n} instead of {request.n} to stay within the limits"
+    return Planned(budget.build(n, values["target_confidence"], early_stop=request.early_stop), row, reason)
 
 
-def _fall_back(request: SolveRequest, reason: str) -> Planned:
-    for name in AUTO_FIELDS:
-        if getattr(request, name) is not None:
-            raise RequestError(f"{name}: cannot be kept, since {reason}; allowed: null", name)
-    return Planned(_build(request, FALLBACK), FALLBACK, f"auto: {reason}, so {FALLBACK}")
-
-
-def _choose_budget(request: SolveRequest, table: Calibration) -> Budget:
+def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration) -> Budget:
     """Return the row of the largest budget within the limits; a deadline too short for all gets the smallest."""
-    limit, smallest = request.max_total_tokens, table.budgets[0]
+    smallest = table.budgets[0]
     if limit is not None and table.budget(request.n, limit) is None:
         allowed = f"at least {smallest.tokens[1]:.0f}, for n = {smallest.n}"
         raise RequestError(f"max_total_tokens: {limit} is too small; allowed: {allowed}", "max_total_tokens")
@@ -123,9 +100,8 @@ def plan_models(request: SolveRequest, models: Models) -> Models:
     Raises:
         RequestError: They cannot do what it asks for.
     """
-    if request.adapt is not None and not isinstance(models.verifier, AdaptableVerifier):
-        message = "adapt: the verifier of this service cannot learn from candidates; allowed: null"
-        raise RequestError(f"{message} (a service with WINNOW_VERIFIER_FORMAT=torch can)", "adapt")
+    if (reason := strategies()[request.strategy].unmet(models.verifier)) is not None:
+        raise RequestError(f"strategy: {reason}", "strategy")
     if request.verify is None:
         return models
     return replace(models, reader=CheckingReader(answer_pool(models), request.problem))
@@ -137,14 +113,20 @@ def answer_pool(models: Models) -> AnswerPool:
     return models.reader
 
 
-def _plan_adaptation(request: SolveRequest) -> AdaptationPlan | None:
-    return AdaptationPlan(request.adapt.steps, request.adapt.learning_rate) if request.adapt else None
+def plan_aggregation(request: SolveRequest) -> Aggregation:
+    """Return how the scores of steps become the score of a response."""
+    return Aggregation(values_of(request)["aggregation"])
 
 
-def _refuse_unused(request: SolveRequest) -> None:
-    for name in UNUSED_FIELDS[request.strategy]:
-        default = SolveRequest.model_fields[name].default
-        if getattr(request, name) != default:
-            others = ", ".join(strategy for strategy, unused in UNUSED_FIELDS.items() if name not in unused)
-            allowed = f"{'null' if default is None else default}, or another strategy: {others}"
-            raise RequestError(f"{name}: {request.strategy} has no use for it; allowed: {allowed}", name)
+def is_read(request: SolveRequest, name: str) -> bool:
+    """Tell whether the strategy of a request reads a field; fields that no strategy knows are read by all."""
+    return strategies()[request.strategy].reads(name) or all(each.name != name for each in request_fields())
+
+
+def _refuse_unread(request: SolveRequest, row: Row) -> None:
+    for each in request_fields():
+        if not row.reads(each.name) and getattr(request, each.name) != SolveRequest.model_fields[each.name].default:
+            others = [other.name for other in strategies().values() if other.reads(each.name)]
+            use = " or ".join(filter(None, [", ".join(others[:-1]), others[-1]]))
+            message = f"{each.name}: not supported by strategy {row.name}; omit it or use {use}"
+            raise RequestError(message, each.name)

@@ -1,24 +1,18 @@
 """From the result of a search to the reply."""
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 from asgi_correlation_id import correlation_id
 
-from search.beam_search import BeamSearch
-from search.best_of_n import BestOfN
 from search.candidate import Candidate
-from search.compute_optimal import ComputeOptimal
 from search.diagnostics import Diagnostics
-from search.observer import Loss
+from search.observer import Decision, Loss
 from search.solve import SearchResult, Status
-from search.strategy import Decision, Strategy
-from search.voting import Selection
+from search.strategies import label
 from server.calibration.table import Calibration
-from server.planning import AUTO_FIELDS, TREE_FIELDS, UNUSED_FIELDS, Planned
+from server.planning import Planned
 from server.schemas import (
-    AdaptationOut,
-    AdaptIn,
     CandidateOut,
     DiagnosticsOut,
     Finish,
@@ -27,22 +21,17 @@ from server.schemas import (
     SolveResponse,
     StepOut,
     Timing,
+    Told,
     TreeOut,
     Usage,
     VoteOut,
 )
 
-FLAT = {
-    Selection.MAJORITY: "majority",
-    Selection.BEST: "best_of_n",
-    Selection.WEIGHTED: "weighted_best_of_n",
-}
-MEASURED_AT_DEFAULT = ("system_prompt", "lookahead", "aggregation", "selection", "verify", "adapt")
-"""Fields that change what a support means; calibration leaves them at their defaults."""
+MEASURED_AT_DEFAULT = ("system_prompt", "verify")
+"""Fields of every search that change what a support means; calibration leaves them at their defaults."""
 
-Told = str | int | float | bool | AdaptIn | None
-SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
-HYPERPARAMETERS = ("n", *TREE_FIELDS, "aggregation", *SAMPLING_FIELDS, "early_stop", "verify", "adapt", *AUTO_FIELDS)
+EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
+"""Fields that a reply shows of every strategy."""
 
 
 def reply(
@@ -76,41 +65,25 @@ def reply(
             rounds=result.rounds,
         ),
         timing=timing,
-        adaptation=AdaptationOut(**asdict(result.adaptation)) if result.adaptation else None,
         candidates=[_candidate(candidate) for candidate in final] if "candidates" in request.include else None,
         tree=_tree(result.candidates) if "tree" in request.include else None,
     )
 
 
 def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Told]:
-    """Return what was run, with every hyperparameter that it has, and why."""
-    used = [name for name in HYPERPARAMETERS if name not in UNUSED_FIELDS[planned.name]]
-    told: dict[str, Told] = {"name": planned.name} | {name: getattr(request, name) for name in used}
-    if not isinstance(planned.strategy, ComputeOptimal):
-        return told | {"reason": planned.reason}
-    probe = describe(planned.strategy.probe)
+    """Return what was run, with every hyperparameter that it has, what it decided, and why."""
+    used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
+    told: dict[str, Told] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     if decision is None:
-        return told | {"probe": probe, "reason": f"{planned.reason}: time was up in the probe, {probe}"}
-    rest = describe(decision.rest) if decision.rest else None
-    found = f"{probe} was {decision.confidence:.0%} sure (difficulty {decision.difficulty} of {decision.num_bins})"
-    return told | {
-        "probe": probe,
-        "probe_confidence": decision.confidence,
-        "difficulty": decision.difficulty,
-        "rest": rest,
-        "reason": f"{planned.reason}: {found}, {f'so {rest} followed' if rest else 'so nothing followed'}",
-    }
+        return told | {"reason": planned.reason}
+    values = {name: _shown(value) for name, value in decision.values.items()}
+    return told | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
 
 
-def describe(strategy: Strategy) -> str:
-    """Return the name of a strategy with its budget, as the names of models have it."""
-    match strategy:
-        case BestOfN():
-            return f"{FLAT[strategy.selection]}-{strategy.n}"
-        case BeamSearch():
-            return f"beam_search-{strategy.n}"
-        case _:
-            return f"dvts-{strategy.n}"
+def _shown(value: Any) -> Told:
+    """A value as it is, and a strategy by its name and budget."""
+    is_plain = isinstance(value, str | int | float | list | None)
+    return value if is_plain else label(value)
 
 
 def _confidence(
@@ -120,13 +93,12 @@ def _confidence(
     is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
     if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
         return None
-    if isinstance(planned.strategy, ComputeOptimal):
-        decision = result.decision
-        if decision is None or decision.rest is None:
-            return decision.confidence if decision else None
-        return planned.strategy.final_confidence.of(result.votes)
-    defaults = (getattr(request, name) == SolveRequest.model_fields[name].default for name in MEASURED_AT_DEFAULT)
-    confidence = table.confidence_of(planned.name, request.n)
+    if result.decision is not None:
+        return result.decision.confidence
+    moving = (each.name for each in planned.row.fields if each.moves_confidence)
+    names = (*MEASURED_AT_DEFAULT, *moving)
+    defaults = (getattr(request, name) == SolveRequest.model_fields[name].default for name in names)
+    confidence = table.confidence_of(planned.row.name, request.n)
     return confidence.of(result.votes) if confidence and all(defaults) else None
 
 

@@ -4,16 +4,15 @@ Limits stand here, so that the documentation shows them; what depends on two fie
 is known (`server/planning.py`).
 """
 
-from typing import Annotated, Any, Literal
+from enum import Enum
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model, model_validator
 
-from models.interfaces import LEARNING_RATES, MAX_ADAPTATION_STEPS
+from search.strategies import MAX_N, by_table, request_fields, strategies
 
-MAX_N = 1024
 MAX_PROBLEM_CHARS = 65_536
 MAX_TOKENS = 131_072
-MAX_STEPS = 200
 MAX_DEADLINE_S = 3600
 MAX_BATCH = 256
 MAX_PAIRS = 256
@@ -30,6 +29,9 @@ Evidence = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
 ]
 """A list: what is asked for twice comes once."""
+
+Told = str | int | float | bool | list[float] | None
+"""What is shown of a strategy: a hyperparameter, or what it found out."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
 """Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not grown on."""
@@ -55,40 +57,45 @@ class Asked(Wire):
         return {name: whole(value) for name, value in fields.items()} if isinstance(fields, dict) else fields
 
 
-class AdaptIn(Asked):
-    """Gradient steps of a copy of the verifier's fast weights on the candidates, before they are judged."""
-
-    steps: Count = Field(1, ge=1, le=MAX_ADAPTATION_STEPS)
-    learning_rate: Real = Field(0.01, ge=LEARNING_RATES[0], le=LEARNING_RATES[1])
+M = TypeVar("M", bound=Asked)
+BY_TABLE = " or ".join(row.name for row in by_table())
 
 
-class SearchIn(Asked):
-    """How a budget is spent. A field that the strategy has no use for keeps its default."""
+def with_strategies(model: type[M]) -> type[M]:
+    """Let a request name any strategy there is, and set every field that one of them reads."""
+    declared: dict[str, Any] = {"strategy": (Literal[tuple(strategies())], model.model_fields["strategy"])}
+    for each in request_fields():
+        default = each.default.value if isinstance(each.default, Enum) else each.default
+        kind: Any = {int: Count, float: Real}.get(each.kind)
+        if issubclass(each.kind, Enum):
+            kind = Literal[tuple(choice.value for choice in each.kind)]
+        bounds: dict[str, Any] = {"gt" if each.is_above else "ge": each.low, "le": each.high}
+        bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+        field = Field(default, description=each.description, **bounds)
+        declared[each.name] = (kind | None if default is None else kind, field)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **declared)
+
+
+@with_strategies
+class Spending(Asked):
+    """A budget, and the strategy that spends it."""
 
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
-    strategy: Literal["auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts"] = Field(
-        "auto", description="How; auto chooses by the difficulty of the problem and may spend less than n."
+    strategy: str = Field(
+        next(iter(strategies())),
+        description=f"How; {BY_TABLE} chooses by the difficulty of the problem and may spend less than n.",
     )
-    beam_width: Count = Field(4, ge=1, le=MAX_N, description="M, children of each survivor; divides n.")
-    max_steps: Count = Field(40, ge=1, le=MAX_STEPS, description="Steps of a tree search; the last runs to the end.")
-    lookahead: Count = Field(0, ge=0, le=16, description="k, greedy steps rolled out before a step is judged.")
-    aggregation: Literal["last", "min", "prod"] = Field("last", description="From step scores to a score.")
-    selection: Literal["weighted", "best", "majority"] = Field("weighted", description="How tree searches choose.")
+
+
+class SearchIn(Spending):
+    """How a budget is spent. Fields that the strategy does not read must keep their defaults."""
+
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
     )
-    target_confidence: Real | None = Field(
-        None, gt=0, le=1, description="auto: probability of being right that is enough to stop."
-    )
-    max_total_tokens: Count | None = Field(
-        None, ge=1, description="auto: generated and judged tokens that 19 of 20 searches must stay within."
-    )
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
-    )
-    adapt: AdaptIn | None = Field(
-        None, description="Let the verifier learn from the candidates, for this request alone; needs format torch."
     )
 
 
@@ -99,7 +106,7 @@ class ProblemIn(Wire):
 
 
 class SolveRequest(SearchIn, ProblemIn):
-    """A problem, a budget, and how to spend it. A field that the strategy has no use for keeps its default."""
+    """A problem, a budget, and how to spend it. Fields that the strategy does not read must keep their defaults."""
 
     temperature: Real = Field(0.8, ge=0, le=2)
     top_p: Real = Field(1.0, gt=0, le=1)
@@ -198,14 +205,6 @@ class TreeOut(Wire):
     nodes: list[NodeOut]
 
 
-class AdaptationOut(Wire):
-    """How the verifier fared that learnt from the candidates."""
-
-    losses: list[float] = Field(description="Self-supervised, before each gradient step and after the last.")
-    drift: float | None = Field(description="Norm of the change of the fast weights, relative to theirs.")
-    is_finite: bool = Field(description="False where NaN or infinity appeared; then nothing was changed.")
-
-
 class SolveResponse(Wire):
     """The answer and the evidence for it."""
 
@@ -218,12 +217,11 @@ class SolveResponse(Wire):
     )
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")
-    strategy: dict[str, str | int | float | bool | AdaptIn | None]
+    strategy: dict[str, Told]
     votes: list[VoteOut]
     diagnostics: DiagnosticsOut
     usage: Usage
     timing: Timing
-    adaptation: AdaptationOut | None = Field(None, description="Null where the request asks for none.")
     candidates: list[CandidateOut] | None = None
     tree: TreeOut | None = None
 

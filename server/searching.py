@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.interfaces import Problem, Turn
-from search.aggregation import Aggregation
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
 from server.admission import Place
 from server.keys import Client
 from server.limits import cost_of, within
-from server.planning import Planned, plan_models, plan_problem, plan_sampling, plan_strategy
+from server.planning import Planned, plan_aggregation, plan_models, plan_problem, plan_sampling, plan_strategy
 from server.replies import reply
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.state import State
@@ -132,7 +131,7 @@ class Search:
                 self.planned.strategy,
                 self.models,
                 plan_sampling(request),
-                aggregation=Aggregation(request.aggregation),
+                aggregation=plan_aggregation(request),
                 deadline_s=self._left_s(),
                 observer=observer,
             )

@@ -13,7 +13,8 @@ import yaml
 from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_N, MAX_STEPS, MAX_TOKENS
+from search.strategies import MAX_N, MAX_STEPS
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"

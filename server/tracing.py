@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, Tracer
 
 from search.candidate import Candidate
-from search.observer import Loss, Observer
+from search.observer import Decision, Loss, Observer
 from server.schemas import SolveRequest, SolveResponse
 
 
@@ -60,6 +60,10 @@ class SearchSpan:
             self._round.add_event("candidate lost", {"error": str(loss.error)})
         self._observer.on_loss(loss)
 
+    def on_decision(self, decision: Decision) -> None:
+        """Pass it on."""
+        self._observer.on_decision(decision)
+
     def end_round(self) -> None:
         """End the span of the round that goes on."""
         if self._round is not None:
@@ -69,7 +73,7 @@ class SearchSpan:
 @contextmanager
 def search_span(tracer: Tracer, request: SolveRequest, observer: Observer) -> Iterator[tuple[Span, SearchSpan]]:
     """The span of a search, the current one, and the observer that fills it."""
-    attributes = {"winnow.strategy": request.strategy, "winnow.n": request.n}
+    attributes: dict[str, str | int] = {"winnow.strategy": request.strategy, "winnow.n": request.n}
     with tracer.start_as_current_span("search", attributes=attributes) as span:
         rounds = SearchSpan(tracer, span, observer)
         try:

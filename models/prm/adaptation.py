@@ -18,15 +18,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.interfaces import Adaptation, AdaptationPlan
 from models.prm.reward_model import RewardModel
 from models.prm.test_time_compute import TestTimeCompute
-from models.prm.ttt import TTTLinear, TTTState, adaptation
+from models.prm.ttt import Adaptation, TTTLinear, TTTState, adaptation
 
 IGNORED = -100
 
 Judge = RewardModel | TestTimeCompute
 """Reads token ids: `encode` makes hidden states of them, and `judge` logits of these."""
+
+
+MAX_STEPS = 5
+LEARNING_RATES = (0.001, 0.1)
+"""The least and the largest of an adaptation."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptationPlan:
+    """How much a verifier adapts to the candidates that it is to judge.
+
+    Attributes:
+        steps: Gradient steps, 1 to 5.
+        learning_rate: Of each, .001 to .1.
+    """
+
+    steps: int
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"steps is {self.steps}; allowed: 1 to {MAX_STEPS}")
+        if not LEARNING_RATES[0] <= self.learning_rate <= LEARNING_RATES[1]:
+            raise ValueError(
+                f"learning_rate is {self.learning_rate}; allowed: {LEARNING_RATES[0]} to {LEARNING_RATES[1]}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from prometheus_client import CollectorRegistry
 
 from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
-from models.interfaces import Adaptation, AdaptationPlan, Meter, Problem, Step
+from models.interfaces import Meter, Problem, Step
 from models.prm import reward_model, test_time_compute
-from models.prm.adaptation import Judge, adapt
+from models.prm.adaptation import AdaptationPlan, Judge, adapt
 from models.prm.head import check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
 from models.prm.test_time_compute import TestTimeCompute
+from models.prm.ttt import Adaptation
 from models.prompt import PromptBuilder
 from models.tokenizer import ChatTokenizer
 
@@ -115,7 +116,7 @@ class TorchVerifier:
         await self._run(lambda: None)
 
     async def adapted(
-        self, problem: Problem, responses: Sequence[Sequence[Step]], plan: AdaptationPlan, meter: Meter
+        self, problem: Problem, responses: Sequence[Sequence[Step]], steps: int, learning_rate: float, meter: Meter
     ) -> tuple[TorchVerifier, Adaptation]:
         """Make the verifier of one request: its fast weights have learnt from the candidates, without labels.
 
@@ -123,7 +124,8 @@ class TorchVerifier:
             problem: What the responses answer.
             responses: The request's own candidates. Those that are empty or longer than the context are left out, and
                 the last ones where all are more than a batch.
-            plan: How many gradient steps, and how large.
+            steps: Gradient steps, 1 to 5.
+            learning_rate: Of each, .001 to .1.
             meter: Counts every response once for each step, and once for the loss after the last.
 
         Returns:
@@ -135,11 +137,12 @@ class TorchVerifier:
         """
         prompt = self._prompts.build(problem)
         room = None if self.max_model_len is None else max(0, self.max_model_len - len(prompt))
-        token_ids = [[token_id for step in steps for token_id in step.token_ids] for steps in responses]
+        token_ids = [[token_id for step in response for token_id in step.token_ids] for response in responses]
         token_ids = [each for each in token_ids if each and (room is None or len(each) <= room)]
         token_ids = token_ids[: _num_fitting(len(prompt) + len(each) for each in token_ids)]
         if not token_ids:
             return self, Adaptation((), 0.0, is_finite=True)
+        plan = AdaptationPlan(steps, learning_rate)
         outcome = await self._run(partial(adapt, self.model, prompt, token_ids, plan))
         meter.verifier_tokens += (plan.steps + 1) * sum(len(prompt) + len(each) for each in token_ids)
         if outcome.model is self.model:

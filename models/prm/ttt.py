@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.interfaces import Adaptation
 from models.prm.blocks import rotate, split_heads
 
 MINI_BATCH = 16
@@ -25,6 +24,21 @@ BASE_RATE = 1 / MINI_BATCH
 """So that a whole mini-batch moves W by a mean of its gradients: the first one, far from anything learnt, is steep."""
 START_STD = 0.02
 NORM_EPS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How weights fared that learnt while a model was in use.
+
+    Attributes:
+        losses: One a mini-batch or step, in order; what came after a loss that is not finite is left out.
+        drift: Norm of the change of the weights, relative to that of the weights; None where it is not finite.
+        is_finite: False where NaN or infinity appeared.
+    """
+
+    losses: tuple[float, ...]
+    drift: float | None
+    is_finite: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from search.voting import Ballot, Selection, rank
 
 def elect(candidates: Sequence[Candidate], n: int, selection: Selection) -> Answer | None:
     """Return what the first `n` of `candidates` elect; None when none of them states an answer."""
-    ballot = Ballot(selection)
+    ballot: Ballot[Candidate] = Ballot(selection)
     for candidate in candidates[:n]:
         is_judged = selection is not Selection.MAJORITY  # a majority has no scores, by which to break its ties
         ballot.cast(candidate if is_judged else replace(candidate, score=None))
@@ -39,7 +39,8 @@ def elect_subtrees(
         beam_width: M.
         selection: How the answer is chosen.
     """
-    ballot, complete = Ballot(selection), []
+    ballot: Ballot[Candidate] = Ballot(selection)
+    complete: list[Candidate] = []
     for first in range(0, n, beam_width):
         subtree = [candidate for candidate in candidates if first <= candidate.path[0] < first + beam_width]
         complete += [candidate for candidate in subtree if candidate.is_complete]

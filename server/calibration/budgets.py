@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.confidence import Confidence
+from search.strategies import Parts, Row, calibrated, flat, strategies, trees
 from search.voting import Selection
 from server.calibration.choosing import (
     STOP,
@@ -29,11 +30,7 @@ from server.calibration.choosing import (
 )
 from server.calibration.table import Budget, Difficulty, Knots, Spending
 from server.calibration.traces import Grown, Trace, elect
-from server.evaluation.plan import FLAT as SELECTIONS
 
-FLAT = "weighted_best_of_n"
-BEAM = "beam_search"
-DVTS = "dvts"
 PROBES = (4, 8, 16)
 """Budgets that a probe may have."""
 
@@ -43,30 +40,34 @@ class Grid:
     """Traces of the same problems, in the same order.
 
     Attributes:
-        flat: Of the largest budget, without early stopping: as many independent responses.
-        dvts: Of the largest budget, without early stopping; none where that was not measured.
-        beams: By budget.
+        by_strategy: By name, then by budget. Of strategies whose searches hold smaller ones, the largest budget alone,
+            without early stopping; independent responses are those of the first strategy that draws them.
         beam_width: M of the tree searches.
     """
 
-    flat: Sequence[Trace]
-    dvts: Sequence[Trace]
-    beams: Mapping[int, Sequence[Trace]]
+    by_strategy: Mapping[str, Mapping[int, Sequence[Trace]]]
     beam_width: int
+
+    @property
+    def responses(self) -> Sequence[Trace]:
+        """Independent responses."""
+        return self.traces(_drawing().name, 1)
 
     def traces(self, strategy: str, n: int) -> Sequence[Trace]:
         """Return traces that hold a search of `strategy` with the budget `n`; empty where none does."""
-        if strategy == BEAM:
-            return self.beams.get(n, ())
-        if strategy == DVTS:
-            return self.dvts if n % self.beam_width == 0 else ()
-        return self.flat
+        row = strategies()[strategy]
+        if row.has_beams and n % self.beam_width:
+            return ()
+        if row.parts is Parts.NONE:
+            return self.by_strategy.get(strategy, {}).get(n, ())
+        source = _drawing().name if row.parts is Parts.RESPONSES else strategy
+        return next(iter(self.by_strategy.get(source, {}).values()), ())
 
     def alone(self, strategy: str, n: int) -> Way | None:
         """Return a strategy that spends all of `n`; None where that was not measured."""
         traces = self.traces(strategy, n)
         voters = [trace.first(n) for trace in traces]
-        selection = SELECTIONS.get(strategy, Selection.WEIGHTED)
+        selection = strategies()[strategy].selection
         return _way(voters, [_cost(trace, n, strategy) for trace in traces], selection) if voters else None
 
     def after(self, probe: str, probe_n: int, rest: str, rest_n: int) -> Way | None:
@@ -81,7 +82,7 @@ class Grid:
     def spending(self, strategy: str) -> Spending:
         """Return the strategy as the table names it."""
         return Spending.model_validate(
-            {"strategy": strategy, "beam_width": None if strategy == FLAT else self.beam_width}
+            {"strategy": strategy, "beam_width": self.beam_width if strategies()[strategy].has_beams else None}
         )
 
 
@@ -110,9 +111,14 @@ class Plan:
     final_confidence: Confidence
 
 
+def _drawing() -> Row:
+    """The strategy whose responses stand for those of all that draw independent ones."""
+    return next(row for row in calibrated() if row.parts is Parts.RESPONSES)
+
+
 def plan_budget(grid: Grid, n: int) -> Plan:
     """Return how to spend the budget `n`."""
-    singles = {name: way for name in (FLAT, BEAM, DVTS) if (way := grid.alone(name, n))}
+    singles = {row.name: way for row in calibrated() if (way := grid.alone(row.name, n))}
     best = most_accurate(singles)
     plans = [*_plans(grid, n), _whole(best, n, singles[best])]
     good = [plan for plan in plans if is_as_good(plan.expected.right, singles[best].right)]
@@ -120,10 +126,11 @@ def plan_budget(grid: Grid, n: int) -> Plan:
 
 
 def _plans(grid: Grid, n: int) -> Iterator[Plan]:
-    for probe in (FLAT, DVTS):
+    names = [row.name for row in calibrated()]
+    for probe in (name for name in names if strategies()[name].parts is not Parts.NONE):
         for probe_n in (size for size in PROBES if size < n):
             if stop := grid.alone(probe, probe_n):
-                rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in (FLAT, BEAM, DVTS)}
+                rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in names}
                 ways = {STOP: stop} | {rest: way for rest, way in rests.items() if way}
                 confidence = fit_confidence(stop.support, stop.right)
                 sure = confidences(stop, confidence)
@@ -175,8 +182,9 @@ def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Seq
 def confidence_of(grid: Grid, budgets: Sequence[int]) -> dict[str, dict[int, Knots]]:
     """Return the maps of every strategy and budget that the traces tell of."""
     table: dict[str, dict[int, Knots]] = {}
-    for strategy in (*SELECTIONS, BEAM, DVTS):
-        for n in sorted({*budgets, *(grid.beams if strategy == BEAM else ())}):
+    for strategy in (row.name for row in (*flat(), *trees())):
+        alone = grid.by_strategy.get(strategy, {}) if strategies()[strategy].parts is Parts.NONE else {}
+        for n in sorted({*budgets, *alone}):
             if way := grid.alone(strategy, n):
                 table.setdefault(strategy, {})[n] = knots_of(fit_confidence(way.support, way.right))
     return table
@@ -188,7 +196,9 @@ def knots_of(confidence: Confidence) -> Knots:
 
 
 def _cost(trace: Trace, n: int, strategy: str) -> float:
-    return float(sum(grown.tokens for grown in trace.first(n))) if strategy == "majority" else trace.tokens(n)
+    return (
+        float(sum(grown.tokens for grown in trace.first(n))) if not strategies()[strategy].judges else trace.tokens(n)
+    )
 
 
 def _way(voters: Sequence[Sequence[Grown]], tokens: Sequence[float], selection: Selection = Selection.WEIGHTED) -> Way:

@@ -40,7 +40,7 @@ class Prediction:
 
 def pass_at_1(grid: Grid) -> Numbers:
     """Return the share of each problem's responses that are right, (P,)."""
-    return np.array([np.mean([grown.is_right for grown in trace.candidates]) for trace in grid.flat])
+    return np.array([np.mean([grown.is_right for grown in trace.candidates]) for trace in grid.responses])
 
 
 def assess(grid: Grid, plan: Plan) -> Prediction:

@@ -9,17 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.interfaces import Problem, Sampling
 from search.answers.pool import AnswerPool
-from search.beam_search import BeamSearch
-from search.best_of_n import BestOfN
-from search.dvts import DVTS
 from search.expander import Models
 from search.solve import solve
+from search.strategies import Parts, calibrated, label, name_of
 from search.strategy import Strategy
-from search.voting import Selection
 from server.calibration.budgets import Grid, Plan, confidence_of, plan_budget, row_of
 from server.calibration.difficulty import Prediction, assess
 from server.calibration.table import Budget, Calibration, Identity
-from server.calibration.traces import Traces
+from server.calibration.traces import Trace, Traces
 from server.evaluation.tasks import Task
 
 TRIALS = 24
@@ -49,23 +46,22 @@ class Measuring:
     async def grid(self, models: Models, budgets: tuple[int, ...]) -> Grid:
         """Run the grid."""
         largest = max(budgets)
-        searches: dict[str, Strategy] = {
-            f"flat {largest}": BestOfN(largest, Selection.WEIGHTED, early_stop=False),
-            f"dvts {largest}": DVTS(largest, self._beam_width, early_stop=False),
-        }
-        beams = {n: f"beam {n}" for n in _beams(budgets, self._beam_width)}
-        searches |= {name: BeamSearch(n, self._beam_width) for n, name in beams.items()}
+        searches: list[Strategy] = []
+        for row in calibrated():
+            if row.parts is Parts.NONE:
+                beams = _beams(budgets, self._beam_width)
+                searches += [row.build(n, beam_width=self._beam_width) for n in beams]
+            else:
+                searches.append(row.build(largest, early_stop=False, beam_width=self._beam_width))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            for name, strategy in searches.items():
-                await self._run(models, name, strategy, progress)
-        flat, dvts = list(searches)[:2]
-        return Grid(
-            self._traces.of(flat, self.tasks),
-            self._traces.of(dvts, self.tasks),
-            {n: self._traces.of(name, self.tasks) for n, name in beams.items()},
-            self._beam_width,
-        )
+            for strategy in searches:
+                await self._run(models, label(strategy), strategy, progress)
+        found: dict[str, dict[int, list[Trace]]] = {}
+        for strategy in searches:
+            traces = self._traces.of(label(strategy), self.tasks)
+            found.setdefault(name_of(strategy), {})[strategy.n] = traces
+        return Grid(found, self._beam_width)
 
     async def _run(self, models: Models, name: str, strategy: Strategy, progress: Progress) -> None:
         assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
@@ -80,7 +76,7 @@ class Measuring:
 
 
 def _beams(budgets: tuple[int, ...], beam_width: int) -> Iterator[int]:
-    """Budgets of the beam searches: the smallest as a whole, others as what follows a probe."""
+    """Budgets of searches that hold no smaller ones: the smallest as a whole, others as what follows a probe."""
     yield min(budgets)
     for n in sorted(budgets)[1:]:
         yield n - min(n // 2, 16) // beam_width * beam_width

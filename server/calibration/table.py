@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.files import replace_file
-from search.beam_search import BeamSearch
-from search.best_of_n import BestOfN
 from search.compute_optimal import Bin, ComputeOptimal
 from search.confidence import Confidence
-from search.dvts import DVTS
 from search.errors import HyperparameterError
+from search.strategies import calibrated, strategies
 from search.strategy import Strategy
-from search.voting import Selection
 from server.settings import SettingsError, read_yaml
 
 Amount = Annotated[float, Field(ge=0)]
@@ -50,16 +47,23 @@ class Row(BaseModel):
 class Spending(Row):
     """A strategy and its hyperparameters; how much it spends stands elsewhere."""
 
-    strategy: Literal["weighted_best_of_n", "beam_search", "dvts"]
+    strategy: str
     beam_width: int | None = Field(None, ge=1)
 
     def build(self, n: int, *, early_stop: bool = True) -> Strategy | None:
         """Return the strategy with a budget of at most `n`; None where that is not even one beam."""
-        if self.strategy == "weighted_best_of_n":
-            return BestOfN(n, Selection.WEIGHTED, early_stop) if n else None
-        width = self.beam_width or 1
-        tree = BeamSearch if self.strategy == "beam_search" else DVTS
-        return tree(n - n % width, width, early_stop=early_stop) if n >= width else None
+        row, width = strategies()[self.strategy], self.beam_width or 1
+        if n < width:
+            return None
+        return row.build(n - n % width, early_stop=early_stop, beam_width=width)
+
+    @field_validator("strategy")
+    @classmethod
+    def _can_be_calibrated(cls, name: str) -> str:
+        allowed = [row.name for row in calibrated()]
+        if name not in allowed:
+            raise ValueError(f"{name} cannot spend a budget here; use {', '.join(allowed)}")
+        return name
 
 
 class Difficulty(Row):

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from models.files import Journal, UnreadableFileError
-from models.interfaces import Finish, Problem, Sampling, Step
+from models.interfaces import Problem, Sampling
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
-from search.candidate import Candidate
 from search.confidence import support
 from search.expander import Models
 from search.solve import SearchResult, solve
@@ -83,19 +83,23 @@ class Verdict:
 
 def elect(candidates: Iterable[Grown], selection: Selection = Selection.WEIGHTED) -> Verdict:
     """Let candidates vote."""
-    ballot, right = Ballot(selection), {}
+    ballot: Ballot[_Voter] = Ballot(selection)
     for place, grown in enumerate(candidates):
-        if grown.is_complete:
-            right[place] = grown.is_right
-            ballot.cast(_voter(place, grown, selection))
+        answer = Answer(grown.key, grown.key) if grown.key else None
+        score = None if selection is Selection.MAJORITY else grown.score
+        ballot.cast(_Voter((place,), score, answer, grown.is_complete, grown.is_right))
     winner = ballot.winner()
-    return Verdict(winner is not None and right[winner.path[0]], support(ballot.votes()))
+    return Verdict(winner is not None and winner.is_right, support(ballot.votes()))
 
 
-def _voter(place: int, grown: Grown, selection: Selection) -> Candidate:
-    answer = Answer(grown.key, grown.key) if grown.key else None
-    score = None if selection is Selection.MAJORITY else grown.score
-    return Candidate((place,), (Step("", (), Finish.END),), score=score, answer=answer)
+class _Voter(NamedTuple):
+    """A candidate of one of several searches that vote together, with its place among them all."""
+
+    path: tuple[int, ...]
+    score: float | None
+    answer: Answer | None
+    is_complete: bool
+    is_right: bool
 
 
 class Traces:

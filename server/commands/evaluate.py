@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.answers.pool import AnswerPool
+from search.strategies import by_table
 from server.commands.client import ServiceUrl, open_client
 from server.commands.failures import INTERRUPTED, refuse_inputs
 from server.evaluation import tables
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement, Part
-from server.evaluation.plan import STRATEGIES, plan_jobs
+from server.evaluation.plan import names, plan_jobs, usual_names
 from server.evaluation.provenance import what_is_told, what_matters
 from server.evaluation.report import Point, Report
 from server.evaluation.results import Results
@@ -46,15 +47,15 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 
 class Comparison(click.ParamType[tuple[Point, Point]]):
-    """Two points to compare, such as beam_search@16:best_of_n@64."""
+    """Two points to compare: STRATEGY@N:STRATEGY@N."""
 
     name = "comparison"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
         """Read them."""
         found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
-        if not found or {found[1], found[3]} - set(STRATEGIES):
-            self.fail(f"{value!r} is no pair such as beam_search@16:best_of_n@64", param, ctx)
+        if not found or {found[1], found[3]} - set(names()):
+            self.fail(f"{value!r} is no pair of the form STRATEGY@N:STRATEGY@N", param, ctx)
         return Point(found[1], int(found[2])), Point(found[3], int(found[4]))
 
 
@@ -66,7 +67,7 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 )
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
-@click.option("--strategies", default=",".join(STRATEGIES), show_default=True, help="Which, separated by commas.")
+@click.option("--strategies", default=",".join(usual_names()), show_default=True, help="Which, separated by commas.")
 @click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
 @click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
 @click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")
@@ -80,7 +81,7 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(1), help="M of the tree searches.")
 @click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
-@click.option("--compare", multiple=True, type=Comparison(), help="Also compare: beam_search@16:best_of_n@64.")
+@click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
 @click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
@@ -109,10 +110,10 @@ def evaluate(
     seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
     """
     refuse_inputs(out, problems, recipe, plots)
-    names = strategies.split(",")
-    unknown = sorted(set(names) - set(STRATEGIES))
+    chosen = strategies.split(",")
+    unknown = sorted(set(chosen) - set(names()))
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(STRATEGIES)}", param_hint="--strategies")
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(names())}", param_hint="--strategies")
     if len(seeds) not in (1, len(budgets)):
         message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
         raise click.BadParameter(message, param_hint="--seeds")
@@ -121,11 +122,11 @@ def evaluate(
     if not url:
         check_models(settings)
     tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
-    plan = partial(plan_jobs, names, num_seeds, {"temperature": temperature}, beam_width)
+    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
     options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
-    grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": names, "num_seeds": num_seeds}
+    grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
     results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
     _run(parts, results, settings, url, concurrency)
     wanted = {(task.problem, cell) for some, jobs in parts for task in some for job in jobs for cell in job.cells}
@@ -173,10 +174,11 @@ def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], pl
 
 
 def _comparisons(report: Report) -> list[tuple[Point, Point]]:
-    """Each strategy with the next better, and `auto` with the best of them."""
+    """Each strategy with the next better, and what chooses among them with the best."""
     pairs = []
     for n in report.budgets:
-        auto, best = Point("auto", n), report.best_single(n)
+        best = report.best_single(n)
         pairs += report.ladder(n) if n > 1 else []
-        pairs += [(auto, best)] if best and auto in report.points else []
+        choosing = [Point(row.name, n) for row in by_table()]
+        pairs += [(point, best) for point in choosing if best and point in report.points]
     return pairs

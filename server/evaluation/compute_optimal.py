@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from search.evaluation.bootstrap import Interval, bootstrap
-from server.evaluation.plan import FLAT, TREES
+from search.strategies import flat, trees
 from server.evaluation.report import Point, Report
 
 Shares = Mapping[str, Mapping[str, float]]
@@ -39,7 +39,8 @@ def choices(report: Report, n: int) -> dict[int, str]:
 
 
 def _shares(report: Report, n: int, level: int) -> Shares:
-    measured = {name: report.shares(Point(name, n), level) for name in (*FLAT, *TREES)}
+    singles = [row.name for row in (*flat(), *trees())]
+    measured = {name: report.shares(Point(name, n), level) for name in singles}
     return {name: shares for name, shares in measured.items() if shares}
 
 

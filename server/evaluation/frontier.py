@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from search.evaluation.pareto import pareto_front
-from server.evaluation.palette import COLOURS, shapes_of
+from server.evaluation.palette import colour_of, shapes_of
 from server.evaluation.plots import DPI
 from server.evaluation.report import Cost, Point, Report
 
@@ -44,10 +44,10 @@ def _plot(report: Report, price: Costs, path: Path, title: str, label: str) -> N
     _draw_front(axes, points)
     for name in report.strategies:
         of_name = {point: place for point, place in points.items() if point.strategy == name}
-        axes.plot(*zip(*of_name.values(), strict=True) if of_name else ([], []), color=COLOURS[name], linewidth=1)
+        axes.plot(*zip(*of_name.values(), strict=True) if of_name else ([], []), color=colour_of(name), linewidth=1)
         for point, place in of_name.items():
             axes.plot(
-                *place, color=COLOURS[name], marker=marks[point.n], markersize=7, markeredgecolor="white", zorder=3
+                *place, color=colour_of(name), marker=marks[point.n], markersize=7, markeredgecolor="white", zorder=3
             )
     axes.set_xscale("log")
     axes.set_xlabel(label)
@@ -70,7 +70,7 @@ def _draw_front(axes: Axes, points: dict[Point, tuple[float, float]]) -> None:
 def _legend(points: Iterable[Point], marks: Mapping[int, str]) -> list[Line2D]:
     """Colours are strategies, shapes budgets."""
     names = dict.fromkeys(point.strategy for point in points)
-    colours = [Line2D([], [], color=COLOURS[name], linewidth=2, label=name) for name in names]
+    colours = [Line2D([], [], color=colour_of(name), linewidth=2, label=name) for name in names]
     shapes = [Line2D([], [], color="0.3", marker=mark, linestyle="none", label=f"N = {n}") for n, mark in marks.items()]
     front = Line2D([], [], color=FRONT, linewidth=5, marker="o", markersize=10, markerfacecolor="none")
     front.set(markeredgecolor="0.5", label="Pareto front")

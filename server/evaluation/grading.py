@@ -10,7 +10,8 @@ from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
 from search.candidate import Candidate
 from search.evaluation.subsample import elect, elect_subtrees
-from server.evaluation.plan import FLAT, Cell, Job
+from search.strategies import Parts, strategies
+from server.evaluation.plan import Cell, Job
 from server.evaluation.results import Outcome
 from server.evaluation.tasks import Task
 
@@ -48,11 +49,15 @@ class Grader:
         }
         if not job.is_shared:
             return [await self._outcome(task, own, reply["answer"], usage["completion_tokens"], **costs)]
-        if own.strategy in FLAT:
+        if strategies()[own.strategy].parts is Parts.RESPONSES:
             candidates = await asyncio.gather(*map(self._candidate, reply["candidates"]))
             costs["num_right"] = await self._num_right(task, candidates)
             elected = {
-                cell: elect([each for each in candidates if each.path[0] < cell.n], cell.n, FLAT[cell.strategy])
+                cell: elect(
+                    [each for each in candidates if each.path[0] < cell.n],
+                    cell.n,
+                    strategies()[cell.strategy].selection,
+                )
                 for cell in others
             }
             nodes = reply["candidates"]

@@ -5,17 +5,17 @@ Source: Okabe and Ito 2008, "Color universal design": colours that differ for co
 
 from collections.abc import Sequence
 
-COLOURS = {
-    "greedy": "#56B4E9",
-    "majority": "#999999",
-    "best_of_n": "#E69F00",
-    "weighted_best_of_n": "#D55E00",
-    "beam_search": "#0072B2",
-    "dvts": "#009E73",
-    "auto": "#CC79A7",
-}
+from search.strategies import strategies
+from server.evaluation.plan import GREEDY
+
+GREEDY_COLOUR = "#56B4E9"
 OPTIMAL = "#000000"
 SHAPES = "osD^vP*X"
+
+
+def colour_of(name: str) -> str:
+    """Return the colour of a strategy, or of the greedy sample."""
+    return GREEDY_COLOUR if name == GREEDY else strategies()[name].colour
 
 
 def shapes_of(budgets: Sequence[int]) -> dict[int, str]:

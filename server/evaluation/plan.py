@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from search.voting import Selection
+from search.strategies import Parts, by_table, flat, one_sample, strategies, trees
 
-FLAT = {
-    "majority": Selection.MAJORITY,
-    "best_of_n": Selection.BEST,
-    "weighted_best_of_n": Selection.WEIGHTED,
-}
-"""Strategies that draw the same responses, by how they vote."""
-TREES = ("beam_search", "dvts")
-STRATEGIES = ("greedy", *FLAT, *TREES, "auto")
+GREEDY = "greedy"
+"""One sample at temperature 0: what all strategies are compared with."""
+
+
+def names() -> tuple[str, ...]:
+    """Return what can be measured, from the simplest to what chooses among the others."""
+    return (GREEDY, *(row.name for row in (*flat(), *trees(), *by_table())))
+
+
+def usual_names() -> tuple[str, ...]:
+    """Return those of `names()` that every service can run."""
+    return tuple(name for name in names() if name == GREEDY or strategies()[name].unmet(None) is None)
 
 
 class Cell(NamedTuple):
@@ -44,7 +48,7 @@ class Job:
 
 
 def plan_jobs(
-    strategies: Sequence[str],
+    chosen: Sequence[str],
     num_seeds: Mapping[int, int],
     sampling: Mapping[str, Any],
     beam_width: int,
@@ -54,7 +58,7 @@ def plan_jobs(
     """Return the jobs that fill the grid.
 
     Args:
-        strategies: Of `STRATEGIES`.
+        chosen: Of `names()`.
         num_seeds: For each budget N the seeds to use, from 0.
         sampling: Fields of a request: how responses are drawn.
         beam_width: M of the tree searches; N where N is smaller.
@@ -62,12 +66,12 @@ def plan_jobs(
             smaller N and all votes; likewise the subtrees of DVTS.
     """
     jobs = []
-    if "greedy" in strategies:
-        request = {**sampling, "strategy": "majority", "n": 1, "temperature": 0.0, "seed": 0, "include": []}
-        jobs.append(Job((Cell("greedy", 1, 0),), request))
+    if GREEDY in chosen:
+        request = {**sampling, "strategy": one_sample().name, "n": 1, "temperature": 0.0, "seed": 0, "include": []}
+        jobs.append(Job((Cell(GREEDY, 1, 0),), request))
     for seed in range(max(num_seeds.values())):
         budgets = sorted((n for n, count in num_seeds.items() if seed < count), reverse=True)
-        cells = [Cell(name, n, seed) for name in strategies if name != "greedy" for n in budgets]
+        cells = [Cell(name, n, seed) for name in chosen if name != GREEDY for n in budgets]
         shared = [*_responses(cells, sampling), *_subtrees(cells, sampling, beam_width)] if subsample else []
         filled = {cell for job in shared for cell in job.cells}
         jobs += shared
@@ -77,25 +81,28 @@ def plan_jobs(
 
 def _responses(cells: Sequence[Cell], sampling: Mapping[str, Any]) -> list[Job]:
     """The job that draws the responses of all flat strategies."""
-    flat = [cell for cell in cells if cell.strategy in FLAT]
-    if not flat:
+    order = [row.name for row in flat()]
+    shared = [cell for cell in cells if cell.strategy in order]
+    if not shared:
         return []
-    flat.sort(key=lambda cell: (cell.n, list(FLAT).index(cell.strategy)), reverse=True)  # one that judges comes first
-    request = _request(flat[0], sampling) | {"early_stop": False, "include": ["candidates"]}
-    return [Job(tuple(flat), request)]
+    shared.sort(key=lambda cell: (cell.n, order.index(cell.strategy)), reverse=True)  # one that judges comes first
+    request = _request(shared[0], sampling) | {"early_stop": False, "include": ["candidates"]}
+    return [Job(tuple(shared), request)]
 
 
 def _subtrees(cells: Sequence[Cell], sampling: Mapping[str, Any], beam_width: int) -> list[Job]:
-    """The job that searches the subtrees of all DVTS with the same M, where there are several."""
-    whole = sorted((cell for cell in cells if cell.strategy == "dvts" and cell.n % beam_width == 0), reverse=True)
-    if len(whole) < 2:
-        return []
-    request = _request(whole[0], sampling, beam_width) | {"early_stop": False, "include": ["candidates", "tree"]}
-    return [Job(tuple(whole), request)]
+    """The jobs that search the subtrees of all budgets with the same M, where there are several."""
+    jobs = []
+    for name in (row.name for row in trees() if row.parts is Parts.SUBTREES):
+        whole = sorted((cell for cell in cells if cell.strategy == name and cell.n % beam_width == 0), reverse=True)
+        if len(whole) > 1:
+            request = _request(whole[0], sampling, beam_width)
+            jobs.append(Job(tuple(whole), request | {"early_stop": False, "include": ["candidates", "tree"]}))
+    return jobs
 
 
 def _request(cell: Cell, sampling: Mapping[str, Any], beam_width: int = 1) -> dict[str, Any]:
     request = {**sampling, "strategy": cell.strategy, "n": cell.n, "seed": cell.seed, "include": []}
-    if cell.strategy in TREES:
+    if strategies()[cell.strategy].has_beams:
         request["beam_width"] = min(beam_width, cell.n)
     return request

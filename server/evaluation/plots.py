@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from search.evaluation.bootstrap import Interval
+from search.strategies import by_table, flat, trees
 from server.evaluation.compute_optimal import compute_optimal
-from server.evaluation.palette import COLOURS, OPTIMAL
+from server.evaluation.palette import OPTIMAL, colour_of
+from server.evaluation.plan import GREEDY
 from server.evaluation.report import Point, Report
 
 DPI = 130
@@ -21,25 +23,26 @@ def plot_scaling(report: Report, path: Path, title: str) -> None:
     """Draw accuracy against N, a line a strategy, with 95 % intervals."""
     figure, axes = _one(title, "N, budget", report.budgets)
     for place, name in enumerate(report.strategies):
-        if name == "greedy":
+        if name == GREEDY:
             _draw_greedy(report, axes)
         else:
-            _draw_line(axes, _measured(report, name), place, COLOURS[name], name)
+            _draw_line(axes, _measured(report, name), place, colour_of(name), name)
     _finish(figure, axes, path)
 
 
 def plot_optimal(report: Report, path: Path, title: str) -> None:
-    """Draw the curve of the strategy that suits each level best, over those of the strategies, and `auto` beside it."""
+    """Draw the curve of the strategy that suits each level best, over all strategies, and what chooses beside it."""
     figure, axes = _one(title, "N, budget", report.budgets)
+    singles = [row.name for row in (*flat(), *trees())]
     for name in report.strategies:
-        if name not in ("greedy", "auto"):
+        if name in singles:
             points = _measured(report, name)
             means = [accuracy.mean for _, accuracy in points]
-            axes.plot([n for n, _ in points], means, color=COLOURS[name], alpha=0.7, linewidth=1, label=name)
+            axes.plot([n for n, _ in points], means, color=colour_of(name), alpha=0.7, linewidth=1, label=name)
     optimal = [(n, accuracy) for n in report.budgets if (accuracy := compute_optimal(report, n))]
     _draw_line(axes, optimal, 0, OPTIMAL, "best for each level, cross-fitted")
-    if "auto" in report.strategies:
-        _draw_line(axes, _measured(report, "auto"), 1, COLOURS["auto"], "auto")
+    for name in (row.name for row in by_table() if row.name in report.strategies):
+        _draw_line(axes, _measured(report, name), 1, colour_of(name), name)
     _finish(figure, axes, path)
 
 
@@ -60,11 +63,11 @@ def plot_levels(report: Report, path: Path, title: str) -> None:
     figure = Figure(figsize=(2.2 + 2.6 * len(report.levels), 4), layout="constrained")
     panels = figure.subplots(1, len(report.levels), sharey=True, squeeze=False)[0]
     budgets = [n for n in report.budgets if n > 1] or report.budgets
-    names = [name for name in report.strategies if name != "greedy"]
+    names = [name for name in report.strategies if name != GREEDY]
     for level, axes in zip(report.levels, panels, strict=True):
         for place, name in enumerate(names):
             _draw_bars(report, axes, level, budgets, name, (place + 0.5) / len(names) - 0.5)
-        if "greedy" in report.strategies:
+        if GREEDY in report.strategies:
             _draw_greedy(report, axes, level)
         axes.set_title(f"level {level}")
         axes.set_xticks(range(len(budgets)), [str(n) for n in budgets])
@@ -81,23 +84,23 @@ def plot_levels(report: Report, path: Path, title: str) -> None:
 def _draw_bars(report: Report, axes: Axes, level: int, budgets: Sequence[int], name: str, shift: float) -> None:
     points = [(place, report.accuracy(Point(name, n), level)) for place, n in enumerate(budgets)]
     known = [(place + 0.84 * shift, accuracy) for place, accuracy in points if accuracy]
-    width = 0.84 / max(len([each for each in report.strategies if each != "greedy"]), 1)
+    width = 0.84 / max(len([each for each in report.strategies if each != GREEDY]), 1)
     accuracies = [accuracy for _, accuracy in known]
     axes.bar(
         [place for place, _ in known],
         [accuracy.mean for accuracy in accuracies],
         width,
         yerr=_errors(accuracies),
-        color=COLOURS[name],
+        color=colour_of(name),
         error_kw={"elinewidth": 0.8},
         label=name,
     )
 
 
 def _draw_greedy(report: Report, axes: Axes, level: int | None = None) -> None:
-    accuracy = report.accuracy(Point("greedy", 1), level)
+    accuracy = report.accuracy(Point(GREEDY, 1), level)
     if accuracy:
-        axes.axhline(accuracy.mean, color=COLOURS["greedy"], linestyle=":", label="greedy")
+        axes.axhline(accuracy.mean, color=colour_of(GREEDY), linestyle=":", label=GREEDY)
 
 
 def _draw_line(axes: Axes, points: Sequence[tuple[int, Interval]], place: int, colour: object, label: str) -> None:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from search.evaluation.bootstrap import Interval, bootstrap, bootstrap_ratio
 from search.evaluation.calibration_error import expected_calibration_error
 from search.evaluation.pass_at_k import pass_at_k
-from server.evaluation.plan import FLAT, STRATEGIES, TREES
+from search.strategies import Row, flat, trees
+from server.evaluation.plan import names
 from server.evaluation.results import Outcome
 
 MIN_TOLD = 100
@@ -65,8 +66,9 @@ class Report:
         self._outcomes: dict[Point, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             self._outcomes[Point(outcome.strategy, outcome.n)].append(outcome)
-        self.points = sorted(self._outcomes, key=lambda point: (STRATEGIES.index(point.strategy), point.n))
-        self.strategies = [name for name in STRATEGIES if any(point.strategy == name for point in self.points)]
+        order = names()
+        self.points = sorted(self._outcomes, key=lambda point: (order.index(point.strategy), point.n))
+        self.strategies = [name for name in order if any(point.strategy == name for point in self.points)]
         self.budgets = sorted({point.n for point in self.points})
         self.levels = sorted({o.level for group in self._outcomes.values() for o in group if o.level is not None})
         self._served = self._served_alike()
@@ -96,7 +98,9 @@ class Report:
     def pass_at(self, k: int, level: int | None = None) -> Interval | None:
         """Return pass@k, %, from all responses whose answers were seen; None where no problem has k of them."""
         counts: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
-        for outcome in (each for point in self.points if point.strategy in FLAT for each in self._outcomes[point]):
+        for outcome in (
+            each for point in self.points if point.strategy in _names(flat()) for each in self._outcomes[point]
+        ):
             if outcome.num_right is not None and level in (None, outcome.level):
                 counts[outcome.problem][outcome.seed] = (outcome.n, outcome.num_right)
         sums = [[sum(column) for column in zip(*by_seed.values(), strict=True)] for by_seed in counts.values()]
@@ -138,18 +142,18 @@ class Report:
 
     def ladder(self, n: int) -> list[tuple[Point, Point]]:
         """Return the comparisons of the strategies measured at `n`, each with the next: the better tree search last."""
-        points = [point for point in self.points if point.n == n and point.strategy in FLAT]
-        if tree := self._best(TREES, n):
+        points = [point for point in self.points if point.n == n and point.strategy in _names(flat())]
+        if tree := self._best(_names(trees()), n):
             points.append(tree)
         return [(right, left) for left, right in pairwise(points)]
 
     def better_tree(self, n: int) -> Point | None:
         """Return the tree search with the higher accuracy at `n`."""
-        return self._best(TREES, n)
+        return self._best(_names(trees()), n)
 
     def best_single(self, n: int) -> Point | None:
         """Return the strategy with the highest accuracy at `n`, with hindsight; `auto` is none."""
-        return self._best((*FLAT, *TREES), n)
+        return self._best(_names((*flat(), *trees())), n)
 
     def shares(self, point: Point, level: int | None = None) -> Mapping[str, float]:
         """Return the share of right answers over the seeds, %, by problem."""
@@ -171,6 +175,10 @@ class Report:
         """The problems on which every point with requests of its own has one, so that costs can be compared."""
         served = [{o.problem for o in group if o.is_served} for group in self._outcomes.values()]
         return frozenset.intersection(*map(frozenset, filter(None, served))) if any(served) else frozenset()
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    return [row.name for row in rows]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

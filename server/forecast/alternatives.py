@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from search.evaluation.bootstrap import Interval
-from server.evaluation.plan import TREES
+from search.strategies import MAX_N, one_sample, strategies
+from server.evaluation.plan import GREEDY
 from server.evaluation.report import Point
 from server.forecast.costs import Cost, Costs
-from server.forecast.evidence import GREEDY, Evidence, resample
+from server.forecast.evidence import Evidence, resample
 from server.forecast.reading import Evaluation
 from server.forecast.scaling import Array, Forecast, Law, Scale
 
@@ -21,9 +22,6 @@ NUM_SHAPES = 3
 
 REACH = 4
 """How many times the largest measured budget is looked at."""
-
-MAX_N = 1024
-"""What `POST /solve` serves at most."""
 
 WORTH = 0.01
 """Share of problems that a doubling of compute has to gain to be worth it."""
@@ -158,7 +156,7 @@ def _grid(curve: Curve, made: dict[str, Any], max_n: int | None) -> Iterable[int
         return sorted(measured)
     largest = min(max_n or REACH * curve.budgets[-1], MAX_N)
     powers = {2**power for power in range(MAX_N.bit_length()) if curve.budgets[0] <= 2**power <= largest}
-    if curve.strategy in TREES:
+    if _has_beams(curve.strategy):
         powers = {n for n in powers if n % _beam_width(made, n) == 0}
     return sorted(powers | measured)
 
@@ -179,10 +177,14 @@ def _alternative(
 
 def _request(point: Point, made: dict[str, Any]) -> dict[str, Any]:
     if point.strategy == GREEDY:
-        return {"strategy": "majority", "n": 1, "temperature": 0.0}
+        return {"strategy": one_sample().name, "n": 1, "temperature": 0.0}
     sampling = {"temperature": made["temperature"]} if "temperature" in made else {}
-    tree = {"beam_width": _beam_width(made, point.n)} if point.strategy in TREES else {}
+    tree = {"beam_width": _beam_width(made, point.n)} if _has_beams(point.strategy) else {}
     return {"strategy": point.strategy, "n": point.n, **tree, **sampling}
+
+
+def _has_beams(name: str) -> bool:
+    return name != GREEDY and strategies()[name].has_beams
 
 
 def _beam_width(made: dict[str, Any], n: int) -> int:

@@ -2,8 +2,8 @@
 
 A kind of cost between two measured budgets is read off the straight line between them in log(N) and log(cost); beyond
 them the line goes on, never falling and never rising faster than N. What was subsampled from another search has tokens
-generated and nothing else. Of the rest is known: a majority judges nothing; best-of-N and weighted best-of-N judge the
-same responses; at N = 1 a response is judged as a whole, with nothing in the cache yet.
+generated and nothing else. Of the rest is known: a strategy may judge nothing; those that draw independent responses
+judge the same ones; at N = 1 a response is judged as a whole, with nothing in the cache yet.
 
 It knows nothing of early stopping, by which a service spends less.
 """
@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 
-from server.evaluation.plan import FLAT
+from search.strategies import flat, strategies
+from server.evaluation.plan import GREEDY
 from server.evaluation.report import Point
 from server.evaluation.results import Outcome
 
 TAIL = 0.95
 """Share of problems that take no longer than `Cost.seconds_tail`."""
 
-UNJUDGED = ("greedy", "majority")
+
+def _judges(name: str) -> bool:
+    return name != GREEDY and strategies()[name].judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +76,36 @@ class Costs:
         return Cost(generated or 0.0, **values, is_measured=is_measured)
 
     def _at(self, point: Point, kind: str) -> float | None:
-        if point.strategy in UNJUDGED and kind in ("judged", "cached"):
+        if not _judges(point.strategy) and kind in ("judged", "cached"):
             return 0.0
         anchors = self._known(point.strategy, kind)
-        if kind in self._single and point.strategy != "greedy":
+        if kind in self._single and point.strategy != GREEDY:
             anchors = {1: self._single[kind], **anchors}
         return _interpolate(anchors, point.n) if anchors else None
 
     def _is_measured(self, point: Point, kind: str) -> bool:
-        unjudged = point.strategy in UNJUDGED and kind in ("judged", "cached")
+        unjudged = not _judges(point.strategy) and kind in ("judged", "cached")
         return unjudged or point.n in self._anchors[point.strategy][kind]
 
     def _known(self, strategy: str, kind: str) -> Mapping[int, float]:
         """Return a strategy's own measurements, filled up with those of the strategies that draw the same responses."""
         known: dict[int, float] = {}
-        if strategy in FLAT:
-            for other in (name for name in FLAT if name != "majority" or kind not in ("judged", "cached")):
-                known |= self._anchors[other][kind]
+        alike = [row for row in flat() if row.judges or kind not in ("judged", "cached")]
+        if any(row.name == strategy for row in flat()):
+            for row in alike:
+                known |= self._anchors[row.name][kind]
         return known | self._anchors[strategy][kind]
 
     def _learn_single(self) -> None:
         """Find what one sample costs, whichever strategy draws it."""
         for kind in ("generated", "judged", "cached", "seconds", "seconds_tail"):
             judges = kind in ("judged", "cached")
-            measured = {
-                name: kinds[kind] for name, kinds in self._anchors.items() if not judges or name not in UNJUDGED
-            }
+            measured = {name: kinds[kind] for name, kinds in self._anchors.items() if not judges or _judges(name)}
             found = {name: anchors[1] for name, anchors in measured.items() if 1 in anchors}
-            if single := [value for name, value in found.items() if name != "greedy"] or list(found.values()):
+            if single := [value for name, value in found.items() if name != GREEDY] or list(found.values()):
                 self._single[kind] = statistics.fmean(single)
-        judged, cached = (self._known("weighted_best_of_n", kind) for kind in ("judged", "cached"))
+        judging = next(row.name for row in flat() if row.judges)
+        judged, cached = (self._known(judging, kind) for kind in ("judged", "cached"))
         if "judged" not in self._single and (both := judged.keys() & cached.keys()):
             largest = max(both)
             self._single |= {"judged": (judged[largest] + cached[largest]) / largest, "cached": 0.0}

@@ -8,12 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from server.evaluation.plan import GREEDY
 from server.evaluation.report import Point
 from server.evaluation.results import Outcome
 from server.forecast.scaling import Array, Forecast, Law, Scale, fit_forecast, fit_law
-
-GREEDY = "greedy"
-"""One sample at temperature 0: a point, never a curve."""
 
 MIN_BUDGETS = 3
 """A curve with its floor needs so many."""

@@ -3,19 +3,17 @@
 import re
 from typing import Any
 
+from search.strategies import MAX_N, strategies
 from server.errors import RequestError
-from server.planning import UNUSED_FIELDS
-from server.schemas import MAX_N
 
 LISTED_N = (4, 16, 64)
 """The budgets that are listed; every other from 1 to the largest is served as well."""
 
-STRATEGIES = tuple(UNUSED_FIELDS)
 
-
-def list_names(policy: str) -> list[str]:
-    """Return the names that `GET /v1/models` lists, the policy's own first."""
-    return [policy, *(f"{policy}@{strategy}-{n}" for strategy in STRATEGIES for n in LISTED_N)]
+def list_names(policy: str, verifier: object) -> list[str]:
+    """Return the names that `GET /v1/models` lists, the policy's own first; of strategies those that can be run."""
+    able = [row.name for row in strategies().values() if row.unmet(verifier) is None]
+    return [policy, *(f"{policy}@{strategy}-{n}" for strategy in able for n in LISTED_N)]
 
 
 def search_of(model: str, policy: str) -> dict[str, Any]:
@@ -26,8 +24,10 @@ def search_of(model: str, policy: str) -> dict[str, Any]:
     """
     if model == policy:
         return {}
-    named = re.fullmatch(rf"{re.escape(policy)}@({'|'.join(STRATEGIES)})-([1-9]\d{{0,5}})", model, re.ASCII)
+    named = re.fullmatch(rf"{re.escape(policy)}@({'|'.join(strategies())})-([1-9]\d{{0,5}})", model, re.ASCII)
     if named is None or int(named[2]) > MAX_N:
-        allowed = f"{policy}, or {policy}@STRATEGY-N with STRATEGY one of {', '.join(STRATEGIES)} and N 1 to {MAX_N:,}"
+        allowed = (
+            f"{policy}, or {policy}@STRATEGY-N with STRATEGY one of {', '.join(strategies())} and N 1 to {MAX_N:,}"
+        )
         raise RequestError(f"model: {model!r} is not served; allowed: {allowed}", "model", 404, "model_not_found")
     return {"strategy": named[1], "n": int(named[2])}

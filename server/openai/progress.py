@@ -3,7 +3,7 @@
 import asyncio
 
 from search.candidate import Candidate
-from search.observer import Loss
+from search.observer import Decision, Loss
 from server.replies import name_of
 
 
@@ -29,6 +29,9 @@ class Progress:
     def on_loss(self, loss: Loss) -> None:
         """Write that a candidate was lost."""
         self.lines.put_nowait(f"candidate {name_of(loss.path)}: lost to a failing model\n")
+
+    def on_decision(self, decision: Decision) -> None:
+        """Leave it to the reply."""
 
     def close(self) -> None:
         """Say that nothing more will happen."""

@@ -45,8 +45,9 @@ STREAMED = {
 @router.get("/v1/models", responses={500: {"model": ErrorResponse}})
 async def list_models(request: Request) -> ModelList:
     """List the policy, and its searches for clients that can only pick a model; other budgets are served as well."""
-    now = int(time.time())
-    return ModelList(data=[Model(id=name, created=now) for name in list_names(State.of(request).settings.policy_name)])
+    now, state = int(time.time()), State.of(request)
+    names = list_names(state.settings.policy_name, state.models.verifier)
+    return ModelList(data=[Model(id=name, created=now) for name in names])
 
 
 @router.get("/v1/models/{model:path}", responses={status: {"model": ErrorResponse} for status in (404, 500)})

@@ -23,8 +23,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.checkpoint import read_config
-from models.interfaces import AdaptationPlan
-from models.prm.adaptation import Judge, adapt
+from models.prm.adaptation import AdaptationPlan, Judge, adapt
 from models.prm.reward_model import load_reward_model
 from models.prm.test_time_compute import ARCHITECTURE, load_test_time_compute
 from models.training.documents import RIGHT_FROM, collate

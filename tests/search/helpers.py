@@ -14,7 +14,7 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.dvts import DVTS
-from search.observer import Loss, Observer
+from search.observer import Decision, Loss, Observer
 from search.solve import SearchResult, solve
 from search.strategy import Strategy
 from search.voting import Selection
@@ -125,9 +125,13 @@ class Watch:
     def __init__(self) -> None:
         self.growths: list[Candidate] = []
         self.losses: list[Loss] = []
+        self.decisions: list[Decision] = []
 
     def on_growth(self, candidate: Candidate) -> None:
         self.growths.append(candidate)
 
     def on_loss(self, loss: Loss) -> None:
         self.losses.append(loss)
+
+    def on_decision(self, decision: Decision) -> None:
+        self.decisions.append(decision)

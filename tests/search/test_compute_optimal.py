@@ -14,7 +14,7 @@ from search.solve import SearchResult
 from search.strategy import Strategy
 from search.voting import Selection
 from tests.natures import Chance, Tree, answer, end, step
-from tests.search.helpers import drawn_after, elected, search
+from tests.search.helpers import Watch, drawn_after, elected, search
 from tests.worlds import World
 
 AS_IT_IS = Confidence((0.0, 1.0), (0.0, 1.0))
@@ -44,7 +44,13 @@ async def test_an_easy_problem_ends_with_the_probe() -> None:
     assert result.meter.completion_tokens == world.policy.num_tokens
     assert len(result.candidates) == 2
     assert result.decision is not None
-    assert (result.decision.difficulty, result.decision.num_bins, result.decision.rest) == (1, 2, None)
+    assert result.decision.values == {
+        "probe": responses(2),
+        "probe_confidence": pytest.approx(0.9),
+        "difficulty": 1,
+        "rest": None,
+    }
+    assert result.decision.reason == "{probe} was 90% sure (difficulty 1 of 2), so nothing followed"
     assert result.decision.confidence == pytest.approx(0.9)
 
 
@@ -52,8 +58,19 @@ async def test_a_hard_problem_gets_what_its_bin_says_and_the_probe_votes_too() -
     result = await search(unsure_world(), auto(4, responses(2), (0.8, None), (0.0, responses(2))))
     assert [(vote.answer, vote.count) for vote in result.votes] == [("2", 2), ("1", 1), ("3", 1)]
     assert result.decision is not None
-    assert (result.decision.difficulty, result.decision.rest) == (2, responses(2))
-    assert result.decision.confidence == pytest.approx(0.6 * 0.6 / 1.1)
+    assert (result.decision.values["difficulty"], result.decision.values["rest"]) == (2, responses(2))
+    assert result.decision.values["probe_confidence"] == pytest.approx(0.6 * 0.6 / 1.1)
+    assert result.decision.reason == "{probe} was 33% sure (difficulty 2 of 2), so {rest} followed"
+    assert result.decision.confidence == pytest.approx(0.5 * 1.0 / 1.7)  # equal responses are judged once
+
+
+async def test_each_decision_is_told_when_it_is_made_and_the_last_one_holds() -> None:
+    watch = Watch()
+    result = await search(unsure_world(), auto(4, responses(2), (0.0, responses(2))), observer=watch)
+    told = [(sorted(decision.values), decision.confidence is None) for decision in watch.decisions]
+    all_values = ["difficulty", "probe", "probe_confidence", "rest"]
+    assert told == [(["probe"], True), (all_values, True), (all_values, False)]
+    assert result.decision == watch.decisions[-1]
 
 
 async def test_the_rest_is_numbered_on_from_the_probe() -> None:
@@ -120,7 +137,7 @@ async def test_a_probe_without_an_answer_is_the_hardest_problem() -> None:
     world = World(Tree(end("I do not know.", 0.9), answer("1", 0.9)))
     result = await search(world, auto(2, responses(1), (0.1, None), (0.0, responses(1))))
     assert result.decision is not None
-    assert (result.decision.confidence, result.decision.difficulty) == (0.0, 2)
+    assert (result.decision.values["probe_confidence"], result.decision.values["difficulty"]) == (0.0, 2)
     assert elected(result) == "1"
 
 

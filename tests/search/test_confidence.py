@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.candidate import Candidate
 from search.confidence import Confidence, support
 from search.errors import HyperparameterError
 from search.voting import Ballot, Selection
@@ -11,7 +12,7 @@ HALVES = Confidence((0.2, 0.6), (0.1, 0.9))
 
 
 def votes_of(*voters: tuple[str | None, float | None], selection: Selection = Selection.WEIGHTED) -> float:
-    ballot = Ballot(selection)
+    ballot: Ballot[Candidate] = Ballot(selection)
     for place, (key, score) in enumerate(voters):
         ballot.cast(voter((place,), key, score))
     return support(ballot.votes())

@@ -12,7 +12,7 @@ TRUNCATED = Candidate((9,), (Step("x", (1,), Finish.LENGTH),))
 
 
 def diagnosis_of(*candidates: Candidate) -> Diagnostics:
-    ballot = Ballot(Selection.WEIGHTED)
+    ballot: Ballot[Candidate] = Ballot(Selection.WEIGHTED)
     for candidate in candidates:
         ballot.cast(candidate)
     return diagnose(ballot.votes(), candidates)

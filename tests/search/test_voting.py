@@ -5,8 +5,8 @@ from search.voting import Ballot, Selection, rank
 from tests.search.helpers import each_selection, voter
 
 
-def ballot_of(selection: Selection, *candidates: Candidate) -> Ballot:
-    ballot = Ballot(selection)
+def ballot_of(selection: Selection, *candidates: Candidate) -> Ballot[Candidate]:
+    ballot: Ballot[Candidate] = Ballot(selection)
     for candidate in candidates:
         ballot.cast(candidate)
     return ballot

@@ -1,6 +1,7 @@
-"""`adapt` in `POST /solve`: the demo's verifier in plain PyTorch learns from a request's candidates, for it alone."""
+"""`ttt_best_of_n` in `POST /solve`: a verifier in plain PyTorch learns from a request's responses."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from tests.conftest import DEMO
 from tests.server.conftest import listening
 from tests.server.test_solve import PROBLEM, solve
 
-ADAPT = {"steps": 3, "learning_rate": 0.1}
+ADAPTED = {"strategy": "ttt_best_of_n", "adapt_steps": 3, "adapt_learning_rate": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -28,41 +29,40 @@ async def adaptable(policy: VLLMPolicy, prompts: PromptBuilder) -> AsyncIterator
         yield client
 
 
-def scores(reply: dict[str, list[dict[str, float]]]) -> list[float]:
+def scores(reply: dict[str, Any]) -> list[float]:
     return [candidate["score"] for candidate in reply["candidates"]]
 
 
 async def test_the_reply_says_how_it_went_and_what_it_cost(adaptable: httpx.AsyncClient) -> None:
     plain = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
-    adapted = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False, adapt=ADAPT)
-    losses = adapted["adaptation"]["losses"]
-    assert len(losses) == 4
-    assert losses == sorted(losses, reverse=True)
-    assert adapted["adaptation"]["drift"] > 0
-    assert adapted["strategy"]["adapt"] == ADAPT
+    adapted = await solve(adaptable, early_stop=False, **ADAPTED)
+    told = adapted["strategy"]
+    assert len(told["losses"]) == 4
+    assert told["losses"] == sorted(told["losses"], reverse=True)
+    assert told["drift"] > 0
+    assert (told["name"], told["adapt_steps"], told["adapt_learning_rate"]) == ("ttt_best_of_n", 3, 0.1)
+    assert told["reason"].endswith("the verifier learnt from the responses before it judged them")
     lesson = sum(c["tokens"] + adapted["usage"]["prompt_tokens"] for c in adapted["candidates"])
     assert adapted["usage"]["verifier_tokens"] == plain["usage"]["verifier_tokens"] + 4 * lesson
 
 
 async def test_it_changes_scores_of_its_own_request_only(adaptable: httpx.AsyncClient) -> None:
     before = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
-    adapted = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False, adapt=ADAPT)
+    adapted = await solve(adaptable, early_stop=False, **ADAPTED)
     after = await solve(adaptable, strategy="weighted_best_of_n", early_stop=False)
     assert scores(adapted) != pytest.approx(scores(before), abs=1e-6)
     assert scores(after) == pytest.approx(scores(before), abs=1e-6)
-    assert (before["adaptation"], after["adaptation"]) == (None, None)
 
 
-@pytest.mark.parametrize("strategy", ["majority", "beam_search", "dvts"])
-async def test_strategies_that_cannot_wait_for_all_candidates_refuse_it(
-    adaptable: httpx.AsyncClient, strategy: str
+@pytest.mark.parametrize("strategy", ["majority", "best_of_n", "beam_search", "dvts"])
+async def test_other_strategies_refuse_its_fields(adaptable: httpx.AsyncClient, strategy: str) -> None:
+    response = await adaptable.post("/solve", json={"problem": PROBLEM, "strategy": strategy, "adapt_steps": 2})
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "adapt_steps")
+    assert response.json()["error"]["message"].endswith(f"by strategy {strategy}; omit it or use ttt_best_of_n")
+
+
+async def test_models_are_listed_that_the_verifier_can_serve(
+    adaptable: httpx.AsyncClient, client: httpx.AsyncClient
 ) -> None:
-    response = await adaptable.post("/solve", json={"problem": PROBLEM, "strategy": strategy, "adapt": ADAPT})
-    assert (response.status_code, response.json()["error"]["param"]) == (422, "adapt")
-    assert f"{strategy} has no use for it" in response.json()["error"]["message"]
-
-
-async def test_a_verifier_that_cannot_learn_refuses_it(client: httpx.AsyncClient) -> None:
-    response = await client.post("/solve", json={"problem": PROBLEM, "strategy": "best_of_n", "adapt": ADAPT})
-    assert (response.status_code, response.json()["error"]["param"]) == (422, "adapt")
-    assert "WINNOW_VERIFIER_FORMAT=torch" in response.json()["error"]["message"]
+    able, unable = [{m["id"] for m in (await each.get("/v1/models")).json()["data"]} for each in (adaptable, client)]
+    assert {name.partition("@")[2] for name in able - unable} == {f"ttt_best_of_n-{n}" for n in (4, 16, 64)}

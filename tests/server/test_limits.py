@@ -81,7 +81,8 @@ def test_a_request_without_a_deadline_has_that_of_the_service() -> None:
 
 
 def test_what_a_search_costs_is_bounded_by_the_context() -> None:
-    request = SolveRequest(problem="1", n=16, max_tokens=2048, lookahead=1)
+    fields = {"problem": "1", "strategy": "dvts", "n": 16, "max_tokens": 2048, "lookahead": 1}
+    request = SolveRequest.model_validate(fields)
     assert cost_of(request, 1024, Settings()) == 16 * 1024 * 2
     assert cost_of(request, 8192, Settings()) == 16 * 2048 * 2
     with pytest.raises(RequestError, match="allowed: at most 100"):

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig
 
-from models.interfaces import AdaptationPlan
-from models.prm.adaptation import Judge, adapt, fast_weights
+from models.prm.adaptation import AdaptationPlan, Judge, adapt, fast_weights
 from models.prm.reward_model import RewardModel
 from models.prm.test_time_compute import TestTimeCompute
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
-from models.interfaces import AdaptationPlan, Finish, Meter, Problem, Step, Verifier
+from models.interfaces import Finish, Meter, Problem, Step, Verifier
 from models.launch import EngineSettings
 from models.prm import torch_verifier
 from models.prm.adaptation import Judge
@@ -26,7 +26,8 @@ from tests.models.problems import PROBLEM, PROBLEMS, ids_of
 from tests.models.verifier_contract import VerifierContract, steps_of
 
 VOCAB_SIZE: int = json.loads((DEMO / "policy" / "config.json").read_text())["vocab_size"]
-PLAN = AdaptationPlan(steps=2, learning_rate=0.1)
+PLAN = 2, 0.1
+"""Steps and learning rate."""
 
 
 def save_seed_checkpoint(directory: Path, vocab_size: int | None, backbone: str = "alternating") -> Path:
@@ -179,7 +180,7 @@ async def test_a_closed_verifier_is_unavailable(
 
 async def test_an_adapted_verifier_judges_by_weights_of_its_own(ours: TorchVerifier, steps: list[Step]) -> None:
     before = await ours.score(PROBLEM, (), steps, Meter())
-    adapted, report = await ours.adapted(PROBLEM, [steps, steps[:2]], PLAN, Meter())
+    adapted, report = await ours.adapted(PROBLEM, [steps, steps[:2]], *PLAN, Meter())
     assert report.losses[-1] < report.losses[0]
     assert await adapted.score(PROBLEM, (), steps, Meter()) != before
     assert await ours.score(PROBLEM, (), steps, Meter()) == before
@@ -191,7 +192,7 @@ async def test_requests_that_adapt_at_once_leave_the_services_model_alone(
     before = {name: weight.clone() for name, weight in ours.model.state_dict().items()}
 
     async def ask(problem: Problem) -> tuple[float, ...]:
-        adapted, _ = await ours.adapted(problem, [steps], PLAN, Meter())
+        adapted, _ = await ours.adapted(problem, [steps], *PLAN, Meter())
         await adapted.score(problem, (), steps, Meter())
         return await ours.score(problem, (), steps, Meter())
 
@@ -205,9 +206,9 @@ async def test_tokens_learnt_from_are_counted_at_every_step(
     ours: TorchVerifier, prompts: PromptBuilder, steps: list[Step]
 ) -> None:
     meter = Meter()
-    await ours.adapted(PROBLEM, [steps, steps[:1], []], PLAN, meter)
+    await ours.adapted(PROBLEM, [steps, steps[:1], []], *PLAN, meter)
     num_tokens = 2 * len(prompts.build(PROBLEM)) + len(ids_of(steps)) + len(ids_of(steps[:1]))
-    assert meter == Meter(verifier_tokens=(PLAN.steps + 1) * num_tokens)
+    assert meter == Meter(verifier_tokens=(PLAN[0] + 1) * num_tokens)
 
 
 async def test_no_more_is_learnt_from_than_a_batch_holds(
@@ -215,13 +216,13 @@ async def test_no_more_is_learnt_from_than_a_batch_holds(
 ) -> None:
     length, meter = len(prompts.build(PROBLEM)) + len(ids_of(steps)), Meter()
     monkeypatch.setattr(torch_verifier, "MAX_BATCH_TOKENS", 3 * length)
-    await ours.adapted(PROBLEM, [steps] * 5, PLAN, meter)
-    assert meter == Meter(verifier_tokens=(PLAN.steps + 1) * 3 * length)
+    await ours.adapted(PROBLEM, [steps] * 5, *PLAN, meter)
+    assert meter == Meter(verifier_tokens=(PLAN[0] + 1) * 3 * length)
 
 
 async def test_without_a_response_that_fits_nothing_is_learnt(ours: TorchVerifier) -> None:
     too_long = [Step("1", (20,) * 1024, Finish.STEP)]
-    adapted, report = await ours.adapted(PROBLEM, [[], too_long], PLAN, Meter())
+    adapted, report = await ours.adapted(PROBLEM, [[], too_long], *PLAN, Meter())
     assert adapted is ours
     assert (report.losses, report.drift, report.is_finite) == ((), 0.0, True)
 
@@ -230,7 +231,7 @@ async def test_nan_falls_back_to_the_service_and_says_so(prompts: PromptBuilder,
     model = load_reward_model(DEMO / "prm")
     model.model.norm.weight.data.fill_(torch.nan)
     broken = TorchVerifier(model, prompts, None, ThreadPoolExecutor(1))
-    adapted, report = await broken.adapted(PROBLEM, [steps], PLAN, Meter())
+    adapted, report = await broken.adapted(PROBLEM, [steps], *PLAN, Meter())
     assert adapted is broken
     assert not report.is_finite
 

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.interfaces import Adaptation
-from models.prm.ttt import BASE_RATE, MINI_BATCH, NORM_EPS, TTTLinear, TTTState, adaptation
+from models.prm.ttt import BASE_RATE, MINI_BATCH, NORM_EPS, Adaptation, TTTLinear, TTTState, adaptation
 
 SIZE, NUM_HEADS, NUM_KV_HEADS, HEAD_DIM = 32, 4, 2, 8
 TOLERANCE = 1e-4

@@ -36,7 +36,7 @@ def easy_and_hard(num_problems: int = 80) -> Grid:
         right = [grown(root, 0.9 - number / 1000, "1", is_right=True) for root in range(16)]
         flat.append(trace(f"{number}", *wrong))
         dvts.append(trace(f"{number}", *(right if number % 2 else [*wrong[:8], *right[8:]])))
-    return Grid(flat, dvts, {}, beam_width=4)
+    return Grid({"weighted_best_of_n": {16: flat}, "dvts": {16: dvts}}, beam_width=4)
 
 
 def test_a_verdict_is_that_of_a_search_with_the_same_candidates() -> None:

@@ -8,7 +8,7 @@ from rich.progress import Progress
 from search.answers.pool import AnswerPool
 from server.evaluation.grading import Grader
 from server.evaluation.measure import Measurement
-from server.evaluation.plan import FLAT, Job, plan_jobs
+from server.evaluation.plan import Job, plan_jobs
 from server.evaluation.results import Outcome, Results
 from server.evaluation.tasks import demo_tasks
 
@@ -24,7 +24,13 @@ async def measured(client: httpx.AsyncClient, out: Path, jobs: list[Job]) -> dic
 
 
 def grid(*, subsample: bool) -> list[Job]:
-    return plan_jobs([*FLAT, "dvts"], {2: 1, 4: 1}, {"temperature": 0.8}, beam_width=2, subsample=subsample)
+    return plan_jobs(
+        ["majority", "best_of_n", "weighted_best_of_n", "dvts"],
+        {2: 1, 4: 1},
+        {"temperature": 0.8},
+        beam_width=2,
+        subsample=subsample,
+    )
 
 
 async def test_a_subsampled_cell_is_what_its_own_request_answers(client: httpx.AsyncClient, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The grid of an evaluation: every cell once, and no request that another one's reply could answer."""
 
-from server.evaluation.plan import STRATEGIES, Cell, plan_jobs
+from server.evaluation.plan import Cell, names, plan_jobs, usual_names
+
+STRATEGIES = names()
 
 SAMPLING = {"temperature": 0.8}
 
@@ -70,3 +72,7 @@ def test_auto_is_asked_for_its_budget_and_chooses_the_rest() -> None:
 def test_best_of_n_alone_is_what_is_drawn() -> None:
     (job,) = plan_jobs(["best_of_n"], {4: 1, 8: 1}, SAMPLING, beam_width=4, subsample=True)
     assert job.request["strategy"] == job.cells[0].strategy == "best_of_n"
+
+
+def test_what_is_measured_by_default_needs_no_special_verifier() -> None:
+    assert set(names()) - set(usual_names()) == {"ttt_best_of_n"}

@@ -80,8 +80,12 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown option": ({"budget": 4}, "search.budget", "allowed fields: n, strategy"),
     "an unknown strategy": ({"strategy": "mcts"}, "search.strategy", "majority, best_of_n"),
     "a budget that is not divisible": ({"strategy": "dvts", "n": 6}, "search.beam_width", "n = 6 is not divisible"),
-    "a useless option": ({"strategy": "majority", "lookahead": 1}, "search.lookahead", "majority has no use for it"),
-    "a verifier that cannot learn": ({"adapt": {}, "strategy": "best_of_n"}, "search.adapt", "cannot learn"),
+    "a useless option": (
+        {"strategy": "majority", "lookahead": 1},
+        "search.lookahead",
+        "not supported by strategy majority",
+    ),
+    "a verifier that cannot learn": ({"strategy": "ttt_best_of_n"}, "search.strategy", "cannot learn"),
 }
 
 

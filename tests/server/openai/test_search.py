@@ -9,10 +9,10 @@ from openai import AsyncOpenAI
 from models.prompt import PromptBuilder
 from search.answers.pool import AnswerPool
 from search.expander import Models
-from server.openai.names import STRATEGIES
 from tests.natures import Tree, answer, cut
 from tests.server.conftest import listening, openai_client
 from tests.server.openai.asking import CHAT, POLICY, PROBLEM, SEARCH, chat, evidence
+from tests.server.test_solve import STRATEGIES
 from tests.worlds import World
 
 

@@ -13,10 +13,10 @@ from models.policy.vllm_policy import VLLMPolicy
 from models.prm.vllm_verifier import VLLMVerifier
 from search.answers.pool import AnswerPool
 from search.expander import Models
-from server.openai.names import STRATEGIES
 from tests.natures import Tree, answer, step
 from tests.server.conftest import listening, openai_client
 from tests.server.openai.asking import CHAT, POLICY, PROBLEM, SEARCH, chat, content, evidence, open_stream, stream
+from tests.server.test_solve import STRATEGIES
 from tests.waiting import until
 from tests.worlds import World
 

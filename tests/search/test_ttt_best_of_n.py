@@ -1,20 +1,27 @@
 """A verifier that learns from the candidates of a search: from which, when, and for whom."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
-from models.errors import EngineUnavailableError
-from models.interfaces import Adaptation, AdaptationPlan, Meter, Problem, Step
+from models.errors import ContextOverflowError, EngineUnavailableError
+from models.interfaces import Meter, Problem, Step
 from search.best_of_n import BestOfN
 from search.errors import HyperparameterError
+from search.ttt_best_of_n import TTTBestOfN
 from search.voting import Selection
 from tests.natures import Branch, Nature, Tree, answer, cut
 from tests.search.helpers import elected, search
 from tests.worlds import World, WorldVerifier
 
-PLAN = AdaptationPlan(steps=2, learning_rate=0.01)
+
+@dataclass(frozen=True)
+class Outcome:
+    losses: tuple[float, ...] = (0.2, 0.1)
+    drift: float = 0.5
+    is_finite: bool = True
 
 
 class Pupil(WorldVerifier):
@@ -22,18 +29,21 @@ class Pupil(WorldVerifier):
 
     def __init__(self, nature: Nature) -> None:
         super().__init__(nature)
+        self.how: list[tuple[int, float]] = []
         self.lessons: list[list[str]] = []
         self.taught: list[WorldVerifier] = []
 
     async def adapted(
-        self, problem: Problem, responses: Sequence[Sequence[Step]], plan: AdaptationPlan, meter: Meter
-    ) -> tuple[WorldVerifier, Adaptation]:
+        self, problem: Problem, responses: Sequence[Sequence[Step]], steps: int, learning_rate: float, meter: Meter
+    ) -> tuple[WorldVerifier, Outcome]:
         await self._work("lesson")
         assert not self.judged
+        self.how.append((steps, learning_rate))
         self.lessons.append(["".join(step.text for step in steps) for steps in responses])
         self.taught.append(WorldVerifier(Contrary(self._nature)))
+        self.taught[-1].failures = self.failures
         meter.verifier_tokens += 1_000
-        return self.taught[-1], Adaptation((0.2, 0.1), 0.5, is_finite=True)
+        return self.taught[-1], Outcome()
 
 
 class Contrary:
@@ -55,25 +65,26 @@ def world_of_pupil(*branches: Branch) -> tuple[World, Pupil]:
 
 async def test_the_verifier_learns_from_all_responses_in_order_and_then_judges() -> None:
     world, pupil = world_of_pupil(answer("1", 0.9), answer("2", 0.2), cut("3"))
-    result = await search(world, BestOfN(3, Selection.BEST, adaptation=PLAN))
-    assert pupil.lessons == [[r"\boxed{1}", r"\boxed{2}", "3"]]
+    result = await search(world, TTTBestOfN(3, 2, 0.05, Selection.BEST))
+    assert (pupil.lessons, pupil.how) == ([[r"\boxed{1}", r"\boxed{2}", "3"]], [(2, 0.05)])
     assert pupil.taught[0].judged == [r"\boxed{1}", r"\boxed{2}"]
-    assert (elected(result), result.adaptation) == ("2", Adaptation((0.2, 0.1), 0.5, is_finite=True))
+    assert result.decision is not None
+    assert (elected(result), result.decision.values["losses"]) == ("2", [0.2, 0.1])
     assert [candidate.score for candidate in result.candidates] == pytest.approx([0.1, 0.8, None])
     assert result.meter.verifier_tokens > 1_000
 
 
 async def test_what_is_learnt_is_for_one_search_alone() -> None:
     world, pupil = world_of_pupil(answer("1", 0.9), answer("2", 0.2))
-    await search(world, BestOfN(2, Selection.BEST, adaptation=PLAN))
+    await search(world, TTTBestOfN(2, selection=Selection.BEST))
     result = await search(world, BestOfN(2, Selection.BEST))
-    assert (elected(result), result.adaptation, len(pupil.lessons)) == ("1", None, 1)
+    assert (elected(result), result.decision, len(pupil.lessons)) == ("1", None, 1)
 
 
 async def test_a_lost_response_is_no_lesson() -> None:
     world, pupil = world_of_pupil(answer("1", 0.9), answer("2", 0.2), answer("3", 0.3))
     world.policy.failures[r"\boxed{2}"] = EngineUnavailableError("gone")
-    result = await search(world, BestOfN(3, Selection.BEST, adaptation=PLAN))
+    result = await search(world, TTTBestOfN(3, selection=Selection.BEST))
     assert pupil.lessons == [[r"\boxed{1}", r"\boxed{3}"]]
     assert (elected(result), result.status.value) == ("3", "degraded")
 
@@ -82,18 +93,38 @@ async def test_a_verifier_that_fails_to_learn_fails_the_search() -> None:
     world, pupil = world_of_pupil(answer("1", 0.9))
     pupil.failures["lesson"] = EngineUnavailableError("out of memory")
     with pytest.raises(EngineUnavailableError, match="out of memory"):
-        await search(world, BestOfN(1, adaptation=PLAN))
+        await search(world, TTTBestOfN(1))
+
+
+async def test_a_response_that_cannot_be_judged_has_no_vote() -> None:
+    world, pupil = world_of_pupil(answer("1", 0.9), answer("2", 0.2))
+    pupil.failures[r"\boxed{2}"] = ContextOverflowError(10, 9)
+    result = await search(world, TTTBestOfN(2))
+    assert [(vote.answer, vote.count) for vote in result.votes] == [("1", 1)]
+    assert [loss.path for loss in result.losses] == [(1,)]
 
 
 async def test_a_decided_vote_leaves_the_rest_unjudged() -> None:
     world, _ = world_of_pupil(*[answer("1", 0.0)] * 3, *[answer(str(number), 0.5) for number in range(2, 4)])
-    result = await search(world, BestOfN(5, adaptation=PLAN))
-    whole = await search(world_of_pupil(*[answer("1", 0.0)] * 5)[0], BestOfN(5, early_stop=False, adaptation=PLAN))
+    result = await search(world, TTTBestOfN(5))
+    whole = await search(world_of_pupil(*[answer("1", 0.0)] * 5)[0], TTTBestOfN(5, early_stop=False))
     assert elected(result) == elected(whole) == "1"
     assert sum(vote.count for vote in result.votes) < 5
     assert sum(vote.count for vote in whole.votes) == 5
 
 
-def test_a_majority_has_nothing_to_adapt() -> None:
-    with pytest.raises(HyperparameterError, match="majority judges nothing"):
-        BestOfN(4, Selection.MAJORITY, adaptation=PLAN)
+async def test_a_verifier_that_cannot_learn_is_refused() -> None:
+    with pytest.raises(HyperparameterError, match="cannot learn from responses"):
+        await search(World(Tree(answer("1", 0.9))), TTTBestOfN(1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"), [({"n": 0}, "too small"), ({"selection": Selection.MAJORITY}, "judges")]
+)
+def test_what_makes_no_search_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(HyperparameterError, match=message):
+        TTTBestOfN(**{"n": 4, **fields})
+
+
+def test_it_needs_a_verifier() -> None:
+    assert TTTBestOfN(1).needs_verifier

@@ -18,19 +18,19 @@ import uvicorn
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
-from models.checkpoint import check_causal_model, find_model
+from models.checkpoints.checkpoint import check_causal_model, find_model
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.embedded import EmbeddedEngine
-from models.launch import MIB, EngineSettings
-from models.policy.openai_handlers import OpenAIHandlers
-from models.policy.remote_handlers import RemoteHandlers
-from models.policy.vllm_policy import VLLMPolicy, open_policy
-from models.prm.registry import open_verifier
-from models.prompt import PromptBuilder
+from models.engines.running import ModelSettings
+from models.policy.engine_policy import EnginePolicy, open_policy
+from models.prm.formats import open_verifier
 from models.remote.engine import RemoteEngine
-from models.remote.server import ServerSettings
+from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
-from models.running import ModelSettings
-from models.tokenizer import ChatTokenizer
+from models.vllm.handlers import OpenAIHandlers
+from models.vllm.launch import MIB, EngineSettings
+from models.vllm.server import ServerSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.access import require_safe_exposure
@@ -144,7 +144,7 @@ async def become_engine(settings: Settings, which: Literal["policy", "verifier"]
 
 def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
     """Return the policy for OpenAI's clients that ask for no search."""
-    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
+    assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so
     if isinstance(engine := models.policy.engine, RemoteEngine):
         return RemoteHandlers(engine, models.policy.prompts.tokenizer, settings.policy_name)
     return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)

@@ -42,7 +42,7 @@ def start_server(
     prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a server that is called "theirs", whatever winnow calls its model; `prefix` says on which network host."""
-    from models.launch import block_size  # which imports vLLM
+    from models.vllm.launch import block_size  # which imports vLLM
 
     command = [*prefix, sys.executable, "-m", ENTRY, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
     settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}"]

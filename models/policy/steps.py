@@ -7,8 +7,8 @@ text of all its ids.
 
 from collections.abc import Iterator, Sequence
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import DELIMITER, Finish, Step
-from models.tokenizer import ChatTokenizer
 
 
 class StepSplitter:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.checkpoint import BACKBONES, CONFIG_FILE, read_config, require_backbone
+from models.checkpoints.checkpoint import BACKBONES, CONFIG_FILE, read_config, require_backbone
+from models.checkpoints.weights import read_weights, require_finite, require_shapes
 from models.errors import CheckpointError
-from models.weights import read_weights, require_finite, require_shapes
 
 Activation = Literal["relu", "silu"]
 

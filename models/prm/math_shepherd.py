@@ -13,15 +13,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from models.checkpoint import TOKENIZER_FILE, check_causal_model
+from models.checkpoints.checkpoint import TOKENIZER_FILE, check_causal_model
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings, running_engine
 from models.errors import CheckpointError
 from models.interfaces import Problem
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import TextTokenizer
 
 TAG = "ки"
 NEWLINE = "\n"

@@ -24,14 +24,14 @@ from typing import Any
 from jinja2 import TemplateError
 from vllm import PoolingParams
 
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import DATE, ChatTokenizer, Message
+from models.checkpoints.weights import read_weights, require_finite, require_shapes
 from models.engine_client import EngineClient, require_room
+from models.engines.running import ModelSettings, running_engine
 from models.errors import CheckpointError
 from models.interfaces import Meter, Problem, Step
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import DATE, ChatTokenizer, Message
-from models.weights import read_weights, require_finite, require_shapes
 
 SUFFIX = "ForSequenceClassification"
 NUM_LABELS = (1, 2)

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from models.engine_client import EngineClient, require_room
+from models.engines.running import ModelSettings, running_engine
 from models.interfaces import Meter, Problem, Step
-from models.plugin import ARCHITECTURE
 from models.prm.head import Head
 from models.prm.layout import Layout
-from models.prm.vllm_model import scores_at
-from models.running import ModelSettings, running_engine
+from models.vllm.plugin import ARCHITECTURE
+from models.vllm.reward_model import scores_at
 
 
 class PoolingPRM(ABC):

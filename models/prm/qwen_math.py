@@ -14,14 +14,14 @@ run on the published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.interfaces import Problem, Step
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.prompt import PromptBuilder
-from models.running import ModelSettings
-from models.tokenizer import ChatTokenizer
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
 SEPARATOR = "<extra_0>"

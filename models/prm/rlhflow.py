@@ -12,14 +12,14 @@ published weights.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.checkpoint import check_causal_model
+from models.checkpoints.checkpoint import check_causal_model
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings, running_engine
 from models.interfaces import Problem
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
 from models.prm.head import read_size
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import ChatTokenizer, Message
 
 
 class RLHFlowPRM(GenerativePRM):

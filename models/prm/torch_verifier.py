@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from prometheus_client import CollectorRegistry
 
-from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 from models.interfaces import Adaptation, AdaptationPlan, Meter, Problem, Step
 from models.prm import reward_model, test_time_compute
@@ -28,11 +30,9 @@ from models.prm.adaptation import Judge, adapt
 from models.prm.head import check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
 from models.prm.test_time_compute import TestTimeCompute
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
-    from models.launch import EngineSettings  # brings vLLM along, which nothing here needs
+    from models.vllm.launch import EngineSettings  # brings vLLM along, which nothing here needs
 
 T = TypeVar("T")
 

@@ -14,16 +14,16 @@ Tested on seeded checkpoints against plain transformers; not run on published we
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
 from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
 from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.prompt import PromptBuilder
-from models.running import ModelSettings
-from models.tokenizer import TextTokenizer
 
 HEAD = Head((("score", 2),))
 SEPARATOR = "\n"

@@ -2,7 +2,7 @@
 
 What vLLM's server does not say over HTTP is not in the bill: tokens generated for a response that was left, which did
 not come any more (fewer than `STREAM_INTERVAL`, and what was on its way); and which tokens were read from the prefix
-cache, unless the server runs with `--enable-prompt-tokens-details` or, for scores, has `models.prm.endpoint`.
+cache, unless the server runs with `--enable-prompt-tokens-details` or, for scores, has `models.vllm.endpoint`.
 """
 
 import asyncio

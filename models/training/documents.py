@@ -15,10 +15,10 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from models.interfaces import DELIMITER
-from models.training.tasks.corruption import corrupt
-from models.training.tasks.drill import DRILL_PROBLEM, drill
-from models.training.tasks.solution import Solution, solve
-from models.training.tasks.stream import training_tasks
+from models.training.demo.tasks.corruption import corrupt
+from models.training.demo.tasks.drill import DRILL_PROBLEM, drill
+from models.training.demo.tasks.solution import Solution, solve
+from models.training.demo.tasks.stream import training_tasks
 
 IGNORED = -100
 RIGHT_FROM = 0.5

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from models.checkpoint import find_model
-from models.fingerprint import fingerprint
+from models.checkpoints.checkpoint import find_model
+from models.checkpoints.fingerprint import fingerprint
 from server.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 

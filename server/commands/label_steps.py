@@ -20,8 +20,8 @@ from search.answers.pool import AnswerPool
 from server.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # engines are imported when they run
-    from models.training.labels import LabelFile
-    from models.training.rollouts import IsRight, RolloutPlan, StepLabeller
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import IsRight, RolloutPlan, StepLabeller
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,17 @@ def label_steps(
     if not tasks:
         raise click.BadParameter(f"{problems} holds no problem that can be used", param_hint="--problems")
     settings = load_settings(recipe, policy_model=policy)
-    from models.training.labels import LabelFile
-    from models.training.rollouts import RolloutPlan
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import RolloutPlan
 
     plan = RolloutPlan(options.pop("responses"), options.pop("completions"), **options)
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)
         return
-    from models.policy.vllm_policy import open_policy
-    from models.prompt import PromptBuilder
-    from models.tokenizer import ChatTokenizer
+    from models.checkpoints.prompt import PromptBuilder
+    from models.checkpoints.tokenizer import ChatTokenizer
+    from models.policy.engine_policy import open_policy
     from server.__main__ import policy_model
 
     engine = policy_model(settings)
@@ -140,7 +140,7 @@ async def _label(
     concurrency: int,
     console: Console,
 ) -> None:
-    from models.training.rollouts import StepLabeller
+    from models.training.prm.rollouts import StepLabeller
 
     pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
     async with pool as answers, opening as policy:

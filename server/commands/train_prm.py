@@ -48,8 +48,8 @@ def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int,
     """
     if batch_size % parts:
         raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
-    from models.checkpoint import find_model
-    from models.training.labelled import TrainingPlan
-    from models.training.labelled import train_prm as train
+    from models.checkpoints.checkpoint import find_model
+    from models.training.prm.train import TrainingPlan
+    from models.training.prm.train import train_prm as train
 
     train(find_model(policy), labels, out, TrainingPlan(batch_size=batch_size, num_parts=parts, **options))

@@ -13,13 +13,13 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.checkpoint import BACKBONES, check_causal_model, find_model, read_config
+from models.checkpoints.checkpoint import BACKBONES, check_causal_model, find_model, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.checkpoints.weights import read_weights
 from models.errors import ModelError
-from models.launch import LARGE_BLOCK
-from models.prm.registry import open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
-from models.weights import read_weights
+from models.prm.formats import open_verifier
+from models.vllm.launch import LARGE_BLOCK
 from server.__main__ import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size

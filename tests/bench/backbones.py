@@ -27,6 +27,10 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.prm.test_time_compute import BACKBONES, TestTimeCompute
+from models.training.demo.policy import language_loss
+from models.training.demo.tasks.corruption import corrupt
+from models.training.demo.tasks.solution import solve
+from models.training.demo.tasks.stream import held_out_tasks
 from models.training.documents import (
     RIGHT_FROM,
     Batch,
@@ -37,13 +41,9 @@ from models.training.documents import (
     encode_solution,
     judged_document,
 )
-from models.training.metrics import area_under_curve
 from models.training.optimization import Schedule, fit
-from models.training.policy import language_loss
-from models.training.reward import LANGUAGE_WEIGHT, LEARNING_RATE, judgement_loss
-from models.training.tasks.corruption import corrupt
-from models.training.tasks.solution import solve
-from models.training.tasks.stream import held_out_tasks
+from models.training.prm.metrics import area_under_curve
+from models.training.prm.reward import LANGUAGE_WEIGHT, LEARNING_RATE, judgement_loss
 from tests.conftest import DEMO
 
 HIDDEN_SIZE = 128

@@ -19,13 +19,13 @@ from rich.table import Table
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from models.engine import Engine
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
-from models.launch import Dtype, EngineSettings
-from models.policy.vllm_policy import VLLMPolicy, open_policy
-from models.prm.vllm_verifier import VLLMVerifier, open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
+from models.policy.engine_policy import EnginePolicy, open_policy
+from models.prm.winnow import WinnowPRM, open_verifier
+from models.vllm.engine import Engine
+from models.vllm.launch import Dtype, EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of, respond, sampling
 
@@ -49,7 +49,7 @@ async def compare(console: Console, title: str, trials: Mapping[str, Trial], rep
     console.print(table)
 
 
-def reading(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
+def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     """Responses of 128 tokens each, their outputs in different portions, with and without seeds."""
     prompt = policy.prompts.build(PROBLEM)
 
@@ -80,7 +80,7 @@ def reading(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
     }
 
 
-def stepping(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
+def stepping(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     """Responses drawn in one request, step by step, and step by step with requests that stop by themselves."""
 
     async def by_proposal(seed: int) -> int:
@@ -117,7 +117,7 @@ def stepping(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
     }
 
 
-def judging(verifier: VLLMVerifier, number: int) -> dict[str, Trial]:
+def judging(verifier: WinnowPRM, number: int) -> dict[str, Trial]:
     """A step of 30 tokens behind 400 that were judged before; the tokens counted are those 30."""
     dice = random.Random(0)
 
@@ -142,7 +142,7 @@ def judging(verifier: VLLMVerifier, number: int) -> dict[str, Trial]:
     return {"from the beginning": trial(is_incremental=False), "from the prefix cache": trial(is_incremental=True)}
 
 
-async def repeat_seeds(console: Console, policy: VLLMPolicy, number: int) -> None:
+async def repeat_seeds(console: Console, policy: EnginePolicy, number: int) -> None:
     """Print the share of responses that the same seed draws again, alone and beside others."""
     cases = [(PROBLEMS[seed % len(PROBLEMS)], seed) for seed in range(number)]
     long = Problem(PROBLEM.text, "You are a careful solver. " * 20)

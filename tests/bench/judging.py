@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
-from models.launch import MIB, EngineSettings, block_size
 from models.prm.reward_model import RewardModel, save_reward_model
-from models.prm.vllm_model import scores_at
-from models.prm.vllm_verifier import VLLMVerifier, open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
+from models.prm.winnow import WinnowPRM, open_verifier
+from models.vllm.launch import MIB, EngineSettings, block_size
+from models.vllm.reward_model import scores_at
 from search.answers.answer import Answer
 from search.beam_search import BeamSearch
 from search.expander import Models
@@ -114,7 +114,7 @@ class Counted:
 class InFull:
     """A verifier that computes the whole response at every step, as the reference codes do."""
 
-    def __init__(self, verifier: VLLMVerifier) -> None:
+    def __init__(self, verifier: WinnowPRM) -> None:
         self._verifier = verifier
 
     async def score(

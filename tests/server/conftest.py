@@ -27,16 +27,16 @@ from server.settings import Settings
 from server.state import PlainPolicy
 
 if TYPE_CHECKING:
-    from models.policy.vllm_policy import VLLMPolicy
-    from models.prm.vllm_verifier import VLLMVerifier
+    from models.policy.engine_policy import EnginePolicy
+    from models.prm.winnow import WinnowPRM
 
 POLICY_NAME = "winnow-demo"
 
 
 @pytest.fixture(scope="session")
-async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[httpx.AsyncClient]:
+async def client(policy: EnginePolicy, verifier: WinnowPRM) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app, which listens on loopback."""
-    from models.policy.openai_handlers import OpenAIHandlers
+    from models.vllm.handlers import OpenAIHandlers
 
     async with (
         AnswerPool(num_workers=1) as reader,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from models.launch import EngineSettings
-from models.policy.vllm_policy import VLLMPolicy
+from models.checkpoints.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
 from models.prm.torch_verifier import open_verifier
-from models.prompt import PromptBuilder
+from models.vllm.launch import EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.conftest import DEMO
@@ -19,7 +19,7 @@ ADAPT = {"steps": 3, "learning_rate": 0.1}
 
 
 @pytest.fixture(scope="module")
-async def adaptable(policy: VLLMPolicy, prompts: PromptBuilder) -> AsyncIterator[httpx.AsyncClient]:
+async def adaptable(policy: EnginePolicy, prompts: PromptBuilder) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier,
         AnswerPool(num_workers=1) as reader,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.launch import MIB, EngineSettings
-from models.prm.registry import EmbeddedVerifier, open_verifier
-from models.prompt import PromptBuilder
+from models.checkpoints.prompt import PromptBuilder
+from models.prm.formats import EmbeddedVerifier, open_verifier
+from models.vllm.launch import MIB, EngineSettings
 
 
 @pytest.fixture(scope="module")

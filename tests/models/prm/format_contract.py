@@ -13,8 +13,8 @@ import pytest
 
 from models.errors import ContextOverflowError
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
-from models.launch import LARGE_BLOCK, block_size
-from models.prm.registry import EmbeddedVerifier
+from models.prm.formats import EmbeddedVerifier
+from models.vllm.launch import LARGE_BLOCK, block_size
 from tests.models.problems import text_of, visible
 from tests.models.verifier_contract import VerifierContract, steps_of
 

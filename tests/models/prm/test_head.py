@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from transformers import LlamaConfig
 
-from models import checkpoint
-from models.prm import vllm_model
+from models.checkpoints import checkpoint
 from models.prm.head import Head, scorer_head
 from models.prm.reward_model import RewardModel
-from models.prm.vllm_model import build_head
+from models.vllm import reward_model as vllm_model
+from models.vllm.reward_model import build_head
 from tests.models.prm.test_reward_model import SIZES
 
 OPTIONS: dict[str, Any] = {**SIZES}

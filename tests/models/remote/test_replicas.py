@@ -10,10 +10,10 @@ from contextlib import aclosing
 import pytest
 from vllm import SamplingParams
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import EngineDiedError, EngineUnavailableError
 from models.interfaces import Finish, Meter, Problem
-from models.policy.vllm_policy import VLLMPolicy
-from models.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
 from models.remote import replica as replica_module
 from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
@@ -140,7 +140,7 @@ async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompt
     step, rest = prompts.tokenizer.encode("So 4\n\n"), prompts.tokenizer.encode("The answer is 4.")
     actors = [Actor(), Actor()]
     async with staged(*actors) as engine:
-        policy = VLLMPolicy(engine, prompts)
+        policy = EnginePolicy(engine, prompts)
         home = await engine.replicas.choose(PROBLEM.opening)
         first, second = sorted(actors, key=lambda actor: actor.url != home.url)
         first.events, first.breaks_after = [step, rest[:2], rest[2:]], 2
@@ -242,7 +242,7 @@ async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: Pro
     blank, step = prompts.tokenizer.encode("\n\n"), prompts.tokenizer.encode("So 4\n\n")
     actor = Actor(events=[(*blank, *step), (20,)], finish=("length", None), stopped=(blank, "\n\n"))
     async with staged(actor) as engine:
-        policy = VLLMPolicy(engine, prompts, decodes=True)
+        policy = EnginePolicy(engine, prompts, decodes=True)
         proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
     assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
     assert proposal.text == "\n\nSo 4\n\n"

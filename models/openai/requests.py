@@ -1,0 +1,139 @@
+"""Reads what vLLM's handlers of chats and completions are asked, and refuses what they must not see.
+
+Knows requests as JSON; knows nothing of who answers them.
+
+vLLM tokenises a rendered chat as a whole, and so takes `<|im_end|>` in a user's text for the end of the user's turn.
+Chats that spell a special token are tokenised here instead, by the project's own tokenizer, which takes text for text.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.serve.exception_handling.handlers.validation import clean_loc_for_param
+
+from models.checkpoints.tokenizer import ChatTokenizer, Message
+from models.errors import RequestRefusedError
+
+RESERVED = frozenset(
+    {
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "request_id",
+        "prompt_embeds",
+        "mm_processor_kwargs",
+        "media_io_kwargs",
+    }
+)
+"""Fields that speak to vLLM as its operator does, or that a client could harm others with."""
+
+PROMPT_FIELDS = ("messages", "tools", "documents", "chat_template_kwargs")
+"""Whose text vLLM puts into the prompt of a chat."""
+
+TEMPLATE_FIELDS = frozenset(
+    {
+        *PROMPT_FIELDS[1:],
+        "add_generation_prompt",
+        "add_special_tokens",
+        "continue_final_message",
+        "echo",
+        "reasoning_effort",
+        "truncate_prompt_tokens",
+    }
+)
+"""What changes a prompt in ways that only vLLM knows."""
+
+SLIPS = (AttributeError, TypeError, KeyError)
+"""What vLLM's own checks of a field raise when the field is of a type that they did not reckon with."""
+
+SAME_IN_TEMPLATES = ("system", "user", "assistant")
+
+
+class RequestReader:
+    """Reads the bodies of requests.
+
+    Args:
+        tokenizer: Of the policy.
+    """
+
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def read_chat(self, body: Mapping[str, Any]) -> ChatCompletionRequest:
+        """Read the body of a chat completion.
+
+        Raises:
+            RequestRefusedError: vLLM has no use for it.
+        """
+        request: ChatCompletionRequest = _parse(ChatCompletionRequest, body)
+        request.kv_transfer_params = self._tokenised(body)
+        return request
+
+    def read_completion(self, body: Mapping[str, Any]) -> CompletionRequest:
+        """Read the body of a completion.
+
+        Raises:
+            RequestRefusedError: vLLM has no use for it.
+        """
+        request: CompletionRequest = _parse(CompletionRequest, body)
+        return request
+
+    def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
+        texts = _strings([body[name] for name in PROMPT_FIELDS if name in body])
+        if not any(self._tokenizer.spells_special_token(text) for text in texts):
+            return None
+        if unknown := sorted(TEMPLATE_FIELDS & body.keys()):
+            message = f"{unknown[0]}: not served for a chat whose text spells a special token; allowed: to leave it out"
+            raise RequestRefusedError(message, unknown[0])
+        chat = [self._message(index, message) for index, message in enumerate(body["messages"])]
+        return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
+
+    def _message(self, index: int, message: Mapping[str, Any]) -> Message:
+        content = message.get("content")
+        others = {name for name in message.keys() - {"role", "content"} if list(_strings(message[name]))}
+        if message["role"] not in SAME_IN_TEMPLATES or others or content is None:
+            where = f"messages.{index}"
+            raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
+        return message["role"], content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+
+
+def _parse(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
+    for name in body:
+        if name in RESERVED or name not in kind.model_fields:
+            raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = clean_loc_for_param(first["loc"])
+        raise RequestRefusedError(f"{name}: {first['msg']}", name) from error
+    except SLIPS as error:
+        odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
+        raise RequestRefusedError(f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents", odd[0]) from error
+
+
+def _is_odd(kind: type[BaseModel], name: str, value: Any) -> bool:
+    try:
+        kind.model_validate({name: value})
+    except SLIPS:
+        return True
+    except ValidationError:
+        pass  # of the fields that are left out here
+    return False
+
+
+def _names(kind: type[BaseModel]) -> str:
+    return ", ".join(name for name in kind.model_fields if name not in RESERVED)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from opentelemetry.trace import NoOpTracer, Tracer
 from starlette.middleware.cors import CORSMiddleware
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.expander import Models
 from server.access import AccessMiddleware
 from server.admission import Admission
@@ -27,7 +27,7 @@ from server.state import PlainPolicy, State
 
 def create_app(
     models: Models,
-    engines: Sequence[EmbeddedEngine],
+    engines: Sequence[RunningModel],
     settings: Settings,
     keys: Keyring,
     *,

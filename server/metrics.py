@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.solve import SearchResult, Status
 from server.admission import Admission
 from server.disconnect import ClientDisconnectedError
@@ -36,7 +36,7 @@ class Metrics:
         admission: Whose queue is watched.
     """
 
-    def __init__(self, engines: Sequence[EmbeddedEngine], admission: Admission) -> None:
+    def __init__(self, engines: Sequence[RunningModel], admission: Admission) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineMetrics(engines))
         ProcessCollector(registry=self.registry)
@@ -152,7 +152,7 @@ class CountRequests:
 class _EngineMetrics(Collector):
     """The metrics of several engines as those of one service."""
 
-    def __init__(self, engines: Sequence[EmbeddedEngine]) -> None:
+    def __init__(self, engines: Sequence[RunningModel]) -> None:
         self._engines = engines
 
     def describe(self) -> Iterable[Metric]:

@@ -43,7 +43,7 @@ def prompts() -> PromptBuilder:
 @pytest.fixture(scope="session")
 async def policy(prompts: PromptBuilder) -> AsyncIterator[EnginePolicy]:
     from models.policy.engine_policy import open_policy
-    from models.vllm.launch import EngineSettings
+    from models.vllm.settings import EngineSettings
 
     async with open_policy(EngineSettings(DEMO / "policy", "policy"), prompts) as policy:
         yield policy
@@ -52,7 +52,7 @@ async def policy(prompts: PromptBuilder) -> AsyncIterator[EnginePolicy]:
 @pytest.fixture(scope="session")
 async def verifier(prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
     from models.prm.winnow import open_verifier
-    from models.vllm.launch import EngineSettings
+    from models.vllm.settings import EngineSettings
 
     async with open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
         yield verifier

@@ -1,27 +1,23 @@
 """Reads model directories before an engine does: quickly, and with an error that names the file and the field.
 
 Knows Hugging Face checkpoints on disk: config.json, the weights of the usual backbones, the tokenizer's file names.
-Does not know what an engine makes of them, nor the heads of reward models (`models/prm/head.py`).
+Does not know what an engine makes of them, nor the heads of reward models (`models/checkpoints/head.py`).
 """
 
+import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from models.checkpoints.weights import PICKLE_PATTERN, Weight, read_json, read_weights, require_finite, require_shapes
 from models.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
-TOKENIZER_FILE = "tokenizer.json"
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
 BACKBONES = ("llama", "mistral", "qwen2")
 """The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
+PICKLE_PATTERN = "pytorch_model*.bin"
 TEXTS = ["*.json", "*.jinja", "*.model"]
 WEIGHTS = ["*.safetensors"]
 
@@ -64,37 +60,9 @@ def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
         )
     if not with_weights:
         return
-    weights = read_weights(directory)
-    if config.get("model_type") in BACKBONES:
-        require_backbone(weights, config, directory, with_words=True)
-    require_finite(weights)
+    from models.checkpoints.backbone import check_weights  # torch, which a gateway does without
 
-
-def require_backbone(
-    weights: Mapping[str, Weight], config: Mapping[str, Any], directory: Path, *, with_words: bool = False
-) -> None:
-    """See that the weights of one of `BACKBONES` are there, as config.json would have them.
-
-    Args:
-        weights: Of the checkpoint.
-        config: config.json.
-        directory: Of the checkpoint.
-        with_words: Whether the head that gives words must be there, too.
-
-    Raises:
-        CheckpointError: One is missing or of another shape, or config.json makes no model.
-    """
-    try:
-        with torch.device("meta"):
-            model: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    except (StrictDataclassError, ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{directory / CONFIG_FILE}: {' '.join(str(error).split())}") from error
-    if "quantization_config" in config:
-        return  # such weights have other names and shapes
-    shapes = {f"model.{name}": tuple(weight.shape) for name, weight in model.named_parameters()}
-    if with_words and not model.config.tie_word_embeddings:
-        shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
-    require_shapes(weights, shapes, directory)
+    check_weights(config, directory, with_words=True)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -108,3 +76,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{directory / CONFIG_FILE}: architectures is {names!r}, not a list of names")
     return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: The file is missing or holds something else.
+    """
+    try:
+        fields = json.loads(file.read_text())
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{file}: is not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{file}: is not a JSON object")
+    return fields

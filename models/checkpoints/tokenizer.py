@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from jinja2 import TemplateError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from tokenizers import AddedToken
 
-from models.checkpoints.checkpoint import TOKENIZER_FILE
+from models.checkpoints.chat_template import compile_template, render
+from models.checkpoints.pretrained import TOKENIZER_FILE, read_pretrained
 from models.errors import CheckpointError
 from models.interfaces import DELIMITER
 
@@ -42,11 +42,10 @@ class TextTokenizer:
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / TOKENIZER_FILE
-        try:
-            self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{self._file}: cannot be read ({error})") from error
-        if self.vocabulary.keys() <= {token.content for token in self._tokenizer.added_tokens_decoder.values()}:
+        self._pretrained = read_pretrained(directory)
+        self._tokenizer = self._pretrained.tokenizer
+        self._tokenizer.encode_special_tokens = True  # no special token is seen in a text
+        if self.vocabulary.keys() <= {token.content for token in self._added.values()}:
             raise CheckpointError(f"{self._file}: is missing or holds no tokens")
 
     @cached_property
@@ -57,8 +56,8 @@ class TextTokenizer:
     @property
     def begin_ids(self) -> tuple[int, ...]:
         """Id of the token that begins a text; none for a tokenizer that has no such token."""
-        begin_id = self._tokenizer.bos_token_id
-        return (begin_id,) if isinstance(begin_id, int) else ()
+        begin_id = self.vocabulary.get(self._pretrained.named_tokens.get("bos_token", ""))
+        return () if begin_id is None else (begin_id,)
 
     @cached_property
     def newline_ids(self) -> frozenset[int]:
@@ -72,17 +71,22 @@ class TextTokenizer:
 
     @cached_property
     def _texts(self) -> list[str]:
-        return self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))])
+        size = self._tokenizer.get_vocab_size()
+        return [self._tokenizer.decode([token], skip_special_tokens=False) for token in range(size)]
+
+    @property
+    def _added(self) -> dict[int, AddedToken]:
+        added: dict[int, AddedToken] = self._tokenizer.get_added_tokens_decoder()
+        return added
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of `token_ids`, special tokens left out."""
-        text = self._tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        assert isinstance(text, str)  # noqa: S101 - one sequence, one text
+        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
         return text
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of plain text, in which no special token is seen."""
-        return tuple(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def id_of(self, token: str) -> int:
         """Id of a text that must be one token.
@@ -113,7 +117,7 @@ class TextTokenizer:
         """
         if token_id not in token_ids:
             return list(token_ids)
-        characters = str(self._tokenizer.convert_ids_to_tokens(token_id))
+        characters = str(self._tokenizer.id_to_token(token_id))
         spelling = [self.id_of_token(character) for character in characters]
         return [part for each in token_ids for part in (spelling if each == token_id else [each])]
 
@@ -123,10 +127,9 @@ class TextTokenizer:
         Raises:
             CheckpointError: The tokenizer is another model's.
         """
-        if self._tokenizer.vocab_size > vocab_size:
-            raise CheckpointError(
-                f"{self._file}: {self._tokenizer.vocab_size} tokens, but vocab_size in config.json is {vocab_size}"
-            )
+        num_tokens = self._tokenizer.get_vocab_size(with_added_tokens=False)
+        if num_tokens > vocab_size:
+            raise CheckpointError(f"{self._file}: {num_tokens} tokens, but vocab_size in config.json is {vocab_size}")
 
 
 class ChatTokenizer(TextTokenizer):
@@ -139,12 +142,18 @@ class ChatTokenizer(TextTokenizer):
         CheckpointError: The tokenizer or its chat template is missing, or cannot be used piece by piece.
     """
 
+    _asks = True
+    """Whether a chat ends where the assistant speaks next."""
+
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        if not self._tokenizer.chat_template:
+        if not self._pretrained.chat_template:
             raise CheckpointError(f"{directory}: chat_template is missing")
-        added = self._tokenizer.added_tokens_decoder
-        self._special_ids = {token.content: token_id for token_id, token in added.items() if token.special}
+        try:
+            self._template = compile_template(self._pretrained.chat_template)
+        except TemplateError as error:
+            raise CheckpointError(f"{directory}: chat_template cannot be read ({error})") from error
+        self._special_ids = {token.content: token_id for token_id, token in self._added.items() if token.special}
         longest_first = sorted(self._special_ids, key=len, reverse=True)
         self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
         self._require_pieces_to_join()
@@ -175,19 +184,18 @@ class ChatTokenizer(TextTokenizer):
         return self._special.search(text) is not None
 
     def _render(self, messages: Sequence[Message]) -> str:
-        chat: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in messages]
+        chat = [{"role": role, "content": content} for role, content in messages]
+        variables = {**self._pretrained.named_tokens, "date_string": DATE, "add_generation_prompt": self._asks}
         try:
-            text = self._tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=True, date_string=DATE
-            )
+            return render(self._template, chat, **variables)
         except TemplateError as error:
             raise CheckpointError(f"{self._file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
-        assert isinstance(text, str)  # noqa: S101 - asked for with tokenize=False
-        return text
 
     def _require_pieces_to_join(self) -> None:
         """A tokenizer that puts something in front of every text (SentencePiece) cannot be used piece by piece."""
         chat = [("user", "What is 1 + 1?")]
-        whole = self._tokenizer(self._render(chat), add_special_tokens=False)["input_ids"]
+        self._tokenizer.encode_special_tokens = False
+        whole = self._tokenizer.encode(self._render(chat), add_special_tokens=False).ids
+        self._tokenizer.encode_special_tokens = True
         if self.encode_chat(chat) != tuple(whole):
             raise CheckpointError(f"{self._file}: text between special tokens cannot be tokenised on its own")

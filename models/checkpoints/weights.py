@@ -5,22 +5,19 @@ that an index lists. Files are mapped into memory: a shape costs nothing, and a 
 read the file once. Does not know what the weights are for.
 """
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
+from models.checkpoints.checkpoint import PICKLE_PATTERN, read_json
 from models.errors import CheckpointError
 
-SUFFIXES = (".safetensors", ".bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-PICKLE_PATTERN = "pytorch_model*.bin"
 EXPONENTS: dict[torch.dtype, tuple[torch.dtype, int]] = {
     torch.bfloat16: (torch.uint16, 0x7F80),
     torch.float16: (torch.uint16, 0x7C00),
@@ -90,23 +87,6 @@ def require_finite(weights: Mapping[str, Weight]) -> None:
     for name, weight in weights.items():
         if not _is_finite(weight.tensor):
             raise CheckpointError(f"{weight.file}: {name} holds NaN or infinity")
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        CheckpointError: The file is missing or holds something else.
-    """
-    try:
-        fields = json.loads(file.read_text())
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{file}: is not JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{file}: is not a JSON object")
-    return fields
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:

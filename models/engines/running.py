@@ -1,4 +1,4 @@
-"""Where a model runs: in a process of this service, on servers elsewhere, or in a server that this becomes."""
+"""Where a model runs: in a process of this service, or on servers elsewhere."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -7,11 +7,9 @@ from typing import Any
 from models.engine_client import EngineClient
 from models.remote.engine import open_remote_engine
 from models.remote.settings import RemoteSettings
-from models.vllm.engine import start_engine
-from models.vllm.launch import EngineSettings, Runner
-from models.vllm.server import ServerSettings, become_server
+from models.vllm.settings import EngineSettings, Runner
 
-ModelSettings = EngineSettings | RemoteSettings | ServerSettings
+ModelSettings = EngineSettings | RemoteSettings
 
 
 def running_engine(
@@ -20,7 +18,7 @@ def running_engine(
     """Have a model run while the context lasts.
 
     Args:
-        settings: Where and how. Those of a server make this process that server.
+        settings: Where and how.
         runner: Whether it generates or pools; servers elsewhere do what they do.
         overrides: Fields that come before those of the checkpoint's config.json; of an engine here.
 
@@ -28,10 +26,8 @@ def running_engine(
         CheckpointError: vLLM cannot serve the model with these settings (raised on entering the context).
         EngineUnavailableError: The engine did not start, or no server answers (raised on entering the context).
     """
-    match settings:
-        case RemoteSettings():
-            return open_remote_engine(settings)
-        case ServerSettings():
-            become_server(settings, runner, overrides)
-        case EngineSettings():
-            return start_engine(settings, runner, overrides)
+    if isinstance(settings, RemoteSettings):
+        return open_remote_engine(settings)
+    from models.vllm.engine import start_engine  # vLLM, which a gateway does without
+
+    return start_engine(settings, runner, overrides)

@@ -6,13 +6,10 @@ vLLM tokenises a rendered chat as a whole, and so takes `<|im_end|>` in a user's
 Chats that spell a special token are tokenised here instead, by the project's own tokenizer, which takes text for text.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.entrypoints.openai.completion.protocol import CompletionRequest
-from vllm.entrypoints.serve.exception_handling.handlers.validation import clean_loc_for_param
 
 from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.errors import RequestRefusedError
@@ -51,34 +48,49 @@ SLIPS = (AttributeError, TypeError, KeyError)
 SAME_IN_TEMPLATES = ("system", "user", "assistant")
 
 
+class Kinds(NamedTuple):
+    """What bodies are read as: vLLM's own classes where it is installed, `fields.py` where it is not.
+
+    Attributes:
+        chat: With a field `kv_transfer_params`.
+        completion: Of a text.
+        name: From the place of an error of pydantic's to the name of the field.
+    """
+
+    chat: type[BaseModel]
+    completion: type[BaseModel]
+    name: Callable[[tuple[int | str, ...]], str]
+
+
 class RequestReader:
     """Reads the bodies of requests.
 
     Args:
         tokenizer: Of the policy.
+        kinds: What they are read as.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, kinds: Kinds) -> None:
         self._tokenizer = tokenizer
+        self._kinds = kinds
 
-    def read_chat(self, body: Mapping[str, Any]) -> ChatCompletionRequest:
+    def read_chat(self, body: Mapping[str, Any]) -> Any:
         """Read the body of a chat completion.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
         """
-        request: ChatCompletionRequest = _parse(ChatCompletionRequest, body)
+        request = self._parse(self._kinds.chat, body)
         request.kv_transfer_params = self._tokenised(body)
         return request
 
-    def read_completion(self, body: Mapping[str, Any]) -> CompletionRequest:
+    def read_completion(self, body: Mapping[str, Any]) -> Any:
         """Read the body of a completion.
 
         Raises:
             RequestRefusedError: vLLM has no use for it.
         """
-        request: CompletionRequest = _parse(CompletionRequest, body)
-        return request
+        return self._parse(self._kinds.completion, body)
 
     def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
@@ -99,20 +111,21 @@ class RequestReader:
             raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
         return message["role"], content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
-
-def _parse(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
-    for name in body:
-        if name in RESERVED or name not in kind.model_fields:
-            raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = clean_loc_for_param(first["loc"])
-        raise RequestRefusedError(f"{name}: {first['msg']}", name) from error
-    except SLIPS as error:
-        odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
-        raise RequestRefusedError(f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents", odd[0]) from error
+    def _parse(self, kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
+        for name in body:
+            if name in RESERVED or name not in kind.model_fields:
+                raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
+        try:
+            return kind.model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            name = self._kinds.name(first["loc"])
+            raise RequestRefusedError(f"{name}: {first['msg']}", name) from error
+        except SLIPS as error:
+            odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
+            raise RequestRefusedError(
+                f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents", odd[0]
+            ) from error
 
 
 def _is_odd(kind: type[BaseModel], name: str, value: Any) -> bool:

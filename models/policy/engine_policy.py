@@ -1,4 +1,4 @@
-"""A policy served by vLLM, in a process of this service or on servers elsewhere.
+"""A policy that an engine runs, in a process of this service or on servers elsewhere.
 
 Token ids from end to end: the prompt is tokenised once, and a response is extended with the ids that the engine
 sampled. A response is one request of the engine, read as it comes, so that its tokens are counted even when it is
@@ -12,23 +12,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
-from vllm import SamplingParams
-from vllm.sampling_params import RequestOutputKind
-
 from models.checkpoints.checkpoint import check_causal_model
 from models.checkpoints.prompt import PromptBuilder
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
+from models.generation import Generation, Stop
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Sampling, Step
 from models.policy.steps import StepSplitter
 from models.remote.settings import RemoteSettings
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
-"""By vLLM's finish reason; "stop" is the end of the sequence where it was not the delimiter."""
-
-Stops = Sequence[str | int]
-"""Texts and tokens at which a request ends."""
+"""By the engine's finish reason; "stop" is the end of the sequence where it was not the delimiter."""
 
 MOST_STOPS = 32
 """The engine compares every token of every row with each; large vocabularies have hundreds, most hardly ever used."""
@@ -46,7 +41,7 @@ class EnginePolicy:
     def __init__(self, engine: EngineClient, prompts: PromptBuilder, *, decodes: bool = False) -> None:
         self.engine = engine
         self.prompts = prompts
-        self._step_ends: Stops = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
+        self._step_ends: tuple[Stop, ...] = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
 
     @property
     def context(self) -> int:
@@ -90,7 +85,7 @@ class EnginePolicy:
         return self._respond(problem, prefix, sampling, meter)
 
     async def _respond(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: Stops = ()
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...] = ()
     ) -> AsyncGenerator[Step, None]:
         steps = list(prefix)
         try:
@@ -108,34 +103,29 @@ class EnginePolicy:
                 yield step
 
     async def _sample(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: Stops
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...]
     ) -> AsyncGenerator[Step, None]:
         token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
-        params = SamplingParams(
+        asked = Generation(
+            max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
             seed=sampling.seed,
-            stop=[stop for stop in stops if isinstance(stop, str)],
-            stop_token_ids=[stop for stop in stops if isinstance(stop, int)],
-            include_stop_str_in_output=True,
-            detokenize=any(isinstance(stop, str) for stop in stops),
-            output_kind=RequestOutputKind.DELTA,
+            stops=stops,
         )
 
         def count(num_tokens: int) -> None:
             meter.completion_tokens += num_tokens
 
         splitter, num_tokens = StepSplitter(self.prompts.tokenizer, prefix), 0
-        async with aclosing(self.engine.generate(token_ids, params, count, affinity=problem.opening)) as outputs:
-            async for output in outputs:
-                generated = output.outputs[0]
+        async with aclosing(self.engine.generate(token_ids, asked, count, affinity=problem.opening)) as outputs:
+            async for generated in outputs:
                 num_tokens += len(generated.token_ids)
                 if generated.finish_reason not in FINISHES:
                     raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
                 finish = FINISHES[generated.finish_reason]
                 if generated.stop_reason in stops:
-                    finish = Finish.LENGTH if num_tokens == params.max_tokens else None
+                    finish = Finish.LENGTH if num_tokens == asked.max_tokens else None
                 for step in splitter.feed(generated.token_ids, finish):
                     yield step
 

@@ -22,7 +22,7 @@ from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, EngineUnavailableError, ModelError
 from models.interfaces import Meter, Problem, Step
 from models.prm.checkers import worker
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 
 TIMEOUT_S = 5.0
 NUM_WORKERS = 2

@@ -8,16 +8,14 @@ Knows nothing of formats: a subclass lays out the tokens.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 
+from models.checkpoints.head import Head
 from models.engine_client import EngineClient, require_room
-from models.engines.running import ModelSettings, running_engine
 from models.interfaces import Meter, Problem, Step
-from models.prm.head import Head
 from models.prm.layout import Layout
-from models.vllm.plugin import ARCHITECTURE
-from models.vllm.reward_model import scores_at
+from models.prm.served import Served
+from models.vllm.settings import ARCHITECTURE
 
 
 class PoolingPRM(ABC):
@@ -53,22 +51,14 @@ class PoolingPRM(ABC):
 
     async def _score_at(
         self, problem: Problem, positions: list[int], token_ids: Sequence[int], meter: Meter
-    ) -> dict[int, float]:
+    ) -> Mapping[int, float]:
         """Scores at those of `positions` that lie behind the cached prefix; the last token always does."""
-        output = await self.engine.pool(token_ids, scores_at(positions), affinity=problem.opening)
+        output = await self.engine.score(token_ids, positions, affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
-        return {int(position): score for position, score in output.outputs.data.tolist()}
+        return output.scores
 
 
-@asynccontextmanager
-async def start_pooling(settings: ModelSettings, head: Head) -> AsyncIterator[EngineClient]:
-    """Run a pooling engine with the project's own model class, whatever architecture config.json names.
-
-    Raises:
-        CheckpointError: vLLM cannot serve the model with these settings.
-        EngineUnavailableError: The engine did not start.
-    """
-    overrides = {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()}
-    async with running_engine(settings, "pooling", overrides) as engine:
-        yield engine
+def pooled(head: Head, build: Callable[[EngineClient], PoolingPRM]) -> Served:
+    """Have the project's own model class run a head, whatever architecture config.json names."""
+    return Served("pooling", build, {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()})

@@ -3,20 +3,21 @@
 Nothing is tokenised twice, and a step is scored at its last token. The checkpoint is that of `reward_model.py`.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
-from models.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.head import check_headed_model, read_size, scorer_head
+from models.checkpoints.pretrained import TOKENIZER_FILE
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.prm.head import Head, check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.vllm.plugin import ARCHITECTURE
+from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.served import Served
+from models.vllm.settings import ARCHITECTURE
 
 
 class WinnowPRM(PoolingPRM):
@@ -36,12 +37,11 @@ class WinnowPRM(PoolingPRM):
         return Layout.of(self._prompts.build(problem), (step.token_ids for step in steps))
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[WinnowPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served, or reads other token ids than the policy writes.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served, or reads other token ids than the policy writes.
     """
     file, architectures = settings.model / CONFIG_FILE, read_config(settings.model)["architectures"]
     if architectures != [ARCHITECTURE]:
@@ -50,10 +50,4 @@ def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAs
     check_headed_model(settings.model, head, with_weights=settings.has_weights)
     if ChatTokenizer(settings.model).vocabulary != prompts.tokenizer.vocabulary:
         raise CheckpointError(f"{settings.model / TOKENIZER_FILE}: the vocabulary is not the policy's")
-    return _run(settings, head, prompts)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, head: Head, prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
-    async with start_pooling(settings, head) as engine:
-        yield WinnowPRM(engine, prompts)
+    return pooled(head, lambda engine: WinnowPRM(engine, prompts))

@@ -12,9 +12,9 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
-from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
+from models.generation import Classified, Generated, Generation, Scored
 from models.remote import wire
 from models.remote.metrics import ReplicaMetrics
 from models.remote.replica import Replica
@@ -79,17 +79,17 @@ class RemoteEngine:
     async def generate(
         self,
         token_ids: Sequence[int],
-        params: SamplingParams,
+        asked: Generation,
         count: Callable[[int], None] = lambda _: None,
         *,
         affinity: str = "",
-    ) -> AsyncGenerator[RequestOutput, None]:
+    ) -> AsyncGenerator[Generated, None]:
         """Yield what follows `token_ids` as it comes, by `STREAM_INTERVAL` tokens; closing it makes the server stop.
 
         Args:
             token_ids: At least one.
-            params: For one response.
-            count: Is told how many tokens came.
+            asked: How the response is generated.
+            count: Called with the number of tokens whenever some came.
             affinity: Which requests belong together.
 
         Raises:
@@ -97,7 +97,7 @@ class RemoteEngine:
             EngineUnavailableError: The server refused the request, or none answers.
         """
         replica = await self.replicas.choose(affinity)
-        body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=True)}
+        body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=True)}
         last = None
         with self._translated():
             async with aclosing(replica.stream(COMPLETIONS, body)) as events:
@@ -105,51 +105,63 @@ class RemoteEngine:
                     output = wire.generated(json.loads(event))
                     if output is None:
                         continue
-                    count(len(output.outputs[0].token_ids))
-                    if output.outputs[0].finish_reason == "abort":
+                    count(len(output.token_ids))
+                    if output.finish_reason == "abort":
                         raise EngineDiedError(f"{replica.url} stops")
-                    if output.finished:
+                    if output.finish_reason is not None:
                         last = output  # only when the stream is read to its end: then its connection is kept
                     else:
                         yield output
         if last is not None:
             yield last
 
-    async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = "") -> RequestOutput:
-        """Return the only output of a request for one response; repeated once where the server fails.
+    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
+        """Return a whole response; asked for once more where the server fails.
 
         Raises:
             EngineUnavailableError: A server failed twice, or refused the request, or none answers.
         """
 
-        async def ask(replica: Replica) -> RequestOutput:
-            body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=False)}
+        async def ask(replica: Replica) -> Generated:
+            body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=False)}
             output = wire.generated(await replica.post(COMPLETIONS, body))
-            if output is None or output.outputs[0].finish_reason == "abort":
+            if output is None or output.finish_reason == "abort":
                 raise EngineDiedError(f"{replica.url} stops")
             return output
 
         return await self._ask(ask, affinity)
 
-    async def pool(
-        self, token_ids: Sequence[int], params: PoolingParams, *, affinity: str = ""
-    ) -> PoolingRequestOutput:
-        """Return what a pooling model makes of `token_ids`; repeated once where the server fails.
+    async def score(
+        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
+    ) -> Scored:
+        """Return what a reward model says at positions; asked for once more where the server fails.
 
         Raises:
             EngineUnavailableError: A server failed twice, or refused the request, or none answers.
         """
 
-        async def ask(replica: Replica) -> PoolingRequestOutput:
-            if params.extra_kwargs is None:
-                return wire.classified(token_ids, await _classify(replica, token_ids, params))
+        async def ask(replica: Replica) -> Scored:
             if SCORES not in replica.lacks:
                 try:
-                    return wire.scored(token_ids, await replica.post(SCORES, wire.positions(token_ids, params)))
+                    body = wire.scoring(token_ids, positions, read_cache=read_cache)
+                    return wire.scored(await replica.post(SCORES, body))
                 except EngineUnavailableError:
                     if SCORES not in replica.lacks:
                         raise
-            return await _score_one_by_one(replica, token_ids, params)
+            return await _score_one_by_one(replica, token_ids, positions)
+
+        return await self._ask(ask, affinity)
+
+    async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
+        """Return what a classifier says of `token_ids`; asked for once more where the server fails.
+
+        Raises:
+            EngineUnavailableError: A server failed twice, or refused the request, or none answers.
+        """
+
+        async def ask(replica: Replica) -> Classified:
+            logits = await _classify(replica, token_ids, use_activation=False)
+            return Classified(tuple(logits), 0)  # how much of it came from the cache vLLM does not say
 
         return await self._ask(ask, affinity)
 
@@ -168,19 +180,18 @@ class RemoteEngine:
             raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
 
 
-async def _classify(replica: Replica, token_ids: Sequence[int], params: PoolingParams) -> list[float]:
-    body = {"model": replica.model, "input": list(token_ids), "use_activation": params.use_activation}
+async def _classify(replica: Replica, token_ids: Sequence[int], *, use_activation: bool | None = None) -> list[float]:
+    body = {"model": replica.model, "input": list(token_ids), "use_activation": use_activation}
     answer: dict[str, Any] = await replica.post(CLASSIFY, body)
     values: list[float] = answer["data"][0]["probs"]
     return values
 
 
-async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], params: PoolingParams) -> PoolingRequestOutput:
+async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], positions: Sequence[int]) -> Scored:
     """Ask a server without our endpoint for one score a request."""
-    positions: list[int] = (params.extra_kwargs or {})["positions"]
-    scores = await asyncio.gather(*(_classify(replica, token_ids[: position + 1], params) for position in positions))
-    rows = [[position, values[-1]] for position, values in zip(positions, scores, strict=True)]
-    return wire.scored(token_ids, {"scores": rows, "num_cached_tokens": 0})
+    asking = (_classify(replica, token_ids[: position + 1]) for position in positions)
+    values = await asyncio.gather(*asking)
+    return Scored({position: each[-1] for position, each in zip(positions, values, strict=True)}, 0)
 
 
 @asynccontextmanager

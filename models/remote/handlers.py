@@ -11,6 +11,7 @@ from typing import Any
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import EngineDiedError
+from models.openai.fields import KINDS
 from models.openai.requests import RequestReader
 from models.remote.engine import COMPLETIONS, RemoteEngine
 
@@ -31,7 +32,7 @@ class RemoteHandlers:
     def __init__(self, engine: RemoteEngine, tokenizer: ChatTokenizer, name: str) -> None:
         self.name = name
         self._engine = engine
-        self._requests = RequestReader(tokenizer)
+        self._requests = RequestReader(tokenizer, KINDS)
 
     async def chat(self, body: Mapping[str, Any]) -> Reply:
         """Answer the body of a chat completion.

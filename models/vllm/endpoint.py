@@ -16,8 +16,8 @@ from vllm.inputs import tokens_input
 from vllm.tasks import SupportedTask
 from vllm.utils import random_uuid
 
-from models.vllm.plugin import ARCHITECTURE
 from models.vllm.reward_model import TASK, scores_at
+from models.vllm.settings import ARCHITECTURE
 
 Index = Annotated[int, Field(ge=0)]
 

@@ -12,18 +12,21 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
-from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
+from vllm import PoolingParams, SamplingParams
 from vllm.exceptions import VLLMError
 from vllm.inputs import tokens_input
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
-from models.vllm.launch import EngineSettings, Runner, launch
+from models.generation import Classified, Generated, Generation, Scored
+from models.vllm import requests
+from models.vllm.launch import launch
+from models.vllm.settings import EngineSettings, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ MAX_WAIT_S = 60.0
 """Between attempts to start an engine again."""
 
 Launch = Callable[[], tuple[AsyncLLM, CollectorRegistry]]
+
+Answer = TypeVar("Answer")
 
 
 class Engine:
@@ -101,42 +106,53 @@ class Engine:
     def generate(
         self,
         token_ids: Sequence[int],
-        params: SamplingParams,
+        asked: Generation,
         count: Callable[[int], None] = lambda _: None,
         *,
         affinity: str = "",
-    ) -> AsyncGenerator[RequestOutput, None]:
+    ) -> AsyncGenerator[Generated, None]:
         """Yield what follows `token_ids` as it comes; closing the generator aborts the request.
 
         Args:
             token_ids: At least one.
-            params: For one response, its output of the kind DELTA.
-            count: Is told how many tokens came, also of those that came when nobody waited for them any more.
+            asked: How the response is generated.
+            count: Called with the number of tokens whenever some came, also when nobody waits for them any more.
             affinity: Which requests belong together; of no account where there is one process.
 
         Raises:
             EngineDiedError: The engine died; what came is lost unless the caller goes on from it.
             EngineUnavailableError: The engine refused the request.
         """
-        return self._run(token_ids, params, lambda output: count(len(output.outputs[0].token_ids)))
+        params = requests.sampling_params(asked, in_pieces=True)
+        return self._run(token_ids, params, requests.generated, lambda output: count(len(output.token_ids)))
 
-    async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = "") -> RequestOutput:
-        """Return the only output of a request for one response; repeated once where the engine dies.
-
-        Raises:
-            EngineUnavailableError: The engine died twice, or refused the request.
-        """
-        return cast(RequestOutput, await self._run_to_end(token_ids, params))
-
-    async def pool(
-        self, token_ids: Sequence[int], params: PoolingParams, *, affinity: str = ""
-    ) -> PoolingRequestOutput:
-        """Return what a pooling model makes of `token_ids`; repeated once where the engine dies.
+    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
+        """Return a whole response; asked for once more where the engine dies.
 
         Raises:
             EngineUnavailableError: The engine died twice, or refused the request.
         """
-        return cast(PoolingRequestOutput, await self._run_to_end(token_ids, params))
+        params = requests.sampling_params(asked, in_pieces=False)
+        return await self._run_to_end(token_ids, params, requests.generated)
+
+    async def score(
+        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
+    ) -> Scored:
+        """Return what a reward model says at positions; asked for once more where the engine dies.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+        params = requests.scoring_params(positions, read_cache=read_cache)
+        return await self._run_to_end(token_ids, params, requests.scored)
+
+    async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
+        """Return what a classifier says of `token_ids`; asked for once more where the engine dies.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+        return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
 
     async def keep_running(self) -> None:
         """Start the engine again whenever it is dead or silent; until cancelled."""
@@ -178,23 +194,28 @@ class Engine:
         self._has_died.clear()
         self._is_up.set()
 
-    async def _run_to_end(self, token_ids: Sequence[int], params: SamplingParams | PoolingParams) -> Any:
+    async def _run_to_end(
+        self, token_ids: Sequence[int], params: SamplingParams | PoolingParams, read: Callable[[Any], Answer]
+    ) -> Answer:
         try:
-            return await self._last_output(token_ids, params)
+            return await self._last_output(token_ids, params, read)
         except EngineDiedError:
             await self.recovered()
-            return await self._last_output(token_ids, params)
+            return await self._last_output(token_ids, params, read)
 
-    async def _last_output(self, token_ids: Sequence[int], params: SamplingParams | PoolingParams) -> Any:
-        async with aclosing(self._run(token_ids, params)) as outputs:
+    async def _last_output(
+        self, token_ids: Sequence[int], params: SamplingParams | PoolingParams, read: Callable[[Any], Answer]
+    ) -> Answer:
+        async with aclosing(self._run(token_ids, params, read)) as outputs:
             return [output async for output in outputs][-1]
 
     async def _run(
         self,
         token_ids: Sequence[int],
         params: SamplingParams | PoolingParams,
-        on_output: Callable[[Any], None] = lambda _: None,
-    ) -> AsyncGenerator[Any, None]:
+        read: Callable[[Any], Answer],
+        on_output: Callable[[Answer], None] = lambda _: None,
+    ) -> AsyncGenerator[Answer, None]:
         """Run a request; vLLM's own generators do not say what came before an abort, and leak one added too late."""
         llm, request_id, queue, is_finished = self.llm, next(self._request_ids), None, False
         with self._translated(llm):
@@ -203,13 +224,14 @@ class Engine:
                 while not is_finished:
                     output = queue.get_nowait() or await queue.get()
                     is_finished = output.finished
-                    on_output(output)
-                    yield output
+                    answer = read(output)
+                    on_output(answer)
+                    yield answer
             finally:
                 await llm.abort(request_id)
                 with suppress(EngineDeadError):
                     if queue is not None and (rest := queue.get_nowait()) and not is_finished:
-                        on_output(rest)
+                        on_output(read(rest))
 
     @contextmanager
     def _translated(self, llm: AsyncLLM) -> Iterator[None]:

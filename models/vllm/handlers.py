@@ -1,7 +1,7 @@
 """The policy itself behind OpenAI's interface: vLLM's own handlers, with all that they offer.
 
-With `openai_requests.py` the one file that imports them: their places change between releases of vLLM. Knows requests
-and replies as JSON; knows nothing of HTTP, of searches, or of model names other than the policy's.
+The one file that imports them: their places change between releases of vLLM. Knows requests and replies as JSON; knows
+nothing of HTTP, of searches, or of model names other than the policy's.
 """
 
 import json
@@ -14,17 +14,23 @@ from pydantic import BaseModel
 from starlette.datastructures import State
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.serve import create_error_response
 from vllm.entrypoints.serve.engine.protocol import ErrorInfo, ErrorResponse
+from vllm.entrypoints.serve.exception_handling.handlers.validation import clean_loc_for_param
 from vllm.exceptions import VLLMError
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.engine_client import EngineClient
 from models.errors import EngineUnavailableError, ModelError, RequestRefusedError
-from models.openai.requests import RequestReader
-from models.policy.engine_policy import EnginePolicy
+from models.openai.requests import Kinds, RequestReader
 from models.vllm.engine import Engine
+
+KINDS = Kinds(ChatCompletionRequest, CompletionRequest, clean_loc_for_param)
 
 Reply = dict[str, Any] | AsyncGenerator[str, None]
 """A reply, or the events of a streamed one as they go over the wire."""
@@ -34,15 +40,18 @@ class OpenAIHandlers:
     """vLLM's handlers of chats and completions, around the engine that the policy has now.
 
     Args:
-        policy: Whose engine answers.
+        engine: The policy's, which answers.
+        tokenizer: Of the policy.
         name: What clients call the policy.
         tool_call_parser: vLLM's name for how the policy writes tool calls; None leaves `tool_choice: "auto"` refused.
     """
 
-    def __init__(self, policy: EnginePolicy, name: str, tool_call_parser: str | None = None) -> None:
+    def __init__(
+        self, engine: EngineClient, tokenizer: ChatTokenizer, name: str, tool_call_parser: str | None = None
+    ) -> None:
         self.name = name
-        self._policy = policy
-        self._requests = RequestReader(policy.prompts.tokenizer)
+        self._engine = engine
+        self._requests = RequestReader(tokenizer, KINDS)
         self._tool_call_parser = tool_call_parser
         self._handlers: tuple[AsyncLLM, State] | None = None
 
@@ -72,7 +81,7 @@ class OpenAIHandlers:
 
     async def _state(self) -> State:
         """Make the handlers of the engine that runs now: one that was started anew gets new ones."""
-        engine = self._policy.engine
+        engine = self._engine
         assert isinstance(engine, Engine)  # noqa: S101 - the composition root sees to it
         llm = engine.llm
         if self._handlers is None or self._handlers[0] is not llm:

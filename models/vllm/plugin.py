@@ -8,8 +8,7 @@ from vllm import ModelRegistry
 from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
 
 from models.vllm.orphans import end_with_parent
-
-ARCHITECTURE = "WinnowRewardModel"
+from models.vllm.settings import ARCHITECTURE
 
 
 def register() -> None:

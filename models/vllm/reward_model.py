@@ -26,7 +26,7 @@ from vllm.tasks import PoolingTask
 from vllm.v1.outputs import PoolerOutput
 from vllm.v1.pool.metadata import PoolingMetadata
 
-from models.prm.head import Activation, Head, scorer_head
+from models.checkpoints.head import Activation, Head, scorer_head
 
 TASK: PoolingTask = "token_classify"
 LAST: PoolingTask = "classify"

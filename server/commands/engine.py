@@ -1,6 +1,5 @@
 """`winnow engine`: one of the models in a vLLM server of its own, for a `winnow serve` elsewhere."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,4 +23,4 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     settings = load_settings(recipe, **flags)
     from server.__main__ import become_engine
 
-    asyncio.run(become_engine(settings, which))
+    become_engine(settings, which)

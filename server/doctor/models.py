@@ -19,7 +19,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.checkpoints.weights import read_weights
 from models.errors import ModelError
 from models.prm.formats import open_verifier
-from models.vllm.launch import LARGE_BLOCK
+from models.vllm.settings import LARGE_BLOCK
 from server.__main__ import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size

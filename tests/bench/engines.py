@@ -25,7 +25,7 @@ from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
 from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.winnow import WinnowPRM, open_verifier
 from models.vllm.engine import Engine
-from models.vllm.launch import Dtype, EngineSettings
+from models.vllm.settings import Dtype, EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of, respond, sampling
 

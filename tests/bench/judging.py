@@ -27,8 +27,9 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.winnow import WinnowPRM, open_verifier
-from models.vllm.launch import MIB, EngineSettings, block_size
+from models.vllm.launch import block_size
 from models.vllm.reward_model import scores_at
+from models.vllm.settings import MIB, EngineSettings
 from search.answers.answer import Answer
 from search.beam_search import BeamSearch
 from search.expander import Models

@@ -7,7 +7,7 @@ import pytest
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.vllm.engine import Engine, start_engine
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from tests.models.tiny import save_tiny_llama
 
 

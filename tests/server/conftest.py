@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 from opentelemetry.trace import Tracer
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
@@ -65,7 +65,7 @@ def openai_client(client: httpx.AsyncClient) -> AsyncOpenAI:
 @asynccontextmanager
 async def listening(
     models: Models,
-    *engines: EmbeddedEngine,
+    *engines: RunningModel,
     settings: Settings | None = None,
     keys: Keyring | None = None,
     plain: PlainPolicy | None = None,

@@ -8,7 +8,7 @@ import pytest
 from models.checkpoints.prompt import PromptBuilder
 from models.policy.engine_policy import EnginePolicy
 from models.prm.torch_verifier import open_verifier
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.conftest import DEMO

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError
 from models.prm.formats import open_verifier
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
 from tests.models.damage import Change, config, halved, holding, lacking, lost, resized, spoilt, without
 from tests.models.prm.checkpoints import (

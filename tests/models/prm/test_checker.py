@@ -11,7 +11,7 @@ from models.errors import CheckpointError, ModelError
 from models.interfaces import Meter, Step, Verifier
 from models.prm.checker import open_verifier
 from models.prm.checkers.arithmetic import check
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from tests.models.problems import PROBLEM
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.waiting import until

@@ -24,7 +24,7 @@ from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step, Verifier
 from models.prm.outcome import OutcomeVerifier, check_classifier, open_verifier
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from tests.models.problems import PROBLEM
 from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
 from tests.models.verifier_contract import TEXTS, VerifierContract, steps_of

@@ -20,7 +20,7 @@ from models.prm.adaptation import Judge
 from models.prm.reward_model import load_reward_model
 from models.prm.test_time_compute import TestTimeCompute, load_test_time_compute, save_test_time_compute
 from models.prm.torch_verifier import Request, TorchVerifier, open_verifier
-from models.vllm.launch import EngineSettings
+from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of
 from tests.models.verifier_contract import VerifierContract, steps_of

@@ -14,8 +14,9 @@ from models.interfaces import Finish, Meter, Problem, Step
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from models.remote.engine import SCORES, RemoteEngine
-from models.vllm.launch import LARGE_BLOCK, block_size
+from models.vllm.launch import block_size
 from models.vllm.reward_model import scores_at
+from models.vllm.settings import LARGE_BLOCK
 from tests.models.problems import PROBLEM, PROBLEMS, respond, sampling, text_of, visible
 from tests.models.verifier_contract import TOLERANCE, steps_of
 from tests.servers import Fleet

@@ -10,7 +10,8 @@ from vllm import SamplingParams
 
 from models.policy.engine_policy import EnginePolicy
 from models.vllm.engine import Engine, start_engine
-from models.vllm.launch import EngineSettings, block_size
+from models.vllm.launch import block_size
+from models.vllm.settings import EngineSettings
 from tests.models.tiny import NUM_TOKENS, save_tiny_llama
 
 IDS = list(range(20, 40))

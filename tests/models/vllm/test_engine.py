@@ -21,8 +21,9 @@ from models.interfaces import Finish, Meter
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import start_engine
-from models.vllm.launch import EngineSettings, Runner, block_size, engine_args, engine_arguments
+from models.vllm.launch import block_size, engine_args, engine_arguments
 from models.vllm.server import ServerSettings, server_flags
+from models.vllm.settings import EngineSettings, Runner
 from tests.models.policy.test_engine_policy import metric
 from tests.models.problems import PROBLEM, sampling
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from models.training.demo.tasks.arithmetic import evaluate
+from models.prm.checkers.expressions import evaluate
 from models.training.demo.tasks.exercise import Exercise, Move, Temptation
 
 _NAMES = {"+": "Add", "-": "Subtract", "*": "Multiply"}

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from models.training.demo.tasks.arithmetic import evaluate, solve_linear
+from models.prm.checkers.expressions import evaluate, solve_linear
 from models.training.demo.tasks.exercise import Exercise, Move, Temptation
 
 _BRACKET = re.compile(r"(?P<factor>\d+) \* \(x (?P<sign>[+-]) (?P<b>\d+)\)")

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from models.interfaces import DELIMITER
-from models.training.demo.tasks.arithmetic import is_true, read_answer
+from models.prm.checkers.expressions import is_true, read_answer
 from models.training.demo.tasks.exercise import Exercise, Move
 
 _STEP = re.compile(r"## Step \d+: [^\n]+\n(?:(?P<facts>[^\n]+?), )?so (?P<claim>[^\n]+)")

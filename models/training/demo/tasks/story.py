@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from typing_extensions import override
 
-from models.training.demo.tasks.arithmetic import evaluate
+from models.prm.checkers.expressions import evaluate
 from models.training.demo.tasks.exercise import Exercise, Move, Temptation
 
 _PEOPLE = (("Ana", "She"), ("Ben", "He"), ("Cleo", "She"), ("Dan", "He"))

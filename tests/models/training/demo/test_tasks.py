@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.training.demo.tasks.arithmetic import evaluate, is_true, read_answer, solve_linear
+from models.prm.checkers.expressions import evaluate, is_true, read_answer, solve_linear
 from models.training.demo.tasks.chain import Chain
 from models.training.demo.tasks.corruption import corrupt
 from models.training.demo.tasks.exercise import Exercise

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.checkpoints.checkpoint import BACKBONES, CONFIG_FILE, read_config, require_backbone
-from models.checkpoints.weights import read_weights, require_finite, require_shapes
+from models.checkpoints.checkpoint import BACKBONES, CONFIG_FILE, read_config
 from models.errors import CheckpointError
 
 Activation = Literal["relu", "silu"]
@@ -80,7 +79,6 @@ def check_headed_model(directory: Path, head: Head, *, with_weights: bool = True
     hidden_size = read_size(directory, "hidden_size")
     if not with_weights:
         return
-    weights = read_weights(directory)
-    require_shapes(weights, head.shapes(hidden_size), directory)
-    require_backbone(weights, config, directory)
-    require_finite(weights)
+    from models.checkpoints.backbone import check_weights  # torch, which a gateway does without
+
+    check_weights(config, directory, head.shapes(hidden_size))

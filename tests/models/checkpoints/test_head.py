@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig
 
 from models.checkpoints import checkpoint
-from models.prm.head import Head, scorer_head
+from models.checkpoints.head import Head, scorer_head
 from models.prm.reward_model import RewardModel
 from models.vllm import reward_model as vllm_model
 from models.vllm.reward_model import build_head

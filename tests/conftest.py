@@ -51,10 +51,12 @@ async def policy(prompts: PromptBuilder) -> AsyncIterator[EnginePolicy]:
 
 @pytest.fixture(scope="session")
 async def verifier(prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
-    from models.prm.winnow import open_verifier
+    from models.prm.formats import open_verifier
+    from models.prm.winnow import WinnowPRM
     from models.vllm.settings import EngineSettings
 
-    async with open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
+    async with open_verifier("winnow", EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
+        assert isinstance(verifier, WinnowPRM)
         yield verifier
 
 
@@ -75,8 +77,11 @@ async def remote_policy(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator
 
 @pytest.fixture(scope="session")
 async def remote_verifier(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
-    from models.prm.winnow import open_verifier
+    from models.prm.formats import open_verifier
+    from models.prm.winnow import WinnowPRM
     from models.remote.settings import RemoteSettings
 
-    async with open_verifier(RemoteSettings(DEMO / "prm", "verifier", servers.verifiers), prompts) as verifier:
+    settings = RemoteSettings(DEMO / "prm", "verifier", servers.verifiers)
+    async with open_verifier("winnow", settings, prompts) as verifier:
+        assert isinstance(verifier, WinnowPRM)
         yield verifier

@@ -7,28 +7,33 @@ Ratios are of medians within one run, the variants taken in turn; absolute figur
 
 import argparse
 import asyncio
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
-from vllm import SamplingParams
+from vllm import RequestOutput, SamplingParams
+from vllm.inputs import tokens_input
 from vllm.sampling_params import RequestOutputKind
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.winnow import WinnowPRM, open_verifier
+from models.prm.formats import open_verifier
+from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine
 from models.vllm.settings import Dtype, EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of, respond, sampling
 
+NUMBERS = map("bench {}".format, itertools.count())
+"""Of requests."""
 Trial = Callable[[], Awaitable[int]]
 """Does some work and returns how many tokens it was."""
 
@@ -49,6 +54,12 @@ async def compare(console: Console, title: str, trials: Mapping[str, Trial], rep
     console.print(table)
 
 
+def raw(policy: EnginePolicy, token_ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[RequestOutput, None]:
+    """What vLLM itself makes of a request in its own words."""
+    assert isinstance(policy.engine, Engine)
+    return policy.engine.llm.generate(tokens_input(list(token_ids)), params, next(NUMBERS))
+
+
 def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     """Responses of 128 tokens each, their outputs in different portions, with and without seeds."""
     prompt = policy.prompts.build(PROBLEM)
@@ -64,7 +75,7 @@ def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
                 stream_interval=interval,
                 detokenize=interval is not None,
             )
-            return sum([len(output.outputs[0].token_ids) async for output in policy.engine.generate(prompt, params)])
+            return sum([len(output.outputs[0].token_ids) async for output in raw(policy, prompt, params)])
 
         async def draw_all() -> int:
             return sum(await asyncio.gather(*map(draw, range(number))))
@@ -96,7 +107,8 @@ def stepping(policy: EnginePolicy, number: int) -> dict[str, Trial]:
             params = SamplingParams(
                 temperature=0.8, max_tokens=300, seed=seed, stop=DELIMITER, output_kind=RequestOutputKind.FINAL_ONLY
             )
-            generated = (await policy.engine.complete(token_ids, params)).outputs[0]
+            (output,) = [output async for output in raw(policy, token_ids, params)]
+            generated = output.outputs[0]
             token_ids += generated.token_ids
             is_ended, seed = generated.stop_reason is None, seed + 1
         return len(token_ids) - len(prompt)
@@ -171,8 +183,9 @@ async def main(repeats: int, dtype: Dtype) -> None:
     console = Console()
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     opening_policy = open_policy(EngineSettings(DEMO / "policy", "policy", dtype=dtype), prompts)
-    opening_verifier = open_verifier(EngineSettings(DEMO / "prm", "verifier", dtype=dtype), prompts)
+    opening_verifier = open_verifier("winnow", EngineSettings(DEMO / "prm", "verifier", dtype=dtype), prompts)
     async with opening_policy as policy, opening_verifier as verifier:
+        assert isinstance(verifier, WinnowPRM)
         await asyncio.gather(*(respond(policy, sampling(seed)) for seed in range(16)))
         for number in (16, 64):
             await compare(console, f"reading {number} responses", reading(policy, number), repeats)

@@ -44,7 +44,7 @@ async def client(policy: EnginePolicy, verifier: WinnowPRM) -> AsyncIterator[htt
             Models(policy, verifier, reader),
             policy.engine,
             verifier.engine,
-            plain=OpenAIHandlers(policy, POLICY_NAME),
+            plain=OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY_NAME),
             calibrated=load_calibration(Settings()),
         ) as client,
     ):

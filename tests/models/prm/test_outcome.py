@@ -23,7 +23,8 @@ from transformers import (
 from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step, Verifier
-from models.prm.outcome import OutcomeVerifier, check_classifier, open_verifier
+from models.prm.formats import open_verifier
+from models.prm.outcome import OutcomeVerifier, check_classifier
 from models.vllm.settings import EngineSettings
 from tests.models.problems import PROBLEM
 from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
@@ -71,7 +72,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 async def outcome_engine(checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[OutcomeVerifier]:
     settings = EngineSettings(checkpoint, "outcome", dtype="float32", kv_cache_bytes=64 << 20)
-    async with open_verifier(settings, prompts) as verifier:
+    async with open_verifier("outcome", settings, prompts) as verifier:
         yield verifier
 
 

@@ -15,7 +15,6 @@ from models.prm.reward_model import RewardModel, load_reward_model
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine
 from models.vllm.launch import block_size
-from models.vllm.reward_model import scores_at
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, Response, ids_of, respond_often, visible
 from tests.models.verifier_contract import TOLERANCE, steps_of
@@ -62,12 +61,13 @@ async def test_cached_scores_are_the_uncached_ones(
 ) -> None:
     for problem, steps in responses[:32]:
         ids = [*prompts.build(problem), *ids_of(steps)]
-        await verifier.engine.pool(ids, scores_at([len(ids) - 1]))
-        cached = await verifier.engine.pool(ids, scores_at([len(ids) - 1]))
-        uncached = await verifier.engine.pool(ids, scores_at([len(ids) - 1], read_cache=False))
+        last = len(ids) - 1
+        await verifier.engine.score(ids, [last])
+        cached = await verifier.engine.score(ids, [last])
+        uncached = await verifier.engine.score(ids, [last], read_cache=False)
         assert (cached.num_cached_tokens > 0) == (len(ids) > 32)
         assert uncached.num_cached_tokens == 0
-        assert cached.outputs.data[0, 1].item() == pytest.approx(uncached.outputs.data[0, 1].item(), abs=TOLERANCE)
+        assert cached.scores[last] == pytest.approx(uncached.scores[last], abs=TOLERANCE)
 
 
 async def test_a_new_step_costs_its_own_tokens_and_at_most_a_block(verifier: WinnowPRM, steps: list[Step]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
-from vllm import SamplingParams
 
+from models.generation import Generation
 from models.policy.engine_policy import EnginePolicy
 from models.vllm.engine import Engine, start_engine
 from models.vllm.launch import block_size
@@ -17,7 +17,7 @@ from tests.models.tiny import NUM_TOKENS, save_tiny_llama
 IDS = list(range(20, 40))
 TOLERANCE = 0.1
 """In log-probability, between bfloat16 and float32; the logits' standard deviation is 2 to 3."""
-SOME = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=IDS, detokenize=False)
+SOME = Generation(max_tokens=1, temperature=0, logprob_ids=tuple(IDS))
 
 
 @pytest.fixture(params=[64, 128], ids=lambda head_dim: f"heads of {head_dim}")
@@ -36,15 +36,15 @@ async def test_long_prompts_are_read_as_pytorch_reads_them(wide: tuple[Path, Eng
     for length, num_known in ((500, 0), (900, 500), (905, 900)):
         output = await engine.complete(prompt[:length], SOME)
         assert output.num_cached_tokens == num_known // block_size() * block_size()
-        logprobs = (output.outputs[0].logprobs or [])[0]
-        told = torch.tensor([logprobs[token_id].logprob for token_id in IDS])
+        logprobs = output.logprobs or {}
+        told = torch.tensor([logprobs[token_id] for token_id in IDS])
         torch.testing.assert_close(told, expected[length - 1], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("num_blocks", [1, 2, 3])
 async def test_a_prompt_is_read_again_from_the_last_whole_small_block(policy: EnginePolicy, num_blocks: int) -> None:
     prompt = [num_blocks, *range(20, 20 + num_blocks * block_size())]
-    first, second = [await policy.engine.complete(prompt, SamplingParams(max_tokens=1)) for _ in range(2)]
+    first, second = [await policy.engine.complete(prompt, Generation(max_tokens=1)) for _ in range(2)]
     assert (first.num_cached_tokens, second.num_cached_tokens) == (0, num_blocks * block_size())
 
 

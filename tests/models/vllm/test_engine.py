@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import pytest
-from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -17,6 +16,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.generation import Generation
 from models.interfaces import Finish, Meter
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
@@ -96,7 +96,7 @@ async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[En
 
 async def test_a_request_that_the_engine_refuses_says_so(policy: EnginePolicy) -> None:
     with pytest.raises(EngineUnavailableError, match="policy engine refused the request"):
-        await policy.engine.complete([10**6], SamplingParams(max_tokens=1))
+        await policy.engine.complete([10**6], Generation(max_tokens=1))
 
 
 async def test_a_context_longer_than_the_models_names_the_checkpoint(tiny_llama: Path) -> None:

@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
 from models.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
@@ -37,6 +35,8 @@ def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
         return directory
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise CheckpointError(f"{directory}: no such directory")
+    from huggingface_hub import snapshot_download  # 90 modules that a folder does without
+
     try:
         wanted = [*TEXTS, *(WEIGHTS if with_weights else ())]
         directory = Path(snapshot_download(str(name), allow_patterns=wanted))

@@ -73,6 +73,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Path:
 async def outcome_engine(checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[OutcomeVerifier]:
     settings = EngineSettings(checkpoint, "outcome", dtype="float32", kv_cache_bytes=64 << 20)
     async with open_verifier("outcome", settings, prompts) as verifier:
+        assert isinstance(verifier, OutcomeVerifier)
         yield verifier
 
 

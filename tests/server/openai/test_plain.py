@@ -131,9 +131,8 @@ async def test_plain_requests_wait_in_the_queue_of_searches_and_leave_it_with_th
 ) -> None:
     models = Models(policy, verifier, BoxReader())
     settings = Settings(max_cost_in_flight=1, max_queued=0)
-    async with listening(
-        models, settings=settings, plain=OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY)
-    ) as client:
+    plain = OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY)
+    async with listening(models, settings=settings, plain=plain) as client:
         openai = openai_client(client)
         chunks = open_stream(openai)
         await anext(chunks)

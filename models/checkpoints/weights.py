@@ -89,6 +89,22 @@ def require_finite(weights: Mapping[str, Weight]) -> None:
             raise CheckpointError(f"{weight.file}: {name} holds NaN or infinity")
 
 
+def size_of_weights(directory: Path, dtype: str = "auto") -> tuple[int, int]:
+    """Return the bytes that the weights of a checkpoint take, and those of the widest number among them.
+
+    Args:
+        directory: Of the checkpoint.
+        dtype: What they are read as; "auto" leaves them as they are.
+
+    Raises:
+        CheckpointError: They cannot be read.
+    """
+    tensors = [weight.tensor for weight in read_weights(directory).values()]
+    kind: torch.dtype | None = None if dtype == "auto" else getattr(torch, dtype)
+    total = sum(tensor.numel() * (kind or tensor.dtype).itemsize for tensor in tensors)
+    return total, kind.itemsize if kind else max((tensor.dtype.itemsize for tensor in tensors), default=1)
+
+
 def _is_finite(tensor: torch.Tensor) -> bool:
     """In NumPy, not torch: torch's threads would outlive this, and engines are forked."""
     if tensor.dtype not in EXPONENTS:

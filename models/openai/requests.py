@@ -105,11 +105,12 @@ class RequestReader:
 
     def _message(self, index: int, message: Mapping[str, Any]) -> Message:
         content = message.get("content")
+        texts = [part.get("text") for part in content] if isinstance(content, list) else [content]
         others = {name for name in message.keys() - {"role", "content"} if list(_strings(message[name]))}
-        if message["role"] not in SAME_IN_TEMPLATES or others or content is None:
+        if message["role"] not in SAME_IN_TEMPLATES or others or not all(isinstance(text, str) for text in texts):
             where = f"messages.{index}"
             raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
-        return message["role"], content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+        return message["role"], "\n".join(texts)
 
     def _parse(self, kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
         for name in body:

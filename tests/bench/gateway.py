@@ -36,7 +36,9 @@ class Taken(NamedTuple):
     num_modules: int
 
 
-async def start(port: int, policy: str, verifier: str, tree: Path, lock: str, listing: Path) -> asyncio.subprocess.Process:
+async def start(
+    port: int, policy: str, verifier: str, tree: Path, lock: str, listing: Path
+) -> asyncio.subprocess.Process:
     """Start a gateway."""
     command = [sys.executable, "-P", str(ROOT / "tests" / "gateway.py"), lock, "serve", f"--port={port}"]
     variables = {"PYTHONPATH": str(tree), "GATEWAY_MODULES": str(listing)}

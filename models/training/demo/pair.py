@@ -13,15 +13,16 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from models.prm.reward_model import save_reward_model
+from models.training.demo.documents import SYSTEM_PROMPTS
 from models.training.demo.evaluation import evaluate_demo
 from models.training.demo.policy import save_policy, train_policy
+from models.training.demo.reward import train_on_samples, train_on_solutions
 from models.training.demo.samples import Plan, draw_samples
 from models.training.demo.tasks.drill import drill
 from models.training.demo.tasks.solution import solve
 from models.training.demo.tasks.stream import training_tasks
 from models.training.demo.tokenizer import train_tokenizer
-from models.training.documents import SYSTEM_PROMPTS
-from models.training.prm.reward import from_policy, train_on_samples, train_on_solutions
+from models.training.prm.reward import from_policy
 
 NUM_TOKENIZER_TASKS = 2_000
 WORK = Path("runs/demo")

@@ -5,11 +5,12 @@ from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from models.training.demo.documents import drill_document, learner_document
 from models.training.demo.tokenizer import CONTEXT
-from models.training.documents import IGNORED, Batch, Batches, Document, drill_document, learner_document
+from models.training.documents import Batch, Batches, Document
+from models.training.losses import language_loss
 from models.training.optimization import Schedule, fit
 
 BATCH_SIZE = 64
@@ -53,19 +54,6 @@ def train_policy(tokenizer: PreTrainedTokenizerBase, num_steps: int, seed: int, 
     batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, f"policy {seed}")
     fit(model, batches, losses, Schedule(num_steps, LEARNING_RATE), checkpoint)
     return model
-
-
-def language_loss(hidden: Tensor, embedding: Tensor, next_tokens: Tensor) -> Tensor:
-    """Mean cross-entropy of the next tokens, computed only where one is to be predicted.
-
-    Args:
-        hidden: States of the backbone, (B, T, H).
-        embedding: Tied token embedding, (V, H).
-        next_tokens: Token ids or `IGNORED`, (B, T).
-    """
-    wanted = next_tokens != IGNORED
-    logits = hidden[wanted] @ embedding.T  # (N, V)
-    return functional.cross_entropy(logits.float(), next_tokens[wanted])
 
 
 def save_policy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from models.training.demo.documents import encode_solution, judged_document
 from models.training.demo.samples import judge_sample
 from models.training.demo.tasks.chain import Chain
 from models.training.demo.tasks.solution import Solution, solve
@@ -17,8 +18,6 @@ from models.training.documents import (
     Document,
     collate,
     encode_prompt,
-    encode_solution,
-    judged_document,
 )
 
 CHAIN = Chain("2 + 3 * 4")

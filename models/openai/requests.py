@@ -105,9 +105,10 @@ class RequestReader:
 
     def _message(self, index: int, message: Mapping[str, Any]) -> Message:
         content = message.get("content")
-        texts = [part.get("text") for part in content] if isinstance(content, list) else [content]
+        parts = [part.get("text") for part in content] if isinstance(content, list) else [content]
+        texts = [text for text in parts if isinstance(text, str)]
         others = {name for name in message.keys() - {"role", "content"} if list(_strings(message[name]))}
-        if message["role"] not in SAME_IN_TEMPLATES or others or not all(isinstance(text, str) for text in texts):
+        if message["role"] not in SAME_IN_TEMPLATES or others or len(texts) < len(parts):
             where = f"messages.{index}"
             raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
         return message["role"], "\n".join(texts)

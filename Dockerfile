@@ -2,6 +2,8 @@
 #
 #   docker build --tag winnow:cpu --build-arg PIP_EXTRA_INDEX_URL=... .      (PyTorch's index of CPU builds)
 #                                                      the engine on a CPU; the demo pair is inside
+#   docker build --tag winnow:gateway --target gateway .
+#                                                      no engine: policy and verifier on servers elsewhere
 #   docker build --tag winnow:cuda --target cuda .     the engine on NVIDIA GPUs
 #   docker run --publish 127.0.0.1:8000:8000 --env WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS=true winnow:cpu
 #   docker run winnow:cpu doctor                       any other command of winnow
@@ -34,6 +36,11 @@ FROM tools AS packages-cuda
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=cache,target=/root/.cache/pip deploy/requirements/install.sh python3 cuda run
+
+FROM tools AS packages-gateway
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+RUN --mount=type=cache,target=/root/.cache/pip deploy/requirements/install.sh python3 gateway run
 
 # The project's own files, which change most often and are small, in a layer of their own.
 FROM tools AS project
@@ -74,6 +81,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 USER 10001:10001
 COPY --from=packages-cuda /app/.venv .venv
+COPY --from=project /app/project .
+
+FROM service AS gateway
+COPY --from=packages-gateway /app/.venv .venv
 COPY --from=project /app/project .
 
 FROM service AS cpu

@@ -56,6 +56,7 @@ train-demo: setup  ## Train the demo models anew
 	.venv/bin/winnow train-demo
 
 lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
-	$(PIP_COMPILE) $(CPU_WITHOUT) --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
-	$(PIP_COMPILE) --allow-unsafe --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(PIP_COMPILE) $(CPU_WITHOUT) --extra models --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
+	$(PIP_COMPILE) --allow-unsafe --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(PIP_COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(PIP_COMPILE) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in

@@ -1,18 +1,41 @@
 """What policies and verifiers need of an engine, be it a process of this service or a server elsewhere.
 
-Requests and outputs are vLLM's own. Knows nothing of problems, steps or scores.
+Knows nothing of problems, steps or vendors.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
-from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
+from prometheus_client import CollectorRegistry
 
-from models.embedded import EmbeddedEngine
 from models.errors import ContextOverflowError
+from models.generation import Classified, Generated, Generation, Scored
 
 
-class EngineClient(EmbeddedEngine, Protocol):
+class RunningModel(Protocol):
+    """What runs a model for this service, and can be asked how it is: an engine here or elsewhere, a thread, processes.
+
+    Attributes:
+        name: What logs and metrics call it.
+        metrics: Its own Prometheus metrics; an engine that is started again has new ones.
+    """
+
+    name: str
+    metrics: CollectorRegistry
+
+    @property
+    def num_restarts(self) -> int:
+        """How often it was started again, or a server of it came back."""
+
+    async def check(self) -> None:
+        """Return when it answers.
+
+        Raises:
+            EngineUnavailableError: It does not.
+        """
+
+
+class EngineClient(RunningModel, Protocol):
     """An engine that answers requests of token ids. Cancelling the caller's task aborts the request.
 
     `affinity` is a text that requests with a common prefix share: where there are several servers, the one that has
@@ -38,17 +61,17 @@ class EngineClient(EmbeddedEngine, Protocol):
     def generate(
         self,
         token_ids: Sequence[int],
-        params: SamplingParams,
+        asked: Generation,
         count: Callable[[int], None] = ...,
         *,
         affinity: str = ...,
-    ) -> AsyncGenerator[RequestOutput, None]:
+    ) -> AsyncGenerator[Generated, None]:
         """Yield what follows `token_ids` as it comes; closing the generator aborts the request.
 
         Args:
             token_ids: At least one.
-            params: For one response, its output of the kind DELTA.
-            count: Is told how many tokens came.
+            asked: How the response is generated.
+            count: Called with the number of tokens whenever some came.
             affinity: See above.
 
         Raises:
@@ -56,17 +79,30 @@ class EngineClient(EmbeddedEngine, Protocol):
             EngineUnavailableError: The engine refused the request.
         """
 
-    async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = ...) -> RequestOutput:
-        """Return the only output of a request for one response; repeated once where the engine dies.
+    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = ...) -> Generated:
+        """Return a whole response; asked for once more where the engine dies.
 
         Raises:
             EngineUnavailableError: The engine died twice, or refused the request.
         """
 
-    async def pool(
-        self, token_ids: Sequence[int], params: PoolingParams, *, affinity: str = ...
-    ) -> PoolingRequestOutput:
-        """Return what a pooling model makes of `token_ids`; repeated once where the engine dies.
+    async def score(
+        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = ..., affinity: str = ...
+    ) -> Scored:
+        """Return what a reward model says at positions; asked for once more where the engine dies.
+
+        Args:
+            token_ids: At least one.
+            positions: Ascending, each that of one of the tokens.
+            read_cache: Positions in the prefix that the engine has cached are left out; False computes them all.
+            affinity: See above.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+
+    async def classify(self, token_ids: Sequence[int], *, affinity: str = ...) -> Classified:
+        """Return what a classifier says of `token_ids`; asked for once more where the engine dies.
 
         Raises:
             EngineUnavailableError: The engine died twice, or refused the request.

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from opentelemetry.trace import NoOpTracer, Tracer
 from starlette.middleware.cors import CORSMiddleware
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.expander import Models
 from server.access import AccessMiddleware
 from server.admission import Admission
@@ -31,7 +31,7 @@ STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
 
 def create_app(
     models: Models,
-    engines: Sequence[EmbeddedEngine],
+    engines: Sequence[RunningModel],
     settings: Settings,
     keys: Keyring,
     *,

@@ -10,28 +10,26 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Literal, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
-from models.checkpoint import check_causal_model, find_model
-from models.embedded import EmbeddedEngine
-from models.launch import MIB, EngineSettings
-from models.policy.openai_handlers import OpenAIHandlers
-from models.policy.remote_handlers import RemoteHandlers
-from models.policy.vllm_policy import VLLMPolicy, open_policy
-from models.prm.registry import open_verifier
-from models.prompt import PromptBuilder
+from models.checkpoints.checkpoint import check_causal_model, find_model
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.engine_client import RunningModel
+from models.engines.running import ModelSettings
+from models.policy.engine_policy import EnginePolicy, open_policy
+from models.prm.formats import open_verifier, read_verifier
 from models.remote.engine import RemoteEngine
-from models.remote.server import ServerSettings
+from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
-from models.running import ModelSettings
-from models.tokenizer import ChatTokenizer
+from models.vllm.settings import MIB, EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from search.strategies import by_table
@@ -53,7 +51,7 @@ under load, at up to 0.3 s at once, and hardly found any: requests are freed as 
 
 
 @asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[EmbeddedEngine, ...]]]:
+async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[RunningModel, ...]]]:
     """Start the models and what reads their answers; stop them when the context ends.
 
     Raises:
@@ -129,31 +127,36 @@ def verifier_engine(settings: Settings) -> EngineSettings:
     )
 
 
-async def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> None:
+def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> NoReturn:
     """Turn this process into vLLM's server of one of the models.
 
     Raises:
         CheckpointError: The model cannot be served with these settings.
         EngineUnavailableError: The installed vLLM cannot run it here.
     """
+    from models.vllm.server import ServerSettings, become_server  # vLLM, which a gateway does without
+
     policy = find_model(settings.policy_model, with_weights=which == "policy")
     prompts = PromptBuilder(ChatTokenizer(policy), settings.system_prompt)
     key = settings.engine_api_key
     engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
     server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
-    opening: AbstractAsyncContextManager[Any] = (
-        open_policy(server, prompts) if which == "policy" else open_verifier(settings.verifier_format, server, prompts)
-    )
-    async with opening:
-        pass  # never reached: the server has taken over
+    if which == "policy":
+        check_causal_model(engine.model)
+        become_server(server, "generate")
+    served = read_verifier(settings.verifier_format, engine, prompts)
+    become_server(server, served.runner, served.overrides)
 
 
 def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
     """Return the policy for OpenAI's clients that ask for no search."""
-    assert isinstance(models.policy, VLLMPolicy)  # noqa: S101 - `open_models` makes it so
-    if isinstance(engine := models.policy.engine, RemoteEngine):
-        return RemoteHandlers(engine, models.policy.prompts.tokenizer, settings.policy_name)
-    return OpenAIHandlers(models.policy, settings.policy_name, settings.tool_call_parser)
+    assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so
+    engine, tokenizer = models.policy.engine, models.policy.prompts.tokenizer
+    if isinstance(engine, RemoteEngine):
+        return RemoteHandlers(engine, tokenizer, settings.policy_name)
+    from models.vllm.handlers import OpenAIHandlers  # vLLM, which a gateway does without
+
+    return OpenAIHandlers(engine, tokenizer, settings.policy_name, settings.tool_call_parser)
 
 
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:

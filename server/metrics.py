@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.solve import SearchResult, Status
 from search.strategies import Parts, strategies
 from server.admission import Admission
@@ -41,7 +41,7 @@ class Metrics:
         admission: Whose queue is watched.
     """
 
-    def __init__(self, engines: Sequence[EmbeddedEngine], admission: Admission) -> None:
+    def __init__(self, engines: Sequence[RunningModel], admission: Admission) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineMetrics(engines))
         ProcessCollector(registry=self.registry)
@@ -166,7 +166,7 @@ class CountRequests:
 class _EngineMetrics(Collector):
     """The metrics of several engines as those of one service."""
 
-    def __init__(self, engines: Sequence[EmbeddedEngine]) -> None:
+    def __init__(self, engines: Sequence[RunningModel]) -> None:
         self._engines = engines
 
     def describe(self) -> Iterable[Metric]:

@@ -4,7 +4,7 @@ Looks at the files of checkpoints, not into weights, and at the calibration tabl
 taken on trust.
 """
 
-from models.checkpoint import check_causal_model, find_directory, require_files
+from models.checkpoints.checkpoint import check_causal_model, find_directory, require_files
 from server.calibration.identity import load_calibration
 from server.calibration.table import read_calibration
 from server.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from opentelemetry.trace import Tracer
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.expander import Models
 from server.admission import Admission
 from server.calibration.table import Calibrated
@@ -58,7 +58,7 @@ class State:
     """
 
     models: Models
-    engines: Sequence[EmbeddedEngine]
+    engines: Sequence[RunningModel]
     settings: Settings
     admission: Admission
     metrics: Metrics

@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, Tracer
 
 from search.candidate import Candidate
@@ -28,6 +24,11 @@ def traces_to(endpoint: str | None) -> Iterator[Tracer]:
     if endpoint is None:
         yield trace.NoOpTracer()
         return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     provider = TracerProvider(resource=Resource.create({"service.name": "winnow"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     try:

@@ -14,9 +14,9 @@ import pytest
 from tests.servers import Fleet, demo_servers
 
 if TYPE_CHECKING:
-    from models.policy.vllm_policy import VLLMPolicy
-    from models.prm.vllm_verifier import VLLMVerifier
-    from models.prompt import PromptBuilder
+    from models.checkpoints.prompt import PromptBuilder
+    from models.policy.engine_policy import EnginePolicy
+    from models.prm.winnow import WinnowPRM
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
 ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine", "wide"}
@@ -34,27 +34,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def prompts() -> PromptBuilder:
-    from models.prompt import PromptBuilder
-    from models.tokenizer import ChatTokenizer
+    from models.checkpoints.prompt import PromptBuilder
+    from models.checkpoints.tokenizer import ChatTokenizer
 
     return PromptBuilder(ChatTokenizer(DEMO / "policy"))
 
 
 @pytest.fixture(scope="session")
-async def policy(prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
-    from models.launch import EngineSettings
-    from models.policy.vllm_policy import open_policy
+async def policy(prompts: PromptBuilder) -> AsyncIterator[EnginePolicy]:
+    from models.policy.engine_policy import open_policy
+    from models.vllm.settings import EngineSettings
 
     async with open_policy(EngineSettings(DEMO / "policy", "policy"), prompts) as policy:
         yield policy
 
 
 @pytest.fixture(scope="session")
-async def verifier(prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
-    from models.launch import EngineSettings
-    from models.prm.vllm_verifier import open_verifier
+async def verifier(prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
+    from models.prm.formats import open_verifier
+    from models.prm.winnow import WinnowPRM
+    from models.vllm.settings import EngineSettings
 
-    async with open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
+    async with open_verifier("winnow", EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier:
+        assert isinstance(verifier, WinnowPRM)
         yield verifier
 
 
@@ -65,8 +67,8 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
-async def remote_policy(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[VLLMPolicy]:
-    from models.policy.vllm_policy import open_policy
+async def remote_policy(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[EnginePolicy]:
+    from models.policy.engine_policy import open_policy
     from models.remote.settings import RemoteSettings
 
     async with open_policy(RemoteSettings(DEMO / "policy", "policy", servers.policies), prompts) as policy:
@@ -74,9 +76,12 @@ async def remote_policy(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator
 
 
 @pytest.fixture(scope="session")
-async def remote_verifier(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[VLLMVerifier]:
-    from models.prm.vllm_verifier import open_verifier
+async def remote_verifier(servers: Fleet, prompts: PromptBuilder) -> AsyncIterator[WinnowPRM]:
+    from models.prm.formats import open_verifier
+    from models.prm.winnow import WinnowPRM
     from models.remote.settings import RemoteSettings
 
-    async with open_verifier(RemoteSettings(DEMO / "prm", "verifier", servers.verifiers), prompts) as verifier:
+    settings = RemoteSettings(DEMO / "prm", "verifier", servers.verifiers)
+    async with open_verifier("winnow", settings, prompts) as verifier:
+        assert isinstance(verifier, WinnowPRM)
         yield verifier

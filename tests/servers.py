@@ -41,8 +41,8 @@ def start_server(
     prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a server that is called "theirs", whatever winnow calls its model; `prefix` says on which network host."""
-    from models.launch import block_size  # which imports vLLM
-    from models.releases import SERVER
+    from models.vllm.launch import block_size  # which imports vLLM
+    from models.vllm.releases import SERVER
 
     command = [*prefix, sys.executable, "-m", SERVER, "--host=127.0.0.1", f"--port={port}", f"--model={model}"]
     settings = ["--served-model-name=theirs", f"--kv-cache-memory-bytes={kv_cache_mib << 20}"]

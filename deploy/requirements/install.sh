@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv anew and installs the pinned packages of one device into it: install.sh PYTHON cpu|cuda [run]
-# "run" leaves out what only the tests and the checks need.
+# Makes .venv anew and installs the pinned packages of one device into it: install.sh PYTHON cpu|cuda|gateway [run]
+# A gateway runs no model itself. "run" leaves out what only the tests and the checks need.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$1
@@ -14,7 +14,8 @@ has() { "$python" -c "$1" 2>/dev/null; }
 
 require_machine() {
     [ "$(uname -sm)" = "Linux x86_64" ] || stop "the pinned packages are for Linux on x86_64, this is $(uname -sm)."
-    [ "$device" = cpu ] || [ "$device" = cuda ] || stop "there is no DEVICE=$device, take cpu or cuda."
+    [[ "$device" =~ ^(cpu|cuda|gateway)$ ]] || stop "there is no DEVICE=$device, take cpu, cuda or gateway."
+    [ "$device" != gateway ] || [ "$purpose" = run ] || stop "the tests need an engine: DEVICE=gateway is for running alone."
     command -v "$python" >/dev/null ||
         stop "there is no '$python'. Name one, 3.11 or newer: make setup PYTHON=python3.11"
     has 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -43,14 +44,14 @@ make_venv() {
 
 # vLLM's CPU kernels are linked with libnuma. Loaded before them, it is found wherever it lies.
 provide_libnuma() {
-    if [ "$device" = cuda ] || has 'import ctypes; ctypes.CDLL("libnuma.so.1")'; then return; fi
+    if [ "$device" != cpu ] || has 'import ctypes; ctypes.CDLL("libnuma.so.1")'; then return; fi
     unpack libnuma1 libnuma1
     echo "import ctypes; ctypes.CDLL('$(echo "$PWD"/.venv/debian/usr/lib/*/libnuma.so.1)')" \
         >"$(echo .venv/lib/python3.*/site-packages)/libnuma.pth"
 }
 
 install_packages() {
-    step "Installing the packages for DEVICE=$device (cpu: 0.7 GB to download; cuda: several GB)"
+    step "Installing the packages for DEVICE=$device (gateway: 40 MB to download; cpu: 0.7 GB; cuda: several GB)"
     local locks=(-r "deploy/requirements/$device.txt")
     [ "$purpose" = run ] || locks+=(-r deploy/requirements/dev.txt)
     .venv/bin/python -m pip install --no-deps --disable-pip-version-check --no-input --progress-bar off "${locks[@]}" 2>&1 |

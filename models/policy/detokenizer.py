@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from models.checkpoints.tokenizer import REPLACEMENT, ChatTokenizer, Piece
 from models.interfaces import DELIMITER
-from models.tokenizer import REPLACEMENT, ChatTokenizer, Piece
 
 
 class OpenEnd(Protocol):

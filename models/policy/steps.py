@@ -7,9 +7,9 @@ text of all its ids.
 
 from collections.abc import Iterator, Sequence
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Step
 from models.policy.detokenizer import GrowingText
-from models.tokenizer import ChatTokenizer
 
 
 class StepSplitter:

@@ -18,11 +18,11 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 from prometheus_client import CollectorRegistry
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, EngineUnavailableError, ModelError
 from models.interfaces import Meter, Problem, Step
-from models.launch import EngineSettings
 from models.prm.checkers import worker
-from models.prompt import PromptBuilder
+from models.vllm.settings import EngineSettings
 
 TIMEOUT_S = 5.0
 NUM_WORKERS = 2

@@ -11,10 +11,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from vllm import SamplingParams
-
 from models.engine_client import EngineClient, require_room
 from models.errors import EngineUnavailableError
+from models.generation import Generation
 from models.interfaces import Meter, Problem, Step
 
 RIGHT, WRONG = "+", "-"
@@ -32,7 +31,7 @@ class GenerativePRM(ABC):
     def __init__(self, engine: EngineClient, right: int, wrong: int) -> None:
         self.engine = engine
         self._right, self._wrong = right, wrong
-        self._params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=[right, wrong], detokenize=False)
+        self._asked = Generation(max_tokens=1, temperature=0, logprob_ids=(right, wrong))
 
     @abstractmethod
     def ask(self, problem: Problem, texts: Sequence[str]) -> tuple[int, ...]:
@@ -53,14 +52,14 @@ class GenerativePRM(ABC):
         return tuple(await asyncio.gather(*(self._score(problem, request, meter) for request in requests)))
 
     async def _score(self, problem: Problem, request: tuple[int, ...], meter: Meter) -> float:
-        output = await self.engine.complete(request, self._params, affinity=problem.opening)
+        output = await self.engine.complete(request, self._asked, affinity=problem.opening)
         num_cached = output.num_cached_tokens or 0
         meter.verifier_cached_tokens += num_cached
         meter.verifier_tokens += len(request) - num_cached
-        logprobs = (output.outputs[0].logprobs or [{}])[0] or {}
+        logprobs = output.logprobs or {}
         if self._right not in logprobs or self._wrong not in logprobs:
             raise EngineUnavailableError("the verifier gives no verdict")
-        return sigmoid(logprobs[self._right].logprob - logprobs[self._wrong].logprob)
+        return sigmoid(logprobs[self._right] - logprobs[self._wrong])
 
 
 def sigmoid(logit: float) -> float:

@@ -9,19 +9,20 @@ Tested on a seeded checkpoint of the same architecture and kind of tokenizer (Se
 transformers; not run on the published weights.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoint import TOKENIZER_FILE, check_causal_model
+from models.checkpoints.checkpoint import check_causal_model
+from models.checkpoints.head import read_size
+from models.checkpoints.pretrained import TOKENIZER_FILE
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
-from models.prm.head import read_size
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import TextTokenizer
+from models.prm.served import Served
 
 TAG = "ки"
 NEWLINE = "\n"
@@ -88,22 +89,15 @@ class MathShepherdPRM(GenerativePRM):
         return self._tokenizer.encode_lines([f"{problem.text.strip()} {texts[0]}", *texts[1:]])
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[MathShepherdPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     check_causal_model(settings.model, with_weights=settings.has_weights)
     tokenizer = TagTokenizer(settings.model)
     for verdict in (RIGHT, WRONG):
         tokenizer.id_of_word(verdict)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
-    return _run(settings, tokenizer)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, tokenizer: TagTokenizer) -> AsyncIterator[MathShepherdPRM]:
-    async with running_engine(settings, "generate") as engine:
-        yield MathShepherdPRM(engine, tokenizer)
+    return Served("generate", lambda engine: MathShepherdPRM(engine, tokenizer))

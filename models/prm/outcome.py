@@ -15,23 +15,18 @@ Tested on a seeded checkpoint against plain transformers; not run on published w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from jinja2 import TemplateError
-from vllm import PoolingParams
-
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient, require_room
+from models.engines.running import ModelSettings
 from models.errors import CheckpointError, EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 from models.prm.generative_prm import sigmoid
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import DATE, ChatTokenizer, Message
-from models.weights import read_weights, require_finite, require_shapes
+from models.prm.served import Served
 
 SUFFIX = "ForSequenceClassification"
 NUM_LABELS = (1, 2)
@@ -40,12 +35,7 @@ NUM_LABELS = (1, 2)
 class DialogueTokenizer(ChatTokenizer):
     """A chat that ends where the assistant has spoken, not where it speaks next."""
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        chat: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in messages]
-        try:
-            return str(self._tokenizer.apply_chat_template(chat, tokenize=False, date_string=DATE))
-        except TemplateError as error:
-            raise CheckpointError(f"{self._file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
+    _asks = False
 
 
 class OutcomeVerifier:
@@ -61,7 +51,6 @@ class OutcomeVerifier:
         self.engine = engine
         self._num_labels = num_labels
         self._tokenizer = tokenizer
-        self._params = PoolingParams(task="classify", use_activation=False)
 
     async def score(
         self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
@@ -79,10 +68,10 @@ class OutcomeVerifier:
         return tuple(await asyncio.gather(*(self._score(problem, chat, meter) for chat in chats)))
 
     async def _score(self, problem: Problem, chat: tuple[int, ...], meter: Meter) -> float:
-        output = await self.engine.pool(chat, self._params, affinity=problem.opening)
+        output = await self.engine.classify(chat, affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(chat) - output.num_cached_tokens
-        logits: list[float] = output.outputs.data.flatten().tolist()
+        logits = output.logits
         if len(logits) != self._num_labels:
             raise EngineUnavailableError(f"the verifier says {len(logits)} numbers, not {self._num_labels}")
         return sigmoid(logits[-1] - (logits[0] if len(logits) > 1 else 0.0))
@@ -108,25 +97,19 @@ def check_classifier(directory: Path, *, with_weights: bool = True) -> None:
     if not isinstance(hidden_size, int):
         raise CheckpointError(f"{file}: hidden_size is {hidden_size!r}, not a whole number")
     if with_weights:
+        from models.checkpoints.weights import read_weights, require_finite, require_shapes  # torch
+
         weights = read_weights(directory)
         require_shapes(weights, {"score.weight": (num_labels, hidden_size)}, directory)
         require_finite(weights)
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[OutcomeVerifier]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     check_classifier(settings.model, with_weights=settings.has_weights)
-    return _run(settings, DialogueTokenizer(settings.model), read_num_labels(settings.model))
-
-
-@asynccontextmanager
-async def _run(
-    settings: ModelSettings, tokenizer: DialogueTokenizer, num_labels: int
-) -> AsyncIterator[OutcomeVerifier]:
-    async with running_engine(settings, "pooling") as engine:
-        yield OutcomeVerifier(engine, tokenizer, num_labels)
+    tokenizer, num_labels = DialogueTokenizer(settings.model), read_num_labels(settings.model)
+    return Served("pooling", lambda engine: OutcomeVerifier(engine, tokenizer, num_labels))

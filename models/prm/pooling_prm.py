@@ -8,17 +8,15 @@ Knows nothing of formats: a subclass lays out the tokens.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 
+from models.checkpoints.head import Head
 from models.engine_client import EngineClient, require_room
 from models.errors import EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
-from models.plugin import ARCHITECTURE
-from models.prm.head import Head
 from models.prm.layout import Layout
-from models.prm.vllm_model import scores_at
-from models.running import ModelSettings, running_engine
+from models.prm.served import Served
+from models.vllm.settings import ARCHITECTURE
 
 
 class PoolingPRM(ABC):
@@ -54,29 +52,20 @@ class PoolingPRM(ABC):
 
     async def _score_at(
         self, problem: Problem, positions: list[int], token_ids: Sequence[int], meter: Meter
-    ) -> dict[int, float]:
+    ) -> Mapping[int, float]:
         """Scores at those of `positions` that lie behind the cached prefix; the last token always does.
 
         Raises:
             EngineUnavailableError: There is none at the last token, or one that is no score.
         """
-        output = await self.engine.pool(token_ids, scores_at(positions), affinity=problem.opening)
+        output = await self.engine.score(token_ids, positions, affinity=problem.opening)
         meter.verifier_cached_tokens += output.num_cached_tokens
         meter.verifier_tokens += len(token_ids) - output.num_cached_tokens
-        scores = {int(position): score for position, score in output.outputs.data.tolist()}
-        if positions[-1] not in scores or not all(0 <= score <= 1 for score in scores.values()):
+        if positions[-1] not in output.scores or not all(0 <= score <= 1 for score in output.scores.values()):
             raise EngineUnavailableError("the verifier gives no score from 0 to 1 where it was asked to")
-        return scores
+        return output.scores
 
 
-@asynccontextmanager
-async def start_pooling(settings: ModelSettings, head: Head) -> AsyncIterator[EngineClient]:
-    """Run a pooling engine with the project's own model class, whatever architecture config.json names.
-
-    Raises:
-        CheckpointError: vLLM cannot serve the model with these settings.
-        EngineUnavailableError: The engine did not start.
-    """
-    overrides = {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()}
-    async with running_engine(settings, "pooling", overrides) as engine:
-        yield engine
+def pooled(head: Head, build: Callable[[EngineClient], PoolingPRM]) -> Served:
+    """Have the project's own model class run a head, whatever architecture config.json names."""
+    return Served("pooling", build, {"architectures": [ARCHITECTURE], "winnow_head": head.to_json()})

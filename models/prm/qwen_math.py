@@ -11,17 +11,17 @@ Tested on a seeded checkpoint of the same architecture, configuration and chat f
 run on the published weights.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
+from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.interfaces import Problem, Step
-from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.prompt import PromptBuilder
-from models.running import ModelSettings
-from models.tokenizer import ChatTokenizer
+from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.served import Served
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
 SEPARATOR = "<extra_0>"
@@ -54,12 +54,11 @@ class QwenMathPRM(PoolingPRM):
         return self._tokenizer.spell_out(token_ids, self._separator)
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[QwenMathPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     head = Head((("score.0", read_size(settings.model, "hidden_size")), ("score.2", 2)), "relu")
     check_headed_model(settings.model, head, with_weights=settings.has_weights)
@@ -67,10 +66,4 @@ def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAs
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = tokenizer.id_of_token(SEPARATOR)
     tokenizer.spell_out([separator], separator)
-    return _run(settings, head, tokenizer)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, head: Head, tokenizer: ChatTokenizer) -> AsyncIterator[QwenMathPRM]:
-    async with start_pooling(settings, head) as engine:
-        yield QwenMathPRM(engine, tokenizer)
+    return pooled(head, lambda engine: QwenMathPRM(engine, tokenizer))

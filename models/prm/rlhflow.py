@@ -9,17 +9,17 @@ Tested on a seeded checkpoint of the same architecture and chat format against p
 published weights.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
-from models.checkpoint import check_causal_model
+from models.checkpoints.checkpoint import check_causal_model
+from models.checkpoints.head import read_size
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.interfaces import Problem
 from models.prm.generative_prm import RIGHT, WRONG, GenerativePRM
-from models.prm.head import read_size
-from models.prompt import PromptBuilder
-from models.running import ModelSettings, running_engine
-from models.tokenizer import ChatTokenizer, Message
+from models.prm.served import Served
 
 
 class RLHFlowPRM(GenerativePRM):
@@ -45,22 +45,15 @@ class RLHFlowPRM(GenerativePRM):
         return self._tokenizer.encode_chat(messages)
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[RLHFlowPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     check_causal_model(settings.model, with_weights=settings.has_weights)
     tokenizer = ChatTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     for verdict in (RIGHT, WRONG):
         tokenizer.id_of(verdict)
-    return _run(settings, tokenizer)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, tokenizer: ChatTokenizer) -> AsyncIterator[RLHFlowPRM]:
-    async with running_engine(settings, "generate") as engine:
-        yield RLHFlowPRM(engine, tokenizer)
+    return Served("generate", lambda engine: RLHFlowPRM(engine, tokenizer))

@@ -10,18 +10,18 @@ Tested on a seeded checkpoint of the same architecture and weights' names agains
 published weights.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
+from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.prompt import PromptBuilder
-from models.running import ModelSettings
-from models.tokenizer import TextTokenizer
+from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.served import Served
 
 HEAD = Head((("v_head.summary", 1),))
 SEPARATOR = "\n"
@@ -47,12 +47,11 @@ class SkyworkPRM(PoolingPRM):
         return Layout.of(prompt, ([*self._tokenizer.encode(line), self._separator] for line in lines))
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[SkyworkPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
     tokenizer = TextTokenizer(settings.model)
@@ -60,10 +59,4 @@ def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAs
     tokenizer.id_of(SEPARATOR)
     if not tokenizer.begin_ids:
         raise CheckpointError(f"{settings.model / 'tokenizer_config.json'}: bos_token is missing")
-    return _run(settings, tokenizer)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, tokenizer: TextTokenizer) -> AsyncIterator[SkyworkPRM]:
-    async with start_pooling(settings, HEAD) as engine:
-        yield SkyworkPRM(engine, tokenizer)
+    return pooled(HEAD, lambda engine: SkyworkPRM(engine, tokenizer))

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.weights import read_weights, require_finite, require_shapes
 from models.errors import CheckpointError
 from models.prm.blocks import Attention, Block
 from models.prm.ttt import TTTLinear
-from models.weights import read_weights, require_finite, require_shapes
 
 ARCHITECTURE = "TestTimeCompute"
 WEIGHTS_FILE = "model.safetensors"

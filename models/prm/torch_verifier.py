@@ -20,20 +20,21 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from prometheus_client import CollectorRegistry
 
-from models.checkpoint import CONFIG_FILE, TOKENIZER_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.head import check_headed_model, read_size, scorer_head
+from models.checkpoints.pretrained import TOKENIZER_FILE
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 from models.prm import reward_model, test_time_compute
 from models.prm.adaptation import AdaptationPlan, Judge, adapt
-from models.prm.head import check_headed_model, read_size, scorer_head
 from models.prm.layout import Layout
 from models.prm.test_time_compute import TestTimeCompute
 from models.prm.ttt import Adaptation
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
-    from models.launch import EngineSettings  # brings vLLM along, which nothing here needs
+    from models.vllm.settings import EngineSettings
 
 T = TypeVar("T")
 

@@ -11,19 +11,19 @@ which the trainer does not.)
 Tested on seeded checkpoints against plain transformers; not run on published weights.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 
-from models.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.checkpoint import CONFIG_FILE, read_config
+from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
+from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
-from models.prm.head import Head, check_headed_model, read_size
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, start_pooling
-from models.prompt import PromptBuilder
-from models.running import ModelSettings
-from models.tokenizer import TextTokenizer
+from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.served import Served
 
 HEAD = Head((("score", 2),))
 SEPARATOR = "\n"
@@ -52,12 +52,11 @@ class TRLPRM(PoolingPRM):
         return Layout.of(prompt, ([*encode(text), *separator] for text in texts))
 
 
-def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[TRLPRM]:
-    """Check the checkpoint now; run the verifier while the returned context lasts. It has prompts of its own.
+def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
+    """Check the checkpoint, which has prompts of its own.
 
     Raises:
-        CheckpointError: The checkpoint cannot be served.
-        EngineUnavailableError: The engine did not start (raised on entering the context).
+        CheckpointError: It cannot be served.
     """
     check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
     tokenizer = TextTokenizer(settings.model)
@@ -66,10 +65,4 @@ def open_verifier(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAs
     if not isinstance(separator, str) or not separator.strip(" ") or not tokenizer.encode(separator):
         file = settings.model / CONFIG_FILE
         raise CheckpointError(f"{file}: step_separator is {separator!r}, not a text that ends a step")
-    return _run(settings, tokenizer, separator)
-
-
-@asynccontextmanager
-async def _run(settings: ModelSettings, tokenizer: TextTokenizer, separator: str) -> AsyncIterator[TRLPRM]:
-    async with start_pooling(settings, HEAD) as engine:
-        yield TRLPRM(engine, tokenizer, separator)
+    return pooled(HEAD, lambda engine: TRLPRM(engine, tokenizer, separator))

@@ -2,7 +2,7 @@
 
 What vLLM's server does not say over HTTP is not in the bill: tokens generated for a response that was left, which did
 not come any more (fewer than `STREAM_INTERVAL`, and what was on its way); and which tokens were read from the prefix
-cache, unless the server runs with `--enable-prompt-tokens-details` or, for scores, has `models.prm.endpoint`.
+cache, unless the server runs with `--enable-prompt-tokens-details` or, for scores, has `models.vllm.endpoint`.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from functools import partial
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
-from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
 
-from models.checkpoint import read_config
+from models.checkpoints.checkpoint import read_config
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
+from models.generation import Classified, Generated, Generation, Scored
 from models.remote import wire
 from models.remote.metrics import ReplicaMetrics
 from models.remote.replica import Replica
@@ -29,7 +29,6 @@ from models.remote.replies import (
     TOKEN_BYTES,
     ReplyError,
     ResponseReader,
-    Scores,
     read_class,
     read_logprobs,
     read_score,
@@ -97,17 +96,17 @@ class RemoteEngine:
     async def generate(
         self,
         token_ids: Sequence[int],
-        params: SamplingParams,
+        asked: Generation,
         count: Callable[[int], None] = lambda _: None,
         *,
         affinity: str = "",
-    ) -> AsyncGenerator[RequestOutput, None]:
+    ) -> AsyncGenerator[Generated, None]:
         """Yield what follows `token_ids` as it comes, by `STREAM_INTERVAL` tokens; closing it makes the server stop.
 
         Args:
             token_ids: At least one.
-            params: For one response.
-            count: Is told how many tokens came.
+            asked: How the response is generated.
+            count: Called with the number of tokens whenever some came.
             affinity: Which requests belong together.
 
         Raises:
@@ -115,11 +114,10 @@ class RemoteEngine:
             EngineUnavailableError: The server refused the request, or none answers.
         """
         replica = await self.replicas.choose(affinity)
-        body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=True)}
-        max_tokens = params.max_tokens or self.max_model_len
-        reader = ResponseReader(self._vocab_size, len(token_ids), max_tokens)
+        body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=True)}
+        reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
         most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
-        sizes = most + TOKEN_BYTES * max_tokens, most + EVENT_BYTES * max_tokens
+        sizes = most + TOKEN_BYTES * asked.max_tokens, most + EVENT_BYTES * asked.max_tokens
         last = None
         with self._translated():
             async with aclosing(replica.stream(COMPLETIONS, body, reader.read, *sizes)) as events:
@@ -127,8 +125,10 @@ class RemoteEngine:
                     output = wire.generated(event)
                     if output is None:
                         continue
-                    count(len(output.outputs[0].token_ids))
-                    if output.finished:
+                    count(len(output.token_ids))
+                    if output.finish_reason == "abort":
+                        raise EngineDiedError(f"{replica.url} stops")
+                    if output.finish_reason is not None:
                         last = output  # only when the stream is read to its end: then its connection is kept
                     else:
                         yield output
@@ -136,56 +136,68 @@ class RemoteEngine:
             raise replica.blame("it ended a response without saying why")
         yield last
 
-    async def complete(self, token_ids: Sequence[int], params: SamplingParams, *, affinity: str = "") -> RequestOutput:
-        """Return the only output of a request for one response; repeated once where the server fails.
+    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
+        """Return a whole response; asked for once more where the server fails.
 
         Raises:
             EngineUnavailableError: A server failed twice, or refused the request, or none answers.
         """
 
-        async def ask(replica: Replica) -> RequestOutput:
-            body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(params, stream=False)}
+        async def ask(replica: Replica) -> Generated:
+            body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=False)}
             return await replica.post(COMPLETIONS, body, read, most)
 
-        wanted, max_tokens = params.logprob_token_ids or [], params.max_tokens or self.max_model_len
-        most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids) + TOKEN_BYTES * max_tokens
-        most += LOGPROB_BYTES * len(wanted) * max_tokens
+        wanted = asked.logprob_ids
+        most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
+        most += (TOKEN_BYTES + LOGPROB_BYTES * len(wanted)) * asked.max_tokens
 
-        def read(data: bytes) -> RequestOutput:
-            reader = ResponseReader(self._vocab_size, len(token_ids), max_tokens)
+        def read(data: bytes) -> Generated:
+            reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
             answer = reader.read(data)
             if not reader.is_over:
                 raise ReplyError("no response, or one without an end")
             logprobs = read_logprobs(answer.choices[0], wanted, wire.TOKEN_PREFIX) if wanted else None
             output = wire.generated(answer, logprobs)
             assert output is not None  # noqa: S101 - a response that is over is one
+            if output.finish_reason == "abort":
+                raise ReplyError("it stops")
             return output
 
         return await self._ask(ask, affinity)
 
-    async def pool(
-        self, token_ids: Sequence[int], params: PoolingParams, *, affinity: str = ""
-    ) -> PoolingRequestOutput:
-        """Return what a pooling model makes of `token_ids`; repeated once where the server fails.
+    async def score(
+        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
+    ) -> Scored:
+        """Return what a reward model says at positions; asked for once more where the server fails.
 
         Raises:
             EngineUnavailableError: A server failed twice, or refused the request, or none answers.
         """
 
-        async def ask(replica: Replica) -> PoolingRequestOutput:
-            if params.extra_kwargs is None:
-                return wire.classified(token_ids, await _classify(replica, token_ids, params, read_class))
+        async def ask(replica: Replica) -> Scored:
             if SCORES not in replica.lacks:
-                positions: list[int] = params.extra_kwargs["positions"]
                 most = BASE_BYTES + SCORE_BYTES * len(positions)
                 reader = partial(read_scores, num_tokens=len(token_ids), positions=positions)
                 try:
-                    body = wire.positions(token_ids, params)
-                    return wire.scored(token_ids, await replica.post(SCORES, body, reader, most))
+                    body = wire.scoring(token_ids, positions, read_cache=read_cache)
+                    return wire.scored(await replica.post(SCORES, body, reader, most))
                 except EngineUnavailableError:
                     if SCORES not in replica.lacks:
                         raise
-            return await _score_one_by_one(replica, token_ids, params)
+            return await _score_one_by_one(replica, token_ids, positions)
+
+        return await self._ask(ask, affinity)
+
+    async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
+        """Return what a classifier says of `token_ids`; asked for once more where the server fails.
+
+        Raises:
+            EngineUnavailableError: A server failed twice, or refused the request, or none answers.
+        """
+
+        async def ask(replica: Replica) -> Classified:
+            logits = await _classify(replica, token_ids, read_class, use_activation=False)
+            return Classified(logits, 0)  # how much of it came from the cache vLLM does not say
 
         return await self._ask(ask, affinity)
 
@@ -205,18 +217,20 @@ class RemoteEngine:
 
 
 async def _classify(
-    replica: Replica, token_ids: Sequence[int], params: PoolingParams, reader: Callable[[bytes], Output]
+    replica: Replica,
+    token_ids: Sequence[int],
+    reader: Callable[[bytes], Output],
+    *,
+    use_activation: bool | None = None,
 ) -> Output:
-    body = {"model": replica.model, "input": list(token_ids), "use_activation": params.use_activation}
+    body = {"model": replica.model, "input": list(token_ids), "use_activation": use_activation}
     return await replica.post(CLASSIFY, body, reader, BASE_BYTES)
 
 
-async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], params: PoolingParams) -> PoolingRequestOutput:
+async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], positions: Sequence[int]) -> Scored:
     """Ask a server without our endpoint for one score a request."""
-    positions: list[int] = (params.extra_kwargs or {})["positions"]
-    asked = (_classify(replica, token_ids[: position + 1], params, read_score) for position in positions)
-    rows = tuple(zip(positions, await asyncio.gather(*asked), strict=True))
-    return wire.scored(token_ids, Scores(scores=rows, num_cached_tokens=0))
+    asking = (_classify(replica, token_ids[: position + 1], read_score) for position in positions)
+    return Scored(dict(zip(positions, await asyncio.gather(*asking), strict=True)), 0)
 
 
 @asynccontextmanager

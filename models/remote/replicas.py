@@ -12,10 +12,10 @@ from hashlib import blake2b
 
 import aiohttp
 
+from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import EngineDiedError, EngineUnavailableError
 from models.remote.replica import CONNECT_WITHIN_S, SAMPLE, Replica
 from models.remote.settings import RemoteSettings, Routing
-from models.tokenizer import TextTokenizer
 
 START_WITHIN_S = 600.0
 """So long the servers may take to load the model."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from models.checkpoint import find_model
-from models.fingerprint import fingerprint
+from models.checkpoints.checkpoint import find_model
+from models.checkpoints.fingerprint import fingerprint
 from server.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 
@@ -28,7 +28,7 @@ def identity_of(settings: Settings) -> Identity:
 
 def calibration_file(settings: Settings) -> Path:
     """Return where the table is: where the setting says, or beside the folder of the policy."""
-    return settings.calibration or find_model(settings.policy_model).parent / FILE_NAME
+    return settings.calibration or find_model(settings.policy_model, with_weights=False).parent / FILE_NAME
 
 
 def load_calibration(settings: Settings) -> Calibrated:

@@ -1,6 +1,5 @@
 """`winnow engine`: one of the models in a vLLM server of its own, for a `winnow serve` elsewhere."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,4 +30,4 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
         pass  # the server that this becomes binds the port late, and says it less clearly
     from server.composition import become_engine
 
-    asyncio.run(become_engine(settings, which))
+    become_engine(settings, which)

@@ -21,8 +21,8 @@ from server.precheck import check_checkpoint
 from server.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # engines are imported when they run
-    from models.training.labels import LabelFile
-    from models.training.rollouts import IsRight, RolloutPlan, StepLabeller
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import IsRight, RolloutPlan, StepLabeller
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,17 @@ def label_steps(
         raise click.BadParameter(f"{problems} holds no problem that can be used", param_hint="--problems")
     settings = load_settings(recipe, policy_model=policy)
     check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
-    from models.training.labels import LabelFile
-    from models.training.rollouts import RolloutPlan
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import RolloutPlan
 
     plan = RolloutPlan(options.pop("responses"), options.pop("completions"), **options)
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)
         end(num_failed)
-    from models.policy.vllm_policy import open_policy
-    from models.prompt import PromptBuilder
-    from models.tokenizer import ChatTokenizer
+    from models.checkpoints.prompt import PromptBuilder
+    from models.checkpoints.tokenizer import ChatTokenizer
+    from models.policy.engine_policy import open_policy
     from server.composition import policy_model
 
     engine = policy_model(settings)
@@ -139,7 +139,7 @@ async def _label(
     concurrency: int,
     console: Console,
 ) -> int:
-    from models.training.rollouts import StepLabeller
+    from models.training.prm.rollouts import StepLabeller
 
     pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
     async with pool as answers, opening as policy:

@@ -13,7 +13,7 @@ def tasks(seed: int, count: int) -> None:
 
     None of them is in the stream that the demo pair was trained on.
     """
-    from models.training.tasks.stream import held_out_problems
+    from models.training.demo.tasks.stream import held_out_problems
 
     for record in held_out_problems(seed, count):
         click.echo(json.dumps(record.as_dict(), ensure_ascii=False))

@@ -18,6 +18,6 @@ def train_demo(out: Path, work: Path, seed: int) -> None:
 
     An interrupted training goes on from its last checkpoint.
     """
-    from models.training.demo import train_demo as train
+    from models.training.demo.pair import train_demo as train
 
     train(out, seed, work)

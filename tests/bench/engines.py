@@ -7,28 +7,33 @@ Ratios are of medians within one run, the variants taken in turn; absolute figur
 
 import argparse
 import asyncio
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
-from vllm import SamplingParams
+from vllm import RequestOutput, SamplingParams
+from vllm.inputs import tokens_input
 from vllm.sampling_params import RequestOutputKind
 
-from models.engine import Engine
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
-from models.launch import Dtype, EngineSettings
-from models.policy.vllm_policy import VLLMPolicy, open_policy
-from models.prm.vllm_verifier import VLLMVerifier, open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
+from models.policy.engine_policy import EnginePolicy, open_policy
+from models.prm.formats import open_verifier
+from models.prm.winnow import WinnowPRM
+from models.vllm.engine import Engine
+from models.vllm.settings import Dtype, EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of, respond, sampling
 
+NUMBERS = map("bench {}".format, itertools.count())
+"""Of requests."""
 Trial = Callable[[], Awaitable[int]]
 """Does some work and returns how many tokens it was."""
 
@@ -49,7 +54,13 @@ async def compare(console: Console, title: str, trials: Mapping[str, Trial], rep
     console.print(table)
 
 
-def reading(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
+def raw(policy: EnginePolicy, token_ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[RequestOutput, None]:
+    """What vLLM itself makes of a request in its own words."""
+    assert isinstance(policy.engine, Engine)
+    return policy.engine.llm.generate(tokens_input(list(token_ids)), params, next(NUMBERS))
+
+
+def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     """Responses of 128 tokens each, their outputs in different portions, with and without seeds."""
     prompt = policy.prompts.build(PROBLEM)
 
@@ -64,7 +75,7 @@ def reading(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
                 stream_interval=interval,
                 detokenize=interval is not None,
             )
-            return sum([len(output.outputs[0].token_ids) async for output in policy.engine.generate(prompt, params)])
+            return sum([len(output.outputs[0].token_ids) async for output in raw(policy, prompt, params)])
 
         async def draw_all() -> int:
             return sum(await asyncio.gather(*map(draw, range(number))))
@@ -80,7 +91,7 @@ def reading(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
     }
 
 
-def stepping(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
+def stepping(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     """Responses drawn in one request, step by step, and step by step with requests that stop by themselves."""
 
     async def by_proposal(seed: int) -> int:
@@ -96,7 +107,8 @@ def stepping(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
             params = SamplingParams(
                 temperature=0.8, max_tokens=300, seed=seed, stop=DELIMITER, output_kind=RequestOutputKind.FINAL_ONLY
             )
-            generated = (await policy.engine.complete(token_ids, params)).outputs[0]
+            (output,) = [output async for output in raw(policy, token_ids, params)]
+            generated = output.outputs[0]
             token_ids += generated.token_ids
             is_ended, seed = generated.stop_reason is None, seed + 1
         return len(token_ids) - len(prompt)
@@ -117,7 +129,7 @@ def stepping(policy: VLLMPolicy, number: int) -> dict[str, Trial]:
     }
 
 
-def judging(verifier: VLLMVerifier, number: int) -> dict[str, Trial]:
+def judging(verifier: WinnowPRM, number: int) -> dict[str, Trial]:
     """A step of 30 tokens behind 400 that were judged before; the tokens counted are those 30."""
     dice = random.Random(0)
 
@@ -142,7 +154,7 @@ def judging(verifier: VLLMVerifier, number: int) -> dict[str, Trial]:
     return {"from the beginning": trial(is_incremental=False), "from the prefix cache": trial(is_incremental=True)}
 
 
-async def repeat_seeds(console: Console, policy: VLLMPolicy, number: int) -> None:
+async def repeat_seeds(console: Console, policy: EnginePolicy, number: int) -> None:
     """Print the share of responses that the same seed draws again, alone and beside others."""
     cases = [(PROBLEMS[seed % len(PROBLEMS)], seed) for seed in range(number)]
     long = Problem(PROBLEM.text, "You are a careful solver. " * 20)
@@ -171,8 +183,9 @@ async def main(repeats: int, dtype: Dtype) -> None:
     console = Console()
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     opening_policy = open_policy(EngineSettings(DEMO / "policy", "policy", dtype=dtype), prompts)
-    opening_verifier = open_verifier(EngineSettings(DEMO / "prm", "verifier", dtype=dtype), prompts)
+    opening_verifier = open_verifier("winnow", EngineSettings(DEMO / "prm", "verifier", dtype=dtype), prompts)
     async with opening_policy as policy, opening_verifier as verifier:
+        assert isinstance(verifier, WinnowPRM)
         await asyncio.gather(*(respond(policy, sampling(seed)) for seed in range(16)))
         for number in (16, 64):
             await compare(console, f"reading {number} responses", reading(policy, number), repeats)

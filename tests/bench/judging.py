@@ -22,13 +22,14 @@ from rich.console import Console
 from rich.table import Table
 from transformers import LlamaConfig
 
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
-from models.launch import MIB, EngineSettings, block_size
+from models.prm.formats import open_verifier
 from models.prm.reward_model import RewardModel, save_reward_model
-from models.prm.vllm_model import scores_at
-from models.prm.vllm_verifier import VLLMVerifier, open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
+from models.prm.winnow import WinnowPRM
+from models.vllm.launch import block_size
+from models.vllm.settings import MIB, EngineSettings
 from search.answers.answer import Answer
 from search.beam_search import BeamSearch
 from search.expander import Models
@@ -114,7 +115,7 @@ class Counted:
 class InFull:
     """A verifier that computes the whole response at every step, as the reference codes do."""
 
-    def __init__(self, verifier: VLLMVerifier) -> None:
+    def __init__(self, verifier: WinnowPRM) -> None:
         self._verifier = verifier
 
     async def score(
@@ -122,10 +123,10 @@ class InFull:
     ) -> tuple[float, ...]:
         """Judge without the engine's cache."""
         layout = self._verifier.lay_out(problem, (*prefix, *steps))
-        params = scores_at(list(layout.ends[len(prefix) :]), read_cache=False)
-        output = await self._verifier.engine.pool(layout.token_ids, params)
+        ends = layout.ends[len(prefix) :]
+        output = await self._verifier.engine.score(layout.token_ids, ends, read_cache=False)
         meter.verifier_tokens += len(layout.token_ids)
-        return tuple(score for _, score in output.outputs.data.tolist())
+        return tuple(output.scores[end] for end in ends)
 
 
 def save_mid_size_model(directory: Path) -> Path:
@@ -165,7 +166,8 @@ async def main(repeats: int, shapes: Sequence[tuple[int, int]]) -> None:
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     with TemporaryDirectory() as directory:
         settings = EngineSettings(save_mid_size_model(Path(directory)), "verifier", kv_cache_bytes=2048 * MIB)
-        async with open_verifier(settings, prompts) as verifier:
+        async with open_verifier("winnow", settings, prompts) as verifier:
+            assert isinstance(verifier, WinnowPRM)
             for num_steps, step_tokens in shapes:
                 policy = RandomPolicy(num_steps, step_tokens, len(prompts.tokenizer.vocabulary))
                 ratios, computed, full = [], [], []

@@ -31,20 +31,21 @@ from rich.table import Table
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Meter, Problem, Sampling, Step, Verifier
-from models.launch import MIB, EngineSettings
-from models.policy.vllm_policy import VLLMPolicy, open_policy
-from models.prm.vllm_model import scores_at
-from models.prm.vllm_verifier import VLLMVerifier, open_verifier
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
-from models.training.tasks.stream import held_out_problems
+from models.policy.engine_policy import EnginePolicy, open_policy
+from models.prm.formats import open_verifier
+from models.prm.winnow import WinnowPRM
+from models.training.demo.tasks.stream import held_out_problems
+from models.vllm.settings import MIB, EngineSettings
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.dvts import DVTS
 from search.expander import Models
 from search.solve import solve
 from search.strategy import Strategy
+from tests.bench.engines import raw
 from tests.bench.judging import Counted, InFull, Silent
 from tests.conftest import DEMO
 
@@ -97,8 +98,8 @@ class Bench:
         seeds: Another one for every run, so that none finds another's responses in a cache.
     """
 
-    policy: VLLMPolicy
-    verifier: VLLMVerifier
+    policy: EnginePolicy
+    verifier: WinnowPRM
     prompts: PromptBuilder
     problems: Sequence[Problem]
     in_flight: int
@@ -149,7 +150,7 @@ class Bench:
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
-            async with places, aclosing(self.policy.engine.generate(self.prompts.build(problem), params)) as outputs:
+            async with places, aclosing(raw(self.policy, self.prompts.build(problem), params)) as outputs:
                 return sum([len(output.outputs[0].token_ids) async for output in outputs])
 
         start = time.perf_counter()
@@ -164,7 +165,7 @@ class Bench:
             response = [20 + (index * 7919 + seed * 104729 + place * 31) % 500 for place in range(length)]
             async with places:
                 ids = [*self.prompts.build(problem), *response]
-                await self.verifier.engine.pool(ids, scores_at([len(ids) - 1]))
+                await self.verifier.engine.score(ids, [len(ids) - 1])
             return len(ids)
 
         start = time.perf_counter()
@@ -326,11 +327,11 @@ async def main(options: argparse.Namespace) -> None:
     console = Console(width=200)
     async with (
         open_policy(policy_settings, prompts) as policy,
-        open_verifier(verifier_settings, prompts) as verifier,
+        open_verifier("winnow", verifier_settings, prompts) as verifier,
     ):
-        bench = Bench(
-            policy, verifier, prompts, problems, options.in_flight, options.max_tokens, itertools.count(0, 10**6)
-        )
+        assert isinstance(verifier, WinnowPRM)
+        seeds = itertools.count(0, 10**6)
+        bench = Bench(policy, verifier, prompts, problems, options.in_flight, options.max_tokens, seeds)
         await bench.search("weighted_best_of_n", 4)  # what starts late has started
         end = time.perf_counter() + options.seconds
         for cell in cells:

@@ -12,8 +12,8 @@ import logging
 from rich.console import Console
 from rich.table import Table
 
-from models.prompt import PromptBuilder
-from models.tokenizer import ChatTokenizer
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
 from tests.conftest import DEMO
 from tests.models.remote.misbehaving import ROWS
 from tests.server.misbehaving import impatience, suffer

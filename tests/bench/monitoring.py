@@ -28,7 +28,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")

@@ -17,7 +17,7 @@ import httpx
 from rich.console import Console
 
 from models.interfaces import Problem, Sampling
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from search.best_of_n import BestOfN
 from search.expander import Models
 from search.solve import solve

@@ -23,7 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from tests.bench.running import running
 from tests.bench.traffic import HANG_S, STRATEGIES
 from tests.conftest import DEMO

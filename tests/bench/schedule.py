@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from tests.bench.traffic import HANG_S, STRATEGIES
 
 CHAT = "chat"

@@ -17,7 +17,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 
 NUM_PROBLEMS = 8
 NUM_PAIRS = 40

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.policy.steps import StepSplitter
-from models.tokenizer import ChatTokenizer
 from tests.conftest import DEMO
 from tests.models.tokenizers import SAVES, ugly_texts
 

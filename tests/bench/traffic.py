@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 
 STRATEGIES = ("auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")
 HANG_S = 180.0

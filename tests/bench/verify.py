@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from search.evaluation.bootstrap import bootstrap
 
 STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts")

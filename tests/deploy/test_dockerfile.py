@@ -22,7 +22,7 @@ def test_what_is_copied_is_there_and_passes_dockerignore() -> None:
 def test_the_last_user_of_every_stage_that_runs_is_not_root() -> None:
     for name in ("service", "cuda"):
         assert re.findall(r"^USER (\S+)$", STAGES[name], re.MULTILINE)[-1] == "10001:10001"
-    assert "USER" not in STAGES["cpu"]
+    assert "USER" not in STAGES["cpu"] + STAGES["gateway"]
 
 
 def test_a_build_without_a_target_is_the_one_for_a_cpu_and_installs_no_package_of_debian() -> None:
@@ -39,3 +39,9 @@ def test_winnow_knows_the_settings_of_the_image() -> None:
 
 def test_the_base_image_is_pinned_by_the_date_of_its_packages() -> None:
     assert re.search(r"^ARG BASE=debian:bookworm-\d{8}-slim$", TEXT, re.MULTILINE)
+
+
+def test_every_set_of_packages_has_its_lock_and_its_image() -> None:
+    for name in re.findall(r"install\.sh python3 (\S+) run", TEXT):
+        assert (ROOT / "deploy" / "requirements" / f"{name}.txt").exists()
+        assert f"COPY --from=packages-{name} " in STAGES[name]

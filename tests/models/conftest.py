@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.engine import Engine, start_engine
-from models.launch import EngineSettings
-from models.tokenizer import ChatTokenizer
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.vllm.engine import Engine, start_engine
+from models.vllm.settings import EngineSettings
 from tests.models.tiny import save_tiny_llama
 
 

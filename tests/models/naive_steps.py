@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import DELIMITER, Finish, Step
-from models.tokenizer import ChatTokenizer
 
 
 def naive_steps(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from models.tokenizer import ChatTokenizer
+from models.checkpoints.tokenizer import ChatTokenizer
 from tests.models.tiny import tiny_tokenizer
 
 TEMPLATE = "{% for message in messages %}</s>{{ message.content }}{% endfor %}"

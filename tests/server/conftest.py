@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 from opentelemetry.trace import Tracer
 
-from models.embedded import EmbeddedEngine
+from models.engine_client import RunningModel
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
@@ -27,18 +27,18 @@ from server.settings import Settings
 from server.state import PlainPolicy
 
 if TYPE_CHECKING:
-    from models.policy.vllm_policy import VLLMPolicy
-    from models.prm.vllm_verifier import VLLMVerifier
+    from models.policy.engine_policy import EnginePolicy
+    from models.prm.winnow import WinnowPRM
 
 POLICY_NAME = "winnow-demo"
 
 
 @pytest.fixture(scope="session")
-async def client(policy: VLLMPolicy, verifier: VLLMVerifier) -> AsyncIterator[httpx.AsyncClient]:
+async def client(policy: EnginePolicy, verifier: WinnowPRM) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app, which listens on loopback."""
-    from models.policy.openai_handlers import OpenAIHandlers
+    from models.vllm.handlers import OpenAIHandlers
 
-    plain = OpenAIHandlers(policy, POLICY_NAME)
+    plain = OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY_NAME)
     async with (
         AnswerPool(num_workers=1) as reader,
         listening(
@@ -67,7 +67,7 @@ def openai_client(client: httpx.AsyncClient) -> AsyncOpenAI:
 @asynccontextmanager
 async def listening(
     models: Models,
-    *engines: EmbeddedEngine,
+    *engines: RunningModel,
     settings: Settings | None = None,
     keys: Keyring | None = None,
     plain: PlainPolicy | None = None,

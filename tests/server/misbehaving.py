@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import psutil
 
-from models.policy.remote_handlers import RemoteHandlers
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
-from models.prompt import PromptBuilder
+from models.checkpoints.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
 from models.remote import replica as replica_module
 from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
+from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
 from search.expander import Models
 from tests.conftest import DEMO
@@ -122,10 +122,10 @@ async def service(what: str, prompts: PromptBuilder, *rogues: Rogue) -> AsyncIte
             await stack.enter_async_context(rogue.playing())
         if what in ("scores", "a class"):
             engine = await stack.enter_async_context(engine_of("verifier", *rogues))
-            models, plain = Models(world.policy, VLLMVerifier(engine, prompts), world.models.reader), None
+            models, plain = Models(world.policy, WinnowPRM(engine, prompts), world.models.reader), None
         else:
             engine = await stack.enter_async_context(engine_of("policy", *rogues))
-            models = Models(VLLMPolicy(engine, prompts, decodes=True), world.verifier, world.models.reader)
+            models = Models(EnginePolicy(engine, prompts, decodes=True), world.verifier, world.models.reader)
             plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
         yield await stack.enter_async_context(listening(models, engine, plain=plain))
 

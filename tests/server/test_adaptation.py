@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from models.launch import EngineSettings
-from models.policy.vllm_policy import VLLMPolicy
+from models.checkpoints.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
 from models.prm.torch_verifier import open_verifier
-from models.prompt import PromptBuilder
+from models.vllm.settings import EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.conftest import DEMO
@@ -20,7 +20,7 @@ ADAPTED = {"strategy": "ttt_best_of_n", "adapt_steps": 3, "adapt_learning_rate":
 
 
 @pytest.fixture(scope="module")
-async def adaptable(policy: VLLMPolicy, prompts: PromptBuilder) -> AsyncIterator[httpx.AsyncClient]:
+async def adaptable(policy: EnginePolicy, prompts: PromptBuilder) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         open_verifier(EngineSettings(DEMO / "prm", "verifier"), prompts) as verifier,
         AnswerPool(num_workers=1) as reader,

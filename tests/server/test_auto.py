@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.training.tasks.stream import held_out_problems
+from models.training.demo.tasks.stream import held_out_problems
 from server.calibration.identity import load_calibration
 from server.calibration.table import Calibrated
 from server.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from models.checkpoints.prompt import PromptBuilder
 from models.interfaces import Problem, Turn
-from models.prompt import PromptBuilder
 
 PIECES = (
     "\0", "\x1b[31m", "\x7f", "\u200b", "\u200d", "\ufeff", "\u202e", "\u2066", "\u2028", "\r\n", "\ue0000\ue001",

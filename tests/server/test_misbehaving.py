@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import EngineUnavailableError
-from models.prompt import PromptBuilder
 from models.remote import replicas as replicas_module
 from models.remote.engine import open_remote_engine
 from models.remote.settings import RemoteSettings

@@ -75,7 +75,7 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 
 
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
-    from models.prm.registry import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
+    from models.prm.formats import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
 
     assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE)
 

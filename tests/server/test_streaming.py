@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from models.errors import EngineUnavailableError
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.natures import Branch, Tree, answer, step
@@ -137,7 +137,7 @@ async def test_events_come_while_the_search_goes_on() -> None:
 
 @pytest.mark.parametrize("strategy", ["weighted_best_of_n", "beam_search", "dvts"])
 async def test_a_closed_connection_stops_the_engines(
-    client: httpx.AsyncClient, policy: VLLMPolicy, verifier: VLLMVerifier, strategy: str
+    client: httpx.AsyncClient, policy: EnginePolicy, verifier: WinnowPRM, strategy: str
 ) -> None:
     events = events_of(client, strategy=strategy, n=64, early_stop=False)
     await anext(events)

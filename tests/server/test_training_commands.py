@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from models.policy.vllm_policy import VLLMPolicy
-from models.training.labels import LabelFile, LabelReader
-from models.training.rollouts import RolloutPlan, StepLabeller
+from models.policy.engine_policy import EnginePolicy
+from models.training.prm.labels import LabelFile, LabelReader
+from models.training.prm.rollouts import RolloutPlan, StepLabeller
 from search.answers.pool import AnswerPool
 from server.cli import app
 from server.commands.label_steps import Task, grader, label_all
@@ -23,7 +23,7 @@ TASKS = [
 ]
 
 
-async def label(policy: VLLMPolicy, out: Path, tasks: list[Task], plan: RolloutPlan = PLAN) -> tuple[int, str]:
+async def label(policy: EnginePolicy, out: Path, tasks: list[Task], plan: RolloutPlan = PLAN) -> tuple[int, str]:
     """Label; return the tokens sampled, and what was said."""
     console = Console(file=StringIO(), width=200)
     async with AnswerPool(num_workers=1) as answers:
@@ -33,7 +33,7 @@ async def label(policy: VLLMPolicy, out: Path, tasks: list[Task], plan: RolloutP
 
 
 async def test_labels_are_shares_and_the_last_one_is_whether_the_answer_is_right(
-    policy: VLLMPolicy, tmp_path: Path
+    policy: EnginePolicy, tmp_path: Path
 ) -> None:
     await label(policy, tmp_path / "labels.jsonl", TASKS)
     records = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
@@ -45,7 +45,7 @@ async def test_labels_are_shares_and_the_last_one_is_whether_the_answer_is_right
 
 
 async def test_labels_of_first_steps_average_to_the_chance_of_a_right_response(
-    policy: VLLMPolicy, tmp_path: Path
+    policy: EnginePolicy, tmp_path: Path
 ) -> None:
     plan = RolloutPlan(num_responses=40, num_completions=32, max_tokens=300)
     await label(policy, tmp_path / "labels.jsonl", TASKS[1:2], plan)
@@ -55,7 +55,7 @@ async def test_labels_of_first_steps_average_to_the_chance_of_a_right_response(
     assert first == pytest.approx(last, abs=0.24)  # three standard errors of 40 responses
 
 
-async def test_token_ids_are_the_policys_own(policy: VLLMPolicy, tmp_path: Path) -> None:
+async def test_token_ids_are_the_policys_own(policy: EnginePolicy, tmp_path: Path) -> None:
     await label(policy, tmp_path / "labels.jsonl", TASKS)
     reader = LabelReader(policy.prompts, len(policy.prompts.tokenizer.vocabulary), policy.engine.max_model_len)
     assert len(reader.read([tmp_path / "labels.jsonl"])) == 9
@@ -63,7 +63,7 @@ async def test_token_ids_are_the_policys_own(policy: VLLMPolicy, tmp_path: Path)
 
 
 async def test_a_finished_labelling_samples_nothing_and_a_torn_one_what_is_missing(
-    policy: VLLMPolicy, tmp_path: Path
+    policy: EnginePolicy, tmp_path: Path
 ) -> None:
     out = tmp_path / "labels.jsonl"
     all_tokens, _ = await label(policy, out, TASKS)
@@ -75,7 +75,7 @@ async def test_a_finished_labelling_samples_nothing_and_a_torn_one_what_is_missi
     assert sorted(out.read_text().splitlines()) == sorted(whole.splitlines())
 
 
-async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: VLLMPolicy, tmp_path: Path) -> None:
+async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: EnginePolicy, tmp_path: Path) -> None:
     tasks = [Task("Compute " + "1 + " * 2000 + "1.", "2001", None, 1), TASKS[0]]
     _, said = await label(policy, tmp_path / "labels.jsonl", tasks)
     assert "line 1: " in said

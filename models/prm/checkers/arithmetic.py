@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
-from models.training.tasks.arithmetic import evaluate
+from models.prm.checkers.expressions import evaluate
 
 _SIGNS = {r"\times": "*", r"\cdot": "*", r"\div": "/", "\u00d7": "*", "\u00b7": "*", "\u00f7": "/", "\u2212": "-"}
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))

@@ -50,7 +50,7 @@ demo() {
 
 suites() {
     timeout 150 python3 -m pytest -q -x -p no:cacheprovider -k "not remote" tests/models/policy/test_policies.py \
-        tests/models/policy/test_vllm_policy.py tests/models/prm/test_verifiers.py tests/models/prm/test_vllm_verifier.py \
+        tests/models/policy/test_engine_policy.py tests/models/prm/test_verifiers.py tests/models/prm/test_winnow.py \
         2>&1 | tee "$OUT/suites.log" | tail -30
 }
 

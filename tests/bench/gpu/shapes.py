@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import LlamaConfig
 
-from models.plugin import ARCHITECTURE
-from models.tokenizer import ChatTokenizer
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.vllm.settings import ARCHITECTURE
 from tests.conftest import DEMO
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

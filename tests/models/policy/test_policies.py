@@ -3,7 +3,7 @@
 import pytest
 
 from models.interfaces import Policy
-from models.policy.vllm_policy import VLLMPolicy
+from models.policy.engine_policy import EnginePolicy
 from tests.models.policy_contract import PolicyContract
 from tests.natures import Chance
 from tests.worlds import World
@@ -11,13 +11,13 @@ from tests.worlds import World
 
 class TestVLLMPolicy(PolicyContract):
     @pytest.fixture
-    def subject(self, policy: VLLMPolicy) -> Policy:
+    def subject(self, policy: EnginePolicy) -> Policy:
         return policy
 
 
 class TestRemotePolicy(PolicyContract):
     @pytest.fixture
-    def subject(self, remote_policy: VLLMPolicy) -> Policy:
+    def subject(self, remote_policy: EnginePolicy) -> Policy:
         return remote_policy
 
 

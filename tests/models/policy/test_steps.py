@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Step
 from models.policy.steps import StepSplitter
-from models.tokenizer import ChatTokenizer
 from tests.conftest import DEMO
 from tests.models.naive_steps import naive_steps
 from tests.models.problems import ids_of, text_of

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from models.launch import MIB, EngineSettings
-from models.prm.registry import EmbeddedVerifier, open_verifier
-from models.prompt import PromptBuilder
+from models.checkpoints.prompt import PromptBuilder
+from models.prm.formats import open_verifier
+from models.prm.served import RunningVerifier
+from models.vllm.settings import MIB, EngineSettings
 
 
 @pytest.fixture(scope="module")
-async def published(format_name: str, checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[EmbeddedVerifier]:
+async def published(format_name: str, checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[RunningVerifier]:
     settings = EngineSettings(checkpoint, format_name, dtype="float32", kv_cache_bytes=32 * MIB)
     async with open_verifier(format_name, settings, prompts) as verifier:
         yield verifier

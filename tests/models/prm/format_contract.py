@@ -13,8 +13,9 @@ import pytest
 
 from models.errors import ContextOverflowError
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
-from models.launch import LARGE_BLOCK, block_size
-from models.prm.registry import EmbeddedVerifier
+from models.prm.served import RunningVerifier
+from models.vllm.launch import block_size
+from models.vllm.settings import LARGE_BLOCK
 from tests.models.problems import text_of, visible
 from tests.models.verifier_contract import VerifierContract, steps_of
 
@@ -46,7 +47,7 @@ def lines(number: int) -> list[Step]:
 
 class FormatContract(VerifierContract):
     @pytest.fixture
-    def subject(self, published: EmbeddedVerifier) -> EmbeddedVerifier:
+    def subject(self, published: RunningVerifier) -> RunningVerifier:
         return published
 
     @pytest.fixture
@@ -58,7 +59,7 @@ class FormatContract(VerifierContract):
         return steps_of(lambda text: ())
 
     async def test_100_random_responses_get_the_scores_of_plain_transformers(
-        self, subject: EmbeddedVerifier, reference: Reference
+        self, subject: RunningVerifier, reference: Reference
     ) -> None:
         """The first steps of each were judged before, the rest is judged now."""
 
@@ -74,7 +75,7 @@ class FormatContract(VerifierContract):
 
     @pytest.mark.parametrize("number", [1, 40])
     async def test_one_step_and_forty_get_the_scores_of_plain_transformers(
-        self, subject: EmbeddedVerifier, reference: Reference, number: int
+        self, subject: RunningVerifier, reference: Reference, number: int
     ) -> None:
         expected = reference(LONG.text, text_of(lines(number)))
         assert len(expected) == number
@@ -84,13 +85,13 @@ class FormatContract(VerifierContract):
         expected = reference(LONG.text, text_of(lines(40)))
         assert max(expected) - min(expected) > 0.1
 
-    async def test_a_new_step_costs_its_own_tokens_and_at_most_a_block(self, subject: EmbeddedVerifier) -> None:
+    async def test_a_new_step_costs_its_own_tokens_and_at_most_a_block(self, subject: RunningVerifier) -> None:
         before, after, problem = Meter(), Meter(), Problem(LONG.text + " Quickly.")
         await subject.score(problem, (), lines(9), before)
         await subject.score(problem, lines(9), lines(10)[9:], after)
         assert after.verifier_cached_tokens > LARGE_BLOCK
         assert after.verifier_tokens < NEW_LINE + BLOCK
 
-    async def test_a_response_longer_than_the_context_is_refused(self, subject: EmbeddedVerifier) -> None:
+    async def test_a_response_longer_than_the_context_is_refused(self, subject: RunningVerifier) -> None:
         with pytest.raises(ContextOverflowError, match=r"at most \d+ do"):
             await subject.score(LONG, lines(2), [step("1 2 " * 1024)], Meter())

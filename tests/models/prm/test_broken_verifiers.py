@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError
-from models.launch import EngineSettings
-from models.prm.registry import open_verifier
-from models.prompt import PromptBuilder
+from models.prm.formats import open_verifier
+from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
 from tests.models.damage import Change, config, halved, holding, lacking, lost, resized, spoilt, without
 from tests.models.prm.checkpoints import (

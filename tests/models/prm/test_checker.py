@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, ModelError
 from models.interfaces import Meter, Step, Verifier
-from models.launch import EngineSettings
 from models.prm.checker import open_verifier
 from models.prm.checkers.arithmetic import check
-from models.prompt import PromptBuilder
+from models.vllm.settings import EngineSettings
 from tests.models.problems import PROBLEM
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.waiting import until

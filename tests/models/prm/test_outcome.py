@@ -20,11 +20,12 @@ from transformers import (
     Qwen2ForSequenceClassification,
 )
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, ContextOverflowError
 from models.interfaces import Finish, Meter, Problem, Step, Verifier
-from models.launch import EngineSettings
-from models.prm.outcome import OutcomeVerifier, check_classifier, open_verifier
-from models.prompt import PromptBuilder
+from models.prm.formats import open_verifier
+from models.prm.outcome import OutcomeVerifier, check_classifier
+from models.vllm.settings import EngineSettings
 from tests.models.problems import PROBLEM
 from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
 from tests.models.verifier_contract import TEXTS, VerifierContract, steps_of
@@ -71,7 +72,8 @@ def checkpoint(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 async def outcome_engine(checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[OutcomeVerifier]:
     settings = EngineSettings(checkpoint, "outcome", dtype="float32", kv_cache_bytes=64 << 20)
-    async with open_verifier(settings, prompts) as verifier:
+    async with open_verifier("outcome", settings, prompts) as verifier:
+        assert isinstance(verifier, OutcomeVerifier)
         yield verifier
 
 

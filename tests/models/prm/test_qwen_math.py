@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, Qwen2Model
 from vllm import ModelRegistry
 
 from models.interfaces import Problem
-from models.plugin import register
 from models.prm.qwen_math import QwenMathPRM
+from models.vllm.plugin import register
 from tests.models.prm.checkpoints import save_qwen_math
 from tests.models.prm.format_contract import FormatContract, Reference, step
 

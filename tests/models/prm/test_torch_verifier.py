@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import CheckpointError, ContextOverflowError, EngineUnavailableError
 from models.interfaces import Finish, Meter, Problem, Step, Verifier
-from models.launch import EngineSettings
 from models.prm import torch_verifier
 from models.prm.adaptation import Judge
 from models.prm.reward_model import load_reward_model
 from models.prm.test_time_compute import TestTimeCompute, load_test_time_compute, save_test_time_compute
 from models.prm.torch_verifier import Request, TorchVerifier, open_verifier
-from models.prompt import PromptBuilder
+from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of
 from tests.models.verifier_contract import VerifierContract, steps_of

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from models.checkpoints.tokenizer import TextTokenizer
 from models.interfaces import Problem
 from models.prm.trl import TRLPRM
-from models.tokenizer import TextTokenizer
 from tests.models.prm.checkpoints import qwen_tokenizer, save_trl
 from tests.models.prm.format_contract import FormatContract, Reference, step
 

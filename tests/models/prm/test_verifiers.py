@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.checkpoints.prompt import PromptBuilder
 from models.interfaces import Step, Verifier
-from models.prm.vllm_verifier import VLLMVerifier
-from models.prompt import PromptBuilder
+from models.prm.winnow import WinnowPRM
 from models.remote.engine import SCORES, RemoteEngine
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.natures import Chance
@@ -15,7 +15,7 @@ from tests.worlds import World
 
 class TestVLLMVerifier(VerifierContract):
     @pytest.fixture
-    def subject(self, verifier: VLLMVerifier) -> Verifier:
+    def subject(self, verifier: WinnowPRM) -> Verifier:
         return verifier
 
     @pytest.fixture
@@ -25,7 +25,7 @@ class TestVLLMVerifier(VerifierContract):
 
 class TestRemoteVerifier(VerifierContract):
     @pytest.fixture
-    def subject(self, remote_verifier: VLLMVerifier) -> Verifier:
+    def subject(self, remote_verifier: WinnowPRM) -> Verifier:
         return remote_verifier
 
     @pytest.fixture
@@ -35,7 +35,7 @@ class TestRemoteVerifier(VerifierContract):
 
 class TestRemoteVerifierOfAServerWithoutOurEndpoint(TestRemoteVerifier):
     @pytest.fixture
-    def subject(self, remote_verifier: VLLMVerifier) -> Iterator[Verifier]:
+    def subject(self, remote_verifier: WinnowPRM) -> Iterator[Verifier]:
         engine = remote_verifier.engine
         assert isinstance(engine, RemoteEngine)
         for replica in engine.replicas.all:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
-from vllm import SamplingParams
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import EngineDiedError, EngineUnavailableError
+from models.generation import Generation
 from models.interfaces import Finish, Meter, Problem
-from models.policy.vllm_policy import VLLMPolicy
-from models.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
 from models.remote import replica as replica_module
 from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
@@ -35,9 +35,9 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def ask(engine: RemoteEngine, affinity: str = "") -> list[int]:
     """Ids of a response."""
-    params = SamplingParams(max_tokens=9)
+    params = Generation(max_tokens=9)
     async with aclosing(engine.generate([20], params, affinity=affinity)) as outputs:
-        return [token_id async for output in outputs for token_id in output.outputs[0].token_ids]
+        return [token_id async for output in outputs for token_id in output.token_ids]
 
 
 def homes(actors: Sequence[Actor]) -> dict[int, str]:
@@ -49,7 +49,7 @@ async def spread(engine: RemoteEngine, actors: Sequence[Actor]) -> dict[int, str
     for actor in actors:
         actor.asked.clear()
     for number, problem in enumerate(PROBLEMS):
-        async with aclosing(engine.generate([number], SamplingParams(), affinity=problem.opening)) as outputs:
+        async with aclosing(engine.generate([number], Generation(max_tokens=16), affinity=problem.opening)) as outputs:
             assert [output async for output in outputs]
     return homes(actors)
 
@@ -90,7 +90,7 @@ async def test_spread_takes_the_server_with_the_fewest_requests() -> None:
     actors = [Actor(), Actor()]
     async with (
         staged(*actors, routing="spread") as engine,
-        aclosing(engine.generate([20], SamplingParams(), affinity="same")) as outputs,
+        aclosing(engine.generate([20], Generation(max_tokens=16), affinity="same")) as outputs,
     ):
         await anext(outputs)
         for _ in range(4):
@@ -101,7 +101,7 @@ async def test_spread_takes_the_server_with_the_fewest_requests() -> None:
 async def test_a_response_that_is_left_is_dropped_by_its_server() -> None:
     actor = Actor(pauses=asyncio.Event())
     async with staged(actor) as engine:
-        async with aclosing(engine.generate([20], SamplingParams())) as outputs:
+        async with aclosing(engine.generate([20], Generation(max_tokens=16))) as outputs:
             await anext(outputs)
             assert engine.num_running_requests == 1
         async with asyncio.timeout(5):
@@ -140,7 +140,7 @@ async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompt
     step, rest = prompts.tokenizer.encode("So 4\n\n"), prompts.tokenizer.encode("The answer is 4.")
     actors = [Actor(), Actor()]
     async with staged(*actors) as engine:
-        policy = VLLMPolicy(engine, prompts)
+        policy = EnginePolicy(engine, prompts)
         home = await engine.replicas.choose(PROBLEM.opening)
         first, second = sorted(actors, key=lambda actor: actor.url != home.url)
         first.events, first.breaks_after = [step, rest[:2], rest[2:]], 2
@@ -159,7 +159,7 @@ async def test_what_breaks_off_with_nothing_left_to_ask_for_is_lost(prompts: Pro
     actor = Actor(events=[step, (20,)], breaks_after=1)
     async with staged(actor) as engine:
         with pytest.raises(EngineDiedError):
-            await respond(VLLMPolicy(engine, prompts), sampling(max_tokens=len(step)))
+            await respond(EnginePolicy(engine, prompts), sampling(max_tokens=len(step)))
     assert len(actor.asked) == 1
 
 
@@ -208,7 +208,7 @@ async def test_a_silent_server_is_found_and_its_requests_learn_of_it(monkeypatch
     monkeypatch.setattr(replica_module, "ANSWER_WITHIN_S", 0.05)
     actor = Actor()
     async with staged(actor) as engine:
-        async with aclosing(engine.generate([20], SamplingParams())) as outputs:
+        async with aclosing(engine.generate([20], Generation(max_tokens=16))) as outputs:
             actor.holds = asyncio.Event()
             with pytest.raises(EngineDiedError, match="is silent"):
                 _ = [output async for output in outputs]
@@ -266,7 +266,7 @@ async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: Pro
     blank, step = prompts.tokenizer.encode("\n\n"), prompts.tokenizer.encode("So 4\n\n")
     actor = Actor(events=[(*blank, *step), (20,)], finish=("length", None), stopped=(blank, "\n\n"))
     async with staged(actor) as engine:
-        policy = VLLMPolicy(engine, prompts, decodes=True)
+        policy = EnginePolicy(engine, prompts, decodes=True)
         proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
     assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
     assert proposal.text == "\n\nSo 4\n\n"

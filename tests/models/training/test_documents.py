@@ -6,20 +6,19 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from models.training.demo.documents import encode_solution, judged_document
+from models.training.demo.samples import judge_sample
+from models.training.demo.tasks.chain import Chain
+from models.training.demo.tasks.solution import Solution, solve
+from models.training.demo.tasks.stream import Task
+from models.training.demo.tokenizer import train_tokenizer
 from models.training.documents import (
     IGNORED,
     Batches,
     Document,
     collate,
     encode_prompt,
-    encode_solution,
-    judged_document,
 )
-from models.training.samples import judge_sample
-from models.training.tasks.chain import Chain
-from models.training.tasks.solution import Solution, solve
-from models.training.tasks.stream import Task
-from models.training.tokenizer import train_tokenizer
 
 CHAIN = Chain("2 + 3 * 4")
 

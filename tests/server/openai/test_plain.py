@@ -7,10 +7,10 @@ import openai as client_library
 import pytest
 from openai import AsyncOpenAI
 
-from models.policy.openai_handlers import OpenAIHandlers
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
-from models.prompt import PromptBuilder
+from models.checkpoints.prompt import PromptBuilder
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
+from models.vllm.handlers import OpenAIHandlers
 from search.expander import Models
 from server.settings import Settings
 from tests.server.conftest import listening, openai_client
@@ -118,7 +118,7 @@ async def test_a_list_of_models_begins_with_the_policy(openai: AsyncOpenAI) -> N
     assert {(await openai.models.retrieve(name)).id for name in names} == set(names)
 
 
-async def test_a_reader_who_leaves_stops_the_engine(client: httpx.AsyncClient, policy: VLLMPolicy) -> None:
+async def test_a_reader_who_leaves_stops_the_engine(client: httpx.AsyncClient, policy: EnginePolicy) -> None:
     asked = {"model": POLICY, "messages": CHAT, "stream": True, "n": 16, "ignore_eos": True, "max_tokens": 900}
     async with client.stream("POST", "/v1/chat/completions", json=asked) as response:
         await anext(response.aiter_lines())
@@ -127,11 +127,12 @@ async def test_a_reader_who_leaves_stops_the_engine(client: httpx.AsyncClient, p
 
 
 async def test_plain_requests_wait_in_the_queue_of_searches_and_leave_it_with_their_stream(
-    policy: VLLMPolicy, verifier: VLLMVerifier
+    policy: EnginePolicy, verifier: WinnowPRM
 ) -> None:
     models = Models(policy, verifier, BoxReader())
     settings = Settings(max_cost_in_flight=1, max_queued=0)
-    async with listening(models, settings=settings, plain=OpenAIHandlers(policy, POLICY)) as client:
+    plain = OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY)
+    async with listening(models, settings=settings, plain=plain) as client:
         openai = openai_client(client)
         chunks = open_stream(openai)
         await anext(chunks)

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from models.policy.openai_handlers import OpenAIHandlers
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
+from models.vllm.handlers import OpenAIHandlers
 from search.expander import Models
 from server.settings import Settings
 from tests.server.conftest import listening
@@ -93,7 +93,7 @@ async def test_a_constraint_left_at_once_does_not_hold_up_anothers(client: httpx
     assert time.perf_counter() - start < 5  # seconds; eight processes may have been started anew
 
 
-async def test_a_deadline_ends_a_request_and_frees_the_engine(client: httpx.AsyncClient, policy: VLLMPolicy) -> None:
+async def test_a_deadline_ends_a_request_and_frees_the_engine(client: httpx.AsyncClient, policy: EnginePolicy) -> None:
     start = time.perf_counter()
     reply = await client.post(CHATS, json={"model": POLICY, "messages": CHAT, "deadline_s": 0.3} | ENDLESS)
     assert time.perf_counter() - start < 1.3
@@ -102,7 +102,7 @@ async def test_a_deadline_ends_a_request_and_frees_the_engine(client: httpx.Asyn
     await until(lambda: not policy.engine.num_running_requests, within_s=1)
 
 
-async def test_a_deadline_ends_a_stream_with_our_own_error(client: httpx.AsyncClient, policy: VLLMPolicy) -> None:
+async def test_a_deadline_ends_a_stream_with_our_own_error(client: httpx.AsyncClient, policy: EnginePolicy) -> None:
     asked = {"model": POLICY, "messages": CHAT, "deadline_s": 0.5, "stream": True} | ENDLESS
     reply = await client.post(CHATS, json=asked)
     *chunks, error, done, rest = reply.text.split("\n\n")
@@ -112,8 +112,8 @@ async def test_a_deadline_ends_a_stream_with_our_own_error(client: httpx.AsyncCl
     await until(lambda: not policy.engine.num_running_requests, within_s=1)
 
 
-async def test_what_a_chat_leaves_open_is_made_to_fit(policy: VLLMPolicy, verifier: VLLMVerifier) -> None:
-    plain = OpenAIHandlers(policy, POLICY)
+async def test_what_a_chat_leaves_open_is_made_to_fit(policy: EnginePolicy, verifier: WinnowPRM) -> None:
+    plain = OpenAIHandlers(policy.engine, policy.prompts.tokenizer, POLICY)
     models, settings = Models(policy, verifier, BoxReader()), Settings(max_tokens=5)
     async with listening(models, settings=settings, plain=plain) as client:
         for path, asked in ((CHATS, {"messages": CHAT}), (COMPLETIONS, {"prompt": "1"})):

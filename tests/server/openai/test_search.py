@@ -6,7 +6,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
-from models.prompt import PromptBuilder
+from models.checkpoints.prompt import PromptBuilder
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.natures import Tree, answer, cut

@@ -9,8 +9,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from models.errors import EngineUnavailableError
-from models.policy.vllm_policy import VLLMPolicy
-from models.prm.vllm_verifier import VLLMVerifier
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.natures import Tree, answer, step
@@ -91,7 +91,7 @@ async def test_n_choices_stream_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("strategy", ["weighted_best_of_n", "beam_search", "dvts"])
 async def test_a_reader_who_leaves_stops_the_search(
-    openai: AsyncOpenAI, policy: VLLMPolicy, verifier: VLLMVerifier, strategy: str
+    openai: AsyncOpenAI, policy: EnginePolicy, verifier: WinnowPRM, strategy: str
 ) -> None:
     search = {"n": 64, "strategy": strategy, "early_stop": False}
     async with aclosing(open_stream(openai, search)) as chunks:

@@ -1,0 +1,1 @@
+"""What OpenAI's clients ask of the policy itself."""

@@ -1,0 +1,224 @@
+"""Reads what vLLM's handlers of chats and completions are asked, and refuses what they must not see.
+
+Knows requests as JSON; knows nothing of who answers them. What a response must look like is tried before it is sent.
+
+vLLM tokenises a rendered chat as a whole, and so takes `<|im_end|>` in a user's text for the end of the user's turn.
+Chats that spell a special token are tokenised here instead, by the project's own tokenizer, which takes text for text.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from models.checkpoints.tokenizer import ChatTokenizer, Message
+from models.errors import RequestRefusedError
+from models.openai.grammars.bounds import Asked, constraint_in, require_bounded, require_bounded_tools
+from models.openai.grammars.trial import Trial
+
+RESERVED = frozenset(
+    {
+        "kv_transfer_params",
+        "ec_transfer_params",
+        "request_id",
+        "prompt_embeds",
+        "mm_processor_kwargs",
+        "media_io_kwargs",
+        "vllm_xargs",
+    }
+)
+"""Fields that speak to vLLM as its operator does, or that a client could harm others with."""
+
+PROMPTS = ("messages", "prompt")
+"""What a request is about."""
+
+WORDS = frozenset({"model", "n", "prompt", "stop", "stream", "user"})
+"""Fields whose names a sentence may hold without speaking of them."""
+
+PROMPT_FIELDS = ("messages", "tools", "documents", "chat_template_kwargs")
+"""Whose text vLLM puts into the prompt of a chat."""
+
+TEMPLATE_FIELDS = frozenset(
+    {
+        *PROMPT_FIELDS[1:],
+        "add_generation_prompt",
+        "add_special_tokens",
+        "continue_final_message",
+        "echo",
+        "reasoning_effort",
+        "truncate_prompt_tokens",
+    }
+)
+"""What changes a prompt in ways that only vLLM knows."""
+
+SLIPS = (AttributeError, TypeError, KeyError)
+"""What vLLM's own checks of a field raise when the field is of a type that they did not reckon with."""
+
+SAME_IN_TEMPLATES = ("system", "user", "assistant")
+
+
+class Kinds(NamedTuple):
+    """What bodies are read as: vLLM's own classes where it is installed, `fields.py` where it is not.
+
+    Attributes:
+        chat: With a field `kv_transfer_params`.
+        completion: Of a text.
+        name: From the place of an error of pydantic's to the name of the field.
+        calls: From a chat to the JSON schema of the calls that it has to make; None where it is free.
+    """
+
+    chat: type[BaseModel]
+    completion: type[BaseModel]
+    name: Callable[[tuple[int | str, ...]], str]
+    calls: Callable[[Any], dict[str, Any] | str | None]
+
+
+class RequestReader:
+    """Reads the bodies of requests.
+
+    Args:
+        tokenizer: Of the policy.
+        kinds: What they are read as.
+        context: Longest prompt and response of the policy, in tokens.
+    """
+
+    def __init__(self, tokenizer: ChatTokenizer, kinds: Kinds, context: int) -> None:
+        self._tokenizer = tokenizer
+        self._kinds = kinds
+        self._context = context
+        self._trial = Trial(tokenizer)
+
+    async def read_chat(self, body: Mapping[str, Any], client: str) -> Any:
+        """Read the body of a chat completion.
+
+        Raises:
+            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
+        """
+        asked = constraint_in(body)
+        require_bounded_tools(body)
+        request = self._parse(self._kinds.chat, body)
+        request.kv_transfer_params = self._tokenised(body)
+        if called := self._calls_of(request):
+            if asked is not None:
+                message = f"{asked.field}: tool_choice says what comes; allowed: one of the two"
+                raise RequestRefusedError(message, asked.field)
+            asked = called
+        await self._require_served(asked, client)
+        return request
+
+    async def read_completion(self, body: Mapping[str, Any], client: str) -> Any:
+        """Read the body of a completion.
+
+        Raises:
+            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
+        """
+        asked = constraint_in(body)
+        request = self._parse(self._kinds.completion, body)
+        await self._require_served(asked, client)
+        return request
+
+    async def stop(self) -> None:
+        """End the process that tries grammars."""
+        await self._trial.stop()
+
+    async def _require_served(self, asked: Asked | None, client: str) -> None:
+        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client)):
+            raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
+
+    def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
+        texts = list(_strings([body[name] for name in PROMPT_FIELDS if name in body]))
+        if not any(self._tokenizer.spells_special_token(text) for text in texts):
+            return None
+        if unknown := sorted(TEMPLATE_FIELDS & body.keys()):
+            message = f"{unknown[0]}: not served for a chat whose text spells a special token; allowed: to leave it out"
+            raise RequestRefusedError(message, unknown[0])
+        least = sum(map(len, texts)) // self._tokenizer.longest_token
+        if least > self._context:  # tokenised in the event loop: it must not take long to say so
+            raise RequestRefusedError(f"messages: {least:,} tokens and more; allowed: {self._context:,}", "messages")
+        chat = [self._message(index, message) for index, message in enumerate(body["messages"])]
+        return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
+
+    def _message(self, index: int, message: Mapping[str, Any]) -> Message:
+        content = message.get("content")
+        parts = content if isinstance(content, list) else [{"text": content}]
+        said = [part.get("text") for part in parts if isinstance(part, Mapping)]
+        texts = [text for text in said if isinstance(text, str)]
+        others = {name for name in message.keys() - {"role", "content"} if list(_strings(message[name]))}
+        role = message.get("role")
+        if role not in SAME_IN_TEMPLATES or others or len(texts) < len(parts):
+            where = f"messages.{index}"
+            raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
+        return role, "\n".join(texts)
+
+    def _calls_of(self, request: Any) -> Asked | None:
+        """Return what a response must look like that has to call a tool."""
+        try:
+            schema = self._kinds.calls(request)
+        except ValueError as error:
+            raise RequestRefusedError(f"tools: {error}", "tools") from error
+        if schema is None:
+            return None
+        asked = Asked("tools", ("json", schema if isinstance(schema, str) else json.dumps(schema)))
+        require_bounded(asked)
+        return asked
+
+    def _parse(self, kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
+        for name in body:
+            if name in RESERVED or name not in kind.model_fields:
+                raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
+        try:
+            return kind.model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            name = self._kinds.name(first["loc"])
+            raise RequestRefusedError(f"{name}: {first['msg']}", name) from error
+        except SLIPS as error:
+            odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
+            message = f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents"
+            raise RequestRefusedError(message, odd[0]) from error
+
+
+def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:
+    """Return the field that vLLM complains of: it does not always say, and calls a prompt `input_tokens`.
+
+    Args:
+        param: As vLLM names the field; None where it does not.
+        message: Its complaint.
+        body: Of the request.
+    """
+    if param and param.partition(".")[0] in body:
+        return param
+    words = message.replace(" ", "_")
+    spoken_of = [
+        name for name in body if name not in WORDS and re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", words)
+    ]
+    if param != "input_tokens" and spoken_of:
+        return max(spoken_of, key=len)
+    return next((name for name in PROMPTS if name in body), "body")
+
+
+def _is_odd(kind: type[BaseModel], name: str, value: Any) -> bool:
+    try:
+        kind.model_validate({name: value})
+    except SLIPS:
+        return True
+    except ValidationError:
+        pass  # of the fields that are left out here
+    return False
+
+
+def _names(kind: type[BaseModel]) -> str:
+    return ", ".join(name for name in kind.model_fields if name not in RESERVED)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)

@@ -1,0 +1,1 @@
+"""The demo pair: its tasks, its policy, and the samples that its reward model learns from."""

@@ -1,0 +1,38 @@
+"""What models are trained to make small: of the next tokens, and of the verdicts on steps."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.training.documents import IGNORED, Batch
+
+LATER_WEIGHT = 0.25
+"""Of steps after the first error, which are easy."""
+
+
+def language_loss(hidden: Tensor, embedding: Tensor, next_tokens: Tensor) -> Tensor:
+    """Mean cross-entropy of the next tokens, computed only where one is to be predicted.
+
+    Args:
+        hidden: States of the backbone, (B, T, H).
+        embedding: Tied token embedding, (V, H).
+        next_tokens: Token ids or `IGNORED`, (B, T).
+    """
+    wanted = next_tokens != IGNORED
+    logits = hidden[wanted] @ embedding.T  # (N, V)
+    return functional.cross_entropy(logits.float(), next_tokens[wanted])
+
+
+def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Weighted mean cross-entropy of the verdicts at step ends.
+
+    Args:
+        logits: Of the scorer at every position, (B, T).
+        batch: Says where the steps end and how likely each is right.
+    """
+    judged = batch.verdicts != IGNORED
+    weights = torch.where(batch.is_first[judged], 1.0, LATER_WEIGHT)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits[judged].float(), batch.verdicts[judged].float(), weight=weights, reduction="sum"
+    )
+    return losses / weights.sum()

@@ -1,0 +1,166 @@
+"""Trains a reward model for any policy on step labels that somebody brought, and says how well it judges.
+
+The reward model is the policy's backbone and a new scorer. A share of the problems, by a hash of their text, is kept
+out of the training and measured on. `out` holds the checkpoint that is served, the report, the reliability plot, and
+what an interrupted training goes on from.
+
+Run on a CPU only; on CUDA it takes the first device.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import torch
+from rich.console import Console
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, Qwen2ForCausalLM
+
+from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_config
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.errors import CheckpointError
+from models.prm.reward_model import RewardModel, load_reward_model, save_reward_model
+from models.training.documents import Batches, Document
+from models.training.optimization import Schedule
+from models.training.prm.agreement import Judged, agreement_table, by_family, score_documents, steps_of
+from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
+from models.training.prm.reliability import plot_reliability
+from models.training.prm.reward import fit_reward_model, from_policy
+
+MODEL_TYPES = ("llama", "qwen2")
+TRAINING_FILE = "training.json"
+REPORT_FILE = "report.json"
+PLOT_FILE = "reliability.png"
+WARMUP_SHARE = 0.1
+MAX_WARMUP_STEPS = 50
+NUM_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How the reward model is trained.
+
+    Attributes:
+        epochs: How often each response is seen, on average.
+        batch_size: Responses a step.
+        num_parts: Parts that a batch is computed in, one after the other; more take less memory.
+        learning_rate: At its peak.
+        held_out: Share of problems that are measured on, in (0, 1).
+        seed: Of the scorer's first weights and of the batches.
+    """
+
+    epochs: float = 4.0
+    batch_size: int = 64
+    num_parts: int = 4
+    learning_rate: float = 1e-4
+    held_out: float = 0.1
+    seed: int = 0
+
+    def schedule(self, num_documents: int) -> Schedule:
+        """Learning rate over the whole training."""
+        num_steps = max(1, round(self.epochs * num_documents / self.batch_size))
+        return Schedule(num_steps, self.learning_rate, min(MAX_WARMUP_STEPS, round(WARMUP_SHARE * num_steps)))
+
+
+def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan) -> int:
+    """Train a reward model, write it to `out` and print how well it judges the problems held out.
+
+    Args:
+        policy: Checkpoint of the policy whose responses were labelled: a Llama or Qwen2.
+        label_files: As `winnow label-steps` writes them. Lines that cannot be used are named and left out.
+        out: A training that was interrupted there goes on, and a finished one is measured again.
+        plan: How it is trained.
+
+    Returns:
+        How many lines were left out.
+
+    Raises:
+        CheckpointError: The policy cannot be used.
+        LabelsError: The labels cannot be used, or `out` holds another training.
+    """
+    console = Console(width=110, highlight=False)
+    config = _check_policy(policy)
+    prompts = PromptBuilder(ChatTokenizer(policy))
+    reader = LabelReader(prompts, config["vocab_size"], config["max_position_embeddings"])
+    responses = reader.read(label_files)
+    _show_skipped(reader, console)
+    training = [response for response in responses if not is_held_out(response.problem, plan.held_out)]
+    held_out = [response for response in responses if is_held_out(response.problem, plan.held_out)]
+    if not training or not held_out:
+        raise LabelsError(
+            f"{len(training)} responses are to train on and {len(held_out)} to measure on: "
+            f"label more problems, or hold out another share than {plan.held_out}"
+        )
+    _claim(out, policy, label_files, plan)
+    _train(policy, [reader.document(response) for response in training], out, plan)
+    AutoTokenizer.from_pretrained(policy).save_pretrained(out)
+    judged = judge_responses(load_reward_model(out), held_out, [reader.document(response) for response in held_out])
+    agreements = by_family(judged)
+    report = {family: asdict(agreement) for family, agreement in agreements.items()}
+    (out / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
+    plot_reliability(*steps_of(judged), out / PLOT_FILE)
+    console.print(f"trained on {len(training)} responses; {len(held_out)} held out:")
+    console.print(agreement_table(agreements))
+    return len(reader.skipped)
+
+
+def judge_responses(
+    model: RewardModel, responses: Sequence[LabelledResponse], documents: Sequence[Document]
+) -> list[Judged]:
+    """The responses as the reward model scores them."""
+    scores = score_documents(model, documents)
+    return [Judged(r.labels, each, r.family, r.error_kind) for r, each in zip(responses, scores, strict=True)]
+
+
+def _check_policy(policy: Path) -> dict[str, Any]:
+    check_causal_model(policy)
+    config = read_config(policy)
+    if config.get("model_type") not in MODEL_TYPES:
+        known = " or ".join(MODEL_TYPES)
+        raise CheckpointError(f"{policy / CONFIG_FILE}: model_type is {config.get('model_type')!r}, not {known}")
+    for field in ("vocab_size", "max_position_embeddings"):
+        if not isinstance(config.get(field), int):
+            raise CheckpointError(f"{policy / CONFIG_FILE}: {field} is {config.get(field)!r}, not a whole number")
+    return config
+
+
+def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    causal = cast(
+        LlamaForCausalLM | Qwen2ForCausalLM, AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+    )
+    unembedding = None if causal.config.tie_word_embeddings else causal.lm_head.weight.detach().to(device)
+    model = from_policy(causal, plan.seed).to(device)
+
+    def draw(rng: Random, step: int) -> Document:
+        return rng.choice(documents)
+
+    schedule = plan.schedule(len(documents))
+    batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
+    fit_reward_model(model, batches, schedule, out / "checkpoint" / "prm.pt", unembedding)
+    save_reward_model(model, out)
+
+
+def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> None:
+    """See that a training in `out` is this one, from which it can go on; or say there that it is."""
+    digests = [blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in label_files]
+    training = {"policy": str(policy), "labels": digests, **asdict(plan)}
+    file = out / TRAINING_FILE
+    if file.exists():
+        other = json.loads(file.read_text())
+        changed = sorted(name for name in training if other.get(name) != training[name])
+        if changed:
+            raise LabelsError(f"{file}: another training is in this folder, with another {', '.join(changed)}")
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(training, indent=2) + "\n")
+
+
+def _show_skipped(reader: LabelReader, console: Console) -> None:
+    for line in reader.skipped[:NUM_SHOWN]:
+        console.print(f"{line}; left out", style="yellow", markup=False)
+    if len(reader.skipped) > NUM_SHOWN:
+        console.print(f"{len(reader.skipped) - NUM_SHOWN} more lines are left out", style="yellow")

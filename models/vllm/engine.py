@@ -1,0 +1,294 @@
+"""A running vLLM engine: its requests, in our words what goes wrong, and what keeps it running.
+
+An engine that dies, or is silent for ten seconds, is started again, and again with longer and longer waits while
+that fails. A request that was in flight then learns that its engine has died; `recovered` says when it may be repeated.
+
+Knows requests of token ids; knows nothing of problems, steps or scores.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+from vllm import PoolingParams, SamplingParams
+from vllm.inputs import tokens_input
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.generation import Classified, Generated, Generation, Scored
+from models.vllm import requests
+from models.vllm.launch import launch
+from models.vllm.releases import REQUEST_ERRORS
+from models.vllm.settings import EngineSettings, Runner
+
+logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 5.0
+CHECK_EVERY_S = 2.0
+ANSWER_WITHIN_S = 5.0
+"""An engine that is silent for longer, twice in a row, hangs: once may be the event loop's own silence."""
+RESTART_WITHIN_S = 60.0
+"""So long a request waits for an engine that is started again."""
+MAX_WAIT_S = 60.0
+"""Between attempts to start an engine again."""
+
+Launch = Callable[[], tuple[AsyncLLM, CollectorRegistry]]
+
+Answer = TypeVar("Answer")
+
+
+class Engine:
+    """A running engine.
+
+    Attributes:
+        llm: What vLLM's own request handlers need; another one after a restart.
+        name: What logs and metrics call it.
+        metrics: The engine's Prometheus metrics, `vllm:*`, apart from every other engine's.
+        max_model_len: Longest prompt and response, in tokens.
+        num_restarts: How often it was started again.
+
+    Args:
+        llm: Whose process runs.
+        name: Of the engine.
+        metrics: Of the engine.
+        relaunch: Starts another process for it; runs in a thread.
+    """
+
+    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
+        self.llm = llm
+        self.name = name
+        self.metrics = metrics
+        self.max_model_len: int = llm.model_config.max_model_len
+        self.num_restarts = 0
+        self._relaunch = relaunch
+        self._request_ids = map(str, itertools.count())
+        self._is_up = asyncio.Event()
+        self._is_up.set()
+        self._has_died = asyncio.Event()
+
+    @property
+    def num_running_requests(self) -> int:
+        """Requests that have not ended."""
+        return int(self.llm.output_processor.get_num_unfinished_requests())  # type: ignore[no-untyped-call]
+
+    async def check(self) -> None:
+        """Return when the engine's process answers.
+
+        Raises:
+            EngineUnavailableError: It is dead, or silent for five seconds.
+        """
+        if not self._is_up.is_set():
+            raise EngineDiedError(f"the {self.name} engine is being started again")
+        with self._translated(self.llm):
+            await self.llm.check_health()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await self.llm.is_sleeping()  # any call that crosses over to the process
+
+    async def recovered(self) -> None:
+        """Return when the engine runs again.
+
+        Raises:
+            EngineUnavailableError: It does not within a minute.
+        """
+        try:
+            async with asyncio.timeout(RESTART_WITHIN_S):
+                await self._is_up.wait()
+        except TimeoutError as error:
+            raise EngineUnavailableError(f"the {self.name} engine does not come back") from error
+
+    def generate(
+        self,
+        token_ids: Sequence[int],
+        asked: Generation,
+        count: Callable[[int], None] = lambda _: None,
+        *,
+        affinity: str = "",
+    ) -> AsyncGenerator[Generated, None]:
+        """Yield what follows `token_ids` as it comes; closing the generator aborts the request.
+
+        Args:
+            token_ids: At least one.
+            asked: How the response is generated.
+            count: Called with the number of tokens whenever some came, also when nobody waits for them any more.
+            affinity: Which requests belong together; of no account where there is one process.
+
+        Raises:
+            EngineDiedError: The engine died; what came is lost unless the caller goes on from it.
+            EngineUnavailableError: The engine refused the request.
+        """
+        params = requests.sampling_params(asked, in_pieces=True)
+        return self._run(token_ids, params, requests.generated, lambda output: count(len(output.token_ids)))
+
+    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
+        """Return a whole response; asked for once more where the engine dies.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+        params = requests.sampling_params(asked, in_pieces=False)
+        return await self._run_to_end(token_ids, params, requests.generated)
+
+    async def score(
+        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
+    ) -> Scored:
+        """Return what a reward model says at positions; asked for once more where the engine dies.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+        params = requests.scoring_params(positions, read_cache=read_cache)
+        return await self._run_to_end(token_ids, params, requests.scored)
+
+    async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
+        """Return what a classifier says of `token_ids`; asked for once more where the engine dies.
+
+        Raises:
+            EngineUnavailableError: The engine died twice, or refused the request.
+        """
+        return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
+
+    async def keep_running(self) -> None:
+        """Start the engine again whenever it is dead or silent; until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_EVERY_S):
+                    await self._has_died.wait()
+            if (error := await self._failure()) and await self._failure():
+                logger.error("%s: it is started again", error)
+                await self._restart()
+                logger.info("the %s engine runs again", self.name)
+
+    async def _failure(self) -> EngineUnavailableError | None:
+        """Why it must be started again; None for an engine that answers."""
+        try:
+            await self.check()
+        except EngineUnavailableError as error:
+            return error
+        return None
+
+    def shut_down(self) -> None:
+        """Stop the engine's process."""
+        self.llm.shutdown(timeout=STOP_TIMEOUT_S)
+
+    async def _restart(self) -> None:
+        """Put another process in the place of the one that died or hangs; whoever waits for that one learns of it."""
+        self._is_up.clear()
+        await asyncio.to_thread(_kill, self.llm)
+        self.llm.output_processor.propagate_error(EngineDeadError())
+        self.llm.shutdown(timeout=0)
+        async for attempt in AsyncRetrying(
+            wait=wait_exponential(max=MAX_WAIT_S),
+            retry=retry_if_exception_type((EngineUnavailableError, CheckpointError)),
+        ):
+            with attempt:
+                self.llm, self.metrics = await _uncancelled(self._relaunch)
+                await self.llm.get_supported_tasks()
+        self.num_restarts += 1
+        self._has_died.clear()
+        self._is_up.set()
+
+    async def _run_to_end(
+        self, token_ids: Sequence[int], params: SamplingParams | PoolingParams, read: Callable[[Any], Answer]
+    ) -> Answer:
+        try:
+            return await self._last_output(token_ids, params, read)
+        except EngineDiedError:
+            await self.recovered()
+            return await self._last_output(token_ids, params, read)
+
+    async def _last_output(
+        self, token_ids: Sequence[int], params: SamplingParams | PoolingParams, read: Callable[[Any], Answer]
+    ) -> Answer:
+        async with aclosing(self._run(token_ids, params, read)) as outputs:
+            return [output async for output in outputs][-1]
+
+    async def _run(
+        self,
+        token_ids: Sequence[int],
+        params: SamplingParams | PoolingParams,
+        read: Callable[[Any], Answer],
+        on_output: Callable[[Answer], None] = lambda _: None,
+    ) -> AsyncGenerator[Answer, None]:
+        """Run a request; vLLM's own generators do not say what came before an abort, and leak one added too late."""
+        llm, request_id, queue, is_finished = self.llm, next(self._request_ids), None, False
+        with self._translated(llm):
+            try:
+                queue = await llm.add_request(request_id, tokens_input(list(token_ids)), params)
+                while not is_finished:
+                    output = queue.get_nowait() or await queue.get()
+                    is_finished = output.finished
+                    answer = read(output)
+                    on_output(answer)
+                    yield answer
+            finally:
+                await llm.abort(request_id)
+                with suppress(EngineDeadError):
+                    if queue is not None and (rest := queue.get_nowait()) and not is_finished:
+                        on_output(read(rest))
+
+    @contextmanager
+    def _translated(self, llm: AsyncLLM) -> Iterator[None]:
+        try:
+            yield
+        except EngineDeadError as error:
+            if llm is self.llm:
+                self._is_up.clear()
+                self._has_died.set()
+            raise EngineDiedError(f"the {self.name} engine is dead") from error
+        except TimeoutError as error:
+            raise EngineDiedError(f"the {self.name} engine does not answer") from error
+        except REQUEST_ERRORS as error:
+            raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
+
+
+@asynccontextmanager
+async def start_engine(
+    settings: EngineSettings, runner: Runner, overrides: Mapping[str, Any] | None = None
+) -> AsyncIterator[Engine]:
+    """Run an engine while the context lasts, and start it again when it dies.
+
+    Args:
+        settings: How.
+        runner: Whether it generates or pools.
+        overrides: Fields that come before those of the checkpoint's config.json.
+
+    Raises:
+        CheckpointError: vLLM cannot serve the model with these settings.
+        EngineUnavailableError: The engine did not start.
+    """
+    llm, metrics = launch(settings, runner, overrides, fork=True)
+    engine = Engine(llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False))
+    keeper = None
+    try:
+        await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
+        keeper = asyncio.create_task(engine.keep_running())
+        yield engine
+    finally:
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        engine.shut_down()
+
+
+async def _uncancelled(relaunch: Launch) -> tuple[AsyncLLM, CollectorRegistry]:
+    """Run `relaunch` in a thread, to its end even when cancelled: an engine that nobody holds is never stopped."""
+    launching = asyncio.ensure_future(asyncio.to_thread(relaunch))
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        (await launching)[0].shutdown(timeout=0)
+        raise
+
+
+def _kill(llm: AsyncLLM) -> None:
+    """Kill the engine's process, which may be stopped or deaf."""
+    for process in llm.engine_core.resources.engine_manager.processes:
+        process.kill()
+        process.join(STOP_TIMEOUT_S)

@@ -1,0 +1,54 @@
+"""Requests and outputs in vLLM's words: from what any engine is asked, and to what any engine answers."""
+
+from collections.abc import Sequence
+
+from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
+from vllm.sampling_params import RequestOutputKind
+
+from models.generation import Classified, Generated, Generation, Scored
+from models.vllm.reward_model import LAST, scores_at
+
+
+def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
+    """Ask for a response: in outputs each of which holds what is new, or in one."""
+    texts = [stop for stop in asked.stops if isinstance(stop, str)]
+    return SamplingParams(
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        max_tokens=asked.max_tokens,
+        seed=asked.seed,
+        stop=texts,
+        stop_token_ids=[stop for stop in asked.stops if isinstance(stop, int)],
+        include_stop_str_in_output=True,
+        logprob_token_ids=list(asked.logprob_ids) or None,
+        detokenize=bool(texts),
+        output_kind=RequestOutputKind.DELTA if in_pieces else RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def generated(output: RequestOutput) -> Generated:
+    """Read an output of a generating model."""
+    new = output.outputs[0]
+    logprobs = {token_id: each.logprob for token_id, each in new.logprobs[0].items()} if new.logprobs else None
+    return Generated(new.token_ids, new.finish_reason, new.stop_reason, logprobs, output.num_cached_tokens)
+
+
+def scoring_params(positions: Sequence[int], *, read_cache: bool) -> PoolingParams:
+    """Ask a reward model of ours for scores."""
+    return scores_at(list(positions), read_cache=read_cache)
+
+
+def scored(output: PoolingRequestOutput) -> Scored:
+    """Read rows (position, score)."""
+    scores = {int(position): score for position, score in output.outputs.data.tolist()}
+    return Scored(scores, output.num_cached_tokens)
+
+
+def classifying_params() -> PoolingParams:
+    """Ask a classifier for the logits of its classes."""
+    return PoolingParams(task=LAST, use_activation=False)
+
+
+def classified(output: PoolingRequestOutput) -> Classified:
+    """Read logits."""
+    return Classified(tuple(output.outputs.data.flatten().tolist()), output.num_cached_tokens)

@@ -1,0 +1,48 @@
+"""How vLLM runs an engine. Imports none of it: settings are made and read where it is not installed."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+MIB = 1 << 20
+SMALL_BLOCK, LARGE_BLOCK = 16, 32
+"""Tokens of a block of the KV cache on a CPU."""
+
+ARCHITECTURE = "WinnowRewardModel"
+"""What vLLM calls the reward models of every format with a head (`reward_model.py`)."""
+
+Runner = Literal["generate", "pooling"]
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How an engine is run.
+
+    Attributes:
+        model: Directory of the checkpoint.
+        name: What metrics and errors call the engine.
+        device: "auto" takes the one that the installed vLLM is built for.
+        dtype: Of the weights; "auto" takes the checkpoint's.
+        max_model_len: Longest prompt and response, in tokens; None takes the checkpoint's.
+        kv_cache_bytes: On a CPU: memory for the KV cache.
+        num_threads: On a CPU: threads of the engine. Engines whose threads outnumber the cores collapse.
+        fork: On a CPU: fork the engine's process, which is quick. Otherwise, and on CUDA, it is spawned.
+        gpu_memory_share: On CUDA: of each GPU's memory, weights included, in (0, 1). What policy and verifier take of
+            the same GPU must not add up to more than about 0.9.
+        tensor_parallel_size: On CUDA: GPUs that share the model.
+        has_weights: The weights are on this machine, and looked at before they are served.
+    """
+
+    has_weights: ClassVar[bool] = True
+    model: Path
+    name: str
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "auto"
+    max_model_len: int | None = None
+    kv_cache_bytes: int = 512 * MIB
+    num_threads: int = 1
+    fork: bool = sys.platform == "linux"
+    gpu_memory_share: float = 0.45
+    tensor_parallel_size: int = 1

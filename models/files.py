@@ -1,4 +1,4 @@
-"""Files of JSON lines: read strictly, and written so that an interrupted run goes on from what is there.
+"""Files of JSON lines and YAML: read strictly, and written so that an interrupted run goes on from what is there.
 
 A line is UTF-8 and JSON as RFC 8259 has it: no NaN, no number beyond a float, no half of a surrogate pair. A disk that
 fills up leaves whole lines behind. Knows nothing of what the lines mean.
@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+
+import yaml
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -67,6 +69,29 @@ def parse_object(line: bytes, *, spelt_numbers: bool = False) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError("not an object; allowed: one JSON object a line")
     return record
+
+
+def read_yaml(file: Path, what: str) -> Any:
+    """Read a YAML file.
+
+    Args:
+        file: In UTF-8.
+        what: Names it in messages.
+
+    Raises:
+        UnreadableFileError: It cannot be read; the message shows none of it.
+    """
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UnreadableFileError(f"{what} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(f"{what} cannot be read: not UTF-8 (byte {error.start + 1})") from error
+    except yaml.MarkedYAMLError as error:
+        place = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        raise UnreadableFileError(f"{what} is not YAML{place}") from None  # its message would show the line
+    except (yaml.YAMLError, ValueError, RecursionError):  # such as a control character, or the 30th of February
+        raise UnreadableFileError(f"{what} is not YAML") from None
 
 
 def replace_file(path: Path, text: str) -> None:

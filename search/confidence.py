@@ -5,7 +5,7 @@ weight: high where the verifier believes the response and no other answer comes 
 problems whose answers are known, makes it a probability.
 
 Source: isotonic regression for the map (Zadrozny and Elkan 2002, "Transforming classifier scores into accurate
-multiclass probability estimates"). Knows the map, not how it was fitted (`server/calibration/choosing.py`).
+multiclass probability estimates"). Knows the map, not how it was fitted (`search/calibration/choosing.py`).
 """
 
 import math

@@ -9,20 +9,20 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from starlette.middleware.cors import CORSMiddleware
 
 from models.engine_client import RunningModel
+from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
-from server.access import AccessMiddleware
-from server.admission import Admission
-from server.calibration.table import UNCALIBRATED, Calibrated
-from server.errors import install_error_handlers
-from server.headers import HeadMiddleware, SecurityHeadersMiddleware
-from server.interface import Interface
-from server.keys import Keyring
-from server.limits import BodiesMiddleware, LimitsMiddleware
+from server.http.access import AccessMiddleware
+from server.http.errors import install_error_handlers
+from server.http.headers import HeadMiddleware, SecurityHeadersMiddleware
+from server.http.interface import Interface
+from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.logs import is_request_id
-from server.metrics import CountRequests, Metrics
 from server.routes import answers, batch, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
+from server.solving.admission import Admission
+from server.solving.keys import Keyring
+from server.solving.metrics import CountRequests, Metrics
 from server.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)

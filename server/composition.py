@@ -33,15 +33,15 @@ from models.vllm.settings import MIB, EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from search.strategies import by_table
-from server.access import require_safe_exposure
 from server.app import create_app
-from server.calibration.identity import load_calibration
-from server.keys import read_keys
+from server.http.access import require_safe_exposure
+from server.http.protocol import uvicorn_config
+from server.identity import load_calibration
 from server.logs import log_to_stderr
-from server.protocol import uvicorn_config
 from server.settings import Settings, Urls
+from server.solving.keys import read_keys
+from server.solving.tracing import traces_to
 from server.state import PlainPolicy
-from server.tracing import traces_to
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ taken on trust.
 """
 
 from models.checkpoints.checkpoint import check_causal_model, find_directory, require_files
-from server.calibration.identity import load_calibration
-from server.calibration.table import read_calibration
+from search.calibration.table import read_calibration
+from server.identity import load_calibration
 from server.settings import Settings
 
 

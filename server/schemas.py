@@ -1,7 +1,7 @@
 """What crosses the wire: requests and replies of `/solve`, `/solve/batch` and `/v1/answers/equivalent`, and errors.
 
 Limits stand here, so that the documentation shows them; what depends on two fields or on the models is checked where it
-is known (`server/planning.py`).
+is known (`server/solving/planning.py`).
 """
 
 from enum import Enum

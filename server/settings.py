@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models import files
+from models.files import UnreadableFileError
 from search.strategies import MAX_N, MAX_STEPS
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS
 
@@ -175,26 +176,15 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
 
 
 def read_yaml(file: Path, what: str) -> Any:
-    """Read a YAML file.
-
-    Args:
-        file: In UTF-8.
-        what: Names it in messages.
+    """Read a YAML file; `what` names it in messages.
 
     Raises:
         SettingsError: It cannot be read; the message names the file and shows none of it.
     """
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"{what} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{what} cannot be read: not UTF-8 (byte {error.start + 1})") from error
-    except yaml.MarkedYAMLError as error:
-        place = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise SettingsError(f"{what} is not YAML{place}") from None  # its message would show the line
-    except (yaml.YAMLError, ValueError, RecursionError):  # such as a control character, or the 30th of February
-        raise SettingsError(f"{what} is not YAML") from None
+        return files.read_yaml(file, what)
+    except UnreadableFileError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _read(recipe: Path) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from fastapi import Request
 from opentelemetry.trace import Tracer
 
 from models.engine_client import RunningModel
+from search.calibration.table import Calibrated
 from search.expander import Models
-from server.admission import Admission
-from server.calibration.table import Calibrated
-from server.metrics import Metrics
 from server.settings import Settings
+from server.solving.admission import Admission
+from server.solving.metrics import Metrics
 
 
 class PlainPolicy(Protocol):

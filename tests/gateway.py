@@ -48,7 +48,7 @@ def main() -> None:
         install(Path(lock))
     if listing := os.environ.pop("GATEWAY_MODULES", None):  # noqa: TID251 - not a setting of winnow's
         atexit.register(lambda: Path(listing).write_text("\n".join(sorted(sys.modules))))
-    from server.cli import main as winnow
+    from server.cli.main import main as winnow
 
     winnow()
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from server.access import require_safe_exposure
 from server.doctor.finding import Finding, caution, fine, stops
-from server.keys import read_keys
-from server.listening import listening
+from server.http.access import require_safe_exposure
+from server.http.listening import listening
 from server.settings import Settings, SettingsError
+from server.solving.keys import read_keys
 
 ANSWER_WITHIN_S = 5.0
 

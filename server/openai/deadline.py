@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from server.errors import RequestError, response_to
+from server.http.errors import RequestError, response_to
 
 T = TypeVar("T")
 

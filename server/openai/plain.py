@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.errors import RequestError
+from server.http.errors import RequestError
 from server.openai.names import search_of
 from server.openai.refusals import UNREAD, refuse_unkept
 from server.openai.requests import ChatRequest, CompletionRequest

@@ -4,7 +4,7 @@ import asyncio
 
 from search.candidate import Candidate
 from search.observer import Decision, Loss
-from server.replies import name_of
+from server.solving.replies import name_of
 
 
 class Progress:

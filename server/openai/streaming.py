@@ -13,12 +13,12 @@ from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from models.errors import ModelError
-from server.errors import response_to
+from server.http.errors import response_to
+from server.http.streams import SearchStream
 from server.openai.chunks import Chunk, Chunks
 from server.openai.progress import Progress
 from server.openai.replies import bill, choose
-from server.searching import Outcome, Search
-from server.streams import SearchStream
+from server.solving.searching import Outcome, Search
 
 
 async def stream(search: Search, n: int, chunks: Chunks, *, with_usage: bool) -> SearchStream:

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 
 from search.answers.comparison import Comparison
 from search.answers.pool import AnswerPool
-from server.disconnect import until_disconnect
-from server.planning import answer_pool
+from server.http.disconnect import until_disconnect
 from server.schemas import EquivalenceOut, EquivalenceRequest, EquivalenceResponse, ErrorResponse, PairIn
+from server.solving.planning import answer_pool
 from server.state import State
 
 router = APIRouter(tags=["answers"])

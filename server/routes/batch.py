@@ -6,12 +6,12 @@ import json
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
-from server.access import client_of
-from server.disconnect import until_disconnect
-from server.errors import RequestError, response_to, validation_response
+from server.http.access import client_of
+from server.http.disconnect import until_disconnect
+from server.http.errors import RequestError, response_to, validation_response
 from server.routes.solve import ERRORS
 from server.schemas import BatchFailure, BatchRequest, BatchResponse, ErrorBody, SolveRequest, SolveResponse
-from server.searching import Search
+from server.solving.searching import Search
 from server.state import State, arrival_of
 
 router = APIRouter(tags=["solve"])

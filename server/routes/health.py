@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from models.errors import ModelError
-from server.errors import unavailable_response
+from server.http.errors import unavailable_response
 from server.schemas import Wire
 from server.state import State
 

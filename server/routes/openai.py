@@ -11,8 +11,9 @@ from fastapi.responses import JSONResponse, Response
 
 from models.errors import EngineUnavailableError
 from search.candidate import Candidate
-from server.access import client_of
-from server.disconnect import until_disconnect
+from server.http.access import client_of
+from server.http.disconnect import until_disconnect
+from server.http.streams import EVENT_STREAM
 from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
 from server.openai.deadline import Deadline
 from server.openai.names import list_names, search_of
@@ -22,9 +23,8 @@ from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, 
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
-from server.searching import Outcome
+from server.solving.searching import Outcome
 from server.state import PlainPolicy, State, arrival_of
-from server.streams import EVENT_STREAM
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any], str], Reply]]

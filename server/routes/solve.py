@@ -4,13 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from server.access import client_of
-from server.disconnect import until_disconnect
-from server.events import Events
+from server.http.access import client_of
+from server.http.disconnect import until_disconnect
+from server.http.streams import EVENT_STREAM, SearchStream
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
-from server.searching import Search
+from server.solving.events import Events
+from server.solving.searching import Search
 from server.state import State, arrival_of
-from server.streams import EVENT_STREAM, SearchStream
 
 router = APIRouter(tags=["solve"])
 

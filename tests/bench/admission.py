@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from models.interfaces import Finish, Sampling, Step
-from server.admission import Admission, Place
 from server.app import create_app
-from server.keys import Client, Keyring
 from server.settings import Settings
+from server.solving.admission import Admission, Place
+from server.solving.keys import Client, Keyring
 from tests.server.conftest import serving
 from tests.worlds import World
 

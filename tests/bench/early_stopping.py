@@ -23,7 +23,7 @@ from rich.table import Table
 
 from models.training.demo.tasks.stream import held_out_problems
 from search.answers.pool import AnswerPool
-from server.commands.client import open_client, post_solve
+from server.cli.client import open_client, post_solve
 from server.settings import load_settings
 
 STRATEGIES = ("majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts", "auto")

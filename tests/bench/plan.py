@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from server.evaluation.report import Point
-from server.evaluation.results import Outcome
-from server.forecast.costs import Costs
-from server.forecast.evidence import Evidence, resample
-from server.forecast.reading import read_evaluation
-from server.forecast.scaling import Array
+from search.evaluation.report import Point
+from search.evaluation.results import Outcome
+from search.scaling.costs import Costs
+from search.scaling.evidence import Evidence, resample
+from search.scaling.reading import read_evaluation
+from search.scaling.scaling import Array
 
 NUM_RESAMPLES = 300
 BAR = 0.9

@@ -26,9 +26,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from server.app import create_app
-from server.calibration.identity import load_calibration
-from server.keys import Keyring
+from server.identity import load_calibration
 from server.settings import Settings
+from server.solving.keys import Keyring
 from tests.bench.running import running
 from tests.natures import Chance
 from tests.server.processes import WINNOW
@@ -162,7 +162,7 @@ def _file(name: str) -> str:
 
 
 def _help() -> Iterator[tuple[str, str]]:
-    from server.cli import app
+    from server.cli.main import app
 
     for command in sorted(app.commands):
         yield (

@@ -33,7 +33,7 @@ BODY_BYTES = 1_800_000
 HEAD = b"POST /solve HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
 ASK_EVERY_S = 0.5
 WITHIN_S = 10.0
-SEARCHED = "server.searching"
+SEARCHED = "server.solving.searching"
 """Every search that ends has a line."""
 
 

@@ -17,13 +17,13 @@ from opentelemetry.trace import Tracer
 
 from models.engine_client import RunningModel
 from search.answers.pool import AnswerPool
+from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
 from server.app import create_app
-from server.calibration.identity import load_calibration
-from server.calibration.table import UNCALIBRATED, Calibrated
-from server.keys import Keyring
-from server.protocol import uvicorn_config
+from server.http.protocol import uvicorn_config
+from server.identity import load_calibration
 from server.settings import Settings
+from server.solving.keys import Keyring
 from server.state import PlainPolicy
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from models.training.demo.tasks.stream import held_out_problems
-from server.calibration.identity import load_calibration
-from server.calibration.table import Calibrated
+from search.calibration.table import Calibrated
+from server.identity import load_calibration
 from server.settings import Settings
 from tests.server.services import service, world_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from server.admission import Admission
+from server.solving.admission import Admission
 from tests.server.services import queueing, world_of
 from tests.waiting import until
 from tests.worlds import World

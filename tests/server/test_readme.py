@@ -23,7 +23,7 @@ async def test_the_curl_of_the_readme_gets_the_reply_of_the_readme(client: httpx
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    from server.cli import app
+    from server.cli.main import app
 
     used = set(re.findall(r"winnow ([a-z-]+)", README.split("```", 1)[1])) - {"is"}
     assert used <= set(app.commands), used - set(app.commands)

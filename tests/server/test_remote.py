@@ -20,8 +20,8 @@ from models.remote.settings import RemoteSettings
 from models.vllm.handlers import OpenAIHandlers
 from search.answers.pool import AnswerPool
 from search.expander import Models
-from server.calibration.identity import load_calibration
 from server.composition import plain_policy, policy_model, verifier_model
+from server.identity import load_calibration
 from server.settings import Settings
 from tests.conftest import DEMO
 from tests.models.remote.stage import Actor, staged

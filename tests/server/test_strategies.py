@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 from fastapi.testclient import TestClient
 from server.app import create_app
-from server.keys import Keyring
+from server.solving.keys import Keyring
 from server.settings import Settings
 from tests.server.services import world_of
 
@@ -29,7 +29,11 @@ print("winnow-demo@first-4" in [model["id"] for model in client.get("/v1/models"
     ("target", "code", "said"),
     [
         ("winnow_first:ROW", ASK, ["7 3 first 3", "omit it or use first", "True"]),
-        ("winnow_gone:ROW", "import server.cli", ["strategy first (winnow_gone:ROW of winnow-first 0.1) cannot be"]),
+        (
+            "winnow_gone:ROW",
+            "import server.cli.main",
+            ["strategy first (winnow_gone:ROW of winnow-first 0.1) cannot be"],
+        ),
     ],
 )
 def test_a_package_adds_a_strategy(tmp_path: Path, target: str, code: str, said: list[str]) -> None:

@@ -8,7 +8,7 @@ export VLLM_USE_FLASHINFER_SAMPLER=0 # else flashinfer is wanted, which is not c
 export PYTHONPATH=$SITE:$PWD HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=${VLLM_LOGGING_LEVEL:-WARNING}
 mkdir -p "$OUT" "$SITE"
 
-winnow() { python3 -c 'from server.cli import main; main()' "$@"; }
+winnow() { python3 -c 'from server.cli.main import main; main()' "$@"; }
 
 setup() {
     # vLLM's plugins are found by the project's entry points, which need its metadata but no installation.
@@ -44,7 +44,7 @@ table() {
 }
 
 demo() {
-    timeout 120 python3 -c 'from server.cli import main; main()' eval --held-out 200 --n 1,16 --subsample \
+    timeout 120 python3 -c 'from server.cli.main import main; main()' eval --held-out 200 --n 1,16 --subsample \
         --concurrency 32 2>&1 | tee "$OUT/demo.log" | tail -40
 }
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
-from server.cli import app
+from server.cli.main import app
 
 
 def examined(*options: str) -> tuple[int, dict[str, dict[str, str | None]]]:

@@ -66,5 +66,5 @@ def test_no_gold_answer_of_math500_is_refuted() -> None:
 
 
 def test_sympy_is_loaded_by_the_check_alone() -> None:
-    code = "import sys, server.app, server.cli, search.answers.host; sys.exit('sympy' in sys.modules)"
+    code = "import sys, server.app, server.cli.main, search.answers.host; sys.exit('sympy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0

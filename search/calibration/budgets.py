@@ -1,0 +1,211 @@
+"""From traces to a calibration table.
+
+For every budget several probes are tried, each with every way to go on that the traces tell of; the cheapest is taken
+that is as good as the best strategy alone, in cross-validation. A budget too small to be divided is spent by that
+strategy as a whole.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.calibration.choosing import (
+    STOP,
+    Choice,
+    Way,
+    Ways,
+    choose,
+    confidences,
+    cross_validate,
+    fit_confidence,
+    is_as_good,
+    most_accurate,
+    names_of,
+    spend,
+)
+from search.calibration.table import Budget, Difficulty, Knots, Spending
+from search.calibration.traces import Grown, Trace, elect
+from search.confidence import Confidence
+from search.strategies import Parts, Row, calibrated, flat, strategies, trees
+from search.voting import Selection
+
+PROBES = (4, 8, 16)
+"""Budgets that a probe may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Traces of the same problems, in the same order.
+
+    Attributes:
+        by_strategy: By name, then by budget. Of strategies whose searches hold smaller ones, the largest budget alone,
+            without early stopping; independent responses are those of the first strategy that draws them.
+        beam_width: M of the tree searches.
+    """
+
+    by_strategy: Mapping[str, Mapping[int, Sequence[Trace]]]
+    beam_width: int
+
+    @property
+    def responses(self) -> Sequence[Trace]:
+        """Independent responses."""
+        return self.traces(_drawing().name, 1)
+
+    def traces(self, strategy: str, n: int) -> Sequence[Trace]:
+        """Return traces that hold a search of `strategy` with the budget `n`; empty where none does."""
+        row = strategies()[strategy]
+        if row.has_beams and n % self.beam_width:
+            return ()
+        if row.parts is Parts.NONE:
+            return self.by_strategy.get(strategy, {}).get(n, ())
+        source = _drawing().name if row.parts is Parts.RESPONSES else strategy
+        return next(iter(self.by_strategy.get(source, {}).values()), ())
+
+    def alone(self, strategy: str, n: int) -> Way | None:
+        """Return a strategy that spends all of `n`; None where that was not measured."""
+        traces = self.traces(strategy, n)
+        voters = [trace.first(n) for trace in traces]
+        selection = strategies()[strategy].selection
+        return _way(voters, [_cost(trace, n, strategy) for trace in traces], selection) if voters else None
+
+    def after(self, probe: str, probe_n: int, rest: str, rest_n: int) -> Way | None:
+        """Return a probe that is followed by another search; None where that was not measured."""
+        first, second = self.traces(probe, probe_n), self.traces(rest, rest_n)
+        if probe == rest:
+            return self.alone(probe, probe_n + rest_n)
+        voters = [(*one.first(probe_n), *two.first(rest_n)) for one, two in zip(first, second, strict=bool(second))]
+        tokens = [one.tokens(probe_n) + two.tokens(rest_n) for one, two in zip(first, second, strict=bool(second))]
+        return _way(voters, tokens) if second else None
+
+    def spending(self, strategy: str) -> Spending:
+        """Return the strategy as the table names it."""
+        return Spending.model_validate(
+            {"strategy": strategy, "beam_width": self.beam_width if strategies()[strategy].has_beams else None}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a budget may be spent, and what that is worth.
+
+    Attributes:
+        probe: Strategy of the probe.
+        probe_n: Its budget.
+        choices: What follows, by bin.
+        confidence: Of the probe's answer.
+        expected: Cross-validated.
+        found: With the choices made, on the problems they were made from.
+        ways: To go on after the probe.
+        final_confidence: Of the answers of those that went on; they are not like the others.
+    """
+
+    probe: str
+    probe_n: int
+    choices: Sequence[Choice]
+    confidence: Confidence
+    expected: Way
+    found: Way
+    ways: Ways
+    final_confidence: Confidence
+
+
+def _drawing() -> Row:
+    """The strategy whose responses stand for those of all that draw independent ones."""
+    return next(row for row in calibrated() if row.parts is Parts.RESPONSES)
+
+
+def plan_budget(grid: Grid, n: int) -> Plan:
+    """Return how to spend the budget `n`."""
+    singles = {row.name: way for row in calibrated() if (way := grid.alone(row.name, n))}
+    best = most_accurate(singles)
+    plans = [*_plans(grid, n), _whole(best, n, singles[best])]
+    good = [plan for plan in plans if is_as_good(plan.expected.right, singles[best].right)]
+    return min(good, key=lambda plan: float(plan.expected.tokens.mean()))
+
+
+def _plans(grid: Grid, n: int) -> Iterator[Plan]:
+    names = [row.name for row in calibrated()]
+    for probe in (name for name in names if strategies()[name].parts is not Parts.NONE):
+        for probe_n in (size for size in PROBES if size < n):
+            if stop := grid.alone(probe, probe_n):
+                rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in names}
+                ways = {STOP: stop} | {rest: way for rest, way in rests.items() if way}
+                confidence = fit_confidence(stop.support, stop.right)
+                sure = confidences(stop, confidence)
+                choices = choose(ways, sure)
+                expected, found = cross_validate(ways), spend(ways, sure, choices)
+                went_on = np.array([name != STOP for name in names_of(sure, choices)])
+                final = fit_confidence(found.support[went_on], found.right[went_on]) if went_on.any() else confidence
+                yield Plan(probe, probe_n, choices, confidence, expected, found, ways, final)
+
+
+def _whole(strategy: str, n: int, way: Way) -> Plan:
+    choice = Choice(0.0, STOP, len(way.right), float(way.right.mean()))
+    confidence = fit_confidence(way.support, way.right)
+    return Plan(strategy, n, [choice], confidence, way, way, {STOP: way}, confidence)
+
+
+def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:
+    """Return the row of the table for a plan.
+
+    Args:
+        grid: It was made from.
+        n: N, the budget.
+        plan: How it is spent.
+        seconds: That the plan took for problems on their own.
+        tokens: That it generated and judged for them.
+    """
+    bins = [
+        Difficulty(
+            floor=round(choice.floor, 4),
+            rest=None if choice.way == STOP else grid.spending(choice.way),
+            problems=choice.num_problems,
+            accuracy=round(choice.accuracy, 3),
+        )
+        for choice in plan.choices
+    ]
+    return Budget(
+        n=n,
+        probe=grid.spending(plan.probe),
+        probe_n=plan.probe_n,
+        bins=bins,
+        confidence=knots_of(plan.confidence),
+        final_confidence=knots_of(plan.final_confidence),
+        accuracy=round(float(plan.expected.right.mean()), 3),
+        tokens=_mean_and_most(tokens, 0),
+        seconds=_mean_and_most(seconds, 3),
+    )
+
+
+def confidence_of(grid: Grid, budgets: Sequence[int]) -> dict[str, dict[int, Knots]]:
+    """Return the maps of every strategy and budget that the traces tell of."""
+    table: dict[str, dict[int, Knots]] = {}
+    for strategy in (row.name for row in (*flat(), *trees())):
+        alone = grid.by_strategy.get(strategy, {}) if strategies()[strategy].parts is Parts.NONE else {}
+        for n in sorted({*budgets, *alone}):
+            if way := grid.alone(strategy, n):
+                table.setdefault(strategy, {})[n] = knots_of(fit_confidence(way.support, way.right))
+    return table
+
+
+def knots_of(confidence: Confidence) -> Knots:
+    """Return a map as the table writes it."""
+    return list(zip(confidence.supports, confidence.probabilities, strict=True))
+
+
+def _cost(trace: Trace, n: int, strategy: str) -> float:
+    return (
+        float(sum(grown.tokens for grown in trace.first(n))) if not strategies()[strategy].judges else trace.tokens(n)
+    )
+
+
+def _way(voters: Sequence[Sequence[Grown]], tokens: Sequence[float], selection: Selection = Selection.WEIGHTED) -> Way:
+    verdicts = [elect(candidates, selection) for candidates in voters]
+    right = np.array([verdict.is_right for verdict in verdicts])
+    return Way(right, np.array([verdict.support for verdict in verdicts]), np.array(tokens, dtype=float))
+
+
+def _mean_and_most(values: Sequence[float], digits: int) -> tuple[float, float]:
+    return round(statistics.fmean(values), digits), round(statistics.quantiles(values, n=20)[-1], digits)

@@ -1,0 +1,119 @@
+"""Runs the grid that a calibration table is made from, and makes the table."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from models.interfaces import Problem, Sampling
+from search.answers.pool import AnswerPool
+from search.calibration.budgets import Grid, Plan, confidence_of, plan_budget, row_of
+from search.calibration.difficulty import Prediction, assess
+from search.calibration.table import Budget, Calibration, Identity
+from search.calibration.traces import Trace, Traces
+from search.evaluation.tasks import Task
+from search.expander import Models
+from search.solve import solve
+from search.strategies import Parts, calibrated, label, name_of
+from search.strategy import Strategy
+
+TRIALS = 24
+"""Problems asked one at a time, to learn how long that takes."""
+
+
+class Measuring:
+    """What is measured, and with what progress.
+
+    Args:
+        tasks: Problems whose answers are known.
+        traces: Keeps them.
+        sampling: Of every response.
+        concurrency: Problems at the same time.
+        beam_width: M of the tree searches.
+    """
+
+    def __init__(
+        self, tasks: list[Task], traces: Traces, sampling: Sampling, concurrency: int, beam_width: int
+    ) -> None:
+        self.tasks = tasks
+        self.sampling = sampling
+        self._traces = traces
+        self._concurrency = concurrency
+        self._beam_width = beam_width
+
+    async def grid(self, models: Models, budgets: tuple[int, ...]) -> Grid:
+        """Run the grid."""
+        largest = max(budgets)
+        searches: list[Strategy] = []
+        for row in calibrated():
+            if row.parts is Parts.NONE:
+                beams = _beams(budgets, self._beam_width)
+                searches += [row.build(n, beam_width=self._beam_width) for n in beams]
+            else:
+                searches.append(row.build(largest, early_stop=False, beam_width=self._beam_width))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            for strategy in searches:
+                await self._run(models, label(strategy), strategy, progress)
+        found: dict[str, dict[int, list[Trace]]] = {}
+        for strategy in searches:
+            traces = self._traces.of(label(strategy), self.tasks)
+            found.setdefault(name_of(strategy), {})[strategy.n] = traces
+        return Grid(found, self._beam_width)
+
+    async def _run(self, models: Models, name: str, strategy: Strategy, progress: Progress) -> None:
+        assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
+        bar = progress.add_task(name, total=len(self.tasks))
+
+        def advance() -> None:
+            progress.advance(bar)
+
+        await self._traces.gather(
+            models, models.reader, self.tasks, name, strategy, self.sampling, self._concurrency, advance
+        )
+
+
+def _beams(budgets: tuple[int, ...], beam_width: int) -> Iterator[int]:
+    """Budgets of searches that hold no smaller ones: the smallest as a whole, others as what follows a probe."""
+    yield min(budgets)
+    for n in sorted(budgets)[1:]:
+        yield n - min(n // 2, 16) // beam_width * beam_width
+
+
+async def calibrate(
+    measuring: Measuring, models: Models, identity: Identity, budgets: tuple[int, ...], made: Mapping[str, Any]
+) -> tuple[Calibration, dict[int, Prediction]]:
+    """Measure, choose, and return the table, and for each budget how well its probe predicts difficulty.
+
+    Args:
+        measuring: What to measure, and how.
+        models: To be calibrated.
+        identity: Of the models.
+        budgets: N of the table's rows, rising.
+        made: When, where and from which commit this is.
+    """
+    grid = await measuring.grid(models, budgets)
+    plans = {n: plan_budget(grid, n) for n in budgets}
+    rows = [await _row(measuring, models, grid, n, plan) for n, plan in plans.items()]
+    table = Calibration(
+        identity=identity,
+        temperature=measuring.sampling.temperature,
+        made={**made, "problems": len(measuring.tasks)},
+        budgets=rows,
+        confidence=confidence_of(grid, budgets),
+    )
+    return table, {n: assess(grid, plan) for n, plan in plans.items()}
+
+
+async def _row(measuring: Measuring, models: Models, grid: Grid, n: int, plan: Plan) -> Budget:
+    """Return the row of a plan, tried on a few problems, one at a time."""
+    strategy = row_of(grid, n, plan, [0.0, 0.0], [0.0, 0.0]).build(n)
+    seconds, tokens = [], []
+    for task in measuring.tasks[:TRIALS]:
+        start = time.perf_counter()
+        result = await solve(Problem(task.problem), strategy, models, measuring.sampling)
+        seconds.append(time.perf_counter() - start)
+        tokens.append(float(result.meter.completion_tokens + result.meter.verifier_tokens))
+    return row_of(grid, n, plan, seconds, tokens)

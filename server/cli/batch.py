@@ -1,0 +1,178 @@
+"""A file of problems in, a file of results out, each line for itself.
+
+A result is written as soon as it is there, so that a run that was stopped goes on where it was; when all are there, the
+file is brought into the order of the problems. Knows no models.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.progress import Progress
+
+from models.files import Journal, UnreadableFileError, parse_object, read_lines, replace_file
+from server.cli.client import RefusedError, UnreachableError, post_solve
+from server.cli.failures import UnusableError
+from server.schemas import SolveRequest
+
+PATIENCE_S = 1800.0
+"""How long a busy service is waited for, by one problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the file of problems.
+
+    Attributes:
+        number: From 1.
+        id: What the file calls it; None where it does not.
+        request: What is asked; None where the line cannot be used.
+        fault: Why it cannot be used; None where it can.
+    """
+
+    number: int
+    id: Any = None
+    request: Mapping[str, Any] | None = None
+    fault: str | None = None
+
+
+def read_requests(path: Path, options: Mapping[str, Any]) -> list[Line]:
+    """Read a file of problems: JSON lines with `problem` and whatever else `POST /solve` takes.
+
+    Args:
+        path: The file. Fields that `POST /solve` does not have, such as the right answer, are left out.
+        options: Fields for lines that do not have them.
+
+    Raises:
+        UnreadableFileError: It cannot be read.
+    """
+    return [_line(number, line, options) for number, line in read_lines(path)]
+
+
+def _line(number: int, line: bytes, options: Mapping[str, Any]) -> Line:
+    try:
+        record = parse_object(line)
+    except ValueError as error:
+        return Line(number, fault=str(error))
+    if not isinstance(record.get("problem"), str):
+        return Line(number, record.get("id"), fault="no text in the field problem")
+    if record.get("stream", False) is not False:
+        return Line(number, record.get("id"), fault="stream: a line gets one reply; allowed: false, or leave it out")
+    fields = {name: value for name, value in record.items() if name in SolveRequest.model_fields}
+    return Line(number, record.get("id"), {"include": [], **options, **fields})
+
+
+class Results:
+    """The file of results, one JSON object a line; `line` says which problem it belongs to.
+
+    Args:
+        path: Where it is; results that stand there are kept.
+
+    Raises:
+        UnusableError: It cannot be read, or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._journal = Journal(path)
+        self._records: dict[int, dict[str, Any]] = {}
+        try:
+            for record in self._journal.read():
+                self._records[_line_of(record)] = record
+        except (UnreadableFileError, ValueError) as error:
+            raise UnusableError(f"{error}; {path} holds no results: choose another --out") from error
+
+    def has(self, line: Line) -> bool:
+        """Whether the answer of a line is there.
+
+        Raises:
+            UnusableError: There is one of another problem, or it was asked with other options.
+        """
+        record = self._records.get(line.number)
+        if record is None or "error" in record:
+            return False
+        if record.get("request") != line.request:
+            path = self._journal.path
+            raise UnusableError(f"{path} holds, for line {line.number}, another request: choose another --out")
+        return True
+
+    def add(self, line: Line, result: Mapping[str, Any]) -> None:
+        """Write what became of a line.
+
+        Raises:
+            UnwritableFileError: The disk is full, for example; what was written is kept.
+        """
+        named = {} if line.id is None else {"id": line.id}
+        request = {} if line.request is None else {"request": dict(line.request)}
+        self._records[line.number] = record = {"line": line.number, **named, **request, **result}
+        self._journal.append(record)
+
+    def sort(self) -> None:
+        """Bring the file into the order of the problems.
+
+        Raises:
+            UnwritableFileError: There is no room for it; what was written is kept, in the order of its coming.
+        """
+        lines = (json.dumps(self._records[number], ensure_ascii=False) for number in sorted(self._records))
+        replace_file(self._journal.path, "".join(f"{line}\n" for line in lines))
+
+
+async def solve_all(
+    client: httpx.AsyncClient, lines: Sequence[Line], results: Results, concurrency: int, progress: Progress
+) -> tuple[int, int]:
+    """Ask for what is not there yet.
+
+    Args:
+        client: Of the service.
+        lines: The problems.
+        results: Where the answers go, and which are there.
+        concurrency: Requests at a time.
+        progress: Is advanced, and told of lines that fail.
+
+    Returns:
+        How many lines have an answer now, and how many have none.
+
+    Raises:
+        UnusableError: The results are of other requests.
+        UnreachableError: The service is gone; what is there is kept.
+        UnwritableFileError: The disk is full, for example; what is there is kept.
+    """
+    waiting = [line for line in lines if not results.has(line)]
+    bar = progress.add_task("solving", total=len(lines), completed=len(lines) - len(waiting))
+    places, num_failed = asyncio.Semaphore(concurrency), 0
+
+    async def solve(line: Line) -> None:
+        nonlocal num_failed
+        async with places:
+            result = await _ask(client, line)
+        results.add(line, result)
+        progress.advance(bar)
+        if "error" in result:
+            num_failed += 1
+            progress.console.print(f"line {line.number}: {result['error']}", markup=False, highlight=False)
+
+    async with asyncio.TaskGroup() as group:
+        for line in waiting:
+            group.create_task(solve(line))
+    return len(lines) - num_failed, num_failed
+
+
+async def _ask(client: httpx.AsyncClient, line: Line) -> Mapping[str, Any]:
+    if line.request is None:
+        return {"error": line.fault}
+    try:
+        reply = await post_solve(client, dict(line.request), PATIENCE_S)
+    except UnreachableError:
+        raise
+    except RefusedError as error:
+        return {"error": error.message}
+    return {**{name: value for name, value in reply.items() if name != "id"}, "request_id": reply["id"]}
+
+
+def _line_of(record: Mapping[str, Any]) -> int:
+    if type(number := record.get("line")) is not int:
+        raise ValueError("no number in the field line")
+    return number

@@ -1,0 +1,145 @@
+"""`winnow calibrate`: measures how a pair of models spends a budget best, and writes that down beside them."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from models.interfaces import Sampling
+from search.calibration.table import Calibration, Spending, write_calibration
+from search.evaluation.tasks import Task, read_tasks
+from server.cli.demo_tasks import demo_tasks
+from server.cli.evaluate import Counts
+from server.cli.failures import refuse_inputs
+from server.precheck import check_checkpoints
+from server.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from search.calibration.difficulty import Prediction
+
+EVALUATED = 500
+"""Demo problems of `make eval`, which must not be known to the table."""
+HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and points lost by predicting it"
+MIN_PROBLEMS = 40
+"""Fewer say nothing about five bins."""
+
+
+@click.command()
+@click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
+@click.option(
+    "--held-out", default=300, show_default=True, type=click.IntRange(MIN_PROBLEMS), help="Demo problems to take."
+)
+@click.option("--n", "budgets", default="4,16,64", show_default=True, type=Counts(), help="N, budgets of the table.")
+@click.option("--beam-width", default=4, show_default=True, type=click.IntRange(2), help="M of the tree searches.")
+@click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
+@click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1), help="Longest response.")
+@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@click.option("--evidence", type=click.Path(path_type=Path), help="Keep what is measured; a run goes on from it.")
+@click.option("--out", type=click.Path(path_type=Path), help="The table.  [default: where the service looks for it]")
+def calibrate(
+    problems: Path | None,
+    held_out: int,
+    budgets: tuple[int, ...],
+    beam_width: int,
+    temperature: float,
+    max_tokens: int,
+    concurrency: int,
+    recipe: Path | None,
+    evidence: Path | None,
+    out: Path | None,
+) -> None:
+    """Learn how `auto` should spend a budget with these models, and how probable their answers are.
+
+    Measures the strategies on problems whose answers are known, bins the problems by how sure a small search is of
+    them, and chooses for each bin. The table holds for this policy, this verifier and this prompt alone.
+    """
+    refuse_inputs(out, problems, recipe, evidence)
+    refuse_inputs(evidence, problems, recipe, option="--evidence")
+    settings = load_settings(recipe)
+    check_checkpoints(settings)
+    tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
+    if len(tasks) < MIN_PROBLEMS:
+        raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
+    if max(budgets) < 4 or any(n % beam_width for n in budgets):
+        raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
+    sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
+    rows = tuple(sorted(set(budgets)))
+    found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
+    write_calibration(found.table, found.path)
+    _show(found, Console(width=110))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A table, where it goes, and how well the probe of each budget predicts difficulty."""
+
+    table: Calibration
+    path: Path
+    predictions: dict[int, "Prediction"]
+
+
+def _other_demo_tasks(count: int) -> list[Task]:
+    """Return demo problems that `winnow eval` does not ask."""
+    asked = {task.problem for task in demo_tasks(0, EVALUATED)}
+    return [task for task in demo_tasks(1, count + EVALUATED) if task.problem not in asked][:count]
+
+
+async def _calibrate(
+    settings: Settings,
+    tasks: list[Task],
+    budgets: tuple[int, ...],
+    sampling: Sampling,
+    concurrency: int,
+    beam_width: int,
+    evidence: Path | None,
+    out: Path | None,
+) -> _Found:
+    from search.calibration import measuring
+    from search.calibration.traces import Traces
+    from server.cli.provenance import what_is_told
+    from server.composition import open_models
+    from server.identity import calibration_file, identity_of
+
+    told = what_is_told(settings, {})
+    made = {name: told[name] for name in ("date", "commit", "machine")}
+    path, identity = out or calibration_file(settings), identity_of(settings)
+    measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width)
+    async with open_models(settings) as (models, _):
+        table, predictions = await measuring.calibrate(measured, models, identity, budgets, made)
+    return _Found(table, path, predictions)
+
+
+def _show(found: _Found, console: Console) -> None:
+    shown = Table("N", "probe", "sure from", "then", "problems", "right", title="how auto spends a budget")
+    for row in found.table.budgets:
+        for place, bin in enumerate(row.bins):
+            first = (str(row.n), f"{_name(row.probe)}, N = {row.probe_n}") if place == 0 else ("", "")
+            then = "nothing" if bin.rest is None else f"{_name(bin.rest)}, the rest"
+            shown.add_row(*first, f"{bin.floor:.2f}", then, str(bin.problems), f"{bin.accuracy:.0%}")
+    console.print(shown)
+    told = Table(
+        "N", "right", "tokens", "seconds", "rank correlation", "same bin", "at most one off", "loss", title=HARD
+    )
+    for row in found.table.budgets:
+        well = found.predictions[row.n]
+        told.add_row(
+            str(row.n),
+            f"{row.accuracy:.1%}",
+            f"{row.tokens[0]:,.0f}",
+            f"{row.seconds[0]:.1f}",
+            f"{well.correlation:.2f}",
+            f"{well.same_bin:.0%}",
+            f"{well.near_bin:.0%}",
+            f"{well.loss:+.1f}",
+        )
+    console.print(told)
+    console.print(f"written to {found.path}", soft_wrap=True)
+
+
+def _name(spending: Spending) -> str:
+    return spending.strategy if spending.beam_width is None else f"{spending.strategy}, M = {spending.beam_width}"

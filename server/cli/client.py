@@ -1,0 +1,150 @@
+"""The service as the commands see it: one that runs elsewhere, or one of their own in this process. HTTP either way."""
+
+import asyncio
+import random
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+import httpx
+
+from server.precheck import check_models
+from server.settings import Settings, SettingsError
+
+BUSY = (429, 503)
+"""What a service answers that may do better later, with a `Retry-After`."""
+
+PATIENCE_S = 60.0
+"""How long a busy service is waited for."""
+
+SPREAD = 0.25
+"""Share by which a wait may be longer than asked for, so that not all who wait come back at once."""
+
+
+CONNECT_WITHIN_S = 10.0
+KEY_HINT = "set WINNOW_API_KEY to a key of the service"
+
+
+class ServiceUrl(click.ParamType[str]):
+    """Where a service runs: http://host:8000, also with the /v1 that OpenAI's clients put behind it."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it."""
+        try:
+            url = httpx.URL(value)
+        except (httpx.InvalidURL, ValueError) as error:
+            self.fail(f"{value!r} is not a URL: {error}", param, ctx)
+        if url.scheme not in ("http", "https") or not url.host:
+            self.fail(f"{value!r} is not a URL such as http://127.0.0.1:8000", param, ctx)
+        path = url.path.rstrip("/").removesuffix("/v1")
+        return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")
+
+
+class RefusedError(click.ClickException):
+    """The service refused the request, and says why."""
+
+
+class UnreachableError(RefusedError):
+    """The service does not answer."""
+
+
+@asynccontextmanager
+async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a client of the service at `url`; without one, start the models here and serve in this process."""
+    if url:
+        patience = httpx.Timeout(None, connect=CONNECT_WITHIN_S)
+        async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=patience) as client:
+            yield client
+        return
+    check_models(settings)
+    from server.app import create_app
+    from server.composition import open_models
+    from server.identity import load_calibration
+    from server.solving.keys import Keyring
+
+    calibrated = load_calibration(settings)
+    async with open_models(settings) as (models, engines):
+        alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # nobody else is kept waiting
+        app = create_app(models, engines, alone, Keyring(), calibrated=calibrated)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # they are in the log, and are a 500
+        async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
+            yield client
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Return the headers that let the commands in to a service elsewhere.
+
+    Raises:
+        SettingsError: The key cannot be sent.
+    """
+    if settings.api_key is None:
+        return {}
+    key = settings.api_key.get_secret_value()
+    if not re.fullmatch(r"[!-~]+", key):
+        raise SettingsError("WINNOW_API_KEY: a key has visible ASCII characters, and no spaces")
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def post_solve(
+    client: httpx.AsyncClient,
+    request: dict[str, Any],
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> dict[str, Any]:
+    """Ask the service, and come back as often as it asks for that.
+
+    Args:
+        client: Of the service.
+        request: As for `POST /solve`.
+        patience_s: Seconds to wait in all for a service that is busy.
+        sleep: Waits for seconds.
+
+    Raises:
+        UnreachableError: It did not answer, or is no such service.
+        RefusedError: It refused, or was busy for longer than `patience_s`.
+    """
+    waited_s = 0.0
+    while True:
+        try:
+            response = await client.post("/solve", json=request)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"no answer from {client.base_url}: {error or type(error).__name__}") from error
+        except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair
+            raise RefusedError(f"the request cannot be sent as JSON: {error}") from error
+        if response.is_success:
+            return _reply(response)
+        wait_s = _retry_after_s(response)
+        if wait_s is None or waited_s + wait_s > patience_s:
+            raise RefusedError(_reason(response))
+        wait_s *= random.uniform(1, 1 + SPREAD)
+        waited_s += wait_s
+        await sleep(wait_s)
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """When to come back; None where that makes no sense."""
+    said = response.headers.get("retry-after", "")
+    return max(float(said), 1.0) if response.status_code in BUSY and said.isdecimal() else None
+
+
+def _reply(response: httpx.Response) -> dict[str, Any]:
+    try:
+        reply = response.json()
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict) or not {"id", "answer", "status"} <= reply.keys():
+        raise UnreachableError(f"{response.url} answers, but not as a winnow service does: see --url")
+    return reply
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        reason = str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):  # a proxy's reply
+        reason = f"{response.url} answers HTTP {response.status_code}"
+    return f"{reason}; {KEY_HINT}" if response.status_code == httpx.codes.UNAUTHORIZED else reason

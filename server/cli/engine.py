@@ -1,0 +1,33 @@
+"""`winnow engine`: one of the models in a vLLM server of its own, for a `winnow serve` elsewhere."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from server.cli.options import options_of
+from server.cli.serve import SECRETS
+from server.http.listening import listening
+from server.precheck import check_checkpoint
+from server.settings import Settings, load_settings
+
+
+@click.command()
+@click.argument("which", type=click.Choice(["policy", "verifier"]))
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@options_of(Settings, leave_out=SECRETS)
+def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: Any) -> None:
+    """Run the policy or the verifier of a recipe as a vLLM server.
+
+    It is vLLM's own server, with the settings that `winnow serve` would run the engine with, and, for a verifier, the
+    endpoint that judges several steps in one request. Its key is WINNOW_ENGINE_API_KEY.
+    """
+    settings = load_settings(recipe, **flags)
+    check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
+    if which == "verifier":
+        check_checkpoint(settings.verifier_model)
+    with listening(settings.host, settings.port):
+        pass  # the server that this becomes binds the port late, and says it less clearly
+    from server.composition import become_engine
+
+    become_engine(settings, which)

@@ -1,0 +1,185 @@
+"""`winnow eval`: accuracy, tokens and seconds of every strategy on problems whose answers are known."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from search.answers.pool import AnswerPool
+from search.evaluation import tables
+from search.evaluation.grading import Grader
+from search.evaluation.plan import names, plan_jobs, usual_names
+from search.evaluation.report import Point, Report
+from search.evaluation.results import Results
+from search.evaluation.tasks import read_tasks
+from search.strategies import by_table
+from server.cli.client import ServiceUrl, open_client
+from server.cli.demo_tasks import demo_tasks
+from server.cli.failures import INTERRUPTED, refuse_inputs
+from server.cli.measure import Measurement, Part
+from server.cli.provenance import what_is_told, what_matters
+from server.precheck import check_models
+from server.settings import Settings, load_settings
+
+WIDTH = 110
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers above 0, separated by commas."""
+
+    name = "counts"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Read them."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", value):
+            self.fail(f"{value!r} is no list such as 1,4,16", param, ctx)
+        return tuple(map(int, value.split(",")))
+
+
+class Comparison(click.ParamType[tuple[Point, Point]]):
+    """Two points to compare: STRATEGY@N:STRATEGY@N."""
+
+    name = "comparison"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
+        """Read them."""
+        found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
+        if not found or {found[1], found[3]} - set(names()):
+            self.fail(f"{value!r} is no pair of the form STRATEGY@N:STRATEGY@N", param, ctx)
+        return Point(found[1], int(found[2])), Point(found[3], int(found[4]))
+
+
+@click.command("eval")
+@click.option(
+    "--problems",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON lines with problem and answer, or as MATH-500, GSM8K and AIME have them.",
+)
+@click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
+@click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
+@click.option("--strategies", default=",".join(usual_names()), show_default=True, help="Which, separated by commas.")
+@click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
+@click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
+@click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")
+@click.option(
+    "--timed",
+    default=50,
+    show_default=True,
+    type=click.IntRange(0),
+    help="With --subsample: problems that are asked for every cell alone, for tokens and seconds as they are served.",
+)
+@click.option("--beam-width", default=4, show_default=True, type=click.IntRange(1), help="M of the tree searches.")
+@click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
+@click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
+@click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
+@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures in.")
+def evaluate(
+    problems: Path | None,
+    held_out: int,
+    problem_seed: int,
+    strategies: str,
+    budgets: tuple[int, ...],
+    seeds: tuple[int, ...],
+    subsample: bool,
+    timed: int,
+    beam_width: int,
+    temperature: float,
+    concurrency: int,
+    compare: Sequence[tuple[Point, Point]],
+    url: str | None,
+    recipe: Path | None,
+    out: Path | None,
+    plots: Path | None,
+) -> None:
+    """Measure strategies on problems whose answers are known.
+
+    Accuracies and their differences come with 95 % intervals, bootstrapped over problems; tokens are means per problem,
+    seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
+    """
+    refuse_inputs(out, problems, recipe, plots)
+    chosen = strategies.split(",")
+    unknown = sorted(set(chosen) - set(names()))
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(names())}", param_hint="--strategies")
+    if len(seeds) not in (1, len(budgets)):
+        message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
+        raise click.BadParameter(message, param_hint="--seeds")
+    num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
+    settings = load_settings(recipe)
+    if not url:
+        check_models(settings)
+    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
+    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width)
+    num_alone = timed if subsample else len(tasks)
+    parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
+    options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
+    grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
+    results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
+    _run(parts, results, settings, url, concurrency)
+    wanted = {(task.problem, cell) for some, jobs in parts for task in some for job in jobs for cell in job.cells}
+    report = Report(outcome for outcome in results.outcomes if (outcome.problem, outcome.cell) in wanted)
+    _show(report, f"{len(tasks)} problems, M = {beam_width}, T = {temperature}", compare, plots)
+
+
+def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
+    """Measure; SIGINT or SIGTERM ends the command with what is measured by then on file."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started deaf to it
+    try:
+        asyncio.run(_measure(parts, results, settings, url, concurrency))
+    except KeyboardInterrupt:
+        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: the same command goes on from there"
+        click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)  # all is closed; to take torch apart would take Python seconds
+
+
+async def _measure(
+    parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int
+) -> None:
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with AnswerPool() as answers, open_client(url, settings) as client:
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            await Measurement(client, Grader(answers), results, progress, concurrency).run(parts)
+
+
+def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
+    console = Console(width=WIDTH)
+    console.print(tables.accuracy_table(report, title))
+    for table in (tables.choice_table(report), tables.pass_table(report), tables.confidence_table(report)):
+        if table:
+            console.print(table)
+    console.print(tables.cost_table(report))
+    if pairs := dict.fromkeys([*_comparisons(report), *compare]):
+        console.print(tables.difference_table(report, list(pairs)))
+    if plots:
+        from search.evaluation.pictures import draw_all
+
+        plots.mkdir(parents=True, exist_ok=True)
+        draw_all(report, plots, title)
+        console.print(f"pictures in {plots}")
+
+
+def _comparisons(report: Report) -> list[tuple[Point, Point]]:
+    """Each strategy with the next better, and what chooses among them with the best."""
+    pairs = []
+    for n in report.budgets:
+        best = report.best_single(n)
+        pairs += report.ladder(n) if n > 1 else []
+        choosing = [Point(row.name, n) for row in by_table()]
+        pairs += [(point, best) for point in choosing if best and point in report.points]
+    return pairs

@@ -1,0 +1,202 @@
+"""`winnow label-steps`: step labels for problems whose answers are known, by Monte-Carlo rollouts of the policy."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from models.errors import ContextOverflowError
+from models.files import parse_object, read_lines
+from models.interfaces import Policy, Problem
+from search.answers.pool import AnswerPool
+from server.cli.failures import end, refuse_inputs
+from server.precheck import check_checkpoint
+from server.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # engines are imported when they run
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import IsRight, RolloutPlan, StepLabeller
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A problem whose answer is known, and the number of its line."""
+
+    problem: str
+    answer: str
+    family: str | None
+    line: int
+
+
+@click.command("label-steps")
+@click.option(
+    "--problems",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON lines with problem and answer, and family where there are several.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Labelled responses, as JSON lines. Problems that are in it already are skipped.",
+)
+@click.option("--policy", help="Checkpoint of the policy: a folder or a Hub name.  [default: the recipe's, the demo's]")
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@click.option("--responses", default=8, show_default=True, type=click.IntRange(1), help="R, responses a problem.")
+@click.option("--completions", default=8, show_default=True, type=click.IntRange(1), help="K, completions a step.")
+@click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
+@click.option(
+    "--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="Of the policy."
+)
+@click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1), help="Longest response.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the samples.")
+@click.option("--concurrency", default=64, show_default=True, type=click.IntRange(1), help="Samples at the same time.")
+def label_steps(
+    problems: Path, out: Path, policy: str | None, recipe: Path | None, concurrency: int, **options: Any
+) -> None:
+    """Label the steps of the policy's own responses, without anybody who reads them.
+
+    The policy answers each problem R times, and goes on K times from the end of every step; a step's label is the share
+    of these that reach the right answer. An interrupted run goes on behind the last problem that it wrote. Lines that
+    cannot be used are named and left out, and the exit code is 1.
+    """
+    refuse_inputs(out, problems, recipe)
+    console = Console(stderr=True, highlight=False)
+    tasks, num_failed = read_tasks(problems, console)
+    if not tasks:
+        raise click.BadParameter(f"{problems} holds no problem that can be used", param_hint="--problems")
+    settings = load_settings(recipe, policy_model=policy)
+    check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
+    from models.training.prm.labels import LabelFile
+    from models.training.prm.rollouts import RolloutPlan
+
+    plan = RolloutPlan(options.pop("responses"), options.pop("completions"), **options)
+    labels = LabelFile(out, plan.num_responses)
+    if all(task.problem in labels.problems for task in tasks):
+        console.print(f"all {len(tasks)} problems are in {out}", markup=False)
+        end(num_failed)
+    from models.checkpoints.prompt import PromptBuilder
+    from models.checkpoints.tokenizer import ChatTokenizer
+    from models.policy.engine_policy import open_policy
+    from server.composition import policy_model
+
+    engine = policy_model(settings)
+    opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
+    end(num_failed + asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
+
+
+def read_tasks(path: Path, console: Console) -> tuple[list[Task], int]:
+    """Read JSON lines; return the problems, and how many lines cannot be used.
+
+    Those are named on the console, and so are problems that come again.
+    """
+    tasks: dict[str, Task] = {}
+    num_failed = 0
+    for number, line in read_lines(path):
+        try:
+            task = _read_task(line, number)
+        except ValueError as error:
+            console.print(f"{path}, line {number}: {error}; left out", style="yellow", markup=False)
+            num_failed += 1
+            continue
+        if first := tasks.get(task.problem):
+            place = f"{path}, line {number}: the problem of line {first.line}"
+            console.print(f"{place} again; left out", style="yellow", markup=False)
+            continue
+        tasks[task.problem] = task
+    return list(tasks.values()), num_failed
+
+
+def _read_task(line: bytes, number: int) -> Task:
+    """Read one line.
+
+    Raises:
+        ValueError: It cannot be used; the message says why.
+    """
+    record = parse_object(line)
+    problem, answer, family = (record.get(name) for name in ("problem", "answer", "family"))
+    if not isinstance(problem, str) or not problem.strip():
+        raise ValueError("needs a problem, a text")
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
+        raise ValueError("needs an answer, a text or a number")
+    return Task(problem, str(answer), family if isinstance(family, str) else None, number)
+
+
+async def _label(
+    tasks: list[Task],
+    labels: LabelFile,
+    plan: RolloutPlan,
+    opening: AbstractAsyncContextManager[Policy],
+    settings: Settings,
+    concurrency: int,
+    console: Console,
+) -> int:
+    from models.training.prm.rollouts import StepLabeller
+
+    pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
+    async with pool as answers, opening as policy:
+        labeller = StepLabeller(policy, grader(answers), plan, concurrency)
+        return await label_all(tasks, labeller, labels, settings.system_prompt, concurrency, console)
+
+
+def grader(answers: AnswerPool) -> IsRight:
+    """Say of a response whether it reaches an answer, by mathematical equivalence."""
+
+    async def is_right(response: str, answer: str) -> bool:
+        found = await answers.read(response)
+        return found is not None and await answers.equivalent(answer, found.text)
+
+    return is_right
+
+
+async def label_all(
+    tasks: list[Task],
+    labeller: StepLabeller,
+    labels: LabelFile,
+    system_prompt: str | None,
+    concurrency: int,
+    console: Console,
+) -> int:
+    """Label the problems that `labels` does not hold, as many at a time as keep the engine busy.
+
+    Returns:
+        How many are too long for the policy.
+    """
+    num_failed = 0
+    num_done = sum(task.problem in labels.problems for task in tasks)
+    waiting = iter([task for task in tasks if task.problem not in labels.problems])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task("problems", total=len(tasks), completed=num_done)
+
+        async def work() -> None:
+            nonlocal num_failed
+            for task in waiting:
+                try:
+                    responses = await labeller.label(Problem(task.problem, system_prompt), task.answer, task.family)
+                except ContextOverflowError as error:
+                    console.print(f"line {task.line}: {error}; left out", style="yellow", markup=False)
+                    num_failed += 1
+                else:
+                    labels.append(responses)
+                progress.advance(bar)
+
+        num_workers = -(-concurrency // labeller.plan.num_responses) + 1
+        workers = [asyncio.ensure_future(work()) for _ in range(num_workers)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+    num_tokens = labeller.meter.completion_tokens
+    console.print(f"{len(tasks) - num_done} problems, {num_tokens:,} tokens sampled", markup=False)
+    return num_failed

@@ -1,0 +1,51 @@
+"""The command `winnow`."""
+
+import os
+import warnings
+
+import click
+
+from server.cli.calibrate import calibrate
+from server.cli.doctor import doctor
+from server.cli.engine import engine
+from server.cli.evaluate import evaluate
+from server.cli.failures import Commands
+from server.cli.grade import grade
+from server.cli.label_steps import label_steps
+from server.cli.plan import plan
+from server.cli.serve import serve
+from server.cli.solve import solve
+from server.cli.tasks import tasks
+from server.cli.train_demo import train_demo
+from server.cli.train_prm import train_prm
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="winnow")
+def app() -> None:
+    """Search and verify: a policy proposes, a verifier judges, a search answers.
+
+    Exit codes: 0 everything was done; 1 something failed while it ran (a line, a request, an engine, a disk); 2 a
+    command, a setting or a file cannot be used; 130 interrupted.
+    """
+
+
+def quieten_vendors() -> None:
+    """Leave out what the engine's libraries say about themselves; a level that the user has set stays."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
+    for variable, level in {"VLLM_LOGGING_LEVEL": "WARNING", "TORCH_CPP_LOG_LEVEL": "ERROR"}.items():
+        os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
+
+
+SERVING = (serve, doctor, engine)
+USING = (solve, evaluate, calibrate, plan, grade, tasks)
+TRAINING = (label_steps, train_prm, train_demo)
+
+for command in (*SERVING, *USING, *TRAINING):
+    app.add_command(command)
+
+
+def main() -> None:
+    """Run the command."""
+    quieten_vendors()
+    app()

@@ -1,0 +1,128 @@
+"""`winnow solve`: one problem, its answer and the evidence for it, as a table or as JSON; or a file of problems."""
+
+import asyncio
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from models.files import UnwritableFileError
+from server.cli.batch import Results, read_requests, solve_all
+from server.cli.client import ServiceUrl, open_client, post_solve
+from server.cli.failures import end, refuse_inputs
+from server.cli.options import given, options_of
+from server.schemas import SolveRequest
+from server.settings import Settings, load_settings
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+CONCURRENCY = 8
+
+
+@click.command()
+@click.argument("problem", required=False)
+@click.option("--file", type=FILE, help="JSON lines with problems, and their own fields of the request.")
+@click.option("--out", type=FILE, help="Where the results of --file go; those that are there are not asked for again.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file at a time.  [default: 8]")
+@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
+@options_of(SolveRequest, leave_out=frozenset({"problem", "stream", "include"}))
+def solve(
+    problem: str | None,
+    file: Path | None,
+    out: Path | None,
+    concurrency: int | None,
+    url: str | None,
+    recipe: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for the answer of PROBLEM and show the candidates, the votes and the bill.
+
+    Or for the answers of a whole file: --file problems.jsonl --out results.jsonl. Options hold for lines that do not
+    say otherwise. A line that fails is named and is not the end, but the exit code is 1. A run that was stopped goes on
+    where it was.
+    """
+    if (problem is None) == (file is None):
+        raise click.UsageError("say either PROBLEM or --file")
+    if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
+        raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
+    refuse_inputs(out, file, recipe)
+    settings = load_settings(recipe)
+    if file is not None and out is not None:
+        asyncio.run(_solve_file(url, settings, file, out, given(options), concurrency or CONCURRENCY))
+        return
+    reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
+    if as_json:
+        click.echo(json.dumps(reply, ensure_ascii=False, indent=2))
+    else:
+        show(reply, Console())
+
+
+async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
+    with Console(stderr=True).status("searching" if url else "starting the models and searching"):
+        async with open_client(url, settings) as client:
+            return await post_solve(client, request)
+
+
+async def _solve_file(
+    url: str | None, settings: Settings, file: Path, out: Path, options: dict[str, Any], concurrency: int
+) -> None:
+    lines, results = read_requests(file, options), Results(out)
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            async with open_client(url, settings) as client:
+                answered, failed = await solve_all(client, lines, results, concurrency, progress)
+    finally:
+        with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
+            results.sort()
+    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
+    end(failed)
+
+
+def show(reply: dict[str, Any], console: Console) -> None:
+    """Print a reply for people."""
+    console.print(_candidates(reply))
+    console.print(_votes(reply))
+    console.print(_bill(reply))
+    for warning in reply["diagnostics"]["warnings"]:
+        console.print(f"warning: {warning}", style="yellow")
+    if reply["status"] != "complete":
+        console.print(f"status: {reply['status']} {reply['status_reason'] or ''}", style="yellow")
+    console.print(f"[bold]answer[/bold] {reply['answer']}", highlight=False)
+
+
+def _candidates(reply: dict[str, Any]) -> Table:
+    table = Table("id", "answer", "score", "step scores", "tokens", "", title="candidates")
+    chosen = next((c["id"] for c in reply["candidates"] if c["response"] == reply["response"]), None)
+    for candidate in sorted(reply["candidates"], key=lambda candidate: -(candidate["score"] or 0)):
+        state = "chosen" if candidate["id"] == chosen else candidate["finish"].replace("complete", "")
+        state = "refuted" if candidate["verified"] is False else state
+        steps = " ".join(_score(step["score"]) for step in candidate["steps"])
+        answer = candidate["answer"] or ""
+        table.add_row(candidate["id"], answer, _score(candidate["score"]), steps, str(candidate["tokens"]), state)
+    return table
+
+
+def _votes(reply: dict[str, Any]) -> Table:
+    table = Table("answer", "count", "weight", title="votes")
+    for vote in reply["votes"]:
+        table.add_row(vote["answer"] or "(none)", str(vote["count"]), _score(vote["weight"]))
+    return table
+
+
+def _bill(reply: dict[str, Any]) -> Table:
+    table = Table(title="bill", show_header=False)
+    for name, value in reply["usage"].items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
+    table.add_row("seconds", f"{reply['timing']['total_s']:.2f}")
+    return table
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"{score:.2f}"

@@ -1,0 +1,61 @@
+"""`winnow train-prm`: a reward model for any policy, from labelled steps."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from server.cli.failures import end, refuse_inputs
+from server.precheck import check_checkpoint
+
+
+@click.command("train-prm")
+@click.option("--policy", required=True, help="Checkpoint of the policy (Llama or Qwen2): a folder or a Hub name.")
+@click.option(
+    "--labels",
+    required=True,
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Labelled responses, as `winnow label-steps` writes them; may be given more than once.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the reward model goes."
+)
+@click.option(
+    "--epochs", default=4.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Times each is seen."
+)
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Responses a step.")
+@click.option(
+    "--parts", default=4, show_default=True, type=click.IntRange(1), help="Parts of a batch; more take less memory."
+)
+@click.option(
+    "--learning-rate",
+    default=1e-4,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="At its peak; a model of a few million parameters takes 2e-3.",
+)
+@click.option(
+    "--held-out",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of problems to measure on.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of weights and batches.")
+def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int, parts: int, **options: Any) -> None:
+    """Train a reward model: the policy's backbone and a scorer, on labelled steps.
+
+    Some problems are held out, by a hash of their text; how well the model judges those is printed and written to
+    OUT/report.json and OUT/reliability.png. An interrupted training goes on from its last checkpoint.
+    """
+    if batch_size % parts:
+        raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
+    refuse_inputs(out, Path(policy), *labels)
+    check_checkpoint(policy, is_causal=True)
+    from models.checkpoints.checkpoint import find_model
+    from models.training.prm.train import TrainingPlan
+    from models.training.prm.train import train_prm as train
+
+    plan = TrainingPlan(batch_size=batch_size, num_parts=parts, **options)
+    end(train(find_model(policy), labels, out, plan))

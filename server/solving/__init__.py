@@ -1,0 +1,1 @@
+"""From a request to a search, its place in the queue, and its reply."""

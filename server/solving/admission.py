@@ -1,0 +1,242 @@
+"""Who searches now and who waits: a bounded queue, fair between clients, by what searches cost and not by their number.
+
+The cost of a search is the most tokens it may generate. Searches run while their costs fit into the capacity; one that
+costs more than all of it counts as all of it, and so runs alone. Of those that wait, the client is next who has had the
+least service for its weight, and of its searches the first. A client of whom nothing runs is passed over by nobody, so
+that small searches do not hold a large one up for ever; one of whom something runs is passed over by what fits. A
+quarter of the capacity is kept for clients of whom nothing runs, so that large searches of one client leave room for
+small ones of others.
+
+When the queue is full, the newest search of the client with the most in it is refused, so that no client can fill it
+for others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
+
+Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2, for virtual time and start tags; McKenney 1990,
+"Stochastic Fairness Queueing", for the longest queue as the one to drop from.
+Beyond the source: a tag is given to the first of a client's searches when it becomes the first, so that one that leaves
+the queue costs its client nothing; the quarter that is kept, without which who comes second waits for who came first.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from server.solving.keys import Client
+
+MAX_REMEMBERED = 4096
+"""Clients whose past service is remembered while none of their searches wait."""
+
+RETRY_AFTER_S = (1, 120)
+SMOOTHING = 0.1
+"""Weight of the latest search in the mean time that a search runs."""
+
+
+class FullError(Exception):
+    """There is no room for a search in the queue.
+
+    Attributes:
+        reason: In plain words.
+
+    Args:
+        retry_after_s: When it is worth asking again, in whole seconds.
+    """
+
+    reason = "too many searches are waiting"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(self.reason)
+        self.retry_after_s = retry_after_s
+
+
+class TooLateError(FullError):
+    """The deadline of a search passed while it waited: there is nothing yet to return the best of."""
+
+    reason = "the deadline passed while the search waited for others"
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """The searches of one client that wait, at least one.
+
+    Attributes:
+        start: Virtual time at which the first of them may start.
+    """
+
+    client: Client
+    start: float
+    places: deque["Place"] = field(default_factory=deque)
+
+    @property
+    def length(self) -> float:
+        """Searches for each unit of weight."""
+        return len(self.places) / self.client.weight
+
+
+class Admission:
+    """Lets searches in.
+
+    Args:
+        capacity: Cost of all searches that may run at a time, at least 1.
+        max_queued: Searches that may wait.
+        clock: Seconds, for `Retry-After` alone.
+    """
+
+    def __init__(self, capacity: int, max_queued: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.capacity = capacity
+        self.max_queued = max_queued
+        self.in_flight = 0
+        self.num_running = 0
+        self.num_queued = 0
+        self.now = clock
+        self._kept = capacity // 4
+        self._running: Counter[str] = Counter()  # searches by client
+        self._time = 0.0  # virtual time: the latest start tag of the searches that were let in
+        self._lines: dict[str, Line] = {}
+        self._starts: dict[str, float] = {}  # of clients without a line: when their next search may start
+        self._mean_run_s = 0.0
+
+    @contextmanager
+    def join(self, client: Client, cost: int) -> Iterator["Place"]:
+        """Take a place in the queue, or run at once; leave it with the context.
+
+        Args:
+            client: Who asks.
+            cost: Most tokens that the search may generate, at least 1.
+
+        Raises:
+            FullError: The queue is full.
+        """
+        place = Place(self, client, cost)
+        self._enqueue(place)
+        if place.error is not None:
+            raise place.error
+        try:
+            yield place
+        finally:
+            self._leave(place)
+
+    @property
+    def retry_after_s(self) -> int:
+        """Seconds after which those that wait now will have run."""
+        charges = sum(place.charge for line in self._lines.values() for place in line.places)
+        rounds = 1 + (charges + self.in_flight) / self.capacity
+        return min(max(math.ceil(self._mean_run_s * rounds), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
+
+    def _enqueue(self, place: "Place") -> None:
+        name = place.client.name
+        if name not in self._lines:
+            self._lines[name] = Line(place.client, max(self._starts.pop(name, 0.0), self._time))
+        self._lines[name].places.append(place)
+        self.num_queued += 1
+        self._let_in()
+        if self.num_queued > self.max_queued:
+            longest = max(self._lines.values(), key=lambda line: (line.length, line.places[-1] is place))
+            newest = longest.places[-1]
+            newest.refuse(FullError(self.retry_after_s))
+            self._take(longest, newest)
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Let in who is next, as long as there is room."""
+        while line := self._next():
+            place = line.places[0]
+            self.num_running += 1
+            self._running[line.client.name] += 1
+            self.in_flight += place.charge
+            self._time = max(self._time, line.start)
+            line.start += place.cost / line.client.weight
+            self._take(line, place)
+            place.let_in(self.now())
+
+    def _next(self) -> Line | None:
+        for line in sorted(self._lines.values(), key=lambda line: line.start):
+            has_nothing = self._running[line.client.name] == 0
+            room = self.capacity - self.in_flight - (0 if has_nothing else self._kept)
+            if line.places[0].charge <= room:
+                return line
+            if has_nothing:
+                return None
+        return None
+
+    def _take(self, line: Line, place: "Place") -> None:
+        """Take a search out of the queue."""
+        line.places.remove(place)
+        self.num_queued -= 1
+        if not line.places:
+            del self._lines[line.client.name]
+            if len(self._starts) >= MAX_REMEMBERED:
+                self._starts.clear()
+            self._starts[line.client.name] = line.start
+
+    def _leave(self, place: "Place") -> None:
+        if place.started is not None:
+            self.in_flight -= place.charge
+            self.num_running -= 1
+            self._running -= Counter((place.client.name,))  # forgets those who are at 0
+            ran_s = self.now() - place.started
+            self._mean_run_s += (ran_s - self._mean_run_s) * (SMOOTHING if self._mean_run_s else 1.0)
+        elif place.error is None:
+            self._take(self._lines[place.client.name], place)
+        if self.num_running == self.num_queued == 0:
+            self._starts.clear()  # nobody is owed anything
+            self._time = 0.0
+        self._let_in()
+
+
+class Place:
+    """The place of one search, in the queue or among those that run.
+
+    Attributes:
+        client: Whose search it is.
+        cost: Most tokens that it may generate.
+        charge: Share of the capacity that it takes while it runs.
+        joined: When it was taken.
+        started: When it was let in; None while it waits.
+        error: Why it will not be let in; None as long as it may.
+    """
+
+    def __init__(self, admission: Admission, client: Client, cost: int) -> None:
+        self.client = client
+        self.cost = cost
+        self.charge = min(cost, admission.capacity)
+        self.joined = admission.now()
+        self.started: float | None = None
+        self.error: FullError | None = None
+        self._admission = admission
+        self._decided = asyncio.Event()
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds in the queue; 0 while it waits."""
+        return 0.0 if self.started is None else self.started - self.joined
+
+    async def reach(self, deadline_s: float | None = None) -> None:
+        """Wait until the search may run.
+
+        Args:
+            deadline_s: Seconds to wait at most; None waits for as long as it takes.
+
+        Raises:
+            FullError: The queue filled up with searches of others.
+            TooLateError: The time is over.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._decided.wait()
+        except TimeoutError:
+            raise TooLateError(self._admission.retry_after_s) from None
+        if self.error is not None:
+            raise self.error
+
+    def let_in(self, now: float) -> None:
+        """Start."""
+        self.started = now
+        self._decided.set()
+
+    def refuse(self, error: FullError) -> None:
+        """Give up."""
+        self.error = error
+        self._decided.set()

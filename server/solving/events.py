@@ -1,0 +1,91 @@
+"""A search as a stream of Server-Sent Events, from which its tree can be rebuilt as it grows.
+
+`round` comes when the tree gets deeper; `step` with a node's step, and again when its score is known; `candidate` with
+a node's score and state, again at every change; last comes `result`, or `error`. A later event on the same thing
+replaces an earlier one. Events wait in a queue, so a slow reader does not hold up the search.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from pydantic import BaseModel
+from sse_starlette import ServerSentEvent
+
+from search.candidate import Candidate
+from search.observer import Decision, Loss
+from server.http.errors import response_to
+from server.schemas import CandidateEvent, RoundEvent, StepEvent
+from server.solving.replies import name_of, state_of
+from server.solving.searching import Outcome
+
+
+class Events:
+    """The observer of a search that turns its growth into events; `follow` yields them."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
+        self._num_sent = 0
+        self._round = 0
+        self._candidates: dict[tuple[int, ...], Candidate] = {}
+        self._last: dict[tuple[str, int | None], BaseModel] = {}
+
+    def on_growth(self, candidate: Candidate) -> None:
+        """Tell what is new about a candidate."""
+        path = candidate.path
+        if len(path) > self._round:
+            self._round = len(path)
+            self._send("round", RoundEvent(round=self._round).model_dump_json())
+        self._candidates[path] = candidate
+        parent = self._candidates.get(path[:-1])
+        first = len(parent.steps) if parent else 0
+        scores = (*candidate.step_scores, *[None] * len(candidate.steps))
+        for index, step in enumerate(candidate.steps[first:], first):
+            if not step.is_blank:
+                event = StepEvent(node=name_of(path), index=index, text=step.text, score=scores[index])
+                self._send_news("step", (event.node, index), event)
+        state = CandidateEvent(
+            id=name_of(path),
+            parent=name_of(parent.path) if parent else None,
+            score=candidate.score,
+            state=state_of(candidate),
+            answer=candidate.stated.text if candidate.stated else None,
+            verified=candidate.stated.is_verified if candidate.stated else None,
+            tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
+        )
+        self._send_news("candidate", (state.id, None), state)
+
+    def on_loss(self, loss: Loss) -> None:
+        """Tell that a candidate is lost, and its node with it."""
+        self._candidates.pop(loss.path, None)
+        parent = self._candidates.get(loss.path[:-1])
+        lost = CandidateEvent(
+            id=name_of(loss.path), parent=name_of(parent.path) if parent else None, state="lost", tokens=0
+        )
+        self._send("candidate", lost.model_dump_json())
+
+    def on_decision(self, decision: Decision) -> None:
+        """Leave it to the result."""
+
+    async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
+        """Yield the events of a search that this observes; the last is the result, or the error."""
+        search.add_done_callback(self._conclude)
+        while event := await self._queue.get():
+            yield event
+
+    def _conclude(self, search: asyncio.Task[Outcome]) -> None:
+        if search.cancelled():
+            return
+        if isinstance(error := search.exception(), Exception):
+            self._send("error", bytes(response_to(error).body).decode())
+        else:
+            self._send("result", search.result().reply.model_dump_json())
+        self._queue.put_nowait(None)
+
+    def _send_news(self, name: str, key: tuple[str, int | None], data: BaseModel) -> None:
+        if self._last.get(key) != data:
+            self._last[key] = data
+            self._send(name, data.model_dump_json())
+
+    def _send(self, name: str, data: str) -> None:
+        self._num_sent += 1
+        self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)))

@@ -1,0 +1,173 @@
+"""From the result of a search to the reply."""
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from asgi_correlation_id import correlation_id
+
+from search.calibration.table import Calibration
+from search.candidate import Candidate
+from search.diagnostics import Diagnostics
+from search.observer import Decision, Loss
+from search.solve import SearchResult, Status
+from search.strategies import label
+from server.schemas import (
+    CandidateOut,
+    DiagnosticsOut,
+    Finish,
+    NodeOut,
+    SolveRequest,
+    SolveResponse,
+    StepOut,
+    Timing,
+    Told,
+    TreeOut,
+    Usage,
+    VoteOut,
+)
+from server.solving.planning import Planned
+
+MEASURED_AT_DEFAULT = ("system_prompt", "verify")
+"""Fields of every search that change what a support means; calibration leaves them at their defaults."""
+
+EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
+"""Fields that a reply shows of every strategy."""
+
+
+def reply(
+    request: SolveRequest,
+    planned: Planned,
+    result: SearchResult,
+    table: Calibration | None,
+    prompt_tokens: int,
+    timing: Timing,
+) -> SolveResponse:
+    """Build the reply of `POST /solve`."""
+    chosen = result.chosen
+    final = [candidate for candidate in result.candidates if not candidate.is_growing]
+    return SolveResponse(
+        id=correlation_id.get() or "",
+        answer=chosen.answer.text if chosen and chosen.answer else None,
+        response=chosen.text if chosen else None,
+        score=chosen.score if chosen else None,
+        confidence=_confidence(request, planned, result, table),
+        status=result.status.value,
+        status_reason=_losses(result.losses),
+        strategy=_strategy(request, planned, result.decision),
+        votes=[VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight) for vote in result.votes],
+        diagnostics=_diagnostics(result.diagnostics),
+        usage=Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=result.meter.completion_tokens,
+            verifier_tokens=result.meter.verifier_tokens,
+            verifier_cached_tokens=result.meter.verifier_cached_tokens,
+            candidates=len(result.final_candidates),
+            rounds=result.rounds,
+        ),
+        timing=timing,
+        candidates=[_candidate(candidate) for candidate in final] if "candidates" in request.include else None,
+        tree=_tree(result.candidates) if "tree" in request.include else None,
+    )
+
+
+def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Told]:
+    """Return what was run, with every hyperparameter that it has, what it decided, and why."""
+    used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
+    told: dict[str, Told] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
+    if decision is None:
+        return told | {"reason": planned.reason}
+    values = {name: _shown(value) for name, value in decision.values.items()}
+    return told | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
+
+
+def _shown(value: Any) -> Told:
+    """A value as it is, and a strategy by its name and budget."""
+    is_plain = isinstance(value, str | int | float | list | None)
+    return value if is_plain else label(value)
+
+
+def _confidence(
+    request: SolveRequest, planned: Planned, result: SearchResult, table: Calibration | None
+) -> float | None:
+    """Return how probable the answer is; None where no such search was measured."""
+    is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
+    if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
+        return None
+    if result.decision is not None:
+        return result.decision.confidence
+    moving = (each.name for each in planned.row.fields if each.moves_confidence)
+    names = (*MEASURED_AT_DEFAULT, *moving)
+    defaults = (getattr(request, name) == SolveRequest.model_fields[name].default for name in names)
+    confidence = table.confidence_of(planned.row.name, request.n)
+    return confidence.of(result.votes) if confidence and all(defaults) else None
+
+
+def _diagnostics(found: Diagnostics) -> DiagnosticsOut:
+    return DiagnosticsOut(**asdict(found) | {"warnings": [caution.text for caution in found.warnings]})
+
+
+def _losses(losses: tuple[Loss, ...]) -> str | None:
+    if not losses:
+        return None
+    return "lost " + "; ".join(f"{name_of(loss.path)}: {loss.error}" for loss in losses)
+
+
+def name_of(path: tuple[int, ...]) -> str:
+    """The name of the node at `path`."""
+    return ".".join(map(str, path))
+
+
+def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
+    scores = (*candidate.step_scores, *[None] * len(candidate.steps))
+    return [
+        StepOut(text=step.text, score=score)
+        for step, score in list(zip(candidate.steps, scores, strict=False))[first:]
+        if not step.is_blank
+    ]
+
+
+def state_of(candidate: Candidate) -> Literal["growing", "complete", "truncated", "stopped"]:
+    """Whether a candidate grows, or how it ended."""
+    if candidate.is_growing:
+        return "growing"
+    if candidate.is_stopped:
+        return "stopped"
+    return "complete" if candidate.is_complete else "truncated"
+
+
+def _finish(candidate: Candidate) -> Finish:
+    """How a candidate of a search that is over has ended."""
+    state = state_of(candidate)
+    return "dropped" if state == "growing" else state
+
+
+def _candidate(candidate: Candidate) -> CandidateOut:
+    return CandidateOut(
+        id=name_of(candidate.path),
+        response=candidate.text,
+        answer=candidate.stated.text if candidate.stated else None,
+        verified=candidate.stated.is_verified if candidate.stated else None,
+        score=candidate.score,
+        finish=_finish(candidate),
+        steps=_steps(candidate),
+        tokens=candidate.num_tokens,
+    )
+
+
+def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:
+    by_path = {candidate.path: candidate for candidate in candidates}
+    parents = {candidate.path[:-1] for candidate in candidates}
+    nodes = []
+    for path, candidate in by_path.items():
+        parent = by_path.get(path[:-1])
+        nodes.append(
+            NodeOut(
+                id=name_of(path),
+                parent=name_of(parent.path) if parent else None,
+                steps=_steps(candidate, first=len(parent.steps) if parent else 0),
+                tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
+                score=candidate.score,
+                state="expanded" if path in parents else _finish(candidate),
+            )
+        )
+    return TreeOut(nodes=nodes)

@@ -1,0 +1,165 @@
+"""One search for one request: planned, so that nothing is refused any more, let in when it is its turn, and run."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.interfaces import Problem, Turn
+from search.expander import Models
+from search.observer import Observer, Silence
+from search.solve import SearchResult, solve
+from server.http.limits import cost_of, within
+from server.schemas import SolveRequest, SolveResponse, Timing
+from server.solving.admission import Place
+from server.solving.keys import Client
+from server.solving.planning import Planned, plan_aggregation, plan_models, plan_problem, plan_sampling, plan_strategy
+from server.solving.replies import reply
+from server.solving.tracing import describe, search_span
+from server.state import State
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a search.
+
+    Attributes:
+        result: What it found.
+        reply: The same as `POST /solve` tells it.
+    """
+
+    result: SearchResult
+    reply: SolveResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search that can begin.
+
+    Attributes:
+        request: What was asked for, within the limits of the service.
+        problem: Of the request.
+        planned: The strategy that it names.
+        models: With the reader of answers that it wants.
+        cost: Most tokens that it may generate.
+        client: Who asks.
+        arrived: When the request came, by `time.perf_counter`; its deadline counts from there.
+        state: Of the service.
+    """
+
+    request: SolveRequest
+    problem: Problem
+    planned: Planned
+    models: Models
+    cost: int
+    client: Client
+    arrived: float
+    state: State
+
+    @classmethod
+    def plan(
+        cls, request: SolveRequest, state: State, client: Client, arrived: float, history: tuple[Turn, ...] = ()
+    ) -> "Search":
+        """Plan the search that a request asks for; nothing is tokenised yet.
+
+        Args:
+            request: What is asked for.
+            state: Of the service.
+            client: Who asks.
+            arrived: When the request came, by `time.perf_counter`.
+            history: What was said before the problem.
+
+        Raises:
+            RequestError: It cannot be served.
+            HyperparameterError: Its strategy cannot run with these values.
+        """
+        request = within(request, state.settings)
+        planned, problem = plan_strategy(request, state.calibrated), plan_problem(request, history)
+        models = plan_models(request, state.models)
+        cost = cost_of(request, models.policy.context, state.settings)
+        return cls(request, problem, planned, models, cost, client, arrived, state)
+
+    async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
+        """Run it as a task of its own, which is returned when the search has a place in the queue.
+
+        Raises:
+            FullError: The queue is full.
+            ContextOverflowError: The problem leaves no room for a response.
+        """
+        has_joined = asyncio.Event()
+        task = asyncio.create_task(self.run(observer, has_joined.set))
+        task.add_done_callback(lambda _: has_joined.set())
+        try:
+            await has_joined.wait()
+        except asyncio.CancelledError:
+            await stop(task)
+            raise
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error
+        return task
+
+    async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
+        """Wait for its turn, and search; cancelling stops the work of the engines.
+
+        Args:
+            observer: Who is told of every growth.
+            on_joined: Called when nothing but a model or the queue can fail any more.
+
+        Raises:
+            FullError: The queue is full, or the deadline passed in it.
+            ContextOverflowError: The problem leaves no room for a response.
+            EngineUnavailableError: An engine failed and no candidate is complete.
+        """
+        with self.state.admission.join(self.client, self.cost) as place:
+            prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
+            on_joined()
+            await place.reach(self._left_s())
+            with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
+                outcome = await self._search(watched, place, prompt_tokens)
+                describe(span, outcome.reply)
+        self._log(outcome.reply)
+        return outcome
+
+    async def _search(self, observer: Observer, place: Place, prompt_tokens: int) -> Outcome:
+        request, started = self.request, time.perf_counter()
+        with self.state.metrics.search(request.strategy, request.n) as record:
+            result = await solve(
+                self.problem,
+                self.planned.strategy,
+                self.models,
+                plan_sampling(request),
+                aggregation=plan_aggregation(request),
+                deadline_s=self._left_s(),
+                observer=observer,
+            )
+            ended = time.perf_counter()
+            timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
+            record(result, timing)
+        return Outcome(result, reply(request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing))
+
+    def _left_s(self) -> float | None:
+        deadline_s = self.request.deadline_s
+        return None if deadline_s is None else self.arrived + deadline_s - time.perf_counter()
+
+    def _log(self, answer: SolveResponse) -> None:
+        logger.info(
+            "%s n=%d client=%s status=%s answered=%s completion_tokens=%d verifier_tokens=%d queue_s=%.3f total_s=%.3f",
+            self.request.strategy,
+            self.request.n,
+            self.client.name,
+            answer.status,
+            answer.answer is not None,
+            answer.usage.completion_tokens,
+            answer.usage.verifier_tokens,
+            answer.timing.queue_s,
+            answer.timing.total_s,
+        )
+
+
+async def stop(task: asyncio.Task[Outcome]) -> None:
+    """Stop a search that nobody waits for, if it still goes on."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,106 @@
+"""From what searches grew to a table: in exact worlds, and by the command on the demo pair."""
+
+from pathlib import Path
+
+import pytest
+
+from models.interfaces import Sampling
+from search.answers.pool import AnswerPool
+from search.best_of_n import BestOfN
+from search.calibration.budgets import Grid, confidence_of, plan_budget, row_of
+from search.calibration.traces import Grown, Trace, Traces, elect
+from search.dvts import DVTS
+from search.evaluation.tasks import Task
+from search.strategy import Strategy
+from search.voting import Selection
+from tests.natures import Chance
+from tests.worlds import World
+
+TASKS = [Task(f"problem {number}", "1/2") for number in range(12)]
+SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=1000, seed=0)
+
+
+def grown(root: int, score: float, key: str, *, is_right: bool, tokens: int = 10) -> Grown:
+    return Grown((root,), tokens, score, key, True, is_right)
+
+
+def trace(problem: str, *candidates: Grown) -> Trace:
+    return Trace(problem, "x", 1.0, sum(each.tokens for each in candidates), candidates)
+
+
+def easy_and_hard(num_problems: int = 80) -> Grid:
+    """Half of the problems are solved by every tree and by no response; the others by trees from the ninth root on."""
+    flat, dvts = [], []
+    for number in range(num_problems):
+        wrong = [grown(root, 0.1, "7", is_right=False) for root in range(16)]
+        right = [grown(root, 0.9 - number / 1000, "1", is_right=True) for root in range(16)]
+        flat.append(trace(f"{number}", *wrong))
+        dvts.append(trace(f"{number}", *(right if number % 2 else [*wrong[:8], *right[8:]])))
+    return Grid({"weighted_best_of_n": {16: flat}, "dvts": {16: dvts}}, beam_width=4)
+
+
+def test_a_verdict_is_that_of_a_search_with_the_same_candidates() -> None:
+    voters = (grown(0, 0.5, "1", is_right=True), grown(1, 0.3, "2", is_right=False), grown(2, 0.3, "2", is_right=False))
+    assert elect(voters).is_right is False
+    assert elect(voters, Selection.BEST).is_right is True
+    assert elect(voters, Selection.MAJORITY).support == pytest.approx(2 / 3)
+    assert elect(()) == elect([Grown((0,), 3, None, None, False, False)])
+
+
+def test_the_first_roots_bring_their_own_tokens() -> None:
+    whole = trace("1", grown(0, 0.5, "1", is_right=True, tokens=30), grown(1, 0.5, "1", is_right=True, tokens=10))
+    assert (whole.tokens(1), whole.tokens(2)) == (60.0, 80.0)
+
+
+def test_easy_problems_end_after_a_small_probe_and_hard_ones_go_on() -> None:
+    grid = easy_and_hard()
+    plan = plan_budget(grid, 16)
+    assert (plan.probe, plan.probe_n) == ("dvts", 4)
+    assert plan.expected.right.all()
+    row = row_of(grid, 16, plan, [1.0, 2.0], [100.0, 200.0])
+    assert row.bins[0].rest is None
+    assert row.bins[-1].rest == grid.spending("dvts")
+    assert row.tokens[0] == 150.0
+
+
+def test_a_budget_too_small_to_be_divided_is_spent_by_the_best_strategy() -> None:
+    plan = plan_budget(easy_and_hard(), 4)
+    assert (plan.probe, plan.probe_n, [choice.way for choice in plan.choices]) == ("dvts", 4, ["stop"])
+
+
+def test_confidence_is_told_for_what_was_measured() -> None:
+    table = confidence_of(easy_and_hard(), (4, 6))
+    assert set(table) == {"majority", "best_of_n", "weighted_best_of_n", "dvts"}
+    assert set(table["dvts"]) == {4}  # six is no multiple of the beam width
+    assert table["majority"][4] == [(1.0, 0.0)]  # all agree, on a wrong answer
+
+
+async def test_a_smaller_search_is_taken_exactly_out_of_a_larger_one(tmp_path: Path) -> None:
+    evidence = Traces(tmp_path / "e.jsonl")
+    searches: dict[str, Strategy] = {
+        "flat": BestOfN(8, early_stop=False),
+        "flat 4": BestOfN(4, early_stop=False),
+        "dvts": DVTS(8, 2, early_stop=False),
+        "dvts 4": DVTS(4, 2, early_stop=False),
+    }
+    async with AnswerPool(num_workers=1) as answers:
+        for name, strategy in searches.items():
+            models = World(Chance(3)).models
+            await evidence.gather(models, answers, TASKS, name, strategy, SAMPLING, 4, lambda: None)
+    for name in ("flat", "dvts"):
+        smaller = [trace.candidates for trace in evidence.of(f"{name} 4", TASKS)]
+        assert [trace.first(4) for trace in evidence.of(name, TASKS)] == smaller
+
+
+async def test_a_run_goes_on_from_what_is_kept(tmp_path: Path) -> None:
+    path, world = tmp_path / "deep" / "e.jsonl", World(Chance(3))
+    async with AnswerPool(num_workers=1) as answers:
+        for tasks in (TASKS[:5], TASKS):
+            await Traces(path).gather(world.models, answers, tasks, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
+            drawn = len(world.policy.draws)
+        with path.open("a") as file:
+            file.write('{"torn')
+        evidence = Traces(path)
+        await evidence.gather(world.models, answers, TASKS, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
+    assert len(world.policy.draws) == drawn
+    assert [trace.problem for trace in evidence.of("flat", TASKS)] == [task.problem for task in TASKS]

@@ -1,0 +1,66 @@
+"""The command `winnow`: help that can be read, mistakes that are one sentence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from server.cli.main import app
+from tests.server.processes import WINNOW
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([WINNOW, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", sorted(app.commands))
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert all(parameter.help for parameter in app.commands[command].params if parameter.param_type_name == "option")
+
+
+def test_tasks_are_json_lines_and_depend_on_the_seed() -> None:
+    first, again, other = [CliRunner().invoke(app, ["tasks", "--seed", s, "--count", "20"]).output for s in "112"]
+    assert first == again != other
+    assert {tuple(json.loads(line)) for line in first.splitlines()} == {("problem", "answer", "level", "family")}
+
+
+def test_help_does_not_load_an_engine() -> None:
+    code = "import sys; import server.cli.main; sys.exit('vllm' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_an_unknown_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_PROT", "1")
+    result = run("serve")
+    assert result.returncode == 2
+    assert result.stderr.startswith("winnow: unknown environment variable WINNOW_PROT")
+
+
+def test_a_setting_out_of_range_is_one_sentence() -> None:
+    result = run("serve", "--port", "70000")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "port" in result.stderr
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    result = run("serve", "--policy-model", str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"winnow: {tmp_path}")
+
+
+def test_a_service_that_is_not_there_is_one_sentence() -> None:
+    result = run("solve", "1 + 1", "--url", "http://127.0.0.1:9")
+    assert result.returncode == 1
+    assert "no answer from http://127.0.0.1:9" in result.stderr
+
+
+def test_problems_without_answers_are_refused_by_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"problem": "1 + 1", "answer": "2"}\n{"problem": "2 + 2"}\n')
+    result = CliRunner().invoke(app, ["eval", "--problems", str(tmp_path / "bad.jsonl")])
+    assert result.exit_code == 2
+    assert "line 2" in result.output

@@ -1,0 +1,51 @@
+"""`winnow eval` from its options to its tables, files and pictures, on the real service."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from server.cli.main import app
+from tests.server.processes import WINNOW
+
+
+async def evaluated(client: httpx.AsyncClient, folder: Path, *options: str) -> str:
+    """Run the command against the service and return what it prints."""
+    out = ("--out", str(folder / "o.jsonl"), "--plots", str(folder / "plots"))
+    command = [WINNOW, "eval", "--url", str(client.base_url), *out, *options]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    return printed.decode()
+
+
+async def test_a_grid_is_measured_reported_and_drawn(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    options = ("--held-out", "6", "--n", "1,4", "--subsample", "--timed", "2", "--beam-width", "2")
+    printed = await evaluated(client, tmp_path, *options)
+    assert all(name in printed for name in ("greedy", "dvts", "best per level*", "pass@k, %", "per right answer"))
+    assert {path.stem for path in (tmp_path / "plots").iterdir()} >= {"scaling", "tokens", "seconds", "levels"}
+    first, *outcomes = map(json.loads, (tmp_path / "o.jsonl").read_text().splitlines())
+    assert first["made"]["url"] == str(client.base_url)
+    assert first["told"]["grid"]["num_seeds"] == {"1": 1, "4": 1}
+    assert len(outcomes) == 6 * 13
+    served = [outcome for outcome in outcomes if outcome["strategy"] == "best_of_n" and outcome["early_stop"]]
+    assert len(served) == 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--strategies", "dvts,lookahead"], "'lookahead' is none of"),
+        (["--n", "4,x"], "no list such as 1,4,16"),
+        (["--n", "1,4", "--seeds", "1,2,3"], "3 counts for 2 budgets"),
+        (["--compare", "dvts@16"], "no pair such as"),
+        (["--problems", "."], "is a directory"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_sentence(options: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["eval", *options])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())

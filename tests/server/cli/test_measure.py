@@ -1,0 +1,57 @@
+"""Measuring on the real service: what is subsampled is what would have been asked for."""
+
+from pathlib import Path
+
+import httpx
+from rich.progress import Progress
+
+from search.answers.pool import AnswerPool
+from search.evaluation.grading import Grader
+from search.evaluation.plan import Job, plan_jobs
+from search.evaluation.results import Outcome, Results
+from server.cli.demo_tasks import demo_tasks
+from server.cli.measure import Measurement
+
+TASKS = demo_tasks(0, 4)
+
+
+async def measured(client: httpx.AsyncClient, out: Path, jobs: list[Job]) -> dict[object, Outcome]:
+    results = Results(out, {})
+    async with AnswerPool(num_workers=1) as answers:
+        with Progress(disable=True) as progress:
+            await Measurement(client, Grader(answers), results, progress, concurrency=4).run([(TASKS, jobs)])
+    return {(outcome.problem, outcome.cell): outcome for outcome in Results(out, {}).outcomes}
+
+
+def grid(*, subsample: bool) -> list[Job]:
+    return plan_jobs(
+        ["majority", "best_of_n", "weighted_best_of_n", "dvts"],
+        {2: 1, 4: 1},
+        {"temperature": 0.8},
+        beam_width=2,
+        subsample=subsample,
+    )
+
+
+async def test_a_subsampled_cell_is_what_its_own_request_answers(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    shared = await measured(client, tmp_path / "shared.jsonl", grid(subsample=True))
+    alone = await measured(client, tmp_path / "alone.jsonl", grid(subsample=False))
+    assert len(shared) == 4 * 2 * 4
+    assert {key: outcome.answer for key, outcome in shared.items()} == {key: o.answer for key, o in alone.items()}
+    assert not any(outcome.is_served for outcome in shared.values())
+    assert all(outcome.is_served for outcome in alone.values())
+
+
+async def test_what_is_measured_is_not_measured_again(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    first = await measured(client, tmp_path / "o.jsonl", grid(subsample=True))
+    assert await measured(client, tmp_path / "o.jsonl", grid(subsample=True)) == first
+    lines = (tmp_path / "o.jsonl").read_text().splitlines()
+    assert len([line for line in lines if '"problem"' in line]) == len(first)
+
+
+async def test_what_was_subsampled_is_asked_for_alone_where_its_costs_are_wanted(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await measured(client, tmp_path / "o.jsonl", grid(subsample=True))
+    again = await measured(client, tmp_path / "o.jsonl", grid(subsample=False))
+    assert all(outcome.is_served for outcome in again.values())

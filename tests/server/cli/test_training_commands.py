@@ -1,0 +1,109 @@
+"""`winnow label-steps` and `winnow train-prm`: real samples of the demo policy, and mistakes that are named by line."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from models.policy.engine_policy import EnginePolicy
+from models.training.prm.labels import LabelFile, LabelReader
+from models.training.prm.rollouts import RolloutPlan, StepLabeller
+from search.answers.pool import AnswerPool
+from server.cli.label_steps import Task, grader, label_all
+from server.cli.main import app
+
+PLAN = RolloutPlan(num_responses=3, num_completions=4, max_tokens=300, seed=5)
+TASKS = [
+    Task("Compute (17 + 28) * 3 - 45.", "90", "chain", 1),
+    Task("Solve 3x - 7 = 11 for x.", "6", "linear", 2),
+    Task("Compute 1/2 + 1/3.", "5/6", "fraction", 3),
+]
+
+
+async def label(policy: EnginePolicy, out: Path, tasks: list[Task], plan: RolloutPlan = PLAN) -> tuple[int, str]:
+    """Label; return the tokens sampled, and what was said."""
+    console = Console(file=StringIO(), width=200)
+    async with AnswerPool(num_workers=1) as answers:
+        labeller = StepLabeller(policy, grader(answers), plan, concurrency=32)
+        await label_all(tasks, labeller, LabelFile(out, plan.num_responses), None, 32, console)
+    return labeller.meter.completion_tokens, console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+async def test_labels_are_shares_and_the_last_one_is_whether_the_answer_is_right(
+    policy: EnginePolicy, tmp_path: Path
+) -> None:
+    await label(policy, tmp_path / "labels.jsonl", TASKS)
+    records = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert sorted(record["problem"] for record in records) == sorted(task.problem for task in TASKS for _ in range(3))
+    assert {4 * label for record in records for label in record["labels"]} <= {0, 1, 2, 3, 4}
+    boxes = {"90": ["{90}"], "6": ["{6}"], "5/6": ["{5/6}", r"{\frac{5}{6}}", "{10/12}"]}
+    for record in (record for record in records if record["is_complete"]):
+        assert record["labels"][-1] == any(box in record["steps"][-1] for box in boxes[record["answer"]])
+
+
+async def test_labels_of_first_steps_average_to_the_chance_of_a_right_response(
+    policy: EnginePolicy, tmp_path: Path
+) -> None:
+    plan = RolloutPlan(num_responses=40, num_completions=32, max_tokens=300)
+    await label(policy, tmp_path / "labels.jsonl", TASKS[1:2], plan)
+    records = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    first, last = (sum(record["labels"][place] for record in records) / 40 for place in (0, -1))
+    assert 0.05 < last < 0.95
+    assert first == pytest.approx(last, abs=0.24)  # three standard errors of 40 responses
+
+
+async def test_token_ids_are_the_policys_own(policy: EnginePolicy, tmp_path: Path) -> None:
+    await label(policy, tmp_path / "labels.jsonl", TASKS)
+    reader = LabelReader(policy.prompts, len(policy.prompts.tokenizer.vocabulary), policy.engine.max_model_len)
+    assert len(reader.read([tmp_path / "labels.jsonl"])) == 9
+    assert reader.skipped == []
+
+
+async def test_a_finished_labelling_samples_nothing_and_a_torn_one_what_is_missing(
+    policy: EnginePolicy, tmp_path: Path
+) -> None:
+    out = tmp_path / "labels.jsonl"
+    all_tokens, _ = await label(policy, out, TASKS)
+    whole = out.read_text()
+    assert (await label(policy, out, TASKS))[0] == 0
+    out.write_text(whole[: int(0.9 * len(whole))])
+    tokens, _ = await label(policy, out, TASKS)
+    assert 0 < tokens < all_tokens
+    assert sorted(out.read_text().splitlines()) == sorted(whole.splitlines())
+
+
+async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: EnginePolicy, tmp_path: Path) -> None:
+    tasks = [Task("Compute " + "1 + " * 2000 + "1.", "2001", None, 1), TASKS[0]]
+    _, said = await label(policy, tmp_path / "labels.jsonl", tasks)
+    assert "line 1: " in said
+    assert "at most 1024 do; left out" in said
+    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: not JSON in UTF-8: Expecting property name"),
+        ("[]", "line 1: not an object; allowed: one JSON object a line; left out"),
+        ('{"problem": "1 + 1"}', "line 1: needs an answer, a text or a number; left out"),
+        ('{"problem": " ", "answer": 2}', "line 1: needs a problem, a text; left out"),
+        ('{"problem": "\\ud800", "answer": 2}', "half of a surrogate pair, which is not Unicode text; left out"),
+    ],
+)
+def test_problems_that_cannot_be_used_are_named_by_line(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "bad.jsonl").write_text(line + "\n")
+    arguments = ["label-steps", "--problems", str(tmp_path / "bad.jsonl"), "--out", str(tmp_path / "out.jsonl")]
+    result = CliRunner().invoke(app, arguments, terminal_width=200)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "holds no problem that can be used" in result.output
+
+
+def test_parts_must_divide_the_batch(tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text("")
+    arguments = ["--policy", str(tmp_path), "--labels", str(tmp_path / "labels.jsonl"), "--out", str(tmp_path / "prm")]
+    result = CliRunner().invoke(app, ["train-prm", *arguments, "--batch-size", "10", "--parts", "4"])
+    assert (result.exit_code, "4 does not divide the batch size 10" in result.output) == (2, True)

@@ -6,7 +6,12 @@ from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingPar
 from vllm.sampling_params import RequestOutputKind
 
 from models.generation import Classified, Generated, Generation, Scored
+from models.vllm.releases import intervals
 from models.vllm.reward_model import LAST, scores_at
+
+STREAM_INTERVAL = 16
+"""Tokens in one output of a response that is read as it comes: each output wakes up the event loop. What has come when a
+request ends, or is aborted, comes at once, so that all of it is counted."""
 
 
 def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
@@ -23,6 +28,7 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
         logprob_token_ids=list(asked.logprob_ids) or None,
         detokenize=bool(texts),
         output_kind=RequestOutputKind.DELTA if in_pieces else RequestOutputKind.FINAL_ONLY,
+        **(intervals(STREAM_INTERVAL) if in_pieces else {}),
     )
 
 

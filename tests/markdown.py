@@ -27,8 +27,8 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page but those of folders that are hidden or generated."""
-    found = (path for path in ROOT.rglob("*.md") if not re.search(r"(^|/)(\.|runs/)", str(path.relative_to(ROOT))))
-    return sorted(found)
+    folders = [child for child in ROOT.iterdir() if child.is_dir() and child.name != "runs" and child.name[0] != "."]
+    return sorted([*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))])
 
 
 def blocks(language: str | None = None) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The table of all settings in deploy/README.md: made from `Settings`, and compared with them by a test.
+"""The table of all settings in deploy/settings.md: made from `Settings`, and compared with them by a test.
 
 python -m tests.deploy.settings_table      writes it anew
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from server.settings import DEMO, PREFIX, Settings
 
-README = Path(__file__).parents[2] / "deploy" / "README.md"
+PAGE = Path(__file__).parents[2] / "deploy" / "settings.md"
 MARKED = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 BOUNDS = {
     "minimum": "{} or more",
@@ -51,4 +51,4 @@ def _allowed(field: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(MARKED.sub(lambda _: table(), README.read_text()))
+    PAGE.write_text(MARKED.sub(lambda _: table(), PAGE.read_text()))

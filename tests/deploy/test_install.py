@@ -108,14 +108,15 @@ def install(plain: Path, torch_index: str, **variables: str) -> subprocess.Compl
 
 
 def installed(plain: Path) -> dict[str, str]:
-    command = [plain.parent / "project" / ".venv" / "bin" / "python", "-m", "pip", "list", "--format=freeze"]
+    python = plain.parent / "project" / ".venv" / "bin" / "python"
+    command = [str(python), "-m", "pip", "list", "--format=freeze"]
     lines = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     return dict(line.split("==") for line in lines)
 
 
-def test_a_build_that_pip_finds_as_configured_is_taken_and_the_index_is_not_asked(plain: Path, special: Path) -> None:
+def test_a_build_that_pip_finds_as_configured_is_taken_and_no_index_is_asked(plain: Path, special: Path) -> None:
     with served(special) as (url, asked):
-        result = install(plain, url, PIP_FIND_LINKS=str(special / "torch"))
+        result = install(plain, url, PIP_NO_INDEX="1", PIP_FIND_LINKS=f"{special / 'torch'} {plain / 'engine'}")
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert installed(plain)["torch"] == TORCH

@@ -66,6 +66,7 @@ def fetch(recipe: Path | None, to: Path | None, revisions: tuple[tuple[str, str]
     refuse_inputs(to, recipe, option="--to")
     settings = load_settings(recipe)
     wanted = list(_wanted(settings, dict(revisions), to))
+    _refuse_unused(wanted, revisions, to)
     try:
         listings = [_list(model) for model in wanted]
         _require_room([listing for listing in listings if listing], to)
@@ -96,6 +97,25 @@ def _wanted(settings: Settings, revisions: dict[str, str], to: Path | None) -> I
                 to and to / name,
             )
     yield from found.values()
+
+
+def _refuse_unused(wanted: list[_Wanted], revisions: tuple[tuple[str, str], ...], to: Path | None) -> None:
+    """See that every option means a model that is fetched.
+
+    Raises:
+        click.BadParameter: One does not.
+    """
+    of_hub = {which for model in wanted for which in model.which}
+    if to is not None and not wanted:
+        raise click.BadParameter("neither model is on the Hub; omit it", param_hint="--to")
+    for which, revision in revisions:
+        if which not in of_hub and (which or not of_hub):
+            raise click.BadParameter(
+                f"{revision}: {f'the {which} is not' if which else 'neither model is'} on the Hub; omit it",
+                param_hint="--revision",
+            )
+    if len({which for which, _ in revisions}) < len(revisions):
+        raise click.BadParameter("one for both models, or one for each", param_hint="--revision")
 
 
 def _list(model: _Wanted) -> "Listing | None":

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from server.cli.main import app
 from server.settings import DEMO
 from tests.hub import COMMIT, TOKEN, Hub, checkpoint_files, running
 
@@ -177,3 +179,31 @@ def test_models_on_this_disk_are_told_and_the_hub_is_not_asked(hub: Hub, tmp_pat
     assert result.returncode == 0, result.stderr
     assert f"policy: {DEMO / 'policy'} is a folder on this disk" in result.stdout
     assert "verifier: the format checker has no weights" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--revision", "verifier=main"), "the verifier is not on the Hub"),
+        (("--revision", "main"), "neither model is on the Hub"),
+        (("--to", "weights"), "neither model is on the Hub"),
+        (("--revision", "a", "--revision", "b"), "neither model is on the Hub"),
+        (("--revision", "verifier = main"), "is not a revision"),
+    ],
+)
+def test_an_option_that_means_no_model_of_the_hub_is_refused(
+    options: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "demo.yaml"
+    recipe.write_text("verifier_format: checker\n")
+    result = CliRunner().invoke(app, ["fetch", "--recipe", str(recipe), *options])
+
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.output.replace("│", " ").split())
+
+
+def test_two_revisions_of_one_model_are_refused(recipe: Path) -> None:
+    result = CliRunner().invoke(app, ["fetch", "--recipe", str(recipe), "--revision", "a", "--revision", "b"])
+
+    assert result.exit_code == 2
+    assert "one for both models, or one for each" in result.output

@@ -32,12 +32,16 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def fetch(hub: Hub, recipe: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, since the client reads its environment when it is imported."""
+    return run(hub, recipe, "-m", "server", "fetch", "--recipe", str(recipe), *arguments, **variables)
+
+
+def run(hub: Hub, recipe: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, since the client of the Hub reads its environment when it is imported."""
     own = os.environ  # noqa: TID251 - of another process
     kept = {name: value for name, value in own.items() if not name.startswith(("HF_", "WINNOW_"))}
     home = {"HF_HOME": str(recipe.parent / "hub"), "HF_ENDPOINT": hub.url}
     return subprocess.run(
-        [sys.executable, "-m", "server", "fetch", "--recipe", recipe, *arguments],
+        [sys.executable, *arguments],
         env={**kept, **home, **variables},
         capture_output=True,
         text=True,
@@ -64,6 +68,16 @@ def test_both_models_are_downloaded_and_the_second_time_nothing_is(hub: Hub, rec
     assert hub.downloaded == []
     assert second.stdout.count("all on this disk") == 2
     assert "to download" not in second.stdout
+
+
+def test_the_doctor_finds_what_was_fetched(hub: Hub, recipe: Path) -> None:
+    fetched = fetch(hub, recipe)
+    code = f"from server.doctor.models import find_here; print(find_here({POLICY!r}), find_here({VERIFIER!r}))"
+    found = run(hub, recipe, "-c", code, HF_HUB_OFFLINE="1")
+
+    assert fetched.returncode == 0, fetched.stderr
+    assert found.returncode == 0, found.stderr
+    assert all(Path(folder, "model.safetensors").is_file() for folder in found.stdout.split())
 
 
 def test_a_download_that_broke_off_goes_on_with_what_is_missing(hub: Hub, recipe: Path) -> None:

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
 from models.checkpoints.checkpoint import PICKLE_PATTERN, TEXTS, WEIGHTS
 from models.errors import CheckpointError

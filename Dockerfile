@@ -1,7 +1,6 @@
 # winnow in a container, for Linux on x86_64:
 #
-#   docker build --tag winnow:cpu --build-arg PIP_EXTRA_INDEX_URL=... .      (PyTorch's index of CPU builds)
-#                                                      the engine on a CPU; the demo pair is inside
+#   docker build --tag winnow:cpu .                    the engine on a CPU; the demo pair is inside
 #   docker build --tag winnow:gateway --target gateway .
 #                                                      no engine: policy and verifier on servers elsewhere
 #   docker build --tag winnow:cuda --target cuda .     the engine on NVIDIA GPUs
@@ -26,10 +25,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY deploy/requirements deploy/requirements
 
-# The pinned packages, from where pip is told to look. PyPI has no CPU build of torch: PyTorch's own index has.
+# The pinned packages, from where pip is told to look; install.sh knows where else a CPU build of torch is.
 FROM tools AS packages-cpu
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
+ARG TORCH_CPU_INDEX
 RUN --mount=type=cache,target=/root/.cache/pip deploy/requirements/install.sh python3 cpu run
 
 FROM tools AS packages-cuda
@@ -45,7 +45,7 @@ RUN --mount=type=cache,target=/root/.cache/pip deploy/requirements/install.sh py
 # The project's own files, which change most often and are small, in a layer of their own.
 FROM tools AS project
 RUN python3 -m venv .venv \
-    && grep '^setuptools==' deploy/requirements/cpu.txt >setuptools.txt \
+    && sed -n '/^setuptools==/,/[^\\]$/p' deploy/requirements/cpu.txt >setuptools.txt \
     && .venv/bin/python -m pip install --no-deps --requirement setuptools.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY models models

@@ -2,13 +2,14 @@
 PYTHON ?= python3
 DEVICE ?= $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 
-LOCKS := deploy/requirements/$(DEVICE).txt deploy/requirements/dev.txt
+LOCKS := deploy/requirements/$(DEVICE).txt $(wildcard deploy/requirements/torch-$(DEVICE).txt) deploy/requirements/dev.txt
 # The stamp's name is what .venv was made from: another set, interpreter or place makes it anew.
 READY := .venv/.ready-$(shell { pwd; $(PYTHON) -V; cat $(LOCKS); } 2>&1 | cksum | cut -d' ' -f1)
-PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --strip-extras --annotation-style line \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
-# "Unsafe" is pip-compile's word for what is not pinned, and so not installed.
-CPU_WITHOUT := $(addprefix --unsafe-package ,triton torchvision torchaudio torchcodec)
+COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --custom-compile-command "make lock" \
+	--annotation-style line --generate-hashes
+# Not pinned: torch stands in torch-cpu.txt, the others are not installed. uv knows PyTorch's index, but no settings of pip.
+CPU_WITHOUT := $(addprefix --no-emit-package ,torch triton torchvision torchaudio torchcodec)
+CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu)
 
 .PHONY: help setup serve test check format bench eval eval-quick train-demo lock
 
@@ -56,7 +57,7 @@ train-demo: setup  ## Train the demo models anew
 	.venv/bin/winnow train-demo
 
 lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
-	$(PIP_COMPILE) $(CPU_WITHOUT) --extra models --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
-	$(PIP_COMPILE) --allow-unsafe --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
-	$(PIP_COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
-	$(PIP_COMPILE) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
+	$(COMPILE) $(CPU_WITHOUT) $(CPU_TORCH) --extra models --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
+	$(COMPILE) --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
+	$(COMPILE) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in

@@ -27,7 +27,7 @@ from tests.markdown import READMES, ROOT, Block, anchors, blocks, commands, link
 BIN = Path(sys.executable).parent
 LANGUAGES = {"bash", "json", "python", "text", "toml", "yaml"}
 SHELL = [(block, command) for block in blocks("bash") for command in commands(block)]
-ENVIRONMENT = {"PIP_EXTRA_INDEX_URL", "WINNOW_RECIPE", *(PREFIX + name.upper() for name in Settings.model_fields)}
+ENVIRONMENT = {"WINNOW_RECIPE", *(PREFIX + name.upper() for name in Settings.model_fields)}
 NOT_ENGLISH = ("that is none", "whoever", "has no use for", "have no use for")
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 each_command = pytest.mark.parametrize(

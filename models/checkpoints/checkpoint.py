@@ -16,9 +16,10 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json",
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
 BACKBONES = ("llama", "mistral", "qwen2")
 """The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
+TEXTS = ("*.json", "*.jinja", "*.model")
+WEIGHTS = "*.safetensors"
 PICKLE_PATTERN = "pytorch_model*.bin"
-TEXTS = ["*.json", "*.jinja", "*.model"]
-WEIGHTS = ["*.safetensors"]
+"""Weights of models that have no safetensors."""
 
 
 def find_directory(name: str | Path) -> Path | None:
@@ -47,16 +48,9 @@ def find_model(name: str | Path, *, with_weights: bool = True) -> Path:
     """
     if (found := find_directory(name)) is not None:
         return found
-    from huggingface_hub import snapshot_download  # 90 modules that a folder does without
+    from models.checkpoints.hub import download_model  # 90 modules that a folder does without
 
-    try:
-        wanted = [*TEXTS, *(WEIGHTS if with_weights else ())]
-        directory = Path(snapshot_download(str(name), allow_patterns=wanted))
-        if with_weights and not list(directory.glob("*.safetensors")):
-            snapshot_download(str(name), allow_patterns=[*wanted, PICKLE_PATTERN])
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name}: neither a directory nor to be had from the Hub ({error})") from error
-    return directory
+    return download_model(str(name), with_weights=with_weights)
 
 
 def require_files(directory: Path, *, with_weights: bool = True) -> None:
@@ -68,8 +62,8 @@ def require_files(directory: Path, *, with_weights: bool = True) -> None:
     read_config(directory)
     if not any((directory / name).exists() for name in TOKENIZER_FILES):
         raise CheckpointError(f"{directory / TOKENIZER_FILES[0]}: No such file or directory")
-    if with_weights and not any(any(directory.glob(pattern)) for pattern in (*WEIGHTS, PICKLE_PATTERN)):
-        raise CheckpointError(f"{directory}: no {WEIGHTS[0]} file, and no {PICKLE_PATTERN} file")
+    if with_weights and not any(any(directory.glob(pattern)) for pattern in (WEIGHTS, PICKLE_PATTERN)):
+        raise CheckpointError(f"{directory}: no {WEIGHTS} file, and no {PICKLE_PATTERN} file")
 
 
 def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:

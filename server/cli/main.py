@@ -10,6 +10,7 @@ from server.cli.doctor import doctor
 from server.cli.engine import engine
 from server.cli.evaluate import evaluate
 from server.cli.failures import Commands
+from server.cli.fetch import fetch
 from server.cli.grade import grade
 from server.cli.label_steps import label_steps
 from server.cli.plan import plan
@@ -37,7 +38,7 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-SERVING = (serve, doctor, engine)
+SERVING = (serve, doctor, fetch, engine)
 USING = (solve, evaluate, calibrate, plan, grade, tasks)
 TRAINING = (label_steps, train_prm, train_demo)
 

@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.checkpoints.checkpoint import BACKBONES, check_causal_model, find_model, read_config
+from models.checkpoints.checkpoint import BACKBONES, TEXTS, WEIGHTS, check_causal_model, find_model, read_config
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
@@ -74,7 +74,7 @@ def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Siz
 
 def _trouble(name: str, error: ModelError | NotHereError) -> Finding:
     if isinstance(error, NotHereError):
-        remedy = f"the start downloads it, which takes its time; before that: hf download {error}"
+        remedy = "the start downloads it, which takes its time; winnow fetch does so before"
         return caution(name, f"{error} is not on this machine", remedy)
     return stops(name, str(error), f"mend the file, or name another checkpoint with {name}_model")
 
@@ -89,7 +89,7 @@ def find_here(name: str) -> Path:
     if Path(name).is_dir() or not HUB_NAME.fullmatch(name):
         return find_model(name)
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=[*TEXTS, WEIGHTS]))
     except LocalEntryNotFoundError:
         raise NotHereError(name) from None
 

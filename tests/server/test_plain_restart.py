@@ -13,6 +13,8 @@ import pytest
 from tests.server.processes import engines_of
 from tests.server.test_lifecycle import running
 
+pytestmark = pytest.mark.engine
+
 CHAT = {"model": "winnow-demo", "messages": [{"role": "user", "content": "Compute 8 + 6."}], "max_tokens": 64}
 PATIENCE_S = 90
 

@@ -112,12 +112,14 @@ async def test_a_request_that_the_engine_refuses_says_so(policy: EnginePolicy) -
         await policy.engine.complete([10**6], Generation(max_tokens=1))
 
 
+@pytest.mark.engine
 async def test_a_context_longer_than_the_models_names_the_checkpoint(tiny_llama: Path) -> None:
     with pytest.raises(CheckpointError, match=rf"(?s){tiny_llama}: .*max_model_len \(4096\)"):
         async with start_engine(EngineSettings(tiny_llama, "tiny", max_model_len=4096), "generate"):
             pass
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"device": "cuda"}, "built for cpu, not for cuda"), ({"tensor_parallel_size": 2}, "tensor_parallel_size 2")],

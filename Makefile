@@ -10,8 +10,8 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet 
 # "Unsafe" is pip-compile's word for what is not pinned, and so not installed.
 CPU_WITHOUT := $(addprefix --unsafe-package ,triton torchvision torchaudio torchcodec)
 
-# Two processes of tests: the engines, which are started once, and all tests that use them are in one.
-BESIDE := --numprocesses 2 --dist loadgroup
+# Two processes, each with one thread: one has all tests that use engines, which are started once.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup
 
 .PHONY: help setup serve test test-quick check format bench eval eval-quick train-demo lock
 
@@ -32,10 +32,10 @@ serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
 
 test: setup  ## Run the tests; search/ must be covered to the last branch
-	.venv/bin/pytest $(BESIDE) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(PYTEST) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine
-	.venv/bin/pytest $(BESIDE) -m "not engine"
+	$(PYTEST) -m "not engine"
 
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check

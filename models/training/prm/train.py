@@ -131,9 +131,7 @@ def _check_policy(policy: Path) -> dict[str, Any]:
     return config
 
 
-def _train(
-    policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan, checkpoint_every: int
-) -> None:
+def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan, checkpoint_every: int) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     causal = cast(
         LlamaForCausalLM | Qwen2ForCausalLM, AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)

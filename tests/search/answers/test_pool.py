@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -100,9 +99,7 @@ async def test_a_long_answer_does_not_travel(pool: AnswerPool) -> None:
 
 
 async def test_a_slow_answer_compares_as_text_and_is_counted(pool: AnswerPool) -> None:
-    started = time.monotonic()
     assert await pool.equivalent(SLOW, f" {SLOW} ")
-    assert time.monotonic() - started < 5  # 0.5 s of CPU time each, on a machine that may be busy
     assert pool.counters.num_timeouts == 2
     assert await pool.equivalent("0.5", "1/2")
 
@@ -222,15 +219,21 @@ async def test_hostile_answers_do_no_harm(tmp_path: Path, monkeypatch: pytest.Mo
     before = descendants()
     async with AnswerPool() as pool:
         for name, text in hostile_answers():
-            async with asyncio.timeout(1):
-                assert await pool.canonicalise(text), name
-                await pool.read(rf"\boxed{{{text}}}")
+            assert await pool.canonicalise(text), name
+            await pool.read(rf"\boxed{{{text}}}")
+        assert pool.counters.num_timeouts == pool.counters.num_failures == 0
     assert not os.listdir(tmp_path)
     assert descendants() <= before
 
 
-async def test_all_answers_of_math500_are_read_within_a_second(pool: AnswerPool) -> None:
+async def test_answers_of_math500_cost_two_workers_less_than_a_second_each() -> None:
     answers = sorted({row["answer"] for row in read_rows("math500.jsonl")})[:256]
-    started = time.monotonic()
-    await asyncio.gather(*map(pool.canonicalise, answers))
-    assert time.monotonic() - started < 1
+    before = descendants()
+    async with AnswerPool(num_workers=2) as pool:
+        started = cpu_s(descendants() - before)
+        await asyncio.gather(*map(pool.canonicalise, answers))
+        assert cpu_s(descendants() - before) - started < 2
+
+
+def cpu_s(processes: set[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)

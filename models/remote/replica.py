@@ -222,7 +222,7 @@ class Replica:
         """Seconds before it is asked again: none when it failed for the first time, then longer and longer."""
         if self._num_failures < 2:
             return 0.0
-        return min(MOST_REST_S, self._patience.look_again_s * 2 ** (self._num_failures - 2))
+        return min(MOST_REST_S, self._patience.look_again_s * 2.0 ** (self._num_failures - 2))
 
     async def _look(self) -> str | None:
         """Why the server does not answer; None for one that does."""

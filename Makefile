@@ -11,7 +11,10 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --custom-c
 CPU_WITHOUT := $(addprefix --no-emit-package ,torch triton torchvision torchaudio torchcodec)
 CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu)
 
-.PHONY: help setup serve test check format bench eval eval-quick train-demo lock
+# Two processes, each with one thread: one has all tests that use engines, which are started once.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup
+
+.PHONY: help setup serve test test-quick check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -30,7 +33,10 @@ serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
 
 test: setup  ## Run the tests; search/ must be covered to the last branch
-	.venv/bin/pytest --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(PYTEST) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+test-quick: setup  ## Run the tests that need no engine
+	$(PYTEST) -m "not engine"
 
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check

@@ -1,5 +1,6 @@
 """The one pair of engines of a test run, on the demo checkpoints, and the servers of the pair.
 
+A test that starts engines without these fixtures, such as one that runs `winnow serve`, is marked `engine` by hand.
 vLLM is imported where a test needs an engine, so that the others run at once.
 """
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from models.prm.winnow import WinnowPRM
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-ENGINES = {"policy", "verifier", "tiny_engine", "published", "outcome_engine", "wide"}
+ENGINES = {"policy", "verifier", "servers", "tiny_engine", "published", "outcome_engine", "wide"}
+"""The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,9 +29,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replicas", type=int, default=1, help="Servers of the policy, and as many of the verifier.")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs an engine; all of it runs in one process, as engines are shared, whatever else runs beside."""
+    if not ENGINES.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.engine)
+    if item.get_closest_marker("engine"):
+        item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need an engine come first: engines are forked, and other tests leave threads behind."""
-    items.sort(key=lambda item: ENGINES.isdisjoint(getattr(item, "fixturenames", ())))
+    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
 
 
 @pytest.fixture(scope="session")

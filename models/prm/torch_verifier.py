@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_BATCH_TOKENS = 16_384
-"""Padding included."""
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -67,10 +64,16 @@ class TorchVerifier:
         prompts: The policy's.
         max_model_len: Longest prompt and response, in tokens; None for no limit.
         worker: Its only thread runs the model.
+        max_batch_tokens: Judged, or learnt from, at once; padding included.
     """
 
     def __init__(
-        self, model: Judge, prompts: PromptBuilder, max_model_len: int | None, worker: ThreadPoolExecutor
+        self,
+        model: Judge,
+        prompts: PromptBuilder,
+        max_model_len: int | None,
+        worker: ThreadPoolExecutor,
+        max_batch_tokens: int = 16_384,
     ) -> None:
         self.name = "verifier"
         self.metrics = CollectorRegistry()
@@ -79,6 +82,7 @@ class TorchVerifier:
         self.max_model_len = max_model_len
         self._prompts = prompts
         self._worker = worker
+        self._max_batch_tokens = max_batch_tokens
         self._waiting: list[Request] = []
         self._work: asyncio.Task[None] | None = None
 
@@ -140,7 +144,7 @@ class TorchVerifier:
         room = None if self.max_model_len is None else max(0, self.max_model_len - len(prompt))
         token_ids = [[token_id for step in response for token_id in step.token_ids] for response in responses]
         token_ids = [each for each in token_ids if each and (room is None or len(each) <= room)]
-        token_ids = token_ids[: _num_fitting(len(prompt) + len(each) for each in token_ids)]
+        token_ids = token_ids[: self._num_fitting(len(prompt) + len(each) for each in token_ids)]
         if not token_ids:
             return self, Adaptation((), 0.0, is_finite=True)
         plan = AdaptationPlan(steps, learning_rate)
@@ -148,7 +152,8 @@ class TorchVerifier:
         meter.verifier_tokens += (plan.steps + 1) * sum(len(prompt) + len(each) for each in token_ids)
         if outcome.model is self.model:
             return self, outcome.report
-        return TorchVerifier(outcome.model, self._prompts, self.max_model_len, self._worker), outcome.report
+        limits = (self.max_model_len, self._worker, self._max_batch_tokens)
+        return TorchVerifier(outcome.model, self._prompts, *limits), outcome.report
 
     async def _judge_waiting(self) -> None:
         while batch := self._take_batch():
@@ -166,7 +171,7 @@ class TorchVerifier:
     def _take_batch(self) -> list[Request]:
         """Those that have waited longest, as many as fit; those that were cancelled are dropped."""
         waiting = [request for request in self._waiting if not request.scores.done()]
-        size = _num_fitting(len(request.token_ids) for request in waiting)
+        size = self._num_fitting(len(request.token_ids) for request in waiting)
         self._waiting = waiting[size:]
         return waiting[:size]
 
@@ -176,16 +181,15 @@ class TorchVerifier:
         except Exception as error:  # whatever it is, all who wait for the result must learn of it
             raise EngineUnavailableError(f"the verifier failed: {error}") from error
 
-
-def _num_fitting(lengths: Iterable[int]) -> int:
-    """How many of the first sequences make a batch: all that fit, and one that does not rather than none."""
-    longest = number = 0
-    for length in lengths:
-        longest = max(longest, length)
-        if number and (number + 1) * longest > MAX_BATCH_TOKENS:
-            break
-        number += 1
-    return number
+    def _num_fitting(self, lengths: Iterable[int]) -> int:
+        """How many of the first sequences make a batch: all that fit, and one that does not rather than none."""
+        longest = number = 0
+        for length in lengths:
+            longest = max(longest, length)
+            if number and (number + 1) * longest > self._max_batch_tokens:
+                break
+            number += 1
+        return number
 
 
 @torch.inference_mode()

@@ -30,21 +30,14 @@ from models.remote.replies import (
     read_complaint,
     shown,
 )
+from models.remote.settings import RemoteSettings
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 2.0
-LOOK_AGAIN_S = 0.5
-"""While it is left out."""
 MOST_REST_S = 8.0
 """So long it is not asked at most when it fails again and again, though it says that it is well."""
-ANSWER_WITHIN_S = 5.0
-"""A server that is silent for longer, twice in a row, is left out: once may be the event loop's own silence."""
-CONNECT_WITHIN_S = 2.0
-"""A host does that by itself, however busy its server is; the first packet may get lost, it is repeated after 1 s."""
 CLOSE_WITHIN_S = 1.0
 """A stream that has said its last has so long to end; then its connection is kept."""
-PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S)
 SILENT = "it is silent"
 MODELS = "/v1/models"
 TOKENIZE = "/tokenize"
@@ -85,7 +78,7 @@ class Replica:
         looker: Looks after it, on a connection of its own each time: a kept one tells of a host that is gone no sooner
             than of one that is busy.
         sample_ids: What the model's tokenizer makes of `SAMPLE`.
-        silence_s: So long it may take to begin a reply, to end one that has begun, and between two events.
+        settings: How long it may take to begin a reply, to end one that has begun, between two events, and to be well.
         note: Called when `is_up` has changed.
     """
 
@@ -95,7 +88,7 @@ class Replica:
         client: aiohttp.ClientSession,
         looker: aiohttp.ClientSession,
         sample_ids: tuple[int, ...],
-        silence_s: float,
+        settings: RemoteSettings,
         note: Callable[[], None],
     ) -> None:
         self.url = url
@@ -110,7 +103,9 @@ class Replica:
         self._client = client
         self._looker = looker
         self._sample_ids = sample_ids
-        self._silence_s = silence_s
+        self._silence_s = settings.silence_s
+        self._patience = settings.patience
+        self._slowly = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s)
         self._note = note
         self._num_failures = 0  # in a row
         self._has_answered = False
@@ -216,7 +211,7 @@ class Replica:
                 trouble = await self._look()
             self._judge(trouble)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S if self.is_up else LOOK_AGAIN_S):
+                async with asyncio.timeout(self._patience.look_every_s if self.is_up else self._patience.look_again_s):
                     await self._has_failed.wait()
             if self._has_failed.is_set():
                 self._has_failed.clear()
@@ -225,12 +220,14 @@ class Replica:
     @property
     def rest_s(self) -> float:
         """Seconds before it is asked again: none when it failed for the first time, then longer and longer."""
-        return min(MOST_REST_S, LOOK_AGAIN_S * 2 ** (self._num_failures - 2)) if self._num_failures > 1 else 0.0
+        if self._num_failures < 2:
+            return 0.0
+        return min(MOST_REST_S, self._patience.look_again_s * 2.0 ** (self._num_failures - 2))
 
     async def _look(self) -> str | None:
         """Why the server does not answer; None for one that does."""
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(self._patience.answer_s):
                 async with self._looker.get(f"{self.url}/health", allow_redirects=False) as response:
                     if response.status != HTTPStatus.OK:
                         return f"/health answers {response.status}"
@@ -279,7 +276,7 @@ class Replica:
         self, path: str, body: Mapping[str, Any], media_type: str, *, is_slow: bool = False
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, and see that its answer is of a media type; it is closed in the end."""
-        limits = PATIENCE if is_slow else self._client.timeout
+        limits = self._slowly if is_slow else self._client.timeout
         async with self._awaited(None if is_slow else self._silence_s):
             url = f"{self.url}{path}"
             response = await self._client.post(url, json=body, timeout=limits, allow_redirects=False)

@@ -14,15 +14,9 @@ import aiohttp
 
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import EngineDiedError, EngineUnavailableError
-from models.remote.replica import CONNECT_WITHIN_S, SAMPLE, Replica
-from models.remote.settings import RemoteSettings, Routing
+from models.remote.replica import SAMPLE, Replica
+from models.remote.settings import RemoteSettings
 
-START_WITHIN_S = 600.0
-"""So long the servers may take to load the model."""
-RETURN_WITHIN_S = 30.0
-"""So long a request waits for a server to answer again."""
-SHUN_S = 5.0
-"""After a failed request another server is preferred for so long."""
 KEEP_IDLE_S = 2.0
 """vLLM closes connections that are idle for 5 s, and what is on its way then looks like a failure."""
 
@@ -35,15 +29,15 @@ class Replicas:
         num_tokens: Of the model's vocabulary.
 
     Args:
-        name: Of the engine, for messages.
-        routing: Which one gets a request.
+        settings: Which one gets a request, and how long they are waited for.
     """
 
-    def __init__(self, name: str, routing: Routing) -> None:
+    def __init__(self, settings: RemoteSettings) -> None:
         self.all: list[Replica] = []
         self.num_tokens = 0
-        self._name = name
-        self._routing = routing
+        self._name = settings.name
+        self._routing = settings.routing
+        self._patience = settings.patience
         self._is_any_up = asyncio.Event()
 
     def note(self) -> None:
@@ -73,7 +67,7 @@ class Replicas:
             EngineUnavailableError: None does.
         """
         try:
-            async with asyncio.timeout(RETURN_WITHIN_S if within_s is None else within_s):
+            async with asyncio.timeout(self._patience.return_s if within_s is None else within_s):
                 await self._is_any_up.wait()
         except TimeoutError as error:
             try:
@@ -93,7 +87,7 @@ class Replicas:
         await self.returned()
         up = [replica for replica in self.all if replica.is_up]
         now = asyncio.get_running_loop().time()
-        sound = [replica for replica in up if now - replica.failed_at > SHUN_S] or up
+        sound = [replica for replica in up if now - replica.failed_at > self._patience.shun_s] or up
         if self._routing == "spread" or not affinity:
             return min(sound, key=lambda replica: replica.num_requests)
         return max(sound, key=lambda replica: blake2b(f"{replica.url} {affinity}".encode(), digest_size=8).digest())
@@ -106,13 +100,13 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     Raises:
         EngineUnavailableError: None answers within ten minutes.
     """
-    replicas = Replicas(settings.name, settings.routing)
+    replicas = Replicas(settings)
     tokenizer = TextTokenizer(settings.model)
     replicas.num_tokens, sample_ids = len(tokenizer.vocabulary), tokenizer.encode(SAMPLE)
     headers = {"Accept-Encoding": "identity"}
     if settings.api_key:
         headers["Authorization"] = f"Bearer {settings.api_key}"
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN_S, sock_read=settings.silence_s)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s, sock_read=settings.silence_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
     once = aiohttp.TCPConnector(force_close=True)
 
@@ -125,10 +119,10 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     async with session(connector) as client, session(once) as looker:
         for url in settings.urls:
             base = url.rstrip("/").removesuffix("/v1")
-            replicas.all.append(Replica(base, client, looker, sample_ids, settings.silence_s, replicas.note))
+            replicas.all.append(Replica(base, client, looker, sample_ids, settings, replicas.note))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
-            await replicas.returned(START_WITHIN_S)
+            await replicas.returned(settings.patience.start_s)
             yield replicas
         finally:
             for task in lookers:

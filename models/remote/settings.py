@@ -8,6 +8,31 @@ Routing = Literal["affinity", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long servers are waited for, in seconds.
+
+    Attributes:
+        start_s: Until the first has loaded the model.
+        return_s: A request waits for a server to answer again.
+        shun_s: Another server is preferred to one that failed.
+        look_every_s: Between two looks at a server that answers.
+        look_again_s: Between two looks at one that is left out.
+        answer_s: A server that is silent for longer, twice in a row, is left out: once may be the event loop's own
+            silence.
+        connect_s: A host takes to connect, however busy its server is; the first packet may get lost, it is repeated
+            after 1 s.
+    """
+
+    start_s: float = 600.0
+    return_s: float = 30.0
+    shun_s: float = 5.0
+    look_every_s: float = 2.0
+    look_again_s: float = 0.5
+    answer_s: float = 5.0
+    connect_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteSettings:
     """A model that servers elsewhere run.
 
@@ -20,6 +45,7 @@ class RemoteSettings:
             prefix; "spread" takes the one with the fewest.
         max_model_len: Longest prompt and response, in tokens; None takes the servers'.
         silence_s: A request of which nothing comes for so long is lost.
+        patience: For how long the servers are waited for otherwise.
         has_weights: They are not on this machine.
     """
 
@@ -30,5 +56,6 @@ class RemoteSettings:
     routing: Routing = "affinity"
     max_model_len: int | None = None
     silence_s: float = 60.0
+    patience: Patience = Patience()
 
     has_weights: ClassVar[bool] = False

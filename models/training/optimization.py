@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from models.training.documents import Batch, Batches
 
-CHECKPOINT_EVERY = 100
 CLIP_NORM = 1.0
 NUM_PREFETCHED = 8
 
@@ -46,6 +45,7 @@ def fit(
     losses: Callable[[Batch], dict[str, Tensor]],
     schedule: Schedule,
     checkpoint: Path,
+    checkpoint_every: int = 100,
 ) -> None:
     """Train `model` in place; goes on from `checkpoint` where there is one, and leaves one at the end.
 
@@ -55,6 +55,7 @@ def fit(
         losses: The sum of its values is minimised; the names are for the progress bar.
         schedule: Learning rate.
         checkpoint: File that holds weights, optimiser states and the step.
+        checkpoint_every: Steps after which it is written.
     """
     optimizers = _optimizers(model)
     first_step = _resume(model, optimizers, checkpoint)
@@ -70,7 +71,7 @@ def fit(
                 means[name] = 0.98 * means.get(name, loss) + 0.02 * loss
             progress.set_postfix({name: f"{mean:.4f}" for name, mean in means.items()}, refresh=False)
             progress.update()
-            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == schedule.num_steps:
+            if (step + 1) % checkpoint_every == 0 or step + 1 == schedule.num_steps:
                 _save(model, optimizers, step + 1, checkpoint)
     model.eval()
 

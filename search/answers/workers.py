@@ -10,9 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-STOP_TIMEOUT_S = 2.0
-"""Time in which the processes end by themselves, after which they are killed."""
-
 _PROGRAM = "from search.answers.host import main; main()"
 _ROOT = Path(__file__).parents[2]
 
@@ -44,10 +41,14 @@ class Workers:
         num_workers: How many.
         timeout_s: CPU time that one answer may take.
         memory_bytes: Address space of each.
+        stop_within_s: Time in which they end by themselves, after which they are killed.
     """
 
-    def __init__(self, job: Job, num_workers: int, timeout_s: float, memory_bytes: int) -> None:
+    def __init__(
+        self, job: Job, num_workers: int, timeout_s: float, memory_bytes: int, stop_within_s: float = 2.0
+    ) -> None:
         self._arguments = [job.value, str(num_workers), str(timeout_s), str(memory_bytes)]
+        self._stop_within_s = stop_within_s
         self._is_open = False
         self._launching = asyncio.Lock()
         self._host: Process | None = None
@@ -76,7 +77,7 @@ class Workers:
         self._is_open = False
         if self._host is not None and self._listener is not None:
             _send(self._host, None)
-            await asyncio.wait([self._listener], timeout=STOP_TIMEOUT_S)
+            await asyncio.wait([self._listener], timeout=self._stop_within_s)
             if self._host is not None:
                 self._host.kill()
                 await self._listener

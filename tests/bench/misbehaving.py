@@ -16,7 +16,7 @@ from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from tests.conftest import DEMO
 from tests.models.remote.misbehaving import ROWS
-from tests.server.misbehaving import impatience, suffer
+from tests.server.misbehaving import suffer
 
 
 async def main() -> None:
@@ -46,5 +46,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with impatience():
-        asyncio.run(main())
+    asyncio.run(main())

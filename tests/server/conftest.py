@@ -87,7 +87,7 @@ async def serving(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.Async
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         server = uvicorn.Server(uvicorn_config(app, settings))
-        serving = asyncio.create_task(server.serve([listener]))
+        serving = asyncio.create_task(server._serve([listener]))  # without its signals, which are the test run's
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             async with httpx.AsyncClient(base_url=url, timeout=60) as client:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,9 @@ import psutil
 from models.checkpoints.prompt import PromptBuilder
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
-from models.remote import replica as replica_module
-from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.handlers import RemoteHandlers
-from models.remote.settings import RemoteSettings
+from models.remote.settings import Patience, RemoteSettings
 from search.expander import Models
 from tests.conftest import DEMO
 from tests.models.remote.misbehaving import ROWS, Play, Rogue
@@ -37,20 +35,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a plain chat": ("/v1/chat/completions", CHAT),
     "a plain stream": ("/v1/chat/completions", CHAT | {"stream": True}),
 }
-ATTRIBUTES = {"PATIENT": (replicas_module, "RETURN_WITHIN_S", 1.0), "LOOK": (replica_module, "LOOK_AGAIN_S", 0.1)}
-
-
-@contextmanager
-def impatience() -> Iterator[None]:
-    """Wait for servers so briefly that the table does not take minutes."""
-    before = {name: getattr(module, field) for name, (module, field, _) in ATTRIBUTES.items()}
-    for module, attribute, value in ATTRIBUTES.values():
-        setattr(module, attribute, value)
-    try:
-        yield
-    finally:
-        for name, (module, attribute, _) in ATTRIBUTES.items():
-            setattr(module, attribute, before[name])
+IMPATIENT = Patience(return_s=1.0, look_again_s=0.1)
+"""So short that the table does not take minutes."""
 
 
 @dataclass(slots=True)
@@ -107,7 +93,8 @@ async def watching() -> AsyncIterator[Watch]:
 
 @asynccontextmanager
 async def engine_of(name: str, *rogues: Rogue) -> AsyncIterator[RemoteEngine]:
-    settings = RemoteSettings(DEMO / "policy", name, tuple(rogue.url for rogue in rogues), silence_s=SILENCE_S)
+    urls = tuple(rogue.url for rogue in rogues)
+    settings = RemoteSettings(DEMO / "policy", name, urls, silence_s=SILENCE_S, patience=IMPATIENT)
     async with open_remote_engine(settings) as engine:
         await until(lambda: all(replica.is_up for replica in engine.replicas.all))
         yield engine

@@ -1,7 +1,6 @@
 """`POST /v1/answers/equivalent`: the grader over HTTP."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
@@ -45,13 +44,12 @@ async def test_an_answer_over_its_time_compares_as_text_and_it_is_said(client: h
 
 async def test_slow_answers_keep_nothing_else_waiting(client: httpx.AsyncClient) -> None:
     slow = asyncio.create_task(compare(client, *((f"{k} {SLOW}", "7") for k in range(3))))
-    latencies = []
+    num_answered = 0
     while not slow.done():
-        start = time.perf_counter()
         assert (await client.get("/healthz")).status_code == 200
-        latencies.append(time.perf_counter() - start)
+        num_answered += 1
         await asyncio.sleep(0.02)
-    assert max(latencies) < 0.5  # 0.1 s on an idle machine; the answers take three times 0.5 s
+    assert num_answered > 5  # while one worker is at it for three times 0.5 s
 
 
 @pytest.mark.parametrize(

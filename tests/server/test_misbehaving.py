@@ -2,17 +2,17 @@
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from models.checkpoints.prompt import PromptBuilder
 from models.errors import EngineUnavailableError
-from models.remote import replicas as replicas_module
 from models.remote.engine import open_remote_engine
 from models.remote.settings import RemoteSettings
 from tests.conftest import DEMO
 from tests.models.remote.misbehaving import MEETING_ROWS, ROWS, STREAM_ROWS, Play, Rogue
-from tests.server.misbehaving import REQUESTS, SILENCE_S, impatience, service, suffer, watching
+from tests.server.misbehaving import IMPATIENT, REQUESTS, SILENCE_S, service, suffer, watching
 
 CASES = [
     pytest.param(what, play, id=f"{what}: {name}") for what, (_, rows) in ROWS.items() for name, play in rows.items()
@@ -27,12 +27,6 @@ def no_old_garbage() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def impatient() -> Iterator[None]:
-    with impatience():
-        yield
 
 
 @pytest.mark.parametrize(("what", "play"), CASES)
@@ -51,12 +45,11 @@ async def test_what_a_server_says_is_not_believed(prompts: PromptBuilder, what: 
 
 
 @pytest.mark.parametrize("name", MEETING_ROWS)
-async def test_a_server_that_introduces_itself_oddly_is_left_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas_module, "START_WITHIN_S", 0.5)
-    rogue = Rogue(*MEETING_ROWS[name])
+async def test_a_server_that_introduces_itself_oddly_is_left_out(name: str) -> None:
+    rogue, patience = Rogue(*MEETING_ROWS[name]), replace(IMPATIENT, start_s=0.5)
     async with rogue.playing(), watching() as watch:
         with pytest.raises(EngineUnavailableError, match="no server of the policy answers: http"):
-            async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (rogue.url,))):
+            async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (rogue.url,), patience=patience)):
                 pass
     assert len(watch.lines) == 1
     assert watch.grown_mib < 48

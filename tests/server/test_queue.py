@@ -89,8 +89,8 @@ async def test_the_time_in_the_queue_is_part_of_the_deadline() -> None:
         reply = (await second).json()
     assert (reply["status"], reply["answer"]) == ("deadline", None)
     assert reply["timing"]["queue_s"] > 0.2
-    assert reply["timing"]["search_s"] < 0.4
-    assert 0.49 < reply["timing"]["total_s"] < 1.0
+    assert reply["timing"]["search_s"] < 0.45  # 0.2 are left; without the time in the queue, it would be 0.5
+    assert reply["timing"]["total_s"] > 0.49
 
 
 async def test_a_client_that_goes_away_leaves_the_queue() -> None:
@@ -132,13 +132,15 @@ async def test_a_problem_that_cannot_be_asked_gives_its_place_back() -> None:
 async def test_a_deadline_counts_from_the_headers_of_the_request() -> None:
     world, _ = held("1")
     body = json.dumps(ONE | {"deadline_s": 1.0}).encode()
-    head = f"POST /solve HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /solve HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: application/json\r\n\r\n"
     async with queueing(world) as (client, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
         start = time.perf_counter()
         writer.write(head.encode())
         await until(lambda: time.perf_counter() - start > 0.7)
         writer.write(body)
-        assert b" 200 " in await reader.readline()
-        assert time.perf_counter() - start < 1.5
+        reply = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
         writer.close()
+    assert reply["status"] == "deadline"
+    assert reply["timing"]["search_s"] < 0.9  # 0.3 are left; counted from the body, it would be 1.0

@@ -101,7 +101,7 @@ async def test_so_is_one_that_has_closed_its_own_side_and_its_work_is_aborted() 
     talker = Talker(10**6, pause_s=0.001)
     async with talking(talker, send_timeout_s=0.4) as (client, admission):
         reader = await connected(client, chat())
-        await until(lambda: talker.num_said > 200)
+        await until(lambda: talker.num_said)
         reader.shutdown(1)
         await until(lambda: talker.is_closed)
         await until(lambda: admission.in_flight == 0)
@@ -109,7 +109,7 @@ async def test_so_is_one_that_has_closed_its_own_side_and_its_work_is_aborted() 
 
 
 async def test_a_slow_reader_gets_everything() -> None:
-    async with talking(Talker(300, pause_s=0.001), send_timeout_s=0.5) as (client, _):
+    async with talking(Talker(300, pause_s=0.001), send_timeout_s=1.0) as (client, _):
         reader, received = await connected(client, chat(), buffer_bytes=65_536), 0
         while received < 300 * len(EVENT):
             received += len(await asyncio.get_running_loop().sock_recv(reader, 200_000))
@@ -154,5 +154,5 @@ async def test_others_are_answered_beside_readers_that_read_nothing_and_while_th
         await until(lambda: talker.num_said >= 2_000)
         for reader in readers:
             reader.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             assert (await client.get("/healthz")).status_code == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import openai as client_library
@@ -13,7 +14,6 @@ from models.errors import CheckpointError
 from models.policy.engine_policy import EnginePolicy
 from models.prm.formats import open_verifier
 from models.prm.winnow import WinnowPRM
-from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -24,7 +24,7 @@ from server.composition import plain_policy, policy_model, verifier_model
 from server.identity import load_calibration
 from server.settings import Settings
 from tests.conftest import DEMO
-from tests.models.remote.stage import Actor, staged
+from tests.models.remote.stage import IMPATIENT, Actor, staged
 from tests.natures import Chance
 from tests.server.conftest import POLICY_NAME, listening, openai_client
 from tests.server.openai.asking import CHAT, POLICY, PROBLEM, chat, content, open_stream, stream
@@ -127,11 +127,10 @@ async def test_a_plain_stream_that_is_left_leaves_the_server(
 
 
 async def test_without_a_server_the_service_is_not_ready_and_says_when_to_come_back(
-    prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    prompts: PromptBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(replicas_module, "RETURN_WITHIN_S", 0.2)
     actor, world = Actor(), World(Chance(0))
-    async with staged(actor) as engine:
+    async with staged(actor, patience=replace(IMPATIENT, return_s=0.2)) as engine:
         policy = EnginePolicy(engine, prompts)
         plain = RemoteHandlers(engine, prompts.tokenizer, POLICY_NAME)
         models = Models(policy, world.verifier, world.models.reader)

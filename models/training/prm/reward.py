@@ -28,7 +28,12 @@ def from_policy(policy: LlamaForCausalLM | Qwen2ForCausalLM, seed: int) -> Rewar
 
 
 def fit_reward_model(
-    model: RewardModel, batches: Batches, schedule: Schedule, checkpoint: Path, unembedding: Tensor | None = None
+    model: RewardModel,
+    batches: Batches,
+    schedule: Schedule,
+    checkpoint: Path,
+    unembedding: Tensor | None = None,
+    checkpoint_every: int = 100,
 ) -> None:
     """Train `model` in place to judge, and to go on predicting tokens.
 
@@ -38,6 +43,7 @@ def fit_reward_model(
         schedule: Learning rate.
         checkpoint: Where an interrupted run goes on from.
         unembedding: From hidden states to tokens, (V, H), and not trained; None for a policy that uses its embedding.
+        checkpoint_every: Steps after which it can go on.
     """
 
     def losses(batch: Batch) -> dict[str, Tensor]:
@@ -46,4 +52,4 @@ def fit_reward_model(
         language = language_loss(hidden, weights, batch.next_tokens)
         return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
 
-    fit(model, batches, losses, schedule, checkpoint)
+    fit(model, batches, losses, schedule, checkpoint, checkpoint_every)

@@ -66,7 +66,9 @@ class TrainingPlan:
         return Schedule(num_steps, self.learning_rate, min(MAX_WARMUP_STEPS, round(WARMUP_SHARE * num_steps)))
 
 
-def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan) -> int:
+def train_prm(
+    policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan, checkpoint_every: int = 100
+) -> int:
     """Train a reward model, write it to `out` and print how well it judges the problems held out.
 
     Args:
@@ -74,6 +76,7 @@ def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: Traini
         label_files: As `winnow label-steps` writes them. Lines that cannot be used are named and left out.
         out: A training that was interrupted there goes on, and a finished one is measured again.
         plan: How it is trained.
+        checkpoint_every: Steps after which an interrupted training can go on.
 
     Returns:
         How many lines were left out.
@@ -96,7 +99,7 @@ def train_prm(policy: Path, label_files: Sequence[Path], out: Path, plan: Traini
             f"label more problems, or hold out another share than {plan.held_out}"
         )
     _claim(out, policy, label_files, plan)
-    _train(policy, [reader.document(response) for response in training], out, plan)
+    _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
     AutoTokenizer.from_pretrained(policy).save_pretrained(out)
     judged = judge_responses(load_reward_model(out), held_out, [reader.document(response) for response in held_out])
     agreements = by_family(judged)
@@ -128,7 +131,7 @@ def _check_policy(policy: Path) -> dict[str, Any]:
     return config
 
 
-def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan) -> None:
+def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan, checkpoint_every: int) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     causal = cast(
         LlamaForCausalLM | Qwen2ForCausalLM, AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -141,7 +144,7 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
 
     schedule = plan.schedule(len(documents))
     batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
-    fit_reward_model(model, batches, schedule, out / "checkpoint" / "prm.pt", unembedding)
+    fit_reward_model(model, batches, schedule, out / "checkpoint" / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
 
 

@@ -110,7 +110,7 @@ async def test_a_trial_whose_client_leaves_holds_up_nobody(tokenizer: TextTokeni
     left.cancel()
     start = time.perf_counter()
     assert await trial.trouble_with(("regex", "b"), "b") is None
-    assert time.perf_counter() - start < 5  # a process is started; the trial that was left would take much longer
+    assert time.perf_counter() - start < 10  # a process is started; the trial that was left would take much longer
     await trial.stop()
 
 
@@ -129,10 +129,12 @@ async def test_many_trials_of_one_client_do_not_hold_up_anothers(tokenizer: Text
 
 
 async def test_a_verdict_is_remembered(trial: Trial) -> None:
-    await trial.trouble_with(SLOW, "a")
-    start = time.perf_counter()
-    await trial.trouble_with(SLOW, "b")
-    assert time.perf_counter() - start < 0.05
+    seconds = []
+    for client in "ab":
+        start = time.perf_counter()
+        await trial.trouble_with(SLOW, client)
+        seconds.append(time.perf_counter() - start)
+    assert seconds[1] < seconds[0] / 5
 
 
 async def test_nothing_is_left_when_it_stops(tokenizer: TextTokenizer) -> None:

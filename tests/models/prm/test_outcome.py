@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     LlamaConfig,
     LlamaForSequenceClassification,
     PretrainedConfig,
+    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForSequenceClassification,
 )
@@ -85,7 +85,8 @@ def random_responses(number: int) -> list[list[Step]]:
 
 def reference_scores(directory: Path, problem: Problem, responses: list[list[Step]]) -> list[list[float]]:
     """The whole chat for every prefix, one forward each, by transformers alone."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(directory)
+    # by its class: for a Qwen2, transformers 5 would cut texts as Qwen2 does, whatever tokenizer.json says
+    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(directory)  # type: ignore[no-untyped-call]
     model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
 
     def score(text: str) -> float:

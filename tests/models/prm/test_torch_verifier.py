@@ -99,10 +99,12 @@ async def test_the_seed_modules_scores_are_the_sigmoid_of_its_logits(
     assert await seeds.score(PROBLEM, (), steps, Meter()) == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-async def test_requests_judged_together_are_judged_as_if_alone(
-    ours: TorchVerifier, steps: list[Step], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch_verifier, "MAX_BATCH_TOKENS", 300)
+def with_batches_of(max_tokens: int, prompts: PromptBuilder) -> TorchVerifier:
+    return TorchVerifier(load_reward_model(DEMO / "prm"), prompts, None, ThreadPoolExecutor(1), max_tokens)
+
+
+async def test_requests_judged_together_are_judged_as_if_alone(prompts: PromptBuilder, steps: list[Step]) -> None:
+    ours = with_batches_of(300, prompts)
     alone = [await ours.score(problem, (), steps[:size], Meter()) for problem in PROBLEMS for size in (1, 3)]
     together = await asyncio.gather(
         *(ours.score(problem, (), steps[:size], Meter()) for problem in PROBLEMS for size in (1, 3))
@@ -211,12 +213,9 @@ async def test_tokens_learnt_from_are_counted_at_every_step(
     assert meter == Meter(verifier_tokens=(PLAN[0] + 1) * num_tokens)
 
 
-async def test_no_more_is_learnt_from_than_a_batch_holds(
-    ours: TorchVerifier, prompts: PromptBuilder, steps: list[Step], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_more_is_learnt_from_than_a_batch_holds(prompts: PromptBuilder, steps: list[Step]) -> None:
     length, meter = len(prompts.build(PROBLEM)) + len(ids_of(steps)), Meter()
-    monkeypatch.setattr(torch_verifier, "MAX_BATCH_TOKENS", 3 * length)
-    await ours.adapted(PROBLEM, [steps] * 5, *PLAN, meter)
+    await with_batches_of(3 * length, prompts).adapted(PROBLEM, [steps] * 5, *PLAN, meter)
     assert meter == Meter(verifier_tokens=(PLAN[0] + 1) * 3 * length)
 
 

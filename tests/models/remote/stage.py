@@ -12,10 +12,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from models.remote.engine import RemoteEngine, open_remote_engine
-from models.remote.settings import RemoteSettings, Routing
+from models.remote.settings import Patience, RemoteSettings, Routing
 from tests.conftest import DEMO
 from tests.server.processes import free_port
 from tests.waiting import until
+
+IMPATIENT = Patience(look_every_s=0.02, look_again_s=0.01)
+"""Servers are looked after so often that no test waits for it."""
 
 
 @dataclass(slots=True)
@@ -136,11 +139,12 @@ class Actor:
 
 
 @asynccontextmanager
-async def staged(*actors: Actor, routing: Routing = "affinity", **fields: Any) -> AsyncIterator[RemoteEngine]:
+async def staged(
+    *actors: Actor, routing: Routing = "affinity", patience: Patience = IMPATIENT, **fields: Any
+) -> AsyncIterator[RemoteEngine]:
     """An engine of these servers, all of which answer."""
-    settings = RemoteSettings(
-        DEMO / "policy", "policy", tuple(actor.url for actor in actors), routing=routing, **fields
-    )
+    urls = tuple(actor.url for actor in actors)
+    settings = RemoteSettings(DEMO / "policy", "policy", urls, routing=routing, patience=patience, **fields)
     async with AsyncExitStack() as stack:
         for actor in actors:
             await stack.enter_async_context(actor.playing())

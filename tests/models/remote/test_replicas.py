@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -14,23 +15,15 @@ from models.errors import EngineDiedError, EngineUnavailableError
 from models.generation import Generation
 from models.interfaces import Finish, Meter, Problem
 from models.policy.engine_policy import EnginePolicy
-from models.remote import replica as replica_module
-from models.remote import replicas as replicas_module
 from models.remote.engine import RemoteEngine, open_remote_engine
-from models.remote.settings import RemoteSettings
+from models.remote.replica import SAMPLE
+from models.remote.settings import Patience, RemoteSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, respond, sampling
-from tests.models.remote.stage import Actor, staged
+from tests.models.remote.stage import IMPATIENT, Actor, staged
 from tests.waiting import until
 
 PROBLEMS = [Problem(f"What is {number} + 1?") for number in range(40)]
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look after servers so often that no test waits for it."""
-    monkeypatch.setattr(replica_module, "LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(replica_module, "LOOK_AGAIN_S", 0.01)
 
 
 async def ask(engine: RemoteEngine, affinity: str = "") -> list[int]:
@@ -71,10 +64,9 @@ async def test_a_problem_stays_with_one_server_and_problems_share_all() -> None:
     assert min(shares.values()) > len(PROBLEMS) / 3 / 3
 
 
-async def test_a_server_that_goes_moves_its_own_problems_and_gets_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas_module, "SHUN_S", 0.0)
+async def test_a_server_that_goes_moves_its_own_problems_and_gets_them_back() -> None:
     actors = [Actor(), Actor(), Actor()]
-    async with staged(*actors) as engine:
+    async with staged(*actors, patience=replace(IMPATIENT, shun_s=0.0)) as engine:
         before = await spread(engine, actors)
         await turn(engine, actors[0], 503)
         during = await spread(engine, actors)
@@ -110,7 +102,7 @@ async def test_a_response_that_is_left_is_dropped_by_its_server() -> None:
 
 
 async def test_a_server_that_comes_back_with_another_model_is_left_out(prompts: PromptBuilder) -> None:
-    actor = Actor(tokens=prompts.tokenizer.encode(replica_module.SAMPLE))
+    actor = Actor(tokens=prompts.tokenizer.encode(SAMPLE))
     async with staged(actor) as engine:
         await turn(engine, actor, 500)
         actor.tokens, actor.health = (1, 2), 200
@@ -175,7 +167,7 @@ async def test_a_server_that_fails_in_a_row_rests_longer_and_longer() -> None:
         actor.status = 200
         await ask(engine)
         assert replica.rest_s == 0.0
-    assert rests == [0.0, replica_module.LOOK_AGAIN_S, 2 * replica_module.LOOK_AGAIN_S]
+    assert rests == [0.0, IMPATIENT.look_again_s, 2 * IMPATIENT.look_again_s]
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -204,10 +196,9 @@ async def test_a_response_that_a_stopping_server_aborts_is_not_over() -> None:
             await ask(engine)
 
 
-async def test_a_silent_server_is_found_and_its_requests_learn_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica_module, "ANSWER_WITHIN_S", 0.05)
+async def test_a_silent_server_is_found_and_its_requests_learn_of_it() -> None:
     actor = Actor()
-    async with staged(actor) as engine:
+    async with staged(actor, patience=replace(IMPATIENT, answer_s=0.05)) as engine:
         async with aclosing(engine.generate([20], Generation(max_tokens=16))) as outputs:
             actor.holds = asyncio.Event()
             with pytest.raises(EngineDiedError, match="is silent"):
@@ -227,31 +218,28 @@ async def test_a_request_of_which_nothing_comes_is_given_up() -> None:
         actor.holds.set()
 
 
-async def test_without_a_server_a_request_is_told_so_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas_module, "RETURN_WITHIN_S", 0.1)
+async def test_without_a_server_a_request_is_told_so_in_the_end() -> None:
     actor = Actor()
-    async with staged(actor) as engine:
+    async with staged(actor, patience=replace(IMPATIENT, return_s=0.1)) as engine:
         await turn(engine, actor, 503)
         with pytest.raises(EngineUnavailableError, match="/health answers 503"):
             await ask(engine)
 
 
-async def test_without_a_server_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas_module, "START_WITHIN_S", 0.1)
+async def test_without_a_server_nothing_starts() -> None:
     with pytest.raises(EngineUnavailableError, match="no server of the policy answers"):
-        async with staged(Actor(health=503)):
+        async with staged(Actor(health=503), patience=replace(IMPATIENT, start_s=0.1)):
             pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses connections")
-async def test_a_host_to_which_packets_vanish_is_known_to_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_host_to_which_packets_vanish_is_known_to_be_silent() -> None:
     """As do the packets of connections that find no place in the queue of a listener."""
-    monkeypatch.setattr(replicas_module, "CONNECT_WITHIN_S", 0.05)
-    monkeypatch.setattr(replicas_module, "START_WITHIN_S", 1.0)
+    patience = Patience(connect_s=0.05, start_s=1.0)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as host, socket.create_connection(host.getsockname()):
         url = f"http://127.0.0.1:{host.getsockname()[1]}"
         with pytest.raises(EngineUnavailableError, match=f"{url}: it is silent"):
-            async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (url,))):
+            async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (url,), patience=patience)):
                 pass
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from models.prm.reward_model import RewardModel
-from models.training import optimization
 from models.training.documents import Batch, Batches, Document
 from models.training.optimization import Schedule, fit
 
@@ -37,14 +36,11 @@ def train(checkpoint: Path, check: Callable[[], None] = lambda: None) -> list[Te
         check()
         return {"loss": model(batch.token_ids).square().mean()}
 
-    fit(model, Batches(draw, 4, 2, SCHEDULE.num_steps, "seed"), losses, SCHEDULE, checkpoint)
+    fit(model, Batches(draw, 4, 2, SCHEDULE.num_steps, "seed"), losses, SCHEDULE, checkpoint, checkpoint_every=1)
     return list(model.parameters())
 
 
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(optimization, "CHECKPOINT_EVERY", 1)
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
     calls = iter(range(7))  # two a step: the fourth step is the last
     with pytest.raises(StopIteration):
         train(tmp_path / "interrupted.pt", lambda: [next(calls)].clear())

@@ -1,9 +1,9 @@
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.answers import workers
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
 from search.answers.text import MAX_LENGTH
+from search.answers.workers import Job, Outcome, Workers
 from tests.search.answers.processes import descendants, newest
 from tests.search.answers.shared_data import hostile_answers, read_rows
 from tests.search.answers.test_host import SLOW
@@ -72,11 +72,11 @@ async def test_a_reader_that_is_cancelled_leaves_the_others_their_answer(pool: A
 
 
 async def test_a_reply_that_nobody_waits_for_does_no_harm() -> None:
-    asked = workers.Workers(workers.Job.CANONICALISE, num_workers=1, timeout_s=0.5, memory_bytes=1 << 29)
+    asked = Workers(Job.CANONICALISE, num_workers=1, timeout_s=0.5, memory_bytes=1 << 29)
     await asked.start("0")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asked.ask(SLOW), timeout=0.1)
-    assert await asked.ask("2/4") == (workers.Outcome.DONE, "1/2")
+    assert await asked.ask("2/4") == (Outcome.DONE, "1/2")
     await asked.stop()
 
 
@@ -99,9 +99,7 @@ async def test_a_long_answer_does_not_travel(pool: AnswerPool) -> None:
 
 
 async def test_a_slow_answer_compares_as_text_and_is_counted(pool: AnswerPool) -> None:
-    started = time.monotonic()
     assert await pool.equivalent(SLOW, f" {SLOW} ")
-    assert time.monotonic() - started < 5  # 0.5 s of CPU time each, on a machine that may be busy
     assert pool.counters.num_timeouts == 2
     assert await pool.equivalent("0.5", "1/2")
 
@@ -150,7 +148,7 @@ async def test_answers_that_compare_as_text_are_counted(pool: AnswerPool) -> Non
 
 
 async def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_PROGRAM", "")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="do not start"):
         async with AnswerPool():
             pass
@@ -181,13 +179,14 @@ async def test_a_host_that_dies_is_replaced() -> None:
         assert pool.counters.num_failures == 0
 
 
-async def test_a_host_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "STOP_TIMEOUT_S", 0.1)
+async def test_a_host_that_does_not_end_is_killed() -> None:
     before = descendants()
-    async with AnswerPool(num_workers=1):
-        family = descendants() - before
-        for process in family:
-            process.suspend()
+    host = Workers(Job.CANONICALISE, num_workers=1, timeout_s=0.5, memory_bytes=1 << 29, stop_within_s=0.1)
+    await host.start("0.5")
+    family = descendants() - before
+    for process in family:
+        process.suspend()
+    await host.stop()
     for process in family:
         with suppress(psutil.NoSuchProcess):
             process.resume()
@@ -200,8 +199,9 @@ async def test_workers_end_though_a_forked_engine_holds_their_pipes() -> None:
         engine = os.fork()
         if not engine:
             signal.pause()
-    assert descendants() - before == {psutil.Process(engine)}
+    left = descendants() - before
     psutil.Process(engine).kill()
+    assert {process.pid for process in left} == {engine}
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:
@@ -219,15 +219,21 @@ async def test_hostile_answers_do_no_harm(tmp_path: Path, monkeypatch: pytest.Mo
     before = descendants()
     async with AnswerPool() as pool:
         for name, text in hostile_answers():
-            async with asyncio.timeout(1):
-                assert await pool.canonicalise(text), name
-                await pool.read(rf"\boxed{{{text}}}")
+            assert await pool.canonicalise(text), name
+            await pool.read(rf"\boxed{{{text}}}")
+        assert pool.counters.num_timeouts == pool.counters.num_failures == 0
     assert not os.listdir(tmp_path)
     assert descendants() <= before
 
 
-async def test_all_answers_of_math500_are_read_within_a_second(pool: AnswerPool) -> None:
+async def test_answers_of_math500_cost_two_workers_less_than_a_second_each() -> None:
     answers = sorted({row["answer"] for row in read_rows("math500.jsonl")})[:256]
-    started = time.monotonic()
-    await asyncio.gather(*map(pool.canonicalise, answers))
-    assert time.monotonic() - started < 1
+    before = descendants()
+    async with AnswerPool(num_workers=2) as pool:
+        started = cpu_s(descendants() - before)
+        await asyncio.gather(*map(pool.canonicalise, answers))
+        assert cpu_s(descendants() - before) - started < 2
+
+
+def cpu_s(processes: set[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)

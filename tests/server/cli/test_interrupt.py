@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.server.processes import WINNOW
+
+pytestmark = pytest.mark.engine
 
 START_WITHIN_S, STOP_WITHIN_S = 120, 10
 DEAF = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")

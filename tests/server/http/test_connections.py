@@ -109,14 +109,14 @@ async def test_headers_that_dribble_are_a_408(caplog: pytest.LogCaptureFixture) 
         for _ in range(4):
             await asyncio.sleep(0.05)
             await asyncio.get_running_loop().sock_sendall(connection, b"a")
-        reply = await rest_of(connection, within_s=2)
+        reply = await rest_of(connection)
     assert (status_of(reply), error_of(reply)["param"]) == (408, "headers")
     assert "refused unread status=408 client=127.0.0.1" in caplog.messages
 
 
 async def test_a_connection_that_says_nothing_is_closed_without_a_word() -> None:
     async with service(world_of("1"), header_timeout_s=0.3) as client:
-        assert await rest_of(await connected(client), within_s=2) == b""
+        assert await rest_of(await connected(client)) == b""
 
 
 async def test_so_are_headers_that_dribble_after_another_request() -> None:
@@ -124,12 +124,12 @@ async def test_so_are_headers_that_dribble_after_another_request() -> None:
         connection = await connected(client, HEALTH)
         await asyncio.get_running_loop().sock_recv(connection, 4096)
         await asyncio.get_running_loop().sock_sendall(connection, b"GET")
-        assert b"HTTP/1.1 408" in await rest_of(connection, within_s=2)
+        assert b"HTTP/1.1 408" in await rest_of(connection)
 
 
 async def test_an_idle_connection_is_closed() -> None:
     async with service(world_of("1"), keep_alive_s=1) as client:
-        assert (await rest_of(await connected(client, HEALTH), within_s=3)).startswith(b"HTTP/1.1 200")
+        assert (await rest_of(await connected(client, HEALTH))).startswith(b"HTTP/1.1 200")
 
 
 async def dribble(connection: socket.socket, piece: bytes, pause_s: float, times: int) -> bytes:
@@ -139,7 +139,7 @@ async def dribble(connection: socket.socket, piece: bytes, pause_s: float, times
             await asyncio.get_running_loop().sock_sendall(connection, piece)
         except (ConnectionResetError, BrokenPipeError):
             break
-    return await rest_of(connection, within_s=3)
+    return await rest_of(connection)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_where_unfinished_bodies_hold_too_much_the_oldest_is_refused() -> 
         head = b"POST /solve HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9900\r\n\r\n"
         first = await connected(client, head + b" " * 9_800)
         others = [await connected(client, head + b" " * 9_800) for _ in range(2)]
-        reply = await rest_of(first, within_s=3)
+        reply = await rest_of(first)
         assert (status_of(reply), b"retry-after: 1" in reply.lower()) == (503, True)
         assert status_of(await reply_to(client, SOLVE)) == 200
         for each in others:
@@ -184,7 +184,7 @@ async def test_a_length_and_chunks_together_are_refused_and_the_connection_close
     smuggled = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
     async with service(world_of("1")) as client:
         sent = CHUNKED.replace(b"transfer", b"content-length: 5\r\ntransfer") + smuggled
-        reply = await rest_of(await connected(client, sent), within_s=3)
+        reply = await rest_of(await connected(client, sent))
     assert (status_of(reply), error_of(reply)["param"]) == (400, "content-length")
     assert reply.count(b"HTTP/1.1") == 1
 
@@ -201,7 +201,7 @@ async def test_a_chunk_that_cannot_be_read_ends_the_request_without_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with service(world_of("1")) as client:
-        reply = await rest_of(await connected(client, CHUNKED + b"no chunk\r\n"), within_s=3)
+        reply = await rest_of(await connected(client, CHUNKED + b"no chunk\r\n"))
         late = await rest_of(
             await connected(client, CHUNKED.replace(b"POST /solve", b"GET /healthz") + b"no chunk\r\n"), within_s=3
         )

@@ -14,6 +14,7 @@ from models.prm.winnow import WinnowPRM
 from models.vllm.handlers import OpenAIHandlers
 from search.expander import Models
 from server.settings import Settings
+from tests.models.policy.test_engine_policy import generated
 from tests.server.conftest import listening
 from tests.server.openai.asking import CHAT, POLICY
 from tests.waiting import until
@@ -90,16 +91,16 @@ async def test_a_constraint_left_at_once_does_not_hold_up_anothers(client: httpx
     start = time.perf_counter()
     other = {"model": POLICY, "messages": CHAT, "structured_outputs": {"choice": ["yes", "no", "so"]}}
     assert (await client.post(CHATS, json=other)).status_code == 200
-    assert time.perf_counter() - start < 5  # seconds; eight processes may have been started anew
+    assert time.perf_counter() - start < 20  # seconds; eight processes may have been started anew
 
 
 async def test_a_deadline_ends_a_request_and_frees_the_engine(client: httpx.AsyncClient, policy: EnginePolicy) -> None:
-    start = time.perf_counter()
+    before = generated(policy)
     reply = await client.post(CHATS, json={"model": POLICY, "messages": CHAT, "deadline_s": 0.3} | ENDLESS)
-    assert time.perf_counter() - start < 1.3
     assert reply.status_code == 422
     assert (reply.json()["error"]["param"], reply.json()["error"]["code"]) == ("deadline_s", "deadline_exceeded")
-    await until(lambda: not policy.engine.num_running_requests, within_s=1)
+    await until(lambda: not policy.engine.num_running_requests)
+    assert generated(policy) - before < 64_000 / 2  # of what was asked for
 
 
 async def test_a_deadline_ends_a_stream_with_our_own_error(client: httpx.AsyncClient, policy: EnginePolicy) -> None:

@@ -90,11 +90,10 @@ def test_a_report_and_a_plot_of_the_problems_held_out_are_left(
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     learner: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimization, "CHECKPOINT_EVERY", 1)
     plan, save, saves = replace(PLAN, epochs=0.6), optimization._save, iter(range(2))
     monkeypatch.setattr(optimization, "_save", lambda *state: (save(*state), next(saves)))
     with pytest.raises(StopIteration):
-        train_prm(learner, [labels], tmp_path / "prm", plan)
+        train_prm(learner, [labels], tmp_path / "prm", plan, checkpoint_every=1)
     monkeypatch.setattr(optimization, "_save", save)
     assert not (tmp_path / "prm" / "model.safetensors").exists()
     for out in ("prm", "other"):

@@ -16,14 +16,14 @@ from server.http.errors import install_error_handlers
 from server.http.headers import HeadMiddleware, SecurityHeadersMiddleware
 from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
+from server.keys import Keyring
 from server.logs import is_request_id
 from server.routes import answers, batch, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
-from server.solving.keys import Keyring
 from server.solving.metrics import CountRequests, Metrics
-from server.state import PlainPolicy, State
+from server.solving.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
 """What any request may be refused with, whatever its route."""
@@ -51,6 +51,7 @@ def create_app(
         calibrated: How `auto` spends a budget, and how probable answers are.
     """
     app = Interface(
+        settings,
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",

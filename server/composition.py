@@ -37,11 +37,11 @@ from server.app import create_app
 from server.http.access import require_safe_exposure
 from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
+from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.settings import Settings, Urls
-from server.solving.keys import read_keys
+from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
-from server.state import PlainPolicy
 
 logger = logging.getLogger(__name__)
 

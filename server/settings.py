@@ -4,7 +4,7 @@ The only place that reads the environment. A recipe is a YAML file with the name
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +27,17 @@ def _split(value: Any) -> Any:
 
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
+
+
+LIMITS: Mapping[str, str] = {
+    "n": "max_n",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_steps": "max_steps",
+    "deadline_s": "max_deadline_s",
+    "requests": "max_batch",
+}
+"""Field of a request: the setting that narrows its bound in the schema."""
 
 
 class SettingsError(Exception):
@@ -143,6 +154,11 @@ class Settings(BaseSettings):
         if value > info.data.get(name, value):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
         return value
+
+    def most(self, field: str) -> int | float:
+        """Return the most that a field of a request, one of `LIMITS`, may be on this service."""
+        most: int | float = getattr(self, LIMITS[field])
+        return most
 
     @property
     def policy_name(self) -> str:

@@ -65,7 +65,7 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
     from server.app import create_app
     from server.composition import open_models
     from server.identity import load_calibration
-    from server.solving.keys import Keyring
+    from server.keys import Keyring
 
     calibrated = load_calibration(settings)
     async with open_models(settings) as (models, engines):

@@ -29,7 +29,7 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     settings = load_settings(recipe, **flags)
     check_models(settings)
     from server.http.access import require_safe_exposure
-    from server.solving.keys import read_keys
+    from server.keys import read_keys
 
     require_safe_exposure(settings, read_keys(settings))
     with listening(settings.host, settings.port) as sockets, suppress(KeyboardInterrupt):  # how a stop by signal ends

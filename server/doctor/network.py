@@ -8,8 +8,8 @@ import httpx
 from server.doctor.finding import Finding, caution, fine, stops
 from server.http.access import require_safe_exposure
 from server.http.listening import listening
+from server.keys import read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import read_keys
 
 ANSWER_WITHIN_S = 5.0
 

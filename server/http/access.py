@@ -8,15 +8,15 @@ there were too many may only ask what its standing says.
 import ipaddress
 from collections.abc import Sequence
 
-from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.addresses import Network, forwarded_client, name_of, read_address
 from server.http.connections import STATE, Connection, Standing
-from server.http.errors import error_response
+from server.http.errors import ErrorReply
+from server.http.headers import CLOSE
+from server.keys import Client, Keyring
 from server.settings import Settings, SettingsError
-from server.solving.keys import Client, Keyring
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Routes that need no key."""
@@ -47,27 +47,26 @@ class AccessMiddleware:
         connection = HTTPConnection(scope)
         connection.state.client = self._peer(connection)
         if scope["path"] not in OPEN and (refusal := self._refuse(connection)):
-            return await refusal(scope, receive, send)
+            return await refusal.response()(scope, receive, send)
         return await self._app(scope, receive, send)
 
-    def _refuse(self, connection: HTTPConnection) -> JSONResponse | None:
+    def _refuse(self, connection: HTTPConnection) -> ErrorReply | None:
         guarded: Connection | None = getattr(connection.state, STATE, None)
         standing = Standing.WELCOME if guarded is None else guarded.standing
-        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)}
         if standing is Standing.SPARE:
             message = f"all connections are taken; try again in {RETRY_AFTER_S} s"
-            return error_response(503, message, None, "too_many_connections", headers)
+            return ErrorReply(503, message, None, "too_many_connections", RETRY_AFTER_S, CLOSE)
         if self._keys:
             holder = self._holder(connection)
             if isinstance(holder, str):
-                headers = {"WWW-Authenticate": "Bearer"}
-                return error_response(401, f"authorization: {holder}; {ALLOWED}", None, "invalid_api_key", headers)
+                message = f"authorization: {holder}; {ALLOWED}"
+                return ErrorReply(401, message, None, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
             connection.state.client = holder
             if guarded is not None:
                 guarded.show_key()
         elif standing is Standing.CROWDED:
             message = f"your address has too many connections; try again in {RETRY_AFTER_S} s"
-            return error_response(429, message, None, "too_many_connections", headers)
+            return ErrorReply(429, message, None, "too_many_connections", RETRY_AFTER_S, CLOSE)
         return None
 
     def _holder(self, connection: HTTPConnection) -> Client | str:

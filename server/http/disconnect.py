@@ -6,11 +6,9 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from server.errors import ClientDisconnectedError
+
 T = TypeVar("T")
-
-
-class ClientDisconnectedError(Exception):
-    """The client closed the connection; nobody is left to answer."""
 
 
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -27,9 +25,14 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnectedError
         return task.result()
     finally:
+        await stop(task, listener)
+
+
+async def stop(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel what nobody waits for any more, and wait until it has ended."""
+    for task in tasks:
         task.cancel()
-        listener.cancel()
-        await asyncio.gather(task, listener, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -11,6 +11,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+CLOSE = {"Connection": "close"}
+"""Of a reply after which nothing more is read from the connection."""
+
 FENCE = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 CONTENT_SECURITY_POLICY = f"default-src 'self'; img-src 'self' data:; {FENCE}"
 

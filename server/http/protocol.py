@@ -22,14 +22,13 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.http.connections import STATE, Connections, free_descriptors
-from server.http.errors import error_response
-from server.http.headers import HEADERS
+from server.http.errors import ErrorReply
+from server.http.headers import CLOSE, HEADERS
+from server.http.limits import LINGER_S, headers_too_large
 from server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-LINGER_S = 1.0
-"""How long a client may go on sending a body that was answered before its end."""
 KERNEL_BUFFER_BYTES = 262_144
 """What the system may keep of a reply, so that a client that reads nothing is seen soon and costs little."""
 
@@ -152,10 +151,9 @@ class GuardedProtocol(H11Protocol):
         """Refuse what h11 could not read; called while its error is handled."""
         error = sys.exc_info()[1]
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
-            allowed = f"{self._settings.max_header_bytes:,} bytes"
-            self._refuse(431, f"headers: too large; allowed: {allowed}", "headers")
+            self._refuse(headers_too_large(self._settings))
         else:
-            self._refuse(400, "request: cannot be read; allowed: HTTP/1.1", "request")
+            self._refuse(ErrorReply(400, "request: cannot be read; allowed: HTTP/1.1", "request"))
 
     def _should_upgrade(self) -> bool:
         return False  # no route speaks anything else, and uvicorn would warn of every request that asks for it
@@ -164,25 +162,25 @@ class GuardedProtocol(H11Protocol):
         """Refuse headers that take too long; a client that has sent nothing is told nothing."""
         if self.conn.trailing_data[0]:
             allowed = f"{self._settings.header_timeout_s:g} s"
-            self._refuse(408, f"headers: arrive too slowly; allowed: {allowed}", "headers")
+            self._refuse(ErrorReply(408, f"headers: arrive too slowly; allowed: {allowed}", "headers"))
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, message: str, param: str) -> None:
-        token = correlation_id.set(uuid4().hex)
+    def _refuse(self, error: ErrorReply) -> None:
+        request_id = uuid4().hex
+        token = correlation_id.set(request_id)
         try:
-            reply = error_response(status, message, param)
-            logger.info("refused unread status=%d client=%s", status, self._connection.address or "-")
-            told = {**HEADERS, "X-Request-ID": correlation_id.get() or "", "Connection": "close"}
+            reply = error.response()
+            logger.info("refused unread status=%d client=%s", error.status, self._connection.address or "-")
         finally:
             correlation_id.reset(token)
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # what its app answers comes too late
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            headers = [*reply.raw_headers, *((name.encode(), value.encode()) for name, value in told.items())]
+            reply.headers.update({**HEADERS, **CLOSE, "X-Request-ID": request_id})
             events = (
-                h11.Response(status_code=status, headers=headers),
+                h11.Response(status_code=error.status, headers=reply.raw_headers),
                 h11.Data(data=bytes(reply.body)),
                 h11.EndOfMessage(),
             )

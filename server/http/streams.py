@@ -7,7 +7,7 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from server.solving.searching import Outcome, stop
+from server.http.disconnect import stop
 
 HEARTBEAT_S = 15
 """Seconds of silence after which a comment keeps the connection open."""
@@ -31,7 +31,7 @@ class SearchStream(EventSourceResponse):
         search: That runs.
     """
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Outcome]) -> None:
+    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Any]) -> None:
         super().__init__(events, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from server.http.errors import RequestError, response_to
+from server.errors import RequestError
 
 T = TypeVar("T")
 
@@ -40,7 +40,11 @@ class Deadline:
             await asyncio.gather(task, return_exceptions=True)
 
     async def end(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        """Yield the events of a stream until it ends or the moment comes, which the last event then says."""
+        """Yield the events of a stream until it ends.
+
+        Raises:
+            RequestError: The moment came first.
+        """
         async with aclosing(events):
             while True:
                 try:
@@ -49,10 +53,8 @@ class Deadline:
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    break
+                    raise self.error from None
                 yield event
-        yield f"data: {bytes(response_to(self.error).body).decode()}\n\n"
-        yield "data: [DONE]\n\n"
 
     @property
     def error(self) -> RequestError:

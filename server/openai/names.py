@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from search.strategies import MAX_N, strategies
-from server.http.errors import RequestError
+from server.errors import RequestError
 
 LISTED_N = (4, 16, 64)
 """The budgets that are listed; every other from 1 to the largest is served as well."""

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.http.errors import RequestError
+from server.errors import RequestError, too_much
 from server.openai.names import search_of
 from server.openai.refusals import UNREAD, refuse_unkept
 from server.openai.requests import ChatRequest, CompletionRequest
 from server.settings import Settings
-from server.state import State
+from server.solving.state import State
 
 COMPLETION_TOKENS = 16
 """`max_tokens` of a completion that does not say, as OpenAI and vLLM have it."""
@@ -75,13 +75,13 @@ def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | N
 
 def _deadline(body: ChatRequest | CompletionRequest, settings: Settings) -> float:
     if body.deadline_s is not None and body.deadline_s > settings.max_deadline_s:
-        raise _too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
+        raise too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
     return settings.max_deadline_s if body.deadline_s is None else body.deadline_s
 
 
 def _require_few(n: int, num_prompts: int, settings: Settings) -> None:
     if n > settings.max_n:
-        raise _too_much("n", n, settings.max_n)
+        raise too_much("n", n, settings.max_n)
     if n * num_prompts > settings.max_n:
         message = f"prompt: {num_prompts:,} prompts x n = {n * num_prompts:,} choices are more than this service allows"
         raise RequestError(f"{message}; allowed: at most {settings.max_n:,}", "prompt")
@@ -93,7 +93,7 @@ def _length(body: ChatRequest | CompletionRequest, settings: Settings, context: 
     if asked <= settings.max_tokens:
         return {}
     if getattr(body, name) is not None:
-        raise _too_much(name, asked, settings.max_tokens)
+        raise too_much(name, asked, settings.max_tokens)
     return {name: settings.max_tokens} if settings.max_tokens < context else {}
 
 
@@ -182,7 +182,3 @@ def _require_short(sent: Mapping[str, Any]) -> None:
 
 def _texts(value: Any) -> Iterator[str]:
     yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
-
-
-def _too_much(name: str, asked: float, most: float) -> RequestError:
-    return RequestError(f"{name}: {asked:,} is more than this service allows; allowed: at most {most:,}", name)

@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from models.errors import ContextOverflowError
 from models.interfaces import Turn
 from search.errors import HyperparameterError
-from server.http.errors import RequestError
+from server.errors import RequestError
+from server.keys import Client
 from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
-from server.solving.keys import Client
 from server.solving.searching import Search
-from server.state import State
+from server.solving.state import State
 
 SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
 SYSTEM_ROLES = ("system", "developer")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.json_values import visible
-from server.http.errors import RequestError
+from server.errors import RequestError
 from server.openai.requests import MessageIn, OpenAIRequest
 
 UNREAD: dict[str, tuple[Any, ...]] = {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from models.json_values import find_flaw
-from server.http.errors import RequestError
+from server.errors import RequestError
 from server.schemas import (
     MAX_DEADLINE_S,
     MAX_PROBLEM_CHARS,

@@ -13,7 +13,8 @@ from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from models.errors import ModelError
-from server.http.errors import response_to
+from server.errors import RequestError
+from server.http.errors import reply_to
 from server.http.streams import SearchStream
 from server.openai.chunks import Chunk, Chunks
 from server.openai.progress import Progress
@@ -43,7 +44,7 @@ async def _events(
         for chunk in chunks.progress(line):
             yield _event(chunk)
     if isinstance(error := search.exception(), Exception):
-        yield ServerSentEvent(bytes(response_to(error).body).decode(), sep="\n")
+        yield ServerSentEvent(reply_to(error).json(), sep="\n")
     else:
         for chunk in _answer(search.result(), n, chunks, with_usage):
             yield _event(chunk)
@@ -75,8 +76,8 @@ async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]
         async with aclosing(events):
             async for event in events:
                 yield event
-    except ModelError as error:
-        yield f"data: {bytes(response_to(error).body).decode()}\n\n"
+    except (ModelError, RequestError) as error:
+        yield f"data: {reply_to(error).json()}\n\n"
         yield "data: [DONE]\n\n"
 
 

@@ -10,7 +10,7 @@ from search.answers.pool import AnswerPool
 from server.http.disconnect import until_disconnect
 from server.schemas import EquivalenceOut, EquivalenceRequest, EquivalenceResponse, ErrorResponse, PairIn
 from server.solving.planning import answer_pool
-from server.state import State
+from server.solving.state import State
 
 router = APIRouter(tags=["answers"])
 

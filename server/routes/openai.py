@@ -24,7 +24,7 @@ from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
 from server.solving.searching import Outcome
-from server.state import PlainPolicy, State, arrival_of
+from server.solving.state import PlainPolicy, State, arrival_of
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any], str], Reply]]

@@ -10,7 +10,7 @@ from server.http.streams import EVENT_STREAM, SearchStream
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
 from server.solving.events import Events
 from server.solving.searching import Search
-from server.state import State, arrival_of
+from server.solving.state import State, arrival_of
 
 router = APIRouter(tags=["solve"])
 

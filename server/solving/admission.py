@@ -24,7 +24,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from server.solving.keys import Client
+from server.errors import FullError, TooLateError
+from server.keys import Client
 
 MAX_REMEMBERED = 4096
 """Clients whose past service is remembered while none of their searches wait."""
@@ -32,29 +33,6 @@ MAX_REMEMBERED = 4096
 RETRY_AFTER_S = (1, 120)
 SMOOTHING = 0.1
 """Weight of the latest search in the mean time that a search runs."""
-
-
-class FullError(Exception):
-    """There is no room for a search in the queue.
-
-    Attributes:
-        reason: In plain words.
-
-    Args:
-        retry_after_s: When it is worth asking again, in whole seconds.
-    """
-
-    reason = "too many searches are waiting"
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(self.reason)
-        self.retry_after_s = retry_after_s
-
-
-class TooLateError(FullError):
-    """The deadline of a search passed while it waited: there is nothing yet to return the best of."""
-
-    reason = "the deadline passed while the search waited for others"
 
 
 @dataclass(eq=False, slots=True)

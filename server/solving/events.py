@@ -13,7 +13,7 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from search.observer import Decision, Loss
-from server.http.errors import response_to
+from server.http.errors import reply_to
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
 from server.solving.replies import name_of, state_of
 from server.solving.searching import Outcome
@@ -76,7 +76,7 @@ class Events:
         if search.cancelled():
             return
         if isinstance(error := search.exception(), Exception):
-            self._send("error", bytes(response_to(error).body).decode())
+            self._send("error", reply_to(error).json())
         else:
             self._send("result", search.result().reply.model_dump_json())
         self._queue.put_nowait(None)

@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.engine_client import RunningModel
 from search.solve import SearchResult, Status
 from search.strategies import Parts, strategies
-from server.http.disconnect import ClientDisconnectedError
+from server.errors import ClientDisconnectedError
 from server.http.errors import CLIENT_CLOSED_REQUEST
+from server.keys import Client
 from server.schemas import Timing
 from server.solving.admission import Admission
-from server.solving.keys import Client
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from search.calibration.table import Budget, Calibrated, Calibration
 from search.expander import Models
 from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
-from server.http.errors import RequestError
+from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
+from server.settings import LIMITS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,49 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
     return _plan_by_table(request, row, strategies()[row.fallback], calibrated)
+
+
+def within(request: SolveRequest, settings: Settings) -> SolveRequest:
+    """Return the request as this service may run it: what it leaves open is lowered to the limits.
+
+    Raises:
+        RequestError: It asks for more than is allowed.
+    """
+    fitting = {}
+    for name in LIMITS:
+        if name not in SolveRequest.model_fields:
+            continue
+        asked, most, default = getattr(request, name), settings.most(name), SolveRequest.model_fields[name].default
+        if not is_read(request, name):
+            if asked == most < default:  # the default in the document of this service
+                fitting[name] = default
+        elif asked is None or asked > most:
+            if asked is not None and name in request.model_fields_set:
+                raise too_much(name, asked, most)
+            fitting[name] = most
+    return request.model_copy(update=fitting)
+
+
+def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
+    """Return the most tokens that a search may generate: N responses, and k rolled out for every step of theirs.
+
+    Args:
+        request: What is asked.
+        context: Longest prompt and response of the policy, in tokens.
+        settings: Of the service.
+
+    Raises:
+        RequestError: It is more than is allowed.
+    """
+    num_responses = strategies()[request.strategy].cost(request.n, values_of(request))
+    cost = num_responses * min(request.max_tokens, context)
+    if cost > settings.max_cost:
+        raise RequestError(
+            f"n: n x max_tokens x (1 + lookahead) is {cost:,} tokens (max_tokens counts as {context:,} at most, the "
+            f"context of the policy); allowed: at most {settings.max_cost:,}",
+            "n",
+        )
+    return cost
 
 
 def values_of(request: SolveRequest) -> dict[str, Any]:

@@ -10,14 +10,23 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
-from server.http.limits import cost_of, within
+from server.http.disconnect import stop
+from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.solving.admission import Place
-from server.solving.keys import Client
-from server.solving.planning import Planned, plan_aggregation, plan_models, plan_problem, plan_sampling, plan_strategy
+from server.solving.planning import (
+    Planned,
+    cost_of,
+    plan_aggregation,
+    plan_models,
+    plan_problem,
+    plan_sampling,
+    plan_strategy,
+    within,
+)
 from server.solving.replies import reply
+from server.solving.state import State
 from server.solving.tracing import describe, search_span
-from server.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -157,9 +166,3 @@ class Search:
             answer.timing.queue_s,
             answer.timing.total_s,
         )
-
-
-async def stop(task: asyncio.Task[Outcome]) -> None:
-    """Stop a search that nobody waits for, if it still goes on."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -12,8 +12,8 @@ from starlette.routing import Mount, Route
 
 from server.app import create_app
 from server.http.access import OPEN, AccessMiddleware, client_of, require_safe_exposure
+from server.keys import Keyring, read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import Keyring, read_keys
 from tests.server.services import service, world_of
 
 KEY = "sk-0123456789abcdef"

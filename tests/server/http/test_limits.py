@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from server.http.errors import RequestError
+from server.errors import RequestError
 from server.http.limits import cost_of, within
 from server.schemas import SolveRequest
 from server.settings import Settings

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from server.keys import Client, read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import Client, read_keys
 
 FIRST, SECOND = "sk-first-0123456789", "sk-second-0123456789"
 DIGEST = hashlib.sha256(SECOND.encode()).hexdigest()

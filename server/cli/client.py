@@ -34,7 +34,6 @@ class ServiceUrl(click.ParamType[str]):
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it."""
         try:
             url = httpx.URL(value)
         except (httpx.InvalidURL, ValueError) as error:

@@ -39,7 +39,6 @@ class Counts(click.ParamType[tuple[int, ...]]):
     name = "counts"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Read them."""
         if isinstance(value, tuple):
             return value
         if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", value):
@@ -53,7 +52,6 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
     name = "comparison"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
-        """Read them."""
         found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
         if not found or {found[1], found[3]} - set(names()):
             self.fail(f"{value!r} is no pair of the form STRATEGY@N:STRATEGY@N", param, ctx)

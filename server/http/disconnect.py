@@ -1,4 +1,4 @@
-"""A client that goes away takes its work with it."""
+"""Work stops when its client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, and cancel it when the client closes the connection. The body must have been read.
+    """Await `work`, and cancel it if the client disconnects. The body must have been read.
 
     Raises:
         ClientDisconnectedError: The client is gone, and the work has stopped.
@@ -29,7 +29,7 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def stop(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what nobody waits for any more, and wait until it has ended."""
+    """Cancel tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Errors on the wire: OpenAI's shape, one table from exception to status, nothing of a traceback in the body."""
+"""Errors on the wire: OpenAI's format, one table from exception to status, no traceback in a body."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for an answer that nobody waits for; it is seen in metrics and logs only."""
+"""nginx's status for a client that disconnected; seen in metrics and logs only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connecti
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every exception in OpenAI's shape."""
+    """Answer every exception in OpenAI's format."""
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in (RequestError, ClientDisconnectedError, FullError, *STATUS, Exception):
@@ -157,7 +157,7 @@ def _body_model(request: Request) -> type[BaseModel] | None:
 
 
 def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
-    """Say what a field may be, in the words of its JSON schema; the fields there are, if there is no such field."""
+    """Describe the values that a field's JSON schema allows, or the known fields if there is no such field."""
     if model is None or not path:
         return ""
     document = schema = model.model_json_schema()
@@ -179,7 +179,7 @@ def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
 
 
 def _first_choice(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what an optional field, or the items of a list, may be."""
+    """Return the schema of an optional field's value, or of a list's items."""
     choices = schema.get("anyOf", [schema])
     first: dict[str, Any] = choices[0].get("items", choices[0])
     return first

@@ -16,21 +16,21 @@ from server.settings import Settings
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 RETRY_AFTER_S = 1
-"""When there may be room for a body again."""
+"""Seconds until there may be room for a body."""
 
 LINGER_S = 1.0
-"""How long a client may go on sending a body that was answered before its end."""
+"""Seconds that a client may continue to send a body after its reply."""
 
 
 class BodiesMiddleware:
-    """Reads bodies whole before the app sees them, and refuses those that are too large or too slow.
+    """Reads each body before the app sees it, and refuses those that are too large or too slow.
 
-    What is on its way is counted: where all bodies hold too much together, the oldest is refused. An app that read for
-    itself would keep what it has while it is told no.
+    When all unfinished bodies together hold too much, the oldest is refused. If the app read the body, it would keep
+    what it has while it is refused.
 
     Args:
-        app: What gets the bodies.
-        settings: How long a body may take, and how much one and all may hold.
+        app: Receives the bodies.
+        settings: Time for a body, bytes for one and for all.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -40,7 +40,6 @@ class BodiesMiddleware:
         self._num_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body of a request, and let the app answer."""
         if scope["type"] != "http" or scope["method"] not in WITH_BODY:
             return await self._app(scope, receive, send)
         body = Body()
@@ -97,11 +96,11 @@ class BodiesMiddleware:
 
 @dataclass(eq=False, slots=True)
 class Body:
-    """A body on its way.
+    """An unfinished body.
 
     Attributes:
-        content: What has come of it.
-        waiting: The time that its next piece has.
+        content: The part that has arrived.
+        waiting: Timeout of its next piece.
     """
 
     content: bytearray = field(default_factory=bytearray)
@@ -109,7 +108,7 @@ class Body:
 
 
 def _first(content: bytes, receive: Receive) -> Receive:
-    """Give the app a body that was read before, and then whatever else its client does."""
+    """Replay a body that was read already, then pass on what the client sends next."""
     pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def receive_again() -> Message:
@@ -124,10 +123,10 @@ def _crowded_out() -> ErrorReply:
 
 
 class LimitsMiddleware:
-    """Refuses requests whose heads are too large, or announce a body that is, or two lengths.
+    """Refuses heads that are too large, announce too large a body, or give two lengths.
 
     Args:
-        app: What the others reach.
+        app: Receives the other requests.
         settings: The limits.
     """
 
@@ -136,7 +135,6 @@ class LimitsMiddleware:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in as far as it is small enough."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if refusal := self._refuse_head(scope):
@@ -154,7 +152,7 @@ class LimitsMiddleware:
             message = f"url: too long; allowed: {settings.max_url_bytes:,} bytes"
             return ErrorReply(414, message, "url", headers=CLOSE)
         if {b"content-length", b"transfer-encoding"} <= names:
-            message = "content-length: stands beside transfer-encoding; allowed: one of the two"
+            message = "content-length: sent together with transfer-encoding; send one of the two"
             return ErrorReply(400, message, "content-length", headers=CLOSE)
         return None
 
@@ -164,7 +162,7 @@ def _body_too_large(settings: Settings) -> ErrorReply:
 
 
 def headers_too_large(settings: Settings) -> ErrorReply:
-    """Return what a client reads whose headers are larger than the limit, whoever finds that out."""
+    """Return the error for headers above the limit, which h11 or the middleware may find."""
     message = f"headers: too large; allowed: {settings.max_header_bytes:,} bytes"
     return ErrorReply(431, message, "headers", headers=CLOSE)
 
@@ -172,7 +170,7 @@ def headers_too_large(settings: Settings) -> ErrorReply:
 def lingering(receive: Receive, send: Send, max_bytes: int) -> Send:
     """Send a reply, and only then close the connection on a client that is still sending.
 
-    Closed at once, it would be reset, and the reply be lost. What still comes is thrown away, up to `max_bytes`.
+    Closing at once would reset it and lose the reply. Up to `max_bytes` that still arrive are discarded.
     """
 
     async def send_and_linger(message: Message) -> None:
@@ -197,6 +195,6 @@ async def _throw_away(receive: Receive, max_bytes: int) -> None:
 
 
 def _content_length(scope: Scope) -> int:
-    """The length that the client says the body has; 0 where it says none that is a number. 18 digits are enough."""
+    """Return the announced length of the body; 0 if it is missing or not a number. 18 digits are enough."""
     said = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(said[:18]) if said.isdigit() else 0

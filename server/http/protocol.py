@@ -30,7 +30,7 @@ from server.settings import Settings
 logger = logging.getLogger(__name__)
 
 KERNEL_BUFFER_BYTES = 262_144
-"""What the system may keep of a reply, so that a client that reads nothing is seen soon and costs little."""
+"""Send buffer of the kernel: small, so that a client that reads nothing is noticed soon."""
 
 
 class _CountedTransport:
@@ -49,7 +49,7 @@ class _CountedTransport:
 
 
 class _Unheld(FlowControl):
-    """Lets others run where the reader is slow, and goes on: nobody waits for a reader."""
+    """Yields to other tasks when the reader is slow, but does not wait for it."""
 
     def __init__(self, protocol: "GuardedProtocol") -> None:
         super().__init__(protocol.transport)
@@ -61,11 +61,11 @@ class _Unheld(FlowControl):
 
 
 class GuardedProtocol(H11Protocol):
-    """A connection that is closed when it takes too long or leaves too much unread.
+    """A connection that is closed if it takes too long or leaves too much unread.
 
     Args:
-        connections: All of them.
-        uvicorn: What uvicorn gives every protocol.
+        connections: Of the service.
+        uvicorn: Arguments of uvicorn's protocol.
     """
 
     def __init__(self, connections: Connections, **uvicorn: Any) -> None:
@@ -77,7 +77,7 @@ class GuardedProtocol(H11Protocol):
         self._num_taken, self._taken_at = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to count the connection, and the time that its first request takes to come."""
+        """Count the connection, and start the clock of its first request."""
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES // 2)
         self._counted = _CountedTransport(transport)
         super().connection_made(cast(asyncio.Transport, self._counted))
@@ -87,36 +87,33 @@ class GuardedProtocol(H11Protocol):
         self.app_state = {**self.app_state, STATE: self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection no more; uvicorn tells the app."""
         self._connections.close(self._connection)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come; the headers of a request begin with the first of it."""
+        """Read data; the first of a request starts the clock of its headers."""
         if self._asking_since is None and self.conn.their_state is h11.IDLE:
             self._asking_since = self.loop.time()
         super().data_received(data)
         self._note_progress()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for the rest of this one not for long."""
+        """Wait for the next request, and briefly for the rest of this one."""
         if self.conn.their_state is h11.SEND_BODY:
             self._answered = self.loop.time()
         super().on_response_complete()
         self._note_progress()
 
     def pause_writing(self) -> None:
-        """Count what is unread."""
         super().pause_writing()
         self._connections.note_unread(self._connection, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """Count what is unread no more: it is little."""
         super().resume_writing()
         self._connections.note_unread(self._connection, 0)
 
     def note_slow_reader(self) -> None:
-        """See that a client may leave more unread."""
+        """Cut off the client if it has left too much unread."""
         num_unread = self.transport.get_write_buffer_size()
         if num_unread > self._settings.max_unread_bytes:
             self.cut_off("it leaves too much unread")
@@ -124,7 +121,6 @@ class GuardedProtocol(H11Protocol):
             self._connections.note_unread(self._connection, num_unread)
 
     def check(self, now: float) -> None:
-        """Act on what has taken too long by now."""
         num_unread = self.transport.get_write_buffer_size()
         num_taken = self._counted.num_written - num_unread
         if not num_unread or num_taken != self._num_taken:
@@ -142,13 +138,12 @@ class GuardedProtocol(H11Protocol):
         return None
 
     def cut_off(self, why: str) -> None:
-        """Close the connection at once, and drop what was not sent."""
         if self._counted.num_written or self.conn.trailing_data[0] or self.conn.their_state is not h11.IDLE:
             logger.info("cut off client=%s: %s", self._connection.address or "-", why)
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what h11 could not read; called while its error is handled."""
+        """Answer what h11 could not parse; called while its error is being handled."""
         error = sys.exc_info()[1]
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
             self._refuse(headers_too_large(self._settings))
@@ -159,7 +154,7 @@ class GuardedProtocol(H11Protocol):
         return False  # no route speaks anything else, and uvicorn would warn of every request that asks for it
 
     def _end_waiting(self) -> None:
-        """Refuse headers that take too long; a client that has sent nothing is told nothing."""
+        """Refuse headers that take too long; a client that has sent nothing gets no reply."""
         if self.conn.trailing_data[0]:
             allowed = f"{self._settings.header_timeout_s:g} s"
             self._refuse(ErrorReply(408, f"headers: arrive too slowly; allowed: {allowed}", "headers"))
@@ -175,7 +170,7 @@ class GuardedProtocol(H11Protocol):
         finally:
             correlation_id.reset(token)
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # what its app answers comes too late
+            self.cycle.disconnected = True  # its app's reply comes too late
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             reply.headers.update({**HEADERS, **CLOSE, "X-Request-ID": request_id})

@@ -38,7 +38,7 @@ async def _events(
     search: asyncio.Task[Outcome], progress: Progress, n: int, chunks: Chunks, with_usage: bool
 ) -> AsyncGenerator[ServerSentEvent, None]:
     search.add_done_callback(lambda _: progress.close())
-    for chunk in chunks.opening():
+    for chunk in chunks.opening(0):
         yield _event(chunk)
     while (line := await progress.lines.get()) is not None:
         for chunk in chunks.progress(line):
@@ -52,11 +52,11 @@ async def _events(
 
 
 class PlainStream(StreamingResponse):
-    """What the policy itself says, as it comes; last an error, where the policy breaks off.
+    """The policy's own reply, streamed as it is generated; an error comes last if it breaks off.
 
     Args:
         events: As vLLM writes them.
-        place: In the queue; left when the stream ends, however it does.
+        place: In the queue; left when the stream ends.
     """
 
     def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
@@ -65,7 +65,7 @@ class PlainStream(StreamingResponse):
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come; sending waits for no reader, so the place ends with the generation."""
+        """Send the events; sending does not wait for the reader, so the place is left when the generation ends."""
         with self._place:
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
@@ -82,10 +82,12 @@ async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]
 
 
 def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:
-    """Yield the choices, the evidence in the last chunk of the last, and the bill where it is asked for."""
+    """Yield the choices, the evidence in the last chunk, and the bill if requested."""
     choices = choose(outcome.result, n)
     for index, candidate in enumerate(choices):
-        yield from chunks.choice(index, candidate)
+        if index:
+            yield from chunks.opening(index)
+        yield from chunks.text(index, candidate)
         is_last = index == len(choices) - 1
         evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
         yield chunks.end(index, candidate) | evidence

@@ -1,4 +1,4 @@
-"""`POST /v1/answers/equivalent`: which answers are the same, and why. The grader alone, without a model."""
+"""`POST /v1/answers/equivalent`: which answers are equivalent, and why. Needs no model."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ router = APIRouter(tags=["answers"])
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in (400, 415, 422, 500)}
 
 MAX_AT_ONCE = 8
-"""Pairs of one request that are compared at a time: the answers of other requests come in between."""
+"""Pairs of one request compared at a time, so that other requests get their turn."""
 
 
 @router.post("/v1/answers/equivalent", responses=ERRORS)

@@ -1,4 +1,4 @@
-"""`POST /solve/batch`: many requests in one, each answered, or refused, for itself."""
+"""`POST /solve/batch`: many requests in one, each answered or refused on its own."""
 
 import asyncio
 
@@ -37,16 +37,16 @@ async def _answer(item: object, request: Request, arrived: float) -> SolveRespon
     try:
         body = SolveRequest.model_validate(item)
         if body.stream:
-            raise RequestError("stream: a batch is answered as a whole; allowed: false", "stream")
+            raise RequestError("stream: not supported in a batch; omit it", "stream")
         search = Search.plan(body, State.of(request), client_of(request), arrived)
         return (await search.run()).reply
     except ValidationError as error:
         failure = reply_to_invalid(error.errors(), SolveRequest)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others of the batch are answered
+    except Exception as error:  # noqa: BLE001 - the other requests are answered all the same
         failure = reply_to(error)
     return BatchFailure(error=failure.body, http_status=failure.status, retry_after_s=failure.retry_after_s)
 
 
 def _named(result: SolveResponse | BatchFailure, number: int) -> SolveResponse | BatchFailure:
-    """Every reply of a batch has an id of its own."""
+    """Give a reply its own id."""
     return result.model_copy(update={"id": f"{result.id}.{number}"}) if isinstance(result, SolveResponse) else result

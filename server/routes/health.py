@@ -16,14 +16,14 @@ ANSWER_WITHIN_S = 5.0
 
 
 class Health(Wire):
-    """How the service is."""
+    """State of the service."""
 
     status: str
 
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """Answer while the process lives, whatever its models do."""
+    """Answer while the process is alive, whatever the state of its models."""
     return Health(status="alive")
 
 

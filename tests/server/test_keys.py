@@ -41,7 +41,7 @@ BAD = {
     "a name twice": (
         "keys.yaml",
         f"- {{key: {FIRST}, name: a}}\n- {{key: {SECOND}, name: a}}",
-        "two keys have one name",
+        "two keys have the same name",
     ),
 }
 
@@ -71,7 +71,7 @@ def test_no_setting_is_no_key() -> None:
 
 @pytest.mark.parametrize("keys", ["", " , "])
 def test_a_setting_without_a_key_is_refused(keys: str) -> None:
-    with pytest.raises(SettingsError, match="api_keys is set and holds no key"):
+    with pytest.raises(SettingsError, match="api_keys is set but holds no key"):
         read_keys(Settings(api_keys=keys))
 
 

@@ -66,7 +66,7 @@ async def test_a_route_is_closed_without_a_good_key(
     if method != "HEAD":
         error = response.json()["error"]
         assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
-        assert "allowed: Authorization: Bearer KEY" in error["message"]
+        assert "send Authorization: Bearer KEY" in error["message"]
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

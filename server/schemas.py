@@ -30,7 +30,7 @@ Evidence = Annotated[
 ]
 """On the wire a list, whose repeats are ignored."""
 
-Told = str | int | float | bool | list[float] | None
+Shown = str | int | float | bool | list[float] | None
 """A hyperparameter of a strategy, or a value that it decided."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
@@ -217,7 +217,7 @@ class SolveResponse(Wire):
     )
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")
-    strategy: dict[str, Told]
+    strategy: dict[str, Shown]
     votes: list[VoteOut]
     diagnostics: DiagnosticsOut
     usage: Usage

@@ -16,11 +16,11 @@ from server.schemas import (
     DiagnosticsOut,
     Finish,
     NodeOut,
+    Shown,
     SolveRequest,
     SolveResponse,
     StepOut,
     Timing,
-    Told,
     TreeOut,
     Usage,
     VoteOut,
@@ -70,17 +70,17 @@ def reply(
     )
 
 
-def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Told]:
+def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Shown]:
     """Return the strategy, its hyperparameters, what it decided, and why."""
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
-    told: dict[str, Told] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
+    shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     if decision is None:
-        return told | {"reason": planned.reason}
+        return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
-    return told | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
+    return shown | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
 
 
-def _shown(value: Any) -> Told:
+def _shown(value: Any) -> Shown:
     """Return a plain value as it is, a strategy by its name and budget."""
     is_plain = isinstance(value, str | int | float | list | None)
     return value if is_plain else label(value)

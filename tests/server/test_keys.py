@@ -26,7 +26,7 @@ BAD = {
     "nothing": ("keys", "# none\n", "holds no key"),
     "a short key": ("keys", "secret\n", "key 1: a key has 16 to 512 visible ASCII characters"),
     "a key with a space": ("keys", "sk-secret secret secret\n", "key 1: a key has 16"),
-    "a key twice": ("keys", f"{FIRST}\n{FIRST}\n", "stands twice"),
+    "a key twice": ("keys", f"{FIRST}\n{FIRST}\n", "occurs twice"),
     "no YAML": ("keys.yaml", f"- a: b: {FIRST}", "is not YAML"),
     "no list": ("keys.yaml", f"key: {FIRST}", "must be a list"),
     "a list of keys": ("keys.yaml", f"- {FIRST}", "must be a list of {name, key"),

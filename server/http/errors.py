@@ -20,7 +20,7 @@ from models.errors import (
     ModelError,
     RequestRefusedError,
 )
-from search.errors import HyperparameterError, SearchError
+from search.errors import HyperparameterError, SearchError, StrategyError
 from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -69,6 +69,7 @@ STATUS: Mapping[type[Exception], int] = {
     ContextOverflowError: 422,
     HyperparameterError: 422,
     SearchError: 422,
+    StrategyError: 500,  # an installed package is broken, which start-up reports
     EngineUnavailableError: 503,
     EngineDiedError: 503,
     RequestRefusedError: 400,

@@ -16,17 +16,17 @@ from server.http.errors import install_error_handlers
 from server.http.headers import HeadMiddleware, SecurityHeadersMiddleware
 from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
+from server.keys import Keyring
 from server.logs import is_request_id
 from server.routes import answers, batch, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
-from server.solving.keys import Keyring
 from server.solving.metrics import CountRequests, Metrics
-from server.state import PlainPolicy, State
+from server.solving.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
-"""What any request may be refused with, whatever its route."""
+"""Statuses with which any route may refuse."""
 
 
 def create_app(
@@ -42,15 +42,16 @@ def create_app(
     """Build the app.
 
     Args:
-        models: What searches work with.
-        engines: What must answer for the service to be ready.
+        models: Of searches.
+        engines: The service is ready when all of these respond.
         settings: Limits and origins.
-        keys: Who may ask.
-        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
+        keys: Accepted keys.
+        plain: The policy, for OpenAI requests without a search; None refuses them.
         tracer: Of its searches; None traces nothing.
         calibrated: How `auto` spends a budget, and how probable answers are.
     """
     app = Interface(
+        settings,
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",
@@ -71,7 +72,7 @@ def create_app(
 
 
 def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
-    """Put what every request must pass around the app, the innermost first."""
+    """Wrap the app in the middleware that guards it, the innermost first."""
     app.add_middleware(BodiesMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
     if settings.cors_origins:

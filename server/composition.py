@@ -37,11 +37,11 @@ from server.app import create_app
 from server.http.access import require_safe_exposure
 from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
+from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.settings import Settings, Urls
-from server.solving.keys import read_keys
+from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
-from server.state import PlainPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -72,57 +72,49 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
 
 
 def policy_model(settings: Settings) -> ModelSettings:
-    """Return where and how the policy is run."""
-    if settings.policy_url:
-        return _remote(settings, "policy", settings.policy_model, settings.policy_url, settings.policy_context)
-    return policy_engine(settings)
+    """Return where and how the policy runs."""
+    return _remote(settings, "policy") if settings.policy_url else policy_engine(settings)
 
 
 def verifier_model(settings: Settings) -> ModelSettings:
-    """Return where and how the verifier is run."""
-    if settings.verifier_url:
-        return _remote(settings, "verifier", settings.verifier_model, settings.verifier_url, settings.verifier_context)
-    return verifier_engine(settings)
+    """Return where and how the verifier runs."""
+    return _remote(settings, "verifier") if settings.verifier_url else verifier_engine(settings)
 
 
-def _remote(settings: Settings, name: str, model: str, urls: Urls, context: int | None) -> RemoteSettings:
+def policy_engine(settings: Settings) -> EngineSettings:
+    """Return how the policy's engine runs on this machine."""
+    return _engine(settings, "policy", find_model(settings.policy_model))
+
+
+def verifier_engine(settings: Settings) -> EngineSettings:
+    """Return how the verifier's engine runs on this machine; a checker has a name instead of a folder."""
+    name = settings.verifier_model
+    return _engine(settings, "verifier", Path(name) if settings.verifier_format == "checker" else find_model(name))
+
+
+def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSettings:
     key = settings.engine_api_key
+    urls: Urls = getattr(settings, f"{name}_url")
     return RemoteSettings(
-        model=find_model(model, with_weights=False),
+        model=find_model(getattr(settings, f"{name}_model"), with_weights=False),
         name=name,
         urls=tuple(map(str, urls or ())),
         api_key=key.get_secret_value() if key else None,
         routing=settings.routing,
-        max_model_len=context,
+        max_model_len=getattr(settings, f"{name}_context"),
         silence_s=settings.engine_silence_s,
     )
 
 
-def policy_engine(settings: Settings) -> EngineSettings:
-    """Return how the policy's engine is run, where it runs here."""
+def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path) -> EngineSettings:
     return EngineSettings(
-        model=find_model(settings.policy_model),
-        name="policy",
+        model=model,
+        name=name,
         device=settings.device,
         dtype=settings.dtype,
-        max_model_len=settings.policy_context,
-        kv_cache_bytes=settings.policy_kv_cache_mib * MIB,
-        gpu_memory_share=settings.policy_memory,
-        tensor_parallel_size=settings.tensor_parallel_size,
-    )
-
-
-def verifier_engine(settings: Settings) -> EngineSettings:
-    """Return how the verifier's engine is run, where it runs here; a checker has none, and its name is no folder."""
-    name = settings.verifier_model
-    return EngineSettings(
-        model=Path(name) if settings.verifier_format == "checker" else find_model(name),
-        name="verifier",
-        device=settings.device,
-        dtype=settings.dtype,
-        max_model_len=settings.verifier_context,
-        kv_cache_bytes=settings.verifier_kv_cache_mib * MIB,
-        gpu_memory_share=settings.verifier_memory,
+        max_model_len=getattr(settings, f"{name}_context"),
+        kv_cache_bytes=getattr(settings, f"{name}_kv_cache_mib") * MIB,
+        gpu_memory_share=getattr(settings, f"{name}_memory"),
         tensor_parallel_size=settings.tensor_parallel_size,
     )
 

@@ -1,4 +1,4 @@
-"""Finds the calibration table of a service, and sees that it was made for its models and its prompt."""
+"""Finds the calibration table of a service, and checks that it belongs to its models and prompt."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ FILE_NAME = "calibration.yaml"
 
 
 def identity_of(settings: Settings) -> Identity:
-    """Return what a table that is made with these settings holds for.
+    """Return the identity of tables made with these settings.
 
     Raises:
         CheckpointError: A model is not there.
@@ -27,7 +27,7 @@ def identity_of(settings: Settings) -> Identity:
 
 
 def calibration_file(settings: Settings) -> Path:
-    """Return where the table is: where the setting says, or beside the folder of the policy."""
+    """Return the path of the table: from the settings, or beside the policy's folder."""
     return settings.calibration or find_model(settings.policy_model, with_weights=False).parent / FILE_NAME
 
 

@@ -1,6 +1,6 @@
 """How the service logs: one line a record, with the id of the request it belongs to, as text or as JSON.
 
-A line that comes over and over is written a few times and then counted, so that no client can fill the disk.
+A repeated line is written a few times and then counted, so that no client can fill the disk.
 """
 
 import logging
@@ -23,7 +23,7 @@ MAX_REMEMBERED = 1024
 
 
 def is_request_id(text: str) -> bool:
-    """Say whether a client may name its request so: a UUID, with hyphens or without."""
+    """Return whether a client may use this id for its request: a UUID, with or without hyphens."""
     return re.fullmatch(r"[0-9a-fA-F]{8}(-?)([0-9a-fA-F]{4}\1){3}[0-9a-fA-F]{12}", text) is not None
 
 
@@ -40,7 +40,6 @@ class CountingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # of wh
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}  # when a line came first, and how often since
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, unless it came too often."""
         text, now = record.getMessage(), self._clock()
         key = (record.name, text)
         since, count = self._seen.pop(key, (now, 0))
@@ -66,7 +65,7 @@ def is_power_of_ten(count: int) -> bool:
 
 
 def log_to_stderr(level: str, form: Literal["text", "json"]) -> None:
-    """Log everything from `level` on; "-" is no request."""
+    """Log everything from `level` up; "-" means no request."""
     handler = CountingHandler()
     handler.addFilter(CorrelationIdFilter(default_value="-"))
     handler.setFormatter(JsonFormatter(FIELDS) if form == "json" else logging.Formatter(FIELDS))

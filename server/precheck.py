@@ -1,7 +1,6 @@
-"""What of the settings can be checked before an engine's libraries are loaded, so that a mistake is reported at once.
+"""Checks of the settings that need no engine's libraries, so that a mistake is reported at once.
 
-Looks at the files of checkpoints, not into weights, and at the calibration table. Downloads nothing: a Hub name is
-taken on trust.
+Reads the calibration table and the files of checkpoints, but no weights. Downloads nothing: Hub names are not checked.
 """
 
 from models.checkpoints.checkpoint import check_causal_model, find_directory, require_files
@@ -11,7 +10,7 @@ from server.settings import Settings
 
 
 def check_models(settings: Settings) -> None:
-    """See that the models can be found, and that the table that belongs to them can be read.
+    """Check that the models exist and that their calibration table can be read.
 
     Raises:
         CheckpointError: A directory is missing, or lacks a file.
@@ -24,7 +23,7 @@ def check_models(settings: Settings) -> None:
 
 
 def check_checkpoints(settings: Settings) -> bool:
-    """See that the models can be found; False where one is a Hub name, which is not looked at.
+    """Check that the models exist; False if one is a Hub name, which is not checked.
 
     Raises:
         CheckpointError: A directory is missing, or lacks a file.
@@ -36,7 +35,7 @@ def check_checkpoints(settings: Settings) -> bool:
 
 
 def check_checkpoint(name: str, *, is_causal: bool = False, with_weights: bool = True) -> bool:
-    """See that a checkpoint has the files that it needs; False for a Hub name, which is not looked at.
+    """Check that a checkpoint has the files it needs; False for a Hub name, which is not checked.
 
     Raises:
         CheckpointError: It lacks one.

@@ -1,7 +1,7 @@
 """What crosses the wire: requests and replies of `/solve`, `/solve/batch` and `/v1/answers/equivalent`, and errors.
 
-Limits stand here, so that the documentation shows them; what depends on two fields or on the models is checked where it
-is known (`server/solving/planning.py`).
+Limits are declared here, so that the documentation shows them; those that depend on two fields or on the models are
+checked in `server/solving/planning.py`.
 """
 
 from enum import Enum
@@ -18,7 +18,7 @@ MAX_BATCH = 256
 MAX_PAIRS = 256
 MAX_ANSWER_CHARS = 4_096
 MAX_WHOLE = 2.0**63
-"""Above it, 1e308 would be a number of 309 digits, which no engine reads."""
+"""Above this, 1e308 would become an integer of 309 digits, which no engine reads."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
@@ -28,28 +28,28 @@ Evidence = Annotated[
     set[Literal["candidates", "tree"]],
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
 ]
-"""A list: what is asked for twice comes once."""
+"""On the wire a list, whose repeats are ignored."""
 
-Told = str | int | float | bool | list[float] | None
-"""What is shown of a strategy: a hyperparameter, or what it found out."""
+Shown = str | int | float | bool | list[float] | None
+"""A hyperparameter of a strategy, or a value that it decided."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
-"""Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not grown on."""
+"""Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not continued."""
 
 
 class Wire(BaseModel):
-    """What every message has in common: unknown fields are refused, never ignored."""
+    """Base of all messages: unknown fields are refused, never ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def whole(value: Any) -> Any:
-    """JSON has one kind of number: 5.0 is 5, and some clients write it so."""
+    """Read 5.0 as 5: JSON has one kind of number, and some clients write integers so."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE else value
 
 
 class Asked(Wire):
-    """What a client asks for."""
+    """Base of all requests."""
 
     @model_validator(mode="before")
     @classmethod
@@ -62,7 +62,7 @@ BY_TABLE = " or ".join(row.name for row in by_table())
 
 
 def with_strategies(model: type[M]) -> type[M]:
-    """Let a request name any strategy there is, and set every field that one of them reads."""
+    """Add the name of a strategy and every field that a strategy reads to a request."""
     declared: dict[str, Any] = {"strategy": (Literal[tuple(strategies())], model.model_fields["strategy"])}
     for each in request_fields():
         default = each.default.value if isinstance(each.default, Enum) else each.default
@@ -83,12 +83,12 @@ class Spending(Asked):
     n: Count = Field(16, ge=1, le=MAX_N, description="N, the budget: candidate responses.")
     strategy: str = Field(
         next(iter(strategies())),
-        description=f"How; {BY_TABLE} chooses by the difficulty of the problem and may spend less than n.",
+        description=f"{BY_TABLE} chooses by the difficulty of the problem and may spend less than n.",
     )
 
 
 class SearchIn(Spending):
-    """How a budget is spent. Fields that the strategy does not read must keep their defaults."""
+    """How to spend a budget. Fields that the strategy does not read must keep their defaults."""
 
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(
@@ -100,7 +100,7 @@ class SearchIn(Spending):
 
 
 class ProblemIn(Wire):
-    """What is asked."""
+    """A problem."""
 
     problem: Text = Field(examples=["Compute 8 + 6 * 4 - 12."])
 
@@ -118,26 +118,26 @@ class SolveRequest(SearchIn, ProblemIn):
 
 
 class BatchRequest(Wire):
-    """Requests that are answered together, each for itself."""
+    """Requests that are answered together, each on its own."""
 
     requests: list[Any] = Field(
         min_length=1,
         max_length=MAX_BATCH,
-        description="Each as for `POST /solve`; one that is wrong does not fail the others.",
+        description="Each as for `POST /solve`; an invalid one does not fail the others.",
         examples=[[{"problem": "Compute 8 + 6 * 4 - 12.", "n": 4}]],
     )
 
 
 class VoteOut(Wire):
-    """What one equivalence class of answers received; `answer` is null for responses that state none that counts."""
+    """The votes for one equivalence class of answers; `answer` is null for responses without a valid answer."""
 
     answer: str | None
     count: int
-    weight: float | None = Field(description="Sum of the scores; null when nothing was judged.")
+    weight: float | None = Field(description="Sum of the scores; null if nothing was judged.")
 
 
 class DiagnosticsOut(Wire):
-    """How far the answer can be trusted; null where there was nothing to measure."""
+    """How far the answer can be trusted; null where there is nothing to measure."""
 
     agreement: float | None = Field(description="Share of the complete responses that give the answer.")
     entropy: float | None = Field(description="Shannon entropy of the answers, in nats.")
@@ -150,14 +150,14 @@ class DiagnosticsOut(Wire):
 
 
 class Usage(Wire):
-    """The bill: every token that was generated or judged, those of pruned and stopped candidates included."""
+    """Every token generated or judged, including those of pruned and stopped candidates."""
 
     prompt_tokens: int = Field(description="The problem after the chat template, counted once.")
     completion_tokens: int = Field(description="Generated by the policy.")
     verifier_tokens: int = Field(description="Computed by the verifier.")
-    verifier_cached_tokens: int = Field(description="Judged without computing them again.")
-    candidates: int = Field(description="Responses that were brought to an end.")
-    rounds: int = Field(description="Expansions one after the other.")
+    verifier_cached_tokens: int = Field(description="Judged from the cache.")
+    candidates: int = Field(description="Responses brought to an end.")
+    rounds: int = Field(description="Sequential expansions.")
 
 
 class Timing(Wire):
@@ -169,7 +169,7 @@ class Timing(Wire):
 
 
 class StepOut(Wire):
-    """A step and its score; null when it was not judged."""
+    """A step and its score; null if it was not judged."""
 
     text: str
     score: float | None
@@ -181,7 +181,7 @@ class CandidateOut(Wire):
     id: str
     response: str
     answer: str | None
-    verified: bool | None = Field(description="Whether the answer passed the check; null when nothing was checked.")
+    verified: bool | None = Field(description="Whether the answer passed the check; null if it was not checked.")
     score: float | None
     finish: Finish
     steps: list[StepOut]
@@ -196,7 +196,7 @@ class NodeOut(Wire):
     steps: list[StepOut]
     tokens: int = Field(description="Generated since its parent.")
     score: float | None
-    state: Literal["expanded"] | Finish = Field(description="Expanded: it has children. Otherwise how it ended.")
+    state: Literal["expanded"] | Finish = Field(description="Expanded if it has children, otherwise how it ended.")
 
 
 class TreeOut(Wire):
@@ -213,11 +213,11 @@ class SolveResponse(Wire):
     response: str | None
     score: float | None
     confidence: float | None = Field(
-        description="Calibrated probability that the answer is right; null where nothing was measured that tells it."
+        description="Calibrated probability that the answer is right; null where no such search was measured."
     )
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")
-    strategy: dict[str, Told]
+    strategy: dict[str, Shown]
     votes: list[VoteOut]
     diagnostics: DiagnosticsOut
     usage: Usage
@@ -227,13 +227,13 @@ class SolveResponse(Wire):
 
 
 class RoundEvent(Wire):
-    """The search tree gets deeper."""
+    """The search tree becomes deeper."""
 
-    round: int = Field(description="Expansions so far, one after the other; from 1.")
+    round: int = Field(description="Sequential expansions so far, from 1.")
 
 
 class StepEvent(Wire):
-    """A step of a node; replaces one that came before it for the same node and index."""
+    """A step of a node; replaces an earlier one with the same node and index."""
 
     node: str
     index: int = Field(description="Place of the step in the response, from 0.")
@@ -242,13 +242,13 @@ class StepEvent(Wire):
 
 
 class CandidateEvent(Wire):
-    """A node of the search tree as it is now; replaces what came before it for the same id."""
+    """A node of the search tree as it is now; replaces an earlier one with the same id."""
 
     id: str = Field(description="Which child it is at each expansion, joined by dots.")
     parent: str | None = Field(description="Null for children of the root.")
     score: float | None = None
     state: Literal["growing", "complete", "truncated", "stopped", "lost"] = Field(
-        description="Lost: a failing model took it, and the tree does not hold it any more."
+        description="Lost: a model failed, and the candidate is no longer in the tree."
     )
     answer: str | None = None
     verified: bool | None = None
@@ -256,7 +256,7 @@ class CandidateEvent(Wire):
 
 
 class ErrorBody(Wire):
-    """What went wrong, in OpenAI's shape."""
+    """What went wrong, in OpenAI's format."""
 
     message: str
     type: str
@@ -268,18 +268,18 @@ class BatchFailure(Wire):
     """What went wrong with one request of a batch."""
 
     error: ErrorBody
-    http_status: int = Field(description="What `POST /solve` answers to it.")
-    retry_after_s: int | None = Field(description="When it is worth asking again; null where nobody can say.")
+    http_status: int = Field(description="Status that `POST /solve` would return.")
+    retry_after_s: int | None = Field(description="Seconds until a retry may succeed; null if unknown.")
 
 
 class BatchResponse(Wire):
-    """What became of each request, in their order."""
+    """The result of each request, in order."""
 
     results: list[SolveResponse | BatchFailure]
 
 
 class PairIn(Wire):
-    """Two answers; null or blank text is no answer."""
+    """Two answers; null or blank text means no answer."""
 
     a: AnswerText | None = Field(examples=["0.5"])
     b: AnswerText | None = Field(examples=[r"\frac{1}{2}"])
@@ -292,10 +292,10 @@ class EquivalenceRequest(Wire):
 
 
 class EquivalenceOut(Wire):
-    """What was found out about one pair."""
+    """The comparison of one pair."""
 
-    equivalent: bool = Field(description="Whether they are one answer; false where one of them is none.")
-    canonical: tuple[str | None, str | None] = Field(description="What each compares as; null for what is no answer.")
+    equivalent: bool = Field(description="Whether they are the same answer; false if one is missing.")
+    canonical: tuple[str | None, str | None] = Field(description="What each is compared as; null for a missing answer.")
     reason: str = Field(description="Why, in plain words.")
 
 

@@ -4,7 +4,7 @@ The only place that reads the environment. A recipe is a YAML file with the name
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +29,17 @@ Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
 
 
+LIMITS: Mapping[str, str] = {
+    "n": "max_n",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_steps": "max_steps",
+    "deadline_s": "max_deadline_s",
+    "requests": "max_batch",
+}
+"""Field of a request: the setting that narrows its bound in the schema."""
+
+
 class SettingsError(Exception):
     """A setting is unknown or cannot be read; the message says which and where."""
 
@@ -40,10 +51,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
-    log_format: Literal["text", "json"] = Field("text", description="A line of the log.")
-    drain_s: int = Field(30, ge=0, description="Seconds that requests in flight have to end after a stop is asked for.")
-    otlp_endpoint: str | None = Field(None, description="URL that takes traces, OTLP over HTTP; none are made without.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level to log.")
+    log_format: Literal["text", "json"] = Field("text", description="Format of the log.")
+    drain_s: int = Field(30, ge=0, description="Seconds for requests in flight to finish after a stop signal.")
+    otlp_endpoint: str | None = Field(
+        None, description="URL to send traces to, OTLP over HTTP; by default none are sent."
+    )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
     policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
@@ -59,14 +72,16 @@ class Settings(BaseSettings):
         "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
     ] = Field("winnow", description="How the verifier reads and scores.")
     policy_url: Urls = Field(
-        None, min_length=1, description="vLLM servers that run the policy, separated by commas; none runs it here."
+        None, min_length=1, description="vLLM servers that run the policy, separated by commas; default: it runs here."
     )
     verifier_url: Urls = Field(
-        None, min_length=1, description="vLLM servers that run the verifier, separated by commas; none runs it here."
+        None,
+        min_length=1,
+        description="vLLM servers that run the verifier, separated by commas; default: it runs here.",
     )
-    engine_api_key: SecretStr | None = Field(None, description="Key that these servers ask for.")
+    engine_api_key: SecretStr | None = Field(None, description="Key that these servers require.")
     engine_silence_s: float = Field(
-        60.0, gt=0, description="A request of which nothing comes from them for so long is sent elsewhere."
+        60.0, gt=0, description="Seconds without data after which a request is sent to another server."
     )
     routing: Literal["affinity", "spread"] = Field(
         "affinity",
@@ -75,7 +90,7 @@ class Settings(BaseSettings):
     calibration: Path | None = Field(
         None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
     )
-    system_prompt: str | None = Field(None, description="Instruction to the policy where a request gives none.")
+    system_prompt: str | None = Field(None, description="Instruction to the policy if a request has none.")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")
     verifier_context: int | None = Field(None, ge=64, description="Longest input to the verifier, in tokens.")
@@ -86,28 +101,34 @@ class Settings(BaseSettings):
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each model.")
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
-    answer_time_limit_s: float = Field(0.5, gt=0, description="Longest time for one answer; then its text is compared.")
+    answer_time_limit_s: float = Field(
+        0.5, gt=0, description="Longest CPU time for one answer, which is then compared as text."
+    )
 
-    api_keys: SecretStr | None = Field(None, description="Keys that may ask, separated by commas; none lets all ask.")
-    api_keys_file: Path | None = Field(None, description="File of keys: one a line, or a YAML list with names.")
-    api_key: SecretStr | None = Field(None, description="Key that the commands send to a service elsewhere.")
+    api_keys: SecretStr | None = Field(
+        None, description="Accepted API keys, separated by commas; without any, no key is needed."
+    )
+    api_keys_file: Path | None = Field(None, description="File of API keys: one per line, or a YAML list with names.")
+    api_key: SecretStr | None = Field(None, description="Key that the commands send to a remote service.")
     allow_public_without_keys: bool = Field(False, description="Listen on a public address without keys.")
-    cors_origins: str | None = Field(None, description="Origins whose pages may ask, separated by commas.")
+    cors_origins: str | None = Field(None, description="Origins whose pages may call the service, separated by commas.")
     trusted_proxies: Networks = Field(
-        None, description="Addresses and networks of proxies whose X-Forwarded-For is believed; none by default."
+        None, description="Addresses and networks of proxies whose X-Forwarded-For is trusted; default: none."
     )
 
     max_connections: int | None = Field(
         None, ge=1, description="Most open connections; default: three quarters of the free descriptors."
     )
     max_connections_per_client: int = Field(
-        512, ge=1, description="Most open connections from one address that have shown no key."
+        512, ge=1, description="Most open connections from one address without a key."
     )
     header_timeout_s: float = Field(10.0, gt=0, description="Longest time for the headers of a request to arrive.")
     body_timeout_s: float = Field(60.0, gt=0, description="Longest time for the whole body of a request to arrive.")
     body_idle_s: float = Field(10.0, gt=0, description="Longest pause while a body arrives.")
     keep_alive_s: int = Field(5, ge=1, description="How long a connection may be idle between two requests.")
-    send_timeout_s: float = Field(60.0, gt=0, description="A client that reads nothing for so long is cut off.")
+    send_timeout_s: float = Field(
+        60.0, gt=0, description="Longest time that a client may read nothing before it is cut off."
+    )
     max_unread_bytes_in_all: int = Field(
         268_435_456, ge=65_536, description="Most that all clients may leave unread; the largest is cut off first."
     )
@@ -124,7 +145,7 @@ class Settings(BaseSettings):
     max_url_bytes: int = Field(8192, ge=256, description="Longest URL of a request.")
     max_header_bytes: int = Field(32_768, ge=1024, description="Largest headers of a request.")
     max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
-    max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response that may be asked for.")
+    max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response of a request, in tokens.")
     max_steps: int = Field(MAX_STEPS, ge=1, le=MAX_STEPS, description="Most steps of a tree search.")
     max_deadline_s: float = Field(
         MAX_DEADLINE_S, gt=0, le=MAX_DEADLINE_S, description="Longest deadline, and that of requests without one."
@@ -132,7 +153,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
     max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
-    max_queued: int = Field(256, ge=0, description="Searches that may wait; more are told to come back later.")
+    max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
 
     @field_validator("max_body_bytes", "max_unread_bytes")
     @classmethod
@@ -143,6 +164,11 @@ class Settings(BaseSettings):
         if value > info.data.get(name, value):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
         return value
+
+    def most(self, field: str) -> int | float:
+        """Return the most that a field of a request, one of `LIMITS`, may be on this service."""
+        most: int | float = getattr(self, LIMITS[field])
+        return most
 
     @property
     def policy_name(self) -> str:
@@ -158,7 +184,7 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
 
     Args:
         recipe: YAML file; None takes `WINNOW_RECIPE` if it is set.
-        flags: What the command line says; None is not said.
+        flags: From the command line; None was not given.
 
     Raises:
         SettingsError: The recipe cannot be read, or a variable or name is unknown.
@@ -199,6 +225,6 @@ def _read(recipe: Path) -> dict[str, Any]:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    """Name the settings that somebody may have meant."""
+    """Suggest known names that are close."""
     near = get_close_matches(name, sorted(known))
     return f"did you mean {' or '.join(near)}?" if near else "winnow serve --help lists all settings"

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from server import schemas
 from server.cli.main import app
+from server.keys import read_keys
 from server.settings import PREFIX, Settings
-from server.solving.keys import read_keys
 from tests.markdown import READMES, ROOT, Block, anchors, blocks, commands, links, pages, spans
 
 BIN = Path(sys.executable).parent

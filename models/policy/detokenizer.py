@@ -40,10 +40,10 @@ class ByteLevelEnd:
         self._replaced = ""
 
     @property
-    def is_utf8(self) -> bool:  # noqa: D102
+    def is_utf8(self) -> bool:
         return not self._replaced
 
-    def add(self, piece: Piece) -> str:  # noqa: D102
+    def add(self, piece: Piece) -> str:
         if isinstance(piece, bytes):
             text = self._decoder.decode(piece)
             self._replaced = self._decoder.getstate()[0].decode("utf-8", "replace")
@@ -56,7 +56,7 @@ class ByteLevelEnd:
     def __len__(self) -> int:
         return len(self._replaced)
 
-    def text_from(self, start: int) -> str:  # noqa: D102
+    def text_from(self, start: int) -> str:
         return self._replaced[start:]
 
 
@@ -75,10 +75,10 @@ class ByteTokensEnd:
         self._is_broken = False
 
     @property
-    def is_utf8(self) -> bool:  # noqa: D102
+    def is_utf8(self) -> bool:
         return not self._is_broken and not self._decoder.getstate()[0]
 
-    def add(self, piece: Piece) -> str:  # noqa: D102
+    def add(self, piece: Piece) -> str:
         if isinstance(piece, str):
             self._drops_space = False
             if not self._num_bytes:
@@ -101,7 +101,7 @@ class ByteTokensEnd:
     def __len__(self) -> int:
         return len(self._characters) if self.is_utf8 else self._num_bytes
 
-    def text_from(self, start: int) -> str:  # noqa: D102
+    def text_from(self, start: int) -> str:
         if self.is_utf8:
             return "".join(self._characters[start:])
         return REPLACEMENT * (self._num_bytes - start)

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from models.files import Journal, UnreadableFileError
 from search.evaluation.plan import Cell
 
@@ -72,7 +70,7 @@ class Results:
         told: What else is to be known of how this run makes them.
 
     Raises:
-        click.BadParameter: The file was made in another way, or is no such file.
+        UnreadableFileError: The file holds something else, or was made in another way.
         UnwritableFileError: It cannot be written.
     """
 
@@ -111,10 +109,11 @@ class Results:
             outcomes = [Outcome(**line) for line in lines if "told" not in line]
             kept = dict(first["made"])
         except (UnreadableFileError, ValueError, KeyError, TypeError) as error:
-            raise click.BadParameter(f"{journal.path} holds no outcomes of this command", param_hint="--out") from error
+            raise UnreadableFileError(
+                f"{journal.path} holds no outcomes of this command: choose another --out"
+            ) from error
         if changed := sorted(name for name in made if made[name] != kept.get(name)):
             values = "; ".join(f"{name} {kept.get(name)!r}, now {made[name]!r}" for name in changed)
-            message = f"{journal.path} was made otherwise: {values}; take another file"
-            raise click.BadParameter(message, param_hint="--out")
+            raise UnreadableFileError(f"{journal.path} was made otherwise: {values}; choose another --out")
         self._outcomes = {(outcome.problem, outcome.cell): outcome for outcome in outcomes}
         return True

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
-from models.files import parse_object, read_lines
+from models.files import UnreadableFileError, parse_object, read_lines
 from search.answers.extract import extract_answer
 
 PROBLEM_FIELDS = ("problem", "question")
@@ -39,8 +37,7 @@ def read_tasks(path: Path) -> list[Task]:
     A file with a bad line is refused as a whole: an accuracy on the rest would be that of another benchmark.
 
     Raises:
-        click.BadParameter: It is no such file, or lines of it cannot be used; the message says which and why.
-        UnreadableFileError: It cannot be read.
+        UnreadableFileError: It cannot be read, or lines of it cannot be used; the message says which and why.
     """
     tasks: dict[str, Task] = {}
     faults = []
@@ -53,9 +50,9 @@ def read_tasks(path: Path) -> list[Task]:
             faults.append(f"{path}, line {number}: {error}")
     if faults:
         more = [f"{path}: and {len(faults) - MAX_FAULTS:,} more bad lines"] if len(faults) > MAX_FAULTS else []
-        raise _refused("\n".join([*faults[:MAX_FAULTS], *more]))
+        raise UnreadableFileError("\n".join([*faults[:MAX_FAULTS], *more]))
     if not tasks:
-        raise _refused(f"{path} holds no problem")
+        raise UnreadableFileError(f"{path} holds no problem")
     return list(tasks.values())
 
 
@@ -63,7 +60,7 @@ def _lines(path: Path) -> list[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers."""
     with path.open("rb") as file:
         if file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
-            raise _refused(
+            raise UnreadableFileError(
                 f"{path} is a Parquet file; only JSON lines are read: convert it (in pandas: to_json, lines=True)"
             )
     return read_lines(path)
@@ -97,7 +94,3 @@ def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str]
 def _level(said: Any) -> int | None:
     found = LEVEL.fullmatch(said.strip()) if isinstance(said, str) else None
     return int(found[1]) if found else None
-
-
-def _refused(message: str) -> click.BadParameter:
-    return click.BadParameter(message, param_hint="--problems")

@@ -1,7 +1,7 @@
-"""A file of problems in, a file of results out, each line for itself.
+"""A file of problems in, a file of results out, each line on its own.
 
-A result is written as soon as it is there, so that a run that was stopped goes on where it was; when all are there, the
-file is brought into the order of the problems. Knows no models.
+A result is written as soon as it arrives, so that an interrupted run can resume; at the end the file is sorted into the
+order of the problems. Knows no models.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from server.cli.failures import UnusableError
 from server.schemas import SolveRequest
 
 PATIENCE_S = 1800.0
-"""How long a busy service is waited for, by one problem."""
+"""How long a problem waits for a busy service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Line:
 
     Attributes:
         number: From 1.
-        id: What the file calls it; None where it does not.
-        request: What is asked; None where the line cannot be used.
-        fault: Why it cannot be used; None where it can.
+        id: From the file; None if it has none.
+        request: For `POST /solve`; None if the line cannot be used.
+        fault: Why it cannot be used; None if it can.
     """
 
     number: int
@@ -61,7 +61,7 @@ def _line(number: int, line: bytes, options: Mapping[str, Any]) -> Line:
     if not isinstance(record.get("problem"), str):
         return Line(number, record.get("id"), fault="no text in the field problem")
     if record.get("stream", False) is not False:
-        return Line(number, record.get("id"), fault="stream: a line gets one reply; allowed: false, or leave it out")
+        return Line(number, record.get("id"), fault="stream: not supported in a file; omit it")
     fields = {name: value for name, value in record.items() if name in SolveRequest.model_fields}
     return Line(number, record.get("id"), {"include": [], **options, **fields})
 
@@ -70,10 +70,10 @@ class Results:
     """The file of results, one JSON object a line; `line` says which problem it belongs to.
 
     Args:
-        path: Where it is; results that stand there are kept.
+        path: Of the file; existing results are kept.
 
     Raises:
-        UnusableError: It cannot be read, or holds something else.
+        UnusableError: It cannot be read, or is not a file of results.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,13 +83,13 @@ class Results:
             for record in self._journal.read():
                 self._records[_line_of(record)] = record
         except (UnreadableFileError, ValueError) as error:
-            raise UnusableError(f"{error}; {path} holds no results: choose another --out") from error
+            raise UnusableError(f"{error}; {path} is not a file of results: choose another --out") from error
 
     def has(self, line: Line) -> bool:
-        """Whether the answer of a line is there.
+        """Return whether a line has its answer.
 
         Raises:
-            UnusableError: There is one of another problem, or it was asked with other options.
+            UnusableError: The answer belongs to another problem or other options.
         """
         record = self._records.get(line.number)
         if record is None or "error" in record:
@@ -100,7 +100,7 @@ class Results:
         return True
 
     def add(self, line: Line, result: Mapping[str, Any]) -> None:
-        """Write what became of a line.
+        """Write the result of a line.
 
         Raises:
             UnwritableFileError: The disk is full, for example; what was written is kept.
@@ -111,10 +111,10 @@ class Results:
         self._journal.append(record)
 
     def sort(self) -> None:
-        """Bring the file into the order of the problems.
+        """Sort the file into the order of the problems.
 
         Raises:
-            UnwritableFileError: There is no room for it; what was written is kept, in the order of its coming.
+            UnwritableFileError: There is no room; what was written is kept, unsorted.
         """
         lines = (json.dumps(self._records[number], ensure_ascii=False) for number in sorted(self._records))
         replace_file(self._journal.path, "".join(f"{line}\n" for line in lines))
@@ -123,22 +123,22 @@ class Results:
 async def solve_all(
     client: httpx.AsyncClient, lines: Sequence[Line], results: Results, concurrency: int, progress: Progress
 ) -> tuple[int, int]:
-    """Ask for what is not there yet.
+    """Solve the problems that have no result yet.
 
     Args:
         client: Of the service.
         lines: The problems.
-        results: Where the answers go, and which are there.
-        concurrency: Requests at a time.
-        progress: Is advanced, and told of lines that fail.
+        results: Of this and earlier runs.
+        concurrency: Requests in parallel.
+        progress: Shows the progress, and lines that fail.
 
     Returns:
-        How many lines have an answer now, and how many have none.
+        The numbers of lines with and without an answer.
 
     Raises:
-        UnusableError: The results are of other requests.
-        UnreachableError: The service is gone; what is there is kept.
-        UnwritableFileError: The disk is full, for example; what is there is kept.
+        UnusableError: The results belong to other requests.
+        UnreachableError: The service is gone; the results are kept.
+        UnwritableFileError: For example, the disk is full; the results are kept.
     """
     waiting = [line for line in lines if not results.has(line)]
     bar = progress.add_task("solving", total=len(lines), completed=len(lines) - len(waiting))

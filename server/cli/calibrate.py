@@ -1,4 +1,4 @@
-"""`winnow calibrate`: measures how a pair of models spends a budget best, and writes that down beside them."""
+"""`winnow calibrate`: measures how a pair of models best spends a budget, and writes the table of `auto`."""
 
 import asyncio
 from dataclasses import dataclass
@@ -22,24 +22,26 @@ if TYPE_CHECKING:
     from search.calibration.difficulty import Prediction
 
 EVALUATED = 500
-"""Demo problems of `make eval`, which must not be known to the table."""
+"""Demo problems of `make eval`, which the table must not have seen."""
 HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and points lost by predicting it"
 MIN_PROBLEMS = 40
-"""Fewer say nothing about five bins."""
+"""Fewer are not enough for five bins."""
 
 
 @click.command()
 @click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
 @click.option(
-    "--held-out", default=300, show_default=True, type=click.IntRange(MIN_PROBLEMS), help="Demo problems to take."
+    "--held-out", default=300, show_default=True, type=click.IntRange(MIN_PROBLEMS), help="Number of demo problems."
 )
 @click.option("--n", "budgets", default="4,16,64", show_default=True, type=Counts(), help="N, budgets of the table.")
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(2), help="M of the tree searches.")
-@click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
+@click.option(
+    "--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Sampling temperature."
+)
 @click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1), help="Longest response.")
-@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
+@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
-@click.option("--evidence", type=click.Path(path_type=Path), help="Keep what is measured; a run goes on from it.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="File for the measurements; a run resumes from it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The table.  [default: where the service looks for it]")
 def calibrate(
     problems: Path | None,
@@ -55,8 +57,8 @@ def calibrate(
 ) -> None:
     """Learn how `auto` should spend a budget with these models, and how probable their answers are.
 
-    Measures the strategies on problems whose answers are known, bins the problems by how sure a small search is of
-    them, and chooses for each bin. The table holds for this policy, this verifier and this prompt alone.
+    Measures the strategies on problems whose answers are known, bins the problems by the confidence of a small search,
+    and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only.
     """
     refuse_inputs(out, problems, recipe, evidence)
     refuse_inputs(evidence, problems, recipe, option="--evidence")
@@ -105,8 +107,8 @@ async def _calibrate(
     from server.composition import open_models
     from server.identity import calibration_file, identity_of
 
-    told = what_is_told(settings, {})
-    made = {name: told[name] for name in ("date", "commit", "machine")}
+    run = what_is_told(settings, {})
+    made = {name: run[name] for name in ("date", "commit", "machine")}
     path, identity = out or calibration_file(settings), identity_of(settings)
     measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
@@ -122,12 +124,12 @@ def _show(found: _Found, console: Console) -> None:
             then = "nothing" if bin.rest is None else f"{_name(bin.rest)}, the rest"
             shown.add_row(*first, f"{bin.floor:.2f}", then, str(bin.problems), f"{bin.accuracy:.0%}")
     console.print(shown)
-    told = Table(
+    probes = Table(
         "N", "right", "tokens", "seconds", "rank correlation", "same bin", "at most one off", "loss", title=HARD
     )
     for row in found.table.budgets:
         well = found.predictions[row.n]
-        told.add_row(
+        probes.add_row(
             str(row.n),
             f"{row.accuracy:.1%}",
             f"{row.tokens[0]:,.0f}",
@@ -137,7 +139,7 @@ def _show(found: _Found, console: Console) -> None:
             f"{well.near_bin:.0%}",
             f"{well.loss:+.1f}",
         )
-    console.print(told)
+    console.print(probes)
     console.print(f"written to {found.path}", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""The service as the commands see it: one that runs elsewhere, or one of their own in this process. HTTP either way."""
+"""The client of the commands: of a remote service, or of one in this process. HTTP either way."""
 
 import asyncio
 import random
@@ -15,13 +15,13 @@ from server.precheck import check_models
 from server.settings import Settings, SettingsError
 
 BUSY = (429, 503)
-"""What a service answers that may do better later, with a `Retry-After`."""
+"""Statuses after which a retry may succeed, if there is a `Retry-After`."""
 
 PATIENCE_S = 60.0
-"""How long a busy service is waited for."""
+"""How long to wait for a busy service."""
 
 SPREAD = 0.25
-"""Share by which a wait may be longer than asked for, so that not all who wait come back at once."""
+"""Random extra share of a wait, so that not all clients retry at once."""
 
 
 CONNECT_WITHIN_S = 10.0
@@ -29,12 +29,11 @@ KEY_HINT = "set WINNOW_API_KEY to a key of the service"
 
 
 class ServiceUrl(click.ParamType[str]):
-    """Where a service runs: http://host:8000, also with the /v1 that OpenAI's clients put behind it."""
+    """URL of a service: http://host:8000, also with the /v1 of OpenAI's clients."""
 
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it."""
         try:
             url = httpx.URL(value)
         except (httpx.InvalidURL, ValueError) as error:
@@ -46,16 +45,16 @@ class ServiceUrl(click.ParamType[str]):
 
 
 class RefusedError(click.ClickException):
-    """The service refused the request, and says why."""
+    """The service refused the request; the message says why."""
 
 
 class UnreachableError(RefusedError):
-    """The service does not answer."""
+    """The service does not respond."""
 
 
 @asynccontextmanager
 async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a client of the service at `url`; without one, start the models here and serve in this process."""
+    """Open a client of the service at `url`; without a URL, start the models and serve in this process."""
     if url:
         patience = httpx.Timeout(None, connect=CONNECT_WITHIN_S)
         async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=patience) as client:
@@ -65,11 +64,11 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
     from server.app import create_app
     from server.composition import open_models
     from server.identity import load_calibration
-    from server.solving.keys import Keyring
+    from server.keys import Keyring
 
     calibrated = load_calibration(settings)
     async with open_models(settings) as (models, engines):
-        alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # nobody else is kept waiting
+        alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # no one else is waiting
         app = create_app(models, engines, alone, Keyring(), calibrated=calibrated)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # they are in the log, and are a 500
         async with httpx.AsyncClient(transport=transport, base_url="http://winnow", timeout=None) as client:
@@ -77,7 +76,7 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the headers that let the commands in to a service elsewhere.
+    """Return the headers with the key for a remote service.
 
     Raises:
         SettingsError: The key cannot be sent.
@@ -96,16 +95,16 @@ async def post_solve(
     patience_s: float = PATIENCE_S,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> dict[str, Any]:
-    """Ask the service, and come back as often as it asks for that.
+    """Send a request, and retry for as long as the service is busy.
 
     Args:
         client: Of the service.
         request: As for `POST /solve`.
-        patience_s: Seconds to wait in all for a service that is busy.
+        patience_s: Total seconds to wait for a busy service.
         sleep: Waits for seconds.
 
     Raises:
-        UnreachableError: It did not answer, or is no such service.
+        UnreachableError: It did not respond, or is not a winnow service.
         RefusedError: It refused, or was busy for longer than `patience_s`.
     """
     waited_s = 0.0
@@ -127,7 +126,7 @@ async def post_solve(
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    """When to come back; None where that makes no sense."""
+    """Return the seconds until a retry; None if there should be none."""
     said = response.headers.get("retry-after", "")
     return max(float(said), 1.0) if response.status_code in BUSY and said.isdecimal() else None
 
@@ -138,7 +137,7 @@ def _reply(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         reply = None
     if not isinstance(reply, dict) or not {"id", "answer", "status"} <= reply.keys():
-        raise UnreachableError(f"{response.url} answers, but not as a winnow service does: see --url")
+        raise UnreachableError(f"{response.url} is not a winnow service: check --url")
     return reply
 
 

@@ -1,4 +1,4 @@
-"""`winnow doctor`: what would stop `winnow serve`, and how to mend it."""
+"""`winnow doctor`: what would stop `winnow serve`, and how to fix it."""
 
 import json
 from collections.abc import Iterable
@@ -24,10 +24,10 @@ WIDTH = 120
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @options_of(Settings, leave_out=SECRETS)
 def doctor(recipe: Path | None, as_json: bool, **flags: Any) -> None:
-    """Look for what would stop `winnow serve` with the same options, and say how to mend it.
+    """Find what would stop `winnow serve` with the same options, and say how to fix it.
 
-    Checks settings, packages, access keys, the address, servers elsewhere, hardware, checkpoints and memory. Starts no
-    engine, downloads nothing, changes nothing. Exit code 1 when something would stop the service.
+    Checks settings, packages, access keys, the address, remote servers, hardware, checkpoints and memory. Starts no
+    engine, downloads nothing, changes nothing. Exits with 1 if something would stop the service.
     """
     findings = list(_examine(recipe, flags))
     if as_json:
@@ -62,7 +62,7 @@ def _record(finding: Finding) -> dict[str, str | None]:
 
 
 def _table(findings: Iterable[Finding]) -> Table:
-    table = Table("check", "", "what was seen", "how to mend it", title="winnow doctor")
+    table = Table("check", "", "what was seen", "how to fix it", title="winnow doctor")
     for finding in findings:
         style = STYLES[finding.verdict]
         table.add_row(finding.check, f"[{style}]{finding.verdict.value}[/]", finding.seen, finding.remedy or "")

@@ -1,4 +1,4 @@
-"""`winnow engine`: one of the models in a vLLM server of its own, for a `winnow serve` elsewhere."""
+"""`winnow engine`: one of the models in a vLLM server of its own, for a remote `winnow serve`."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from server.settings import Settings, load_settings
 def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: Any) -> None:
     """Run the policy or the verifier of a recipe as a vLLM server.
 
-    It is vLLM's own server, with the settings that `winnow serve` would run the engine with, and, for a verifier, the
+    This is vLLM's own server, with the settings that `winnow serve` uses for its engine and, for a verifier, an
     endpoint that judges several steps in one request. Its key is WINNOW_ENGINE_API_KEY.
     """
     settings = load_settings(recipe, **flags)
@@ -27,7 +27,7 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     if which == "verifier":
         check_checkpoint(settings.verifier_model)
     with listening(settings.host, settings.port):
-        pass  # the server that this becomes binds the port late, and says it less clearly
+        pass  # vLLM binds the port late, and reports a taken one less clearly
     from server.composition import become_engine
 
     become_engine(settings, which)

@@ -39,11 +39,10 @@ class Counts(click.ParamType[tuple[int, ...]]):
     name = "counts"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Read them."""
         if isinstance(value, tuple):
             return value
         if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", value):
-            self.fail(f"{value!r} is no list such as 1,4,16", param, ctx)
+            self.fail(f"{value!r} is not a list such as 1,4,16", param, ctx)
         return tuple(map(int, value.split(",")))
 
 
@@ -53,10 +52,9 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
     name = "comparison"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
-        """Read them."""
         found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
         if not found or {found[1], found[3]} - set(names()):
-            self.fail(f"{value!r} is no pair of the form STRATEGY@N:STRATEGY@N", param, ctx)
+            self.fail(f"{value!r} is not of the form STRATEGY@N:STRATEGY@N", param, ctx)
         return Point(found[1], int(found[2])), Point(found[3], int(found[4]))
 
 
@@ -64,29 +62,37 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 @click.option(
     "--problems",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON lines with problem and answer, or as MATH-500, GSM8K and AIME have them.",
+    help="JSON lines with problem and answer, or in the format of MATH-500, GSM8K or AIME.",
 )
-@click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Demo problems to take.")
+@click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Number of demo problems.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
-@click.option("--strategies", default=",".join(usual_names()), show_default=True, help="Which, separated by commas.")
+@click.option(
+    "--strategies", default=",".join(usual_names()), show_default=True, help="Strategies, separated by commas."
+)
 @click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
 @click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
-@click.option("--subsample", is_flag=True, help="Draw once at the largest N; take smaller N and other votes from it.")
+@click.option(
+    "--subsample", is_flag=True, help="Sample once at the largest N; derive smaller N and other votes from it."
+)
 @click.option(
     "--timed",
     default=50,
     show_default=True,
     type=click.IntRange(0),
-    help="With --subsample: problems that are asked for every cell alone, for tokens and seconds as they are served.",
+    help="With --subsample: problems that are run for every cell on its own, to measure tokens and seconds.",
 )
 @click.option("--beam-width", default=4, show_default=True, type=click.IntRange(1), help="M of the tree searches.")
-@click.option("--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Of the policy.")
-@click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems at the same time.")
+@click.option(
+    "--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Sampling temperature."
+)
+@click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
-@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
+@click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep outcomes there; a run that finds some goes on.")
-@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures in.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File for the outcomes; a run resumes from those it finds."
+)
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots.")
 def evaluate(
     problems: Path | None,
     held_out: int,
@@ -107,16 +113,18 @@ def evaluate(
 ) -> None:
     """Measure strategies on problems whose answers are known.
 
-    Accuracies and their differences come with 95 % intervals, bootstrapped over problems; tokens are means per problem,
-    seconds the time from request to reply beside the others at the same time. Greedy is one sample at temperature 0.
+    Accuracies and their differences have 95 % intervals, bootstrapped over problems. Tokens are means per problem;
+    seconds are the time from request to reply while the others run. Greedy is one sample at temperature 0.
     """
     refuse_inputs(out, problems, recipe, plots)
     chosen = strategies.split(",")
     unknown = sorted(set(chosen) - set(names()))
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(names())}", param_hint="--strategies")
+        raise click.BadParameter(
+            f"{unknown[0]!r} is not a strategy; use some of {', '.join(names())}", param_hint="--strategies"
+        )
     if len(seeds) not in (1, len(budgets)):
-        message = f"{len(seeds)} counts for {len(budgets)} budgets; allowed: 1 or as many"
+        message = f"{len(seeds)} counts for {len(budgets)} budgets; give one count, or one for each"
         raise click.BadParameter(message, param_hint="--seeds")
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
     settings = load_settings(recipe)
@@ -136,15 +144,15 @@ def evaluate(
 
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
-    """Measure; SIGINT or SIGTERM ends the command with what is measured by then on file."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started deaf to it
+    """Measure; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
     try:
         asyncio.run(_measure(parts, results, settings, url, concurrency))
     except KeyboardInterrupt:
-        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: the same command goes on from there"
+        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
         click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
         sys.stdout.flush()
-        os._exit(INTERRUPTED)  # all is closed; to take torch apart would take Python seconds
+        os._exit(INTERRUPTED)  # everything is closed; unloading torch would take seconds
 
 
 async def _measure(
@@ -175,7 +183,7 @@ def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], pl
 
 
 def _comparisons(report: Report) -> list[tuple[Point, Point]]:
-    """Each strategy with the next better, and what chooses among them with the best."""
+    """Pair each strategy with the next better one, and those that choose among them with the best."""
     pairs = []
     for n in report.budgets:
         best = report.best_single(n)

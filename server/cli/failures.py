@@ -24,7 +24,6 @@ class Failure(click.ClickException):
     exit_code = SOME_FAILED
 
     def show(self, file: Any = None) -> None:
-        """Print one sentence."""
         click.echo(f"winnow: {self.format_message()}", file=file, err=file is None)
 
 
@@ -35,7 +34,7 @@ class UnusableError(Failure):
 
 
 class StoppedError(Failure):
-    """Somebody stopped the command."""
+    """The command was interrupted."""
 
     exit_code = INTERRUPTED
 
@@ -44,7 +43,6 @@ class Commands(click.Group):
     """Commands whose known errors are sentences."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
@@ -59,12 +57,12 @@ class Commands(click.Group):
 
 
 def end(num_failed: int) -> NoReturn:
-    """End a command that went on past lines that it could not use."""
+    """End a command that skipped unusable lines."""
     raise click.exceptions.Exit(SOME_FAILED if num_failed else 0)
 
 
 def refuse_inputs(out: Path | None, *inputs: Path | None, option: str = "--out") -> None:
-    """See that a command does not write over what it reads, and that it can write where it is told to.
+    """Check that a command does not overwrite its inputs, and that it can write its output.
 
     Args:
         out: A file or folder that the command writes.
@@ -78,7 +76,7 @@ def refuse_inputs(out: Path | None, *inputs: Path | None, option: str = "--out")
         return
     for read in inputs:
         if read is not None and (out.resolve() == read.resolve() or _is_same(out, read)):
-            raise click.BadParameter(f"{out} is {read}, which is read: choose another", param_hint=option)
+            raise click.BadParameter(f"{out} is the same file as the input {read}: choose another", param_hint=option)
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     if not out.exists() and not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise click.BadParameter(f"{out}: {parent} is not a folder that can be written to", param_hint=option)
@@ -89,7 +87,7 @@ def _is_same(first: Path, second: Path) -> bool:
 
 
 def _failure(error: BaseException) -> click.ClickException | None:
-    """Return how the command ends on an error; None for one that nobody foresaw."""
+    """Return how the command ends on an error; None if it is unexpected."""
     match error:
         case click.ClickException():
             return error

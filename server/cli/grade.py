@@ -52,11 +52,11 @@ class Grade:
 
 
 @click.command()
-@click.option("--gold", required=True, type=FILE, help="JSON lines with the right answers.")
+@click.option("--gold", required=True, type=FILE, help="JSON lines with the correct answers.")
 @click.option("--pred", required=True, type=FILE, help="JSON lines with the answers, or responses, to grade.")
 @click.option("--gold-field", help=f"Field of the gold answer.  [default: the first of {', '.join(GOLD_FIELDS)}]")
 @click.option("--pred-field", help=f"Field of the prediction.  [default: the first of {', '.join(PRED_FIELDS)}]")
-@click.option("--id-field", default="id", show_default=True, help="Field that matches the lines, if all have it.")
+@click.option("--id-field", default="id", show_default=True, help="Field that identifies a line, if all have it.")
 @click.option("--json", "as_json", is_flag=True, help="Print every grade as a JSON line, the table on stderr.")
 @click.option("--out", type=click.Path(path_type=Path, allow_dash=True), help="Write every grade there as a JSON line.")
 def grade(
@@ -72,7 +72,7 @@ def grade(
 
     Files are JSON lines, matched by id where every line of both has one, else line by line. Answers may stand in a box
     or behind "####" or "the answer is"; in a field called response nothing else counts. A field may lie within others:
-    samples.0.answer. A line that cannot be used is named: a prediction in it counts as wrong, a gold answer not at all,
+    samples.0.answer. A line that cannot be used is reported: a prediction counts as wrong, a gold answer is left out,
     and the exit code is 1.
     """
     refuse_inputs(out, gold, pred)

@@ -57,16 +57,16 @@ class Task:
     "--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="Of the policy."
 )
 @click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1), help="Longest response.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the samples.")
-@click.option("--concurrency", default=64, show_default=True, type=click.IntRange(1), help="Samples at the same time.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the samples.")
+@click.option("--concurrency", default=64, show_default=True, type=click.IntRange(1), help="Samples in parallel.")
 def label_steps(
     problems: Path, out: Path, policy: str | None, recipe: Path | None, concurrency: int, **options: Any
 ) -> None:
-    """Label the steps of the policy's own responses, without anybody who reads them.
+    """Label the steps of the policy's own responses, without human annotators.
 
-    The policy answers each problem R times, and goes on K times from the end of every step; a step's label is the share
-    of these that reach the right answer. An interrupted run goes on behind the last problem that it wrote. Lines that
-    cannot be used are named and left out, and the exit code is 1.
+    The policy answers each problem R times, and continues K times from the end of every step; a step's label is the
+    share of these that reach the right answer. An interrupted run resumes after the last problem written. Lines that
+    cannot be used are reported and skipped, and the exit code is 1.
     """
     refuse_inputs(out, problems, recipe)
     console = Console(stderr=True, highlight=False)

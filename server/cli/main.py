@@ -32,7 +32,7 @@ def app() -> None:
 
 
 def quieten_vendors() -> None:
-    """Leave out what the engine's libraries say about themselves; a level that the user has set stays."""
+    """Silence the engine's libraries, unless the user has set a level."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
     for variable, level in {"VLLM_LOGGING_LEVEL": "WARNING", "TORCH_CPP_LOG_LEVEL": "ERROR"}.items():
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
@@ -47,6 +47,5 @@ for command in (*SERVING, *USING, *TRAINING):
 
 
 def main() -> None:
-    """Run the command."""
     quieten_vendors()
     app()

@@ -14,7 +14,7 @@ WIDTH = 140
 @click.option(
     "--accuracy",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of right answers to reach: 0.9.",
+    help="Share of right answers to reach, such as 0.9.",
 )
 @click.option(
     "--budget-tokens", type=click.FloatRange(0, min_open=True), help="Tokens a problem, at most, in the mean."
@@ -25,7 +25,7 @@ WIDTH = 140
     default=0.8,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="With which --accuracy has to be reached.",
+    help="Probability with which --accuracy is reached.",
 )
 @click.option(
     "--compute",
@@ -34,11 +34,13 @@ WIDTH = 140
     type=click.Choice(["n", "tokens"]),
     help="What accuracy is fitted against: N, or tokens generated and judged.",
 )
-@click.option("--max-n", type=click.IntRange(1, 1024), help="Largest N to look at.  [default: 4 times the measured]")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the resamples.")
-@click.option("--all", "show_all", is_flag=True, help="List every alternative, the cheapest first.")
+@click.option("--max-n", type=click.IntRange(1, 1024), help="Largest N to consider.  [default: 4 times the measured]")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the resamples.")
+@click.option("--all", "show_all", is_flag=True, help="List all alternatives, cheapest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves there, .png or .svg.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="File for a plot of the curves, .png or .svg."
+)
 def plan(
     outcomes: tuple[Path, ...],
     accuracy: float | None,
@@ -52,12 +54,13 @@ def plan(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    """Say which strategy and N a wish asks for, what that costs and how sure it is.
+    """Find the strategy and N for a goal, their cost and how certain that is.
 
-    OUTCOMES are files of winnow eval --out, one for each pair of models, best on the same problems. Wishes go together:
-    --accuracy 0.9 --deadline 3. Tokens are generated and judged ones; seconds are those of the machine and the load of
-    the evaluation. Intervals are 95 %, over problems like those of the evaluation and over what the curve may be; "~"
-    stands for what lies between measured points, "?" for what lies beyond them. No model is needed.
+    OUTCOMES are files of winnow eval --out, one for each pair of models, best on the same problems. Goals can be
+    combined: --accuracy 0.9 --deadline 3. Tokens are generated and judged ones; seconds are those of the machine
+    and the load of the evaluation. Intervals are 95 %, over problems like those of the evaluation and over what the
+    curve may be; "~" stands for what lies between measured points, "?" for what lies beyond them. No model is
+    needed.
     """
     from search.scaling.advice import Wish, advise
     from search.scaling.alternatives import Axis, Survey
@@ -66,9 +69,9 @@ def plan(
     from server.cli.failures import refuse_inputs
 
     if accuracy is None and budget_tokens is None and deadline is None:
-        raise click.UsageError("say what you wish: --accuracy, --budget-tokens or --deadline")
+        raise click.UsageError("give --accuracy, --budget-tokens or --deadline")
     if plot and plot.suffix not in (".png", ".svg"):
-        raise click.BadParameter(f"{plot} is no picture: .png or .svg", param_hint="--plot")
+        raise click.BadParameter(f"{plot} is not a picture; use .png or .svg", param_hint="--plot")
     refuse_inputs(plot, *outcomes, option="--plot")
     evaluations = [read_evaluation(path) for path in outcomes]
     names = [each.name for each in evaluations]

@@ -1,6 +1,6 @@
 """Files of answers, one JSON object a line: read line by line, gold and predictions matched.
 
-A line that cannot be used is a line with a fault, not the end of the file. Knows nothing of what answers mean.
+A line that cannot be used is kept with its fault. Knows nothing of what answers mean.
 """
 
 from collections.abc import Iterator, Sequence

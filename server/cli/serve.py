@@ -22,14 +22,13 @@ SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
 def serve(recipe: Path | None, **flags: Any) -> None:
     """Serve the policy and the verifier over HTTP.
 
-    Every option is also a variable of the environment, WINNOW_<NAME>, and a name in a recipe. The command line comes
-    first, then the environment, then the recipe. WINNOW_API_KEYS and WINNOW_ENGINE_API_KEY are variables, or names in a
-    recipe, only.
+    Every option can also be set by an environment variable, WINNOW_<NAME>, or in a recipe. The command line takes
+    precedence, then the environment, then the recipe. Keys can be set by variables or in a recipe only.
     """
     settings = load_settings(recipe, **flags)
     check_models(settings)
     from server.http.access import require_safe_exposure
-    from server.solving.keys import read_keys
+    from server.keys import read_keys
 
     require_safe_exposure(settings, read_keys(settings))
     with listening(settings.host, settings.port) as sockets, suppress(KeyboardInterrupt):  # how a stop by signal ends

@@ -25,10 +25,10 @@ CONCURRENCY = 8
 
 @click.command()
 @click.argument("problem", required=False)
-@click.option("--file", type=FILE, help="JSON lines with problems, and their own fields of the request.")
-@click.option("--out", type=FILE, help="Where the results of --file go; those that are there are not asked for again.")
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file at a time.  [default: 8]")
-@click.option("--url", type=ServiceUrl(), help="Ask this service; without it the models are started here.")
+@click.option("--file", type=FILE, help="JSON lines with a problem each, and other fields of the request.")
+@click.option("--out", type=FILE, help="File for the results of --file; results that it has are not computed again.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file in parallel.  [default: 8]")
+@click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @options_of(SolveRequest, leave_out=frozenset({"problem", "stream", "include"}))
@@ -44,12 +44,11 @@ def solve(
 ) -> None:
     """Search for the answer of PROBLEM and show the candidates, the votes and the bill.
 
-    Or for the answers of a whole file: --file problems.jsonl --out results.jsonl. Options hold for lines that do not
-    say otherwise. A line that fails is named and is not the end, but the exit code is 1. A run that was stopped goes on
-    where it was.
+    Or solve a whole file: --file problems.jsonl --out results.jsonl. Options apply to lines that do not set them. A
+    line that fails is reported and skipped, and the exit code is 1. An interrupted run resumes.
     """
     if (problem is None) == (file is None):
-        raise click.UsageError("say either PROBLEM or --file")
+        raise click.UsageError("give either PROBLEM or --file")
     if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
         raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
     refuse_inputs(out, file, recipe)

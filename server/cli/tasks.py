@@ -6,12 +6,12 @@ import click
 
 
 @click.command()
-@click.option("--seed", default=0, show_default=True, help="Another seed, other problems.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the problems.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1, 100_000), help="How many.")
 def tasks(seed: int, count: int) -> None:
     """Write demo problems as JSON lines (problem, answer, level, family).
 
-    None of them is in the stream that the demo pair was trained on.
+    The demo pair was not trained on any of them.
     """
     from models.training.demo.tasks.stream import held_out_problems
 

@@ -19,21 +19,29 @@ from server.precheck import check_checkpoint
     help="Labelled responses, as `winnow label-steps` writes them; may be given more than once.",
 )
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the reward model goes."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the reward model."
 )
 @click.option(
-    "--epochs", default=4.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Times each is seen."
+    "--epochs",
+    default=4.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Passes over the responses.",
 )
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Responses a step.")
 @click.option(
-    "--parts", default=4, show_default=True, type=click.IntRange(1), help="Parts of a batch; more take less memory."
+    "--parts",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Parts of a batch; more parts need less memory.",
 )
 @click.option(
     "--learning-rate",
     default=1e-4,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="At its peak; a model of a few million parameters takes 2e-3.",
+    help="Peak; 2e-3 for a model of a few million parameters.",
 )
 @click.option(
     "--held-out",
@@ -42,12 +50,12 @@ from server.precheck import check_checkpoint
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of problems to measure on.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of weights and batches.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of weights and batches.")
 def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int, parts: int, **options: Any) -> None:
     """Train a reward model: the policy's backbone and a scorer, on labelled steps.
 
     Some problems are held out, by a hash of their text; how well the model judges those is printed and written to
-    OUT/report.json and OUT/reliability.png. An interrupted training goes on from its last checkpoint.
+    OUT/report.json and OUT/reliability.png. An interrupted training resumes from its last checkpoint.
     """
     if batch_size % parts:
         raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")

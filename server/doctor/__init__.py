@@ -1,1 +1,1 @@
-"""Looks for what would stop `winnow serve`, before it is started."""
+"""Finds what would stop `winnow serve` before it is started."""

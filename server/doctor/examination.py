@@ -1,6 +1,6 @@
 """The whole examination: every check that the settings call for.
 
-What can be looked at without the engine comes first: an engine that cannot be loaded is a finding, not the end.
+Checks that need no engine come first: an engine that cannot be loaded is a finding, not the end.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from server.settings import Settings
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything that `winnow serve` needs."""
+    """Check everything that `winnow serve` needs."""
     urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
     here = frozenset(name for name, listed in urls.items() if not listed)
     engines = here - {"verifier"} if settings.verifier_format == "checker" else here

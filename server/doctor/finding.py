@@ -1,11 +1,11 @@
-"""What an examination finds: what was looked at, what was seen, and how to mend it."""
+"""Findings: what was checked, what was seen, and how to fix it."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Verdict(Enum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     FINE = "fine"
     CAUTION = "caution"
@@ -14,13 +14,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at.
-        verdict: How bad it is: whether it stops `winnow serve`.
+        check: What was checked.
+        verdict: Whether it stops `winnow serve`.
         seen: What was seen, in a sentence.
-        remedy: How to mend it; None where nothing is wrong.
+        remedy: How to fix it; None if nothing is wrong.
     """
 
     check: str
@@ -30,15 +30,13 @@ class Finding:
 
 
 def fine(check: str, seen: str) -> Finding:
-    """Nothing is wrong."""
     return Finding(check, Verdict.FINE, seen)
 
 
 def caution(check: str, seen: str, remedy: str) -> Finding:
-    """The service starts, and does worse than it could."""
+    """The service starts, but performs worse than it could."""
     return Finding(check, Verdict.CAUTION, seen, remedy)
 
 
 def stops(check: str, seen: str, remedy: str) -> Finding:
-    """The service does not start."""
     return Finding(check, Verdict.STOPS, seen, remedy)

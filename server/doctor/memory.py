@@ -1,4 +1,4 @@
-"""Whether the engines fit into the memory, and a response as long as the context into each KV cache."""
+"""Checks whether the engines fit into memory, and a response of full length into each KV cache."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from server.settings import Settings
 MIB = 1 << 20
 ENGINE_BYTES = 1 * GIB
 SERVICE_BYTES = GIB // 2
-"""What a process takes beside weights and cache: measured with the demo pair on a CPU, and rounded up."""
+"""Memory of a process besides weights and cache: measured with the demo pair on a CPU, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What an engine takes.
+    """Memory that an engine needs.
 
     Attributes:
         name: Of the model: policy or verifier.
-        weight_bytes: In the type that they are served in.
-        cache_bytes: KV cache of one response as long as the context; None where config.json does not say.
+        weight_bytes: In the type used for serving.
+        cache_bytes: KV cache of one response of full length; None if config.json does not say.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Size:
 
 
 def check_memory(settings: Settings, machine: Machine, sizes: Sequence[Size]) -> Iterator[Finding]:
-    """Look at the memory that the engines of `sizes` would run in."""
+    """Check the memory for the engines of `sizes`."""
     for size in sizes:
         if machine.device == "cuda":
             yield from _on_gpu(settings, machine, size)

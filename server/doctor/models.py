@@ -1,7 +1,7 @@
-"""Whether the models can be read, and what they take.
+"""Checks whether the models can be read, and how much memory they need.
 
 Checkpoints are read as `winnow serve` reads them before it starts an engine: nothing is downloaded, no engine starts.
-Models on servers elsewhere are looked at as far as their tokenizers.
+Of models on remote servers only the tokenizers are checked.
 """
 
 import re
@@ -27,7 +27,7 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class NotHereError(Exception):
-    """A model of the Hub was not downloaded yet; says its name."""
+    """A model of the Hub has not been downloaded yet; the message is its name."""
 
 
 def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding], list[Size]]:
@@ -35,10 +35,10 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
 
     Args:
         settings: Of the service.
-        here: Which of policy and verifier run in this service.
+        here: Those of policy and verifier that run in this service.
 
     Returns:
-        What was found, and what the models that run here take.
+        The findings, and the memory for the models that run here.
     """
     findings, sizes, prompts = [], [], None
     try:
@@ -64,7 +64,7 @@ def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Siz
             sizes.append(size_of("verifier", directory, settings.dtype, settings.verifier_context))
         if prompts is None:
             return caution(
-                "verifier", f"{name} was not read: that takes the policy's tokenizer", "mend the policy first"
+                "verifier", f"{name} was not read: that needs the policy's tokenizer", "fix the policy first"
             )
         open_verifier(settings.verifier_format, verifier_engine(settings), prompts)
     except (ModelError, NotHereError) as error:
@@ -74,13 +74,13 @@ def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Siz
 
 def _trouble(name: str, error: ModelError | NotHereError) -> Finding:
     if isinstance(error, NotHereError):
-        remedy = "the start downloads it, which takes its time; winnow fetch does so before"
+        remedy = "winnow serve downloads it, which takes time; to do it now: winnow fetch"
         return caution(name, f"{error} is not on this machine", remedy)
-    return stops(name, str(error), f"mend the file, or name another checkpoint with {name}_model")
+    return stops(name, str(error), f"fix the file, or set {name}_model to another checkpoint")
 
 
 def find_here(name: str) -> Path:
-    """Return where a checkpoint lies on this machine.
+    """Return the path of a checkpoint on this machine.
 
     Raises:
         CheckpointError: It is neither a folder nor a name of the Hub.
@@ -95,7 +95,7 @@ def find_here(name: str) -> Path:
 
 
 def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size:
-    """Add up what a model takes.
+    """Add up the memory for a model.
 
     Args:
         name: Of the model: policy or verifier.
@@ -119,7 +119,7 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
 
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:
-    """Keys and values of one token in all layers; None for a model that is not of the usual backbones."""
+    """Return the bytes of keys and values for one token in all layers; None for unusual backbones."""
     if config.get("model_type") not in BACKBONES or config.get("use_sliding_window"):
         return None
     num_heads = config["num_attention_heads"]

@@ -1,4 +1,4 @@
-"""Whether the address is free and may be used, and whether the servers that the settings name answer."""
+"""Checks of the address, the keys and the remote servers."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,14 +8,14 @@ import httpx
 from server.doctor.finding import Finding, caution, fine, stops
 from server.http.access import require_safe_exposure
 from server.http.listening import listening
+from server.keys import read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import read_keys
 
 ANSWER_WITHIN_S = 5.0
 
 
 def check_address(settings: Settings) -> Finding:
-    """See that the service can listen where it shall."""
+    """Check that the service can listen on its address."""
     try:
         with listening(settings.host, settings.port):
             return fine("address", f"{settings.host or '(all)'}:{settings.port} is free")
@@ -24,7 +24,7 @@ def check_address(settings: Settings) -> Finding:
 
 
 def check_keys(settings: Settings) -> Finding:
-    """See that the keys can be used, and that a public address has some."""
+    """Check that the keys can be used, and that a public address has some."""
     try:
         keys = read_keys(settings)
         require_safe_exposure(settings, keys)
@@ -33,23 +33,23 @@ def check_keys(settings: Settings) -> Finding:
     if keys:
         return fine("keys", "requests need a key")
     if settings.allow_public_without_keys:
-        seen = f"whoever reaches {settings.host}:{settings.port} may ask"
+        seen = f"anyone who reaches {settings.host}:{settings.port} may use the service"
         return caution("keys", seen, "set api_keys_file, unless something else guards the service")
-    return fine("keys", "none are needed: only this machine can ask")
+    return fine("keys", "none needed: only this machine can connect")
 
 
 def check_servers(name: str, urls: Iterable[str], key: str | None) -> Iterator[Finding]:
-    """See that the vLLM servers of a model answer.
+    """Check that the vLLM servers of a model respond.
 
     Args:
         name: Of the model: policy or verifier.
         urls: Of its servers.
-        key: What they ask for.
+        key: Of the servers.
     """
     findings = [_server(name, url.rstrip("/"), key) for url in urls]
     if all(finding.remedy for finding in findings):
         yield from findings
-    else:  # one that answers is enough
+    else:  # one that responds is enough
         for finding in findings:
             yield caution(finding.check, finding.seen, finding.remedy) if finding.remedy else finding
 
@@ -65,10 +65,10 @@ def _server(name: str, url: str, key: str | None) -> Finding:
     if not health.is_success:
         return stops(check, f"{url}/health answers {health.status_code}", "look into the server's log: it is not ready")
     if models.status_code in (401, 403):
-        return stops(check, f"{url} wants a key", "set engine_api_key to what vllm serve --api-key was given")
+        return stops(check, f"{url} requires a key", "set engine_api_key to what vllm serve --api-key was given")
     served = _names(models)
     if not served:
-        return stops(check, f"{url}/v1/models names no model", f"see that {name}_url is a vLLM server")
+        return stops(check, f"{url}/v1/models names no model", f"check that {name}_url is a vLLM server")
     return fine(check, f"{url} serves {', '.join(served)}")
 
 

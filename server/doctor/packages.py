@@ -1,6 +1,6 @@
-"""Whether the packages are there, and in the versions that the project was tested with.
+"""Checks whether the packages are installed, in the versions that the project was tested with.
 
-The pinned versions are looked up in deploy/requirements/, which a container does not have: there nobody changes them.
+The pinned versions are in deploy/requirements/, which a container does not have, as nothing changes there.
 """
 
 import re
@@ -20,7 +20,7 @@ SHOWN = 4
 
 
 def check_packages(locks: Path = LOCKS, *, runs_models: bool = True) -> Iterator[Finding]:
-    """Look at Python, the engine and the packages.
+    """Check Python, the engine and the packages.
 
     Args:
         locks: Folder of the pinned versions.
@@ -41,7 +41,7 @@ def check_packages(locks: Path = LOCKS, *, runs_models: bool = True) -> Iterator
     if others:
         more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
         seen = f"not as pinned: {', '.join(others[:SHOWN])}{more}"
-        yield caution("packages", seen, "make setup installs what was tested")
+        yield caution("packages", seen, "make setup installs the tested versions")
     else:
         run_by = [f"{name} {_installed(name)}" for name in (engine, "torch") if name and _installed(name)]
         yield fine("packages", ", ".join([f"Python {sys.version.split()[0]}", *run_by]))

@@ -1,38 +1,38 @@
-"""Who may ask: every route but the two that a load balancer asks needs a key, once there are keys.
+"""Access control: once there are keys, every route needs one but the two that load balancers probe.
 
-Guards by default: what is not named in `OPEN` is closed, the documentation, the metrics and addresses that do not exist
-included. Says who asks in the scope's state, which is where admission and logs read it. A connection that came when
-there were too many may only ask what its standing says.
+Closed by default: whatever `OPEN` does not name needs a key, including the documentation, the metrics and paths that do
+not exist. Puts the client into the scope's state, where admission and logs read it. A connection accepted beyond the
+limit may request only what its standing allows.
 """
 
 import ipaddress
 from collections.abc import Sequence
 
-from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.addresses import Network, forwarded_client, name_of, read_address
 from server.http.connections import STATE, Connection, Standing
-from server.http.errors import error_response
+from server.http.errors import ErrorReply
+from server.http.headers import CLOSE
+from server.keys import Client, Keyring
 from server.settings import Settings, SettingsError
-from server.solving.keys import Client, Keyring
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Routes that need no key."""
 
-ALLOWED = "allowed: Authorization: Bearer KEY"
+REMEDY = "send Authorization: Bearer KEY"
 RETRY_AFTER_S = 1
-"""When there may be room for a connection again."""
+"""Seconds until there may be room for a connection."""
 
 
 class AccessMiddleware:
-    """Answers 401 to requests without a good key, and names the client of all others.
+    """Answers 401 to requests without a valid key, and identifies the client of all others.
 
     Args:
-        app: What is guarded.
-        keys: Those that are good; none lets everybody in.
-        trusted_proxies: Whose X-Forwarded-For is believed.
+        app: The app to guard.
+        keys: Valid keys; an empty ring lets everyone in.
+        trusted_proxies: Networks whose X-Forwarded-For is trusted.
     """
 
     def __init__(self, app: ASGIApp, keys: Keyring, trusted_proxies: Sequence[Network] = ()) -> None:
@@ -47,31 +47,30 @@ class AccessMiddleware:
         connection = HTTPConnection(scope)
         connection.state.client = self._peer(connection)
         if scope["path"] not in OPEN and (refusal := self._refuse(connection)):
-            return await refusal(scope, receive, send)
+            return await refusal.response()(scope, receive, send)
         return await self._app(scope, receive, send)
 
-    def _refuse(self, connection: HTTPConnection) -> JSONResponse | None:
+    def _refuse(self, connection: HTTPConnection) -> ErrorReply | None:
         guarded: Connection | None = getattr(connection.state, STATE, None)
         standing = Standing.WELCOME if guarded is None else guarded.standing
-        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)}
         if standing is Standing.SPARE:
             message = f"all connections are taken; try again in {RETRY_AFTER_S} s"
-            return error_response(503, message, None, "too_many_connections", headers)
+            return ErrorReply(503, message, None, "too_many_connections", RETRY_AFTER_S, CLOSE)
         if self._keys:
             holder = self._holder(connection)
             if isinstance(holder, str):
-                headers = {"WWW-Authenticate": "Bearer"}
-                return error_response(401, f"authorization: {holder}; {ALLOWED}", None, "invalid_api_key", headers)
+                message = f"authorization: {holder}; {REMEDY}"
+                return ErrorReply(401, message, None, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
             connection.state.client = holder
             if guarded is not None:
                 guarded.show_key()
         elif standing is Standing.CROWDED:
             message = f"your address has too many connections; try again in {RETRY_AFTER_S} s"
-            return error_response(429, message, None, "too_many_connections", headers)
+            return ErrorReply(429, message, None, "too_many_connections", RETRY_AFTER_S, CLOSE)
         return None
 
     def _holder(self, connection: HTTPConnection) -> Client | str:
-        """The holder of the key, or what is wrong with it."""
+        """Return the holder of the key, or what is wrong with it."""
         values = connection.headers.getlist("authorization")
         if not values:
             return "no API key was sent"
@@ -81,7 +80,7 @@ class AccessMiddleware:
         return self._keys.holder(key.strip().encode("latin-1")) or "the API key is not known"
 
     def _peer(self, connection: HTTPConnection) -> Client:
-        """The client by its address, or by that which a trusted proxy forwards."""
+        """Return the client by its address, or by the one that a trusted proxy forwards."""
         host = connection.client.host if connection.client else "local"
         address = read_address(host)
         if address is None:
@@ -91,21 +90,21 @@ class AccessMiddleware:
 
 
 def client_of(connection: HTTPConnection) -> Client:
-    """Return who asks."""
+    """Return the client of a request."""
     client = connection.state.client
     assert isinstance(client, Client)  # noqa: S101 - set by AccessMiddleware
     return client
 
 
 def require_safe_exposure(settings: Settings, keys: Keyring) -> None:
-    """See that a service without keys is seen by this machine alone.
+    """Require that a service without keys listens on this machine only.
 
     Raises:
-        SettingsError: It would listen on a public address, and nobody said that it may.
+        SettingsError: It would listen on a public address, and `allow_public_without_keys` is not set.
     """
     if not keys and not settings.allow_public_without_keys and not _is_loopback(settings.host):
         raise SettingsError(
-            f"host {settings.host or '(all)'} is not loopback, and without API keys anybody there could use the "
+            f"host {settings.host or '(all)'} is not loopback, and without API keys anyone there could use the "
             "service: set api_keys or api_keys_file, or allow_public_without_keys"
         )
 

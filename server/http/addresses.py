@@ -1,6 +1,6 @@
-"""Clients by address: what a peer is called, and which client a trusted proxy forwards.
+"""Clients by address: their names, and the client behind a trusted proxy.
 
-Only what parses as an address becomes a name, so nothing that a header says reaches a log as it came.
+Only text that parses as an address becomes a name, so no header reaches a log verbatim.
 """
 
 import ipaddress
@@ -10,11 +10,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LINK_BITS = 64
-"""An IPv6 client has a whole network of this prefix to itself: one client, whatever address it takes."""
+"""An IPv6 client owns a whole network of this prefix: it is one client, whatever address it uses."""
 
 
 def read_address(text: str) -> Address | None:
-    """Return the address that a text is, with or without a port; None for anything else."""
+    """Parse an address, with or without a port; None for anything else."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -28,7 +28,7 @@ def read_address(text: str) -> Address | None:
 
 
 def name_of(address: Address) -> str:
-    """Return what a client at this address is called: IPv6 clients by their /64."""
+    """Return the name of a client at this address: IPv6 clients share one per /64."""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     if address.ipv4_mapped is not None:
@@ -37,18 +37,18 @@ def name_of(address: Address) -> str:
 
 
 def is_among(address: Address, networks: Iterable[Network]) -> bool:
-    """Say whether an address is in one of the networks; an IPv4 address counts in either notation."""
+    """Return whether one of the networks contains the address; IPv4 matches in either notation."""
     plain = getattr(address, "ipv4_mapped", None) or address
     return any(plain in network or address in network for network in networks)
 
 
 def forwarded_client(peer: Address, forwarded: Sequence[str], trusted: Sequence[Network]) -> Address:
-    """Return the client that asks: the last address of X-Forwarded-For that no trusted proxy has.
+    """Return the client: the last address in X-Forwarded-For that is not a trusted proxy.
 
     Args:
         peer: Who opened the connection.
         forwarded: The values of all X-Forwarded-For headers, in order.
-        trusted: Networks of proxies that are believed.
+        trusted: Networks of trusted proxies.
     """
     client = peer
     for text in reversed(",".join(forwarded).split(",")):

@@ -1,13 +1,13 @@
-"""All connections of a service: how many there are, how long each may take to ask, how much it may leave unread.
+"""All connections of a service: how many, how long each may take to send a request, how much it may leave unread.
 
-A newcomer is always let in, since it may be the health check. Where there are too many connections, the one that has
-waited longest without a whole request is closed for it, of the address that has the most of these. Where every
-connection is being answered, a newcomer of the same address may only show a key (`Standing.CROWDED`), and one for which
-the whole service has no room may only ask whether it lives (`Standing.SPARE`).
+A new connection is always accepted, since it may be the health check. If there are too many, the address with the most
+idle connections loses the one that has waited longest without a whole request. If all are being answered, a new
+connection of the same address must show a key (`Standing.CROWDED`), and one beyond the limit of the whole service may
+only check health (`Standing.SPARE`).
 
-Nobody waits for a reader: an engine cannot be told to go slower, and a place in the queue must end with its work. What
-a client has not read is kept for it up to a bound, and past that the client is cut off. A client that reads nothing for
-`send_timeout_s` is cut off as well, whatever it asked for. Knows sockets and time; knows nothing of HTTP.
+The service never waits for a slow reader: an engine cannot be slowed down, and a place in the queue must end with its
+work. Unread data is kept up to a bound, beyond which the client is cut off. So is a client that reads nothing for
+`send_timeout_s`. Knows sockets and time; knows nothing of HTTP.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ UNLIMITED = 1 << 20
 
 
 class Standing(Enum):
-    """What a connection may ask for."""
+    """What a connection may request."""
 
     WELCOME = "everything"
     CROWDED = "everything with a key: its address has as many connections without one as it may have"
@@ -41,13 +41,13 @@ class Standing(Enum):
 
 
 class Guarded(Protocol):
-    """A connection as the protocol holds it."""
+    """The protocol's side of a connection."""
 
     def check(self, now: float) -> None:
-        """Act on what has taken too long by now."""
+        """Enforce the time limits."""
 
     def cut_off(self, why: str) -> None:
-        """Close the connection at once, and drop what was not sent."""
+        """Close the connection at once and discard unsent data."""
 
 
 class Connection:
@@ -67,7 +67,7 @@ class Connection:
         self._connections = connections
 
     def show_key(self) -> None:
-        """Count the connection to the holder of a key from now on, not to its address."""
+        """Stop counting the connection to its address: it belongs to the holder of a key."""
         self._connections.note_key(self)
 
 
@@ -100,7 +100,7 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def open(self, guarded: Guarded, host: str | None) -> Connection:
-        """Let a newcomer in, and close another connection for it where there are too many."""
+        """Accept a connection, closing another if there are too many."""
         connection = Connection(guarded, self._address(host), self)
         self._make_room(connection)
         self._all[connection] = None
@@ -112,7 +112,6 @@ class Connections:
         return connection
 
     def close(self, connection: Connection) -> None:
-        """Forget a connection that is gone."""
         if connection not in self._all:
             return
         del self._all[connection]
@@ -123,7 +122,7 @@ class Connections:
             self._uncount(connection)
 
     def note_key(self, connection: Connection) -> None:
-        """Count a connection to the holder of a key from now on, not to its address."""
+        """Stop counting a connection to its address: it belongs to the holder of a key."""
         if connection in self._all and not connection.has_key:
             connection.has_key = True
             self._uncount(connection)
@@ -136,19 +135,19 @@ class Connections:
             self._num_without_key.pop(connection.address, None)
 
     def wait(self, connection: Connection) -> None:
-        """Note that the service waits for a connection: for a request, or for the rest of one."""
+        """Record that the service is waiting for a request on this connection."""
         if connection in self._all and connection not in self._spare:
             self._waiting.setdefault(connection.address, {})[connection] = None
 
     def stop_waiting(self, connection: Connection) -> None:
-        """Note that a connection has sent a whole request."""
+        """Record that a connection has sent a whole request."""
         waiting = self._waiting.get(connection.address, {})
         waiting.pop(connection, None)
         if not waiting:
             self._waiting.pop(connection.address, None)
 
     def note_unread(self, connection: Connection, num_bytes: int) -> None:
-        """Note how much a client has not read; where all together leave too much, cut off who leaves the most."""
+        """Record how much a client has not read; if all together exceed the limit, cut off the one with the most."""
         self._num_unread += num_bytes - self._unread.pop(connection, 0)
         if num_bytes and connection in self._all:
             self._unread[connection] = num_bytes
@@ -177,7 +176,7 @@ class Connections:
         connection.guarded.cut_off(why)
 
     def _evict(self, address: str) -> None:
-        """Close the connection of an address that has waited longest, if there is one."""
+        """Close the longest-waiting connection of an address, if any."""
         if waiting := self._waiting.get(address):
             self._drop(next(iter(waiting)), "its place is needed for another connection")
 
@@ -197,7 +196,7 @@ class Connections:
 def free_descriptors() -> int:
     """Return how many descriptors connections may take: three quarters of those that are free.
 
-    The others are kept for connections to engines, for engines that are started again, and for health checks.
+    The rest is kept for connections to engines, for engines that restart, and for health checks.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft = UNLIMITED if soft == resource.RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-"""A client that goes away takes its work with it."""
+"""Work stops when its client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,15 +6,13 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from server.errors import ClientDisconnectedError
+
 T = TypeVar("T")
 
 
-class ClientDisconnectedError(Exception):
-    """The client closed the connection; nobody is left to answer."""
-
-
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, and cancel it when the client closes the connection. The body must have been read.
+    """Await `work`, and cancel it if the client disconnects. The body must have been read.
 
     Raises:
         ClientDisconnectedError: The client is gone, and the work has stopped.
@@ -27,9 +25,14 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnectedError
         return task.result()
     finally:
+        await stop(task, listener)
+
+
+async def stop(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
         task.cancel()
-        listener.cancel()
-        await asyncio.gather(task, listener, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -1,13 +1,14 @@
-"""Errors on the wire: OpenAI's shape, one table from exception to status, nothing of a traceback in the body."""
+"""Errors on the wire: OpenAI's format, one table from exception to status, no traceback in a body."""
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -19,39 +20,56 @@ from models.errors import (
     ModelError,
     RequestRefusedError,
 )
-from search.errors import HyperparameterError, SearchError
-from server.http.disconnect import ClientDisconnectedError
+from search.errors import HyperparameterError, SearchError, StrategyError
+from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
 from server.schemas import ErrorBody, ErrorResponse
-from server.solving.admission import FullError, TooLateError
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for an answer that nobody waits for; it is seen in metrics and logs only."""
+"""nginx's status for a client that disconnected; seen in metrics and logs only."""
 
 
-class RequestError(Exception):
-    """A request that is well-formed and cannot be served.
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """What a client reads of an error: the content of a response, an event of a stream or a result of a batch.
 
-    Args:
-        message: What was wrong and what is allowed.
+    Attributes:
+        status: HTTP status.
+        message: What is wrong and what to do.
         param: The offending field.
-        status: HTTP status, 4xx.
-        code: What a program may look for.
+        code: For programs.
+        retry_after_s: When to ask again; None where nobody can say.
+        headers: Of a response, beside Retry-After.
     """
 
-    def __init__(self, message: str, param: str, status: int = 422, code: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-        self.status = status
-        self.code = code
+    status: int
+    message: str
+    param: str | None = None
+    code: str | None = None
+    retry_after_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> ErrorBody:
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        return ErrorBody(message=self.message, type=kind, param=self.param, code=self.code)
+
+    def json(self) -> str:
+        """Return the error and the id of the request as JSON."""
+        return ErrorResponse(error=self.body, request_id=correlation_id.get() or "").model_dump_json()
+
+    def response(self) -> Response:
+        retry = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        return Response(self.json(), self.status, {**self.headers, **retry}, media_type="application/json")
 
 
 STATUS: Mapping[type[Exception], int] = {
     ContextOverflowError: 422,
     HyperparameterError: 422,
     SearchError: 422,
+    StrategyError: 500,  # an installed package is broken, which start-up reports
     EngineUnavailableError: 503,
     EngineDiedError: 503,
     RequestRefusedError: 400,
@@ -60,102 +78,87 @@ STATUS: Mapping[type[Exception], int] = {
 }
 """HTTP status of every error that `models` and `search` raise."""
 
+UNAVAILABLE = ErrorReply(503, f"a model is unavailable; try again in {RETRY_AFTER_S} s", retry_after_s=RETRY_AFTER_S)
+DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every exception in OpenAI's shape."""
+    """Answer every exception in OpenAI's format."""
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in (RequestError, ClientDisconnectedError, FullError, *STATUS, Exception):
         app.add_exception_handler(error, _on_error)
 
 
-def error_response(
-    status: int,
-    message: str,
-    param: str | None = None,
-    code: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """Build the reply for an error."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    body = ErrorBody(message=message, type=kind, param=param, code=code)
-    reply = ErrorResponse(error=body, request_id=correlation_id.get() or "")
-    return JSONResponse(reply.model_dump(), status, headers=dict(headers or {}))
-
-
-def response_to(error: Exception) -> JSONResponse:
-    """Build the reply that an error gets, wherever it was raised; what is not the client's fault is logged."""
+def reply_to(error: Exception) -> ErrorReply:
+    """Return what a client reads of an error, wherever it was raised; what is not the client's fault is logged."""
     match error:
         case RequestError():
-            return error_response(error.status, str(error), error.param, error.code)
+            return ErrorReply(error.status, str(error), error.param, error.code)
         case FullError():
             code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
             message = f"{error}; try again in {error.retry_after_s} s"
-            return error_response(429, message, code=code, headers={"Retry-After": str(error.retry_after_s)})
+            return ErrorReply(429, message, code=code, retry_after_s=error.retry_after_s)
         case ClientDisconnectedError():
-            return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+            return DISCONNECTED
         case ContextOverflowError():
-            return error_response(422, f"problem: {error}", "problem", "context_length_exceeded")
+            return ErrorReply(422, f"problem: {error}", "problem", "context_length_exceeded")
         case HyperparameterError():
-            return error_response(422, str(error), error.field)
+            return ErrorReply(422, str(error), error.field)
         case RequestRefusedError():
-            return error_response(400, str(error), error.param)
+            return ErrorReply(400, str(error), error.param)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     if status < 500:
-        return error_response(status, str(error))
+        return ErrorReply(status, str(error))
     if status == 503:
         logger.error("a model failed: %s", error)
-        return unavailable_response()
+        return UNAVAILABLE
     logger.error("unexpected error", exc_info=error)
-    return error_response(500, "internal error: the log has the details under the request id")
+    return ErrorReply(500, "internal error: the log has the details under the request id")
 
 
-def unavailable_response() -> JSONResponse:
-    """Build the reply for whoever needs a model that does not answer."""
-    message = f"a model is unavailable; try again in {RETRY_AFTER_S} s"  # a stream has no headers left for it
-    return error_response(503, message, headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-def validation_response(errors: Sequence[Any], model: type[BaseModel] | None) -> JSONResponse:
-    """Build the reply for a body that is no `model`, from pydantic's errors."""
+def reply_to_invalid(errors: Sequence[Any], model: type[BaseModel] | None) -> ErrorReply:
+    """Return what a client reads of a body that is not a `model`, from pydantic's errors."""
     first = errors[0]
     path = [str(part) for part in first["loc"] if part != "body"]
     name = ".".join(path) or "body"
-    return error_response(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
+    return ErrorReply(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
 
 
-async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette calls by the type registered
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return error_response(400, f"body: not valid JSON: {first['ctx']['error']}", "body")
+    return _reply_to_unreadable(request, error.errors()).response()
+
+
+def _reply_to_unreadable(request: Request, errors: Sequence[Any]) -> ErrorReply:
+    if errors[0]["type"] == "json_invalid":
+        return ErrorReply(400, f"body: not valid JSON: {errors[0]['ctx']['error']}", "body")
     media_type = request.headers.get("content-type", "none").partition(";")[0]
     if not media_type.endswith("json"):
-        return error_response(
-            415, f"content-type: {media_type} is not served; allowed: application/json", "content-type"
-        )
-    return validation_response(error.errors(), _body_model(request))
+        message = f"content-type: {media_type} is not served; allowed: application/json"
+        return ErrorReply(415, message, "content-type")
+    return reply_to_invalid(errors, _body_model(request))
 
 
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     if error.status_code == 400:  # FastAPI's word for a body that it could not even decode
-        return error_response(400, "body: cannot be read; allowed: JSON in UTF-8, not nested too deeply", "body")
-    return error_response(error.status_code, error.detail, headers=error.headers)
+        return ErrorReply(400, "body: cannot be read; allowed: JSON in UTF-8, not nested too deeply", "body").response()
+    return ErrorReply(error.status_code, error.detail, headers=error.headers or {}).response()
 
 
-async def _on_error(request: Request, error: Exception) -> JSONResponse:
-    return response_to(error)
+async def _on_error(request: Request, error: Exception) -> Response:
+    return reply_to(error).response()
 
 
 def _body_model(request: Request) -> type[BaseModel] | None:
-    field = getattr(request.scope.get("route"), "body_field", None)
-    model = field.field_info.annotation if field else None
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body else None
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
-    """Say what a field may be, in the words of its JSON schema; the fields there are, if there is no such field."""
+    """Describe the values that a field's JSON schema allows, or the known fields if there is no such field."""
     if model is None or not path:
         return ""
     document = schema = model.model_json_schema()
@@ -177,7 +180,7 @@ def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
 
 
 def _first_choice(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what an optional field, or the items of a list, may be."""
+    """Return the schema of an optional field's value, or of a list's items."""
     choices = schema.get("anyOf", [schema])
     first: dict[str, Any] = choices[0].get("items", choices[0])
     return first

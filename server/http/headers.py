@@ -1,4 +1,4 @@
-"""What every reply tells a browser: to guess nothing, to tell nobody, and to load nothing from elsewhere; and HEAD."""
+"""Security headers of every reply, and HEAD requests."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +10,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+CLOSE = {"Connection": "close"}
+"""For replies after which the rest of the connection is not read."""
 
 FENCE = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 CONTENT_SECURITY_POLICY = f"default-src 'self'; img-src 'self' data:; {FENCE}"
@@ -31,19 +34,17 @@ class HeadMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the app does."""
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers that a reply has not set itself."""
+    """Adds the security headers that a reply does not set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the app does, with the headers."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         policy = DOCS_SECURITY_POLICY if scope["path"] in DOCS else CONTENT_SECURITY_POLICY

@@ -1,6 +1,6 @@
 """The app whose document says what this service allows: the limits of its settings, narrower than the schema's.
 
-FastAPI writes every limit as a double, which has no room for the last digits of a seed's: these are put right too.
+FastAPI writes every limit as a double, which has no room for the last digits of a seed: those are written again.
 """
 
 from collections.abc import Iterator
@@ -8,45 +8,37 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.http.limits import LIMITS
-from server.settings import Settings
-from server.state import State
+from server.settings import LIMITS, Settings
 
-SEEDS = 2**63
+NUM_SEEDS = 2**63
 """Seeds are whole numbers below this."""
-NARROWED = {
-    "SolveRequest": LIMITS,
-    "SearchOptions": LIMITS,
-    "BatchRequest": {"requests": "max_batch"},
-    "ChatRequest": {**LIMITS, "max_completion_tokens": "max_tokens"},
-    "CompletionRequest": LIMITS,
-}
-"""By model: the setting that bounds a field."""
+REQUESTS = ("SolveRequest", "SearchOptions", "BatchRequest", "ChatRequest", "CompletionRequest")
 
 
 class Interface(FastAPI):
-    """An app with the state of a service."""
+    """An app that documents the limits of its settings."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
 
     def openapi(self) -> dict[str, Any]:
         """Return the document, made once."""
         if self.openapi_schema is None:
-            state = self.state.winnow
-            assert isinstance(state, State)  # noqa: S101 - set by create_app
-            narrow(super().openapi()["components"]["schemas"], state.settings)
+            narrow(super().openapi()["components"]["schemas"], self._settings)
         return super().openapi()
 
 
 def narrow(schemas: dict[str, Any], settings: Settings) -> None:
     """Write the limits of a service into the schemas of its requests."""
-    for model, limits in NARROWED.items():
-        for field, setting in limits.items():
+    for model in REQUESTS:
+        for field in LIMITS:
             for schema in _choices(schemas[model], field):
-                _lower(schema, getattr(settings, setting))
-    for model in ("SolveRequest", "ChatRequest", "CompletionRequest"):
+                _lower(schema, settings.most(field))
         for schema in _choices(schemas[model], "seed"):
             if "maximum" in schema:
-                schema["maximum"] = SEEDS - 1
-                schema["minimum"] = -SEEDS if schema["minimum"] < 0 else 0
+                schema["maximum"] = NUM_SEEDS - 1
+                schema["minimum"] = -NUM_SEEDS if schema["minimum"] < 0 else 0
 
 
 def _choices(model: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:

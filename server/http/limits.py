@@ -1,51 +1,36 @@
-"""How much a request may be: bytes on the way in, the time that they take, and the work that it may ask for.
+"""How large a request may be, and how long it may take to arrive.
 
-Bytes are counted while they come: a body of unknown length is cut where it becomes too large, and never kept whole.
-Limits that hold for every service stand in the schema; those here are a service's own, and narrower.
+Bytes are counted as they come: a body of unknown length is cut off where it becomes too large, and never kept whole.
+Knows nothing of what a request asks for.
 """
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search.strategies import strategies
-from server.http.errors import CLIENT_CLOSED_REQUEST, RequestError, error_response
-from server.schemas import SolveRequest
+from server.http.errors import DISCONNECTED, ErrorReply
+from server.http.headers import CLOSE
 from server.settings import Settings
-from server.solving.planning import is_read, values_of
-
-CLOSE = {"Connection": "close"}
-"""The rest of the body is not read, so that nothing can follow on the connection."""
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 RETRY_AFTER_S = 1
-"""When there may be room for a body again."""
+"""Seconds until there may be room for a body."""
 
 LINGER_S = 1.0
-"""How long a client may go on sending what it was told is too large."""
-
-LIMITS: Mapping[str, str] = {
-    "n": "max_n",
-    "max_tokens": "max_tokens",
-    "max_steps": "max_steps",
-    "deadline_s": "max_deadline_s",
-}
-"""The setting that bounds a field."""
+"""Seconds that a client may continue to send a body after its reply."""
 
 
 class BodiesMiddleware:
-    """Reads bodies whole before the app sees them, and refuses those that are too large or too slow.
+    """Reads each body before the app sees it, and refuses those that are too large or too slow.
 
-    What is on its way is counted: where all bodies hold too much together, the oldest is refused. An app that read for
-    itself would keep what it has while it is told no.
+    When all unfinished bodies together hold too much, the oldest is refused. If the app read the body, it would keep
+    what it has while it is refused.
 
     Args:
-        app: What gets the bodies.
-        settings: How long a body may take, and how much one and all may hold.
+        app: Receives the bodies.
+        settings: Time for a body, bytes for one and for all.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -55,7 +40,6 @@ class BodiesMiddleware:
         self._num_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body of a request, and let the app answer."""
         if scope["type"] != "http" or scope["method"] not in WITH_BODY:
             return await self._app(scope, receive, send)
         body = Body()
@@ -66,12 +50,12 @@ class BodiesMiddleware:
         finally:
             self._forget(body)
         if refusal is not None:
-            is_large = refusal.status_code == 413  # its client may still be sending, and not yet be reading
+            is_large = refusal.status == 413  # its client may still be sending, and not yet be reading
             lingers = lingering(receive, send, self._settings.max_body_bytes)
-            return await refusal(scope, receive, lingers if is_large else send)
+            return await refusal.response()(scope, receive, lingers if is_large else send)
         return await self._app(scope, _first(content, receive), send)
 
-    async def _read(self, body: "Body", receive: Receive) -> JSONResponse | None:
+    async def _read(self, body: "Body", receive: Receive) -> ErrorReply | None:
         settings, loop = self._settings, asyncio.get_running_loop()
         latest, is_whole = loop.time() + settings.body_timeout_s, False
         while not is_whole:
@@ -82,15 +66,15 @@ class BodiesMiddleware:
                 if body not in self._on_their_way:
                     return _crowded_out()
                 allowed = f"{settings.body_timeout_s:g} s in all, pauses of {settings.body_idle_s:g} s"
-                return error_response(408, f"body: arrives too slowly; allowed: {allowed}", "body", headers=CLOSE)
+                return ErrorReply(408, f"body: arrives too slowly; allowed: {allowed}", "body", headers=CLOSE)
             if message["type"] == "http.disconnect":
-                return error_response(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+                return DISCONNECTED
             is_whole = not message.get("more_body")
             self._hold(body, message.get("body", b""))
             if body not in self._on_their_way:
                 return _crowded_out()
             if len(body.content) > settings.max_body_bytes:
-                return error_response(413, too_large(settings), "body", headers=CLOSE)
+                return _body_too_large(settings)
         return None
 
     def _hold(self, body: "Body", piece: bytes) -> None:
@@ -112,11 +96,11 @@ class BodiesMiddleware:
 
 @dataclass(eq=False, slots=True)
 class Body:
-    """A body on its way.
+    """An unfinished body.
 
     Attributes:
-        content: What has come of it.
-        waiting: The time that its next piece has.
+        content: The part that has arrived.
+        waiting: Timeout of its next piece.
     """
 
     content: bytearray = field(default_factory=bytearray)
@@ -124,7 +108,7 @@ class Body:
 
 
 def _first(content: bytes, receive: Receive) -> Receive:
-    """Give the app a body that was read before, and then whatever else its client does."""
+    """Replay a body that was read already, then pass on what the client sends next."""
     pending: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def receive_again() -> Message:
@@ -133,16 +117,16 @@ def _first(content: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _crowded_out() -> JSONResponse:
+def _crowded_out() -> ErrorReply:
     message = f"body: unfinished bodies hold too much; try again in {RETRY_AFTER_S} s"
-    return error_response(503, message, "body", headers=CLOSE | {"Retry-After": str(RETRY_AFTER_S)})
+    return ErrorReply(503, message, "body", retry_after_s=RETRY_AFTER_S, headers=CLOSE)
 
 
 class LimitsMiddleware:
-    """Refuses requests whose heads are too large, or announce a body that is, or two lengths.
+    """Refuses heads that are too large, announce too large a body, or give two lengths.
 
     Args:
-        app: What the others reach.
+        app: Receives the other requests.
         settings: The limits.
     """
 
@@ -151,39 +135,42 @@ class LimitsMiddleware:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in as far as it is small enough."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if refusal := self._refuse_head(scope):
-            return await refusal(scope, receive, send)
+            return await refusal.response()(scope, receive, send)
         if _content_length(scope) > self._settings.max_body_bytes:
-            refusal = error_response(413, too_large(self._settings), "body", headers=CLOSE)
-            return await refusal(scope, receive, lingering(receive, send, self._settings.max_body_bytes))
+            response = _body_too_large(self._settings).response()
+            return await response(scope, receive, lingering(receive, send, self._settings.max_body_bytes))
         return await self._app(scope, receive, send)
 
-    def _refuse_head(self, scope: Scope) -> JSONResponse | None:
+    def _refuse_head(self, scope: Scope) -> ErrorReply | None:
         settings, names = self._settings, {name for name, _ in scope["headers"]}
         if sum(len(name) + len(value) for name, value in scope["headers"]) > settings.max_header_bytes:
-            message = f"headers: too large; allowed: {settings.max_header_bytes:,} bytes"
-            return error_response(431, message, "headers", headers=CLOSE)
+            return headers_too_large(settings)
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > settings.max_url_bytes:
             message = f"url: too long; allowed: {settings.max_url_bytes:,} bytes"
-            return error_response(414, message, "url", headers=CLOSE)
+            return ErrorReply(414, message, "url", headers=CLOSE)
         if {b"content-length", b"transfer-encoding"} <= names:
-            message = "content-length: stands beside transfer-encoding; allowed: one of the two"
-            return error_response(400, message, "content-length", headers=CLOSE)
+            message = "content-length: sent together with transfer-encoding; send one of the two"
+            return ErrorReply(400, message, "content-length", headers=CLOSE)
         return None
 
 
-def too_large(settings: Settings) -> str:
-    """Say that a body is."""
-    return f"body: too large; allowed: {settings.max_body_bytes:,} bytes"
+def _body_too_large(settings: Settings) -> ErrorReply:
+    return ErrorReply(413, f"body: too large; allowed: {settings.max_body_bytes:,} bytes", "body", headers=CLOSE)
+
+
+def headers_too_large(settings: Settings) -> ErrorReply:
+    """Return the error for headers above the limit, which h11 or the middleware may find."""
+    message = f"headers: too large; allowed: {settings.max_header_bytes:,} bytes"
+    return ErrorReply(431, message, "headers", headers=CLOSE)
 
 
 def lingering(receive: Receive, send: Send, max_bytes: int) -> Send:
     """Send a reply, and only then close the connection on a client that is still sending.
 
-    Closed at once, it would be reset, and the reply be lost. What still comes is thrown away, up to `max_bytes`.
+    Closing at once would reset it and lose the reply. Up to `max_bytes` that still arrive are discarded.
     """
 
     async def send_and_linger(message: Message) -> None:
@@ -207,51 +194,7 @@ async def _throw_away(receive: Receive, max_bytes: int) -> None:
             return
 
 
-def within(request: SolveRequest, settings: Settings) -> SolveRequest:
-    """Return the request as this service may run it: what it leaves open is made to fit.
-
-    Raises:
-        RequestError: It asks for more than is allowed.
-    """
-    fitting = {}
-    for name, setting in LIMITS.items():
-        asked, most = getattr(request, name), getattr(settings, setting)
-        default = SolveRequest.model_fields[name].default
-        if not is_read(request, name):
-            if asked == most < default:  # which is the default that the document of this service shows
-                fitting[name] = default
-            continue
-        if asked is not None and asked <= most:
-            continue
-        if asked is not None and name in request.model_fields_set:
-            raise RequestError(f"{name}: {asked:,} is more than this service allows; allowed: at most {most:,}", name)
-        fitting[name] = most
-    return request.model_copy(update=fitting)
-
-
-def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
-    """Return the most tokens that a search may generate: N responses, and k rolled out for every step of theirs.
-
-    Args:
-        request: What is asked.
-        context: Longest prompt and response of the policy, in tokens.
-        settings: Of the service.
-
-    Raises:
-        RequestError: It is more than is allowed.
-    """
-    num_responses = strategies()[request.strategy].cost(request.n, values_of(request))
-    cost = num_responses * min(request.max_tokens, context)
-    if cost > settings.max_cost:
-        raise RequestError(
-            f"n: n x max_tokens x (1 + lookahead) is {cost:,} tokens (max_tokens counts as {context:,} at most, the "
-            f"context of the policy); allowed: at most {settings.max_cost:,}",
-            "n",
-        )
-    return cost
-
-
 def _content_length(scope: Scope) -> int:
-    """The length that the client says the body has; 0 where it says none that is a number. 18 digits are enough."""
+    """Return the announced length of the body; 0 if it is missing or not a number. 18 digits are enough."""
     said = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(said[:18]) if said.isdigit() else 0

@@ -1,7 +1,7 @@
 """The sockets that the service listens on, bound before an engine starts: an address in use is reported at once.
 
-Who connects while the models start waits for them. The engines are forks of the service: they let go of the sockets, so
-that a service that has stopped listening refuses connections.
+Clients that connect while the models start wait for them. The engines are forks of the service and close the sockets,
+so that connections are refused once the service has stopped listening.
 """
 
 import errno

@@ -22,16 +22,15 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.http.connections import STATE, Connections, free_descriptors
-from server.http.errors import error_response
-from server.http.headers import HEADERS
+from server.http.errors import ErrorReply
+from server.http.headers import CLOSE, HEADERS
+from server.http.limits import LINGER_S, headers_too_large
 from server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-LINGER_S = 1.0
-"""How long a client may go on sending a body that was answered before its end."""
 KERNEL_BUFFER_BYTES = 262_144
-"""What the system may keep of a reply, so that a client that reads nothing is seen soon and costs little."""
+"""Send buffer of the kernel: small, so that a client that reads nothing is noticed soon."""
 
 
 class _CountedTransport:
@@ -50,7 +49,7 @@ class _CountedTransport:
 
 
 class _Unheld(FlowControl):
-    """Lets others run where the reader is slow, and goes on: nobody waits for a reader."""
+    """Yields to other tasks when the reader is slow, but does not wait for it."""
 
     def __init__(self, protocol: "GuardedProtocol") -> None:
         super().__init__(protocol.transport)
@@ -62,11 +61,11 @@ class _Unheld(FlowControl):
 
 
 class GuardedProtocol(H11Protocol):
-    """A connection that is closed when it takes too long or leaves too much unread.
+    """A connection that is closed if it takes too long or leaves too much unread.
 
     Args:
-        connections: All of them.
-        uvicorn: What uvicorn gives every protocol.
+        connections: Of the service.
+        uvicorn: Arguments of uvicorn's protocol.
     """
 
     def __init__(self, connections: Connections, **uvicorn: Any) -> None:
@@ -78,7 +77,7 @@ class GuardedProtocol(H11Protocol):
         self._num_taken, self._taken_at = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to count the connection, and the time that its first request takes to come."""
+        """Count the connection, and start the clock of its first request."""
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES // 2)
         self._counted = _CountedTransport(transport)
         super().connection_made(cast(asyncio.Transport, self._counted))
@@ -88,36 +87,33 @@ class GuardedProtocol(H11Protocol):
         self.app_state = {**self.app_state, STATE: self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection no more; uvicorn tells the app."""
         self._connections.close(self._connection)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come; the headers of a request begin with the first of it."""
+        """Read data; the first of a request starts the clock of its headers."""
         if self._asking_since is None and self.conn.their_state is h11.IDLE:
             self._asking_since = self.loop.time()
         super().data_received(data)
         self._note_progress()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for the rest of this one not for long."""
+        """Wait for the next request, and briefly for the rest of this one."""
         if self.conn.their_state is h11.SEND_BODY:
             self._answered = self.loop.time()
         super().on_response_complete()
         self._note_progress()
 
     def pause_writing(self) -> None:
-        """Count what is unread."""
         super().pause_writing()
         self._connections.note_unread(self._connection, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """Count what is unread no more: it is little."""
         super().resume_writing()
         self._connections.note_unread(self._connection, 0)
 
     def note_slow_reader(self) -> None:
-        """See that a client may leave more unread."""
+        """Cut off the client if it has left too much unread."""
         num_unread = self.transport.get_write_buffer_size()
         if num_unread > self._settings.max_unread_bytes:
             self.cut_off("it leaves too much unread")
@@ -125,7 +121,6 @@ class GuardedProtocol(H11Protocol):
             self._connections.note_unread(self._connection, num_unread)
 
     def check(self, now: float) -> None:
-        """Act on what has taken too long by now."""
         num_unread = self.transport.get_write_buffer_size()
         num_taken = self._counted.num_written - num_unread
         if not num_unread or num_taken != self._num_taken:
@@ -143,46 +138,44 @@ class GuardedProtocol(H11Protocol):
         return None
 
     def cut_off(self, why: str) -> None:
-        """Close the connection at once, and drop what was not sent."""
         if self._counted.num_written or self.conn.trailing_data[0] or self.conn.their_state is not h11.IDLE:
             logger.info("cut off client=%s: %s", self._connection.address or "-", why)
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what h11 could not read; called while its error is handled."""
+        """Answer what h11 could not parse; called while its error is being handled."""
         error = sys.exc_info()[1]
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
-            allowed = f"{self._settings.max_header_bytes:,} bytes"
-            self._refuse(431, f"headers: too large; allowed: {allowed}", "headers")
+            self._refuse(headers_too_large(self._settings))
         else:
-            self._refuse(400, "request: cannot be read; allowed: HTTP/1.1", "request")
+            self._refuse(ErrorReply(400, "request: cannot be read; allowed: HTTP/1.1", "request"))
 
     def _should_upgrade(self) -> bool:
         return False  # no route speaks anything else, and uvicorn would warn of every request that asks for it
 
     def _end_waiting(self) -> None:
-        """Refuse headers that take too long; a client that has sent nothing is told nothing."""
+        """Refuse headers that take too long; a client that has sent nothing gets no reply."""
         if self.conn.trailing_data[0]:
             allowed = f"{self._settings.header_timeout_s:g} s"
-            self._refuse(408, f"headers: arrive too slowly; allowed: {allowed}", "headers")
+            self._refuse(ErrorReply(408, f"headers: arrive too slowly; allowed: {allowed}", "headers"))
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, message: str, param: str) -> None:
-        token = correlation_id.set(uuid4().hex)
+    def _refuse(self, error: ErrorReply) -> None:
+        request_id = uuid4().hex
+        token = correlation_id.set(request_id)
         try:
-            reply = error_response(status, message, param)
-            logger.info("refused unread status=%d client=%s", status, self._connection.address or "-")
-            told = {**HEADERS, "X-Request-ID": correlation_id.get() or "", "Connection": "close"}
+            reply = error.response()
+            logger.info("refused unread status=%d client=%s", error.status, self._connection.address or "-")
         finally:
             correlation_id.reset(token)
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # what its app answers comes too late
+            self.cycle.disconnected = True  # its app's reply comes too late
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            headers = [*reply.raw_headers, *((name.encode(), value.encode()) for name, value in told.items())]
+            reply.headers.update({**HEADERS, **CLOSE, "X-Request-ID": request_id})
             events = (
-                h11.Response(status_code=status, headers=headers),
+                h11.Response(status_code=error.status, headers=reply.raw_headers),
                 h11.Data(data=bytes(reply.body)),
                 h11.EndOfMessage(),
             )

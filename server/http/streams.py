@@ -1,4 +1,4 @@
-"""The events of a search as a reply. The search is a task of its own, so that a slow reader does not hold it up."""
+"""A search as a stream of events. It runs in a task of its own, so that a slow reader does not delay it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,10 @@ from typing import Any
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from server.solving.searching import Outcome, stop
+from server.http.disconnect import stop
 
 HEARTBEAT_S = 15
-"""Seconds of silence after which a comment keeps the connection open."""
+"""Seconds between comments that keep a silent connection open."""
 EVENT_STREAM: dict[str, Any] = {
     "text/event-stream": {
         "itemSchema": {
@@ -20,23 +20,22 @@ EVENT_STREAM: dict[str, Any] = {
         }
     }
 }
-"""What a document says of a stream, in the words of OpenAPI 3.2, as FastAPI does."""
+"""A stream in OpenAPI 3.2's terms, as FastAPI describes it."""
 
 
 class SearchStream(EventSourceResponse):
-    """Server-Sent Events; a client that closes the connection, or is cut off, stops the search.
+    """Server-Sent Events; the search stops when the client disconnects or is cut off.
 
     Args:
         events: Of the search.
-        search: That runs.
+        search: The running search.
     """
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Outcome]) -> None:
+    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Any]) -> None:
         super().__init__(events, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come."""
         try:
             await super().__call__(scope, receive, send)
         finally:

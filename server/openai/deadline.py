@@ -1,4 +1,4 @@
-"""When a request for the policy itself is over: what is not said by then is not said any more."""
+"""The deadline of a request to the policy itself."""
 
 import asyncio
 import time
@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from server.http.errors import RequestError, response_to
+from server.errors import RequestError
 
 T = TypeVar("T")
 
 
 class Deadline:
-    """A moment, so many seconds from now on."""
+    """A moment, counted in seconds from now."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -24,10 +24,10 @@ class Deadline:
         return self._ends - time.perf_counter()
 
     async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what comes of `work`, which is cancelled when the moment comes.
+        """Return the result of `work`, cancelling it at the deadline.
 
         Raises:
-            RequestError: It came first.
+            RequestError: The deadline passed.
         """
         task = asyncio.ensure_future(work)
         try:
@@ -40,7 +40,11 @@ class Deadline:
             await asyncio.gather(task, return_exceptions=True)
 
     async def end(self, events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        """Yield the events of a stream until it ends or the moment comes, which the last event then says."""
+        """Yield the events of a stream until it ends.
+
+        Raises:
+            RequestError: The deadline passed.
+        """
         async with aclosing(events):
             while True:
                 try:
@@ -49,13 +53,11 @@ class Deadline:
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    break
+                    raise self.error from None
                 yield event
-        yield f"data: {bytes(response_to(self.error).body).decode()}\n\n"
-        yield "data: [DONE]\n\n"
 
     @property
     def error(self) -> RequestError:
-        """What a client is told that the moment has overtaken."""
-        message = f"deadline_s: the response took longer than {self._seconds:g} s; allowed: more time, or fewer tokens"
+        took = f"deadline_s: the response took longer than {self._seconds:g} s"
+        message = f"{took}; allow more time or ask for fewer tokens"
         return RequestError(message, "deadline_s", code="deadline_exceeded")

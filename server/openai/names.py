@@ -4,20 +4,20 @@ import re
 from typing import Any
 
 from search.strategies import MAX_N, strategies
-from server.http.errors import RequestError
+from server.errors import RequestError
 
 LISTED_N = (4, 16, 64)
-"""The budgets that are listed; every other from 1 to the largest is served as well."""
+"""Budgets that are listed; all others up to the largest work as well."""
 
 
 def list_names(policy: str, verifier: object) -> list[str]:
-    """Return the names that `GET /v1/models` lists, the policy's own first; of strategies those that can be run."""
+    """Return the names for `GET /v1/models`: the policy's own, then the strategies that this verifier allows."""
     able = [row.name for row in strategies().values() if row.unmet(verifier) is None]
     return [policy, *(f"{policy}@{strategy}-{n}" for strategy in able for n in LISTED_N)]
 
 
 def search_of(model: str, policy: str) -> dict[str, Any]:
-    """Return the strategy and the budget that a name asks for; nothing for the policy itself.
+    """Return the strategy and the budget in the name of a model; nothing for the policy itself.
 
     Raises:
         RequestError: No such model is served.

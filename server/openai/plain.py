@@ -1,6 +1,6 @@
-"""From a request for the policy itself to what it may cost, or to an error that names the field that asks for too much.
+"""From a request to the policy itself to its cost, or to an error that names the field above its limit.
 
-The same limits hold as for searches. Several prompts are several requests: their choices and tokens are added up.
+The limits are those of searches. Several prompts count as several requests: their choices and tokens are added up.
 """
 
 import json
@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.http.errors import RequestError
+from server.errors import RequestError, too_much
 from server.openai.names import search_of
 from server.openai.refusals import UNREAD, refuse_unkept
 from server.openai.requests import ChatRequest, CompletionRequest
 from server.settings import Settings
-from server.state import State
+from server.solving.state import State
 
 COMPLETION_TOKENS = 16
-"""`max_tokens` of a completion that does not say, as OpenAI and vLLM have it."""
+"""Default `max_tokens` of a completion, as in OpenAI's API and vLLM."""
 MAX_LOGPROBS = 131_072
-"""Log-probabilities in a reply, prompts included: each is an object of its own, made in the event loop."""
+"""Log-probabilities in a reply, prompts included: the event loop builds an object for each."""
 
 MAX_ITEMS: Mapping[str, int] = {
     "allowed_token_ids": 16_384,
@@ -29,11 +29,11 @@ MAX_ITEMS: Mapping[str, int] = {
     "stop_token_ids": 1_024,
     "tools": 128,
 }
-"""How long what vLLM reads may be; it does not bound all of it, and looks at some of it for every token."""
+"""Lengths of lists that vLLM does not bound, or reads again for every token."""
 MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
-"""Of each text of a list."""
+"""Length of each text in a list."""
 CONSTRAINTS = ("response_format", "structured_outputs", "tools")
-"""What must be compiled, or read by a template: a byte of it counts as a token."""
+"""Fields that are compiled, or rendered by a template: each byte counts as a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Plain:
 
     Attributes:
         body: For vLLM's own handler.
-        cost: Most tokens that it may generate, and bytes of what these must look like.
-        deadline_s: Seconds after which it is over.
+        cost: Most tokens that it may generate, and the bytes of its constraints.
+        deadline_s: Seconds after which it ends.
     """
 
     body: dict[str, Any]
@@ -52,10 +52,10 @@ class Plain:
 
 
 def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | None:
-    """Return what the policy itself is asked, or None where a search is asked for.
+    """Return the request to the policy itself, or None if it asks for a search.
 
     Raises:
-        RequestError: There is no such model, a field cannot be served, or it asks for too much.
+        RequestError: There is no such model, a field is not supported, or a limit is exceeded.
     """
     settings, context = state.settings, state.models.policy.context
     if search_of(body.model, settings.policy_name) or body.search is not None:
@@ -75,35 +75,35 @@ def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | N
 
 def _deadline(body: ChatRequest | CompletionRequest, settings: Settings) -> float:
     if body.deadline_s is not None and body.deadline_s > settings.max_deadline_s:
-        raise _too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
+        raise too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
     return settings.max_deadline_s if body.deadline_s is None else body.deadline_s
 
 
 def _require_few(n: int, num_prompts: int, settings: Settings) -> None:
     if n > settings.max_n:
-        raise _too_much("n", n, settings.max_n)
+        raise too_much("n", n, settings.max_n)
     if n * num_prompts > settings.max_n:
         message = f"prompt: {num_prompts:,} prompts x n = {n * num_prompts:,} choices are more than this service allows"
         raise RequestError(f"{message}; allowed: at most {settings.max_n:,}", "prompt")
 
 
 def _length(body: ChatRequest | CompletionRequest, settings: Settings, context: int) -> dict[str, int]:
-    """Return the longest response, where a request leaves it open and the service allows less than vLLM would."""
+    """Return the longest response, if the request leaves it open and the service allows less than vLLM."""
     name, asked = _asked_length(body, context)
     if asked <= settings.max_tokens:
         return {}
     if getattr(body, name) is not None:
-        raise _too_much(name, asked, settings.max_tokens)
+        raise too_much(name, asked, settings.max_tokens)
     return {name: settings.max_tokens} if settings.max_tokens < context else {}
 
 
 def _asked_length(body: ChatRequest | CompletionRequest, context: int) -> tuple[str, int]:
-    """Return the field that says how long a response may be, and what it says or leaves to vLLM."""
+    """Return the field that limits the response, and its value or vLLM's default."""
     if isinstance(body, CompletionRequest):
         return "max_tokens", COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
     newer, older = body.max_completion_tokens, body.max_tokens
     if newer is not None and older not in (None, newer):
-        message = f"max_tokens: max_completion_tokens says {newer}; allowed: one of the two"
+        message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
         raise RequestError(message, "max_tokens")
     name = "max_tokens" if newer is None and older is not None else "max_completion_tokens"
     return name, newer or older or context
@@ -121,7 +121,7 @@ def _cost(n: int, num_prompts: int, length: int, settings: Settings) -> int:
 def _require_few_logprobs(
     body: ChatRequest | CompletionRequest, prompts: list[str | list[int]], length: int, context: int
 ) -> None:
-    """See that a reply does not hold more log-probabilities than can be written without holding up others."""
+    """Refuse a reply with more log-probabilities than can be written without delaying others."""
     fields = body.model_extra or {}
     generated, prompted = _logprobs(body), _whole(fields.get("prompt_logprobs"))
     if fields.get("echo") and prompted is None:
@@ -134,11 +134,11 @@ def _require_few_logprobs(
         number += sum(min(context, _most_tokens(prompt, body)) for prompt in prompts) * (1 + prompted)
     if number > MAX_LOGPROBS:
         message = f"{name}: {number:,} log-probabilities at most"
-        raise RequestError(f"{message}; allowed: {MAX_LOGPROBS:,}, by fewer tokens, choices or alternatives", name)
+        raise RequestError(f"{message}; allowed: {MAX_LOGPROBS:,}; ask for fewer tokens, choices or alternatives", name)
 
 
 def _logprobs(body: ChatRequest | CompletionRequest) -> int | None:
-    """Return how many alternatives are told of every token; None where no log-probability is."""
+    """Return the number of alternatives per token; None without log-probabilities."""
     fields = body.model_extra or {}
     ids = fields.get("logprob_token_ids")
     if isinstance(ids, list) and ids:
@@ -149,14 +149,14 @@ def _logprobs(body: ChatRequest | CompletionRequest) -> int | None:
 
 
 def _whole(value: Any) -> int | None:
-    """Return a number of alternatives; what is none is vLLM's to refuse, and -1 stands for all that there are."""
+    """Return a number of alternatives: the most for -1, which means all; None for what vLLM refuses."""
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if value >= 0 else MAX_LOGPROBS
 
 
 def _prompts(body: ChatRequest | CompletionRequest) -> list[str | list[int]]:
-    """Return the prompts of a completion; a chat is one, of which only the policy knows the text."""
+    """Return the prompts of a completion; a chat has one, whose text only the policy knows."""
     if isinstance(body, ChatRequest):
         return [""]
     prompt: Any = body.prompt
@@ -164,7 +164,7 @@ def _prompts(body: ChatRequest | CompletionRequest) -> list[str | list[int]]:
 
 
 def _most_tokens(prompt: str | list[int], body: ChatRequest | CompletionRequest) -> int:
-    """Return the most tokens that a prompt may have: not more than bytes."""
+    """Return an upper bound on the tokens of a prompt: its bytes."""
     if isinstance(body, ChatRequest):
         return len(body.model_dump_json(include={"messages"}))
     return len(prompt.encode()) if isinstance(prompt, str) else len(prompt)
@@ -182,7 +182,3 @@ def _require_short(sent: Mapping[str, Any]) -> None:
 
 def _texts(value: Any) -> Iterator[str]:
     yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
-
-
-def _too_much(name: str, asked: float, most: float) -> RequestError:
-    return RequestError(f"{name}: {asked:,} is more than this service allows; allowed: at most {most:,}", name)

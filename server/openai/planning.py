@@ -1,4 +1,4 @@
-"""From a request of OpenAI's to the `POST /solve` that it asks for, or to an error that says why there is none."""
+"""From an OpenAI request to the search that it asks for, or to an error that says why it cannot be served."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from models.errors import ContextOverflowError
 from models.interfaces import Turn
 from search.errors import HyperparameterError
-from server.http.errors import RequestError
+from server.errors import RequestError
+from server.keys import Client
 from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
-from server.solving.keys import Client
 from server.solving.searching import Search
-from server.state import State
+from server.solving.state import State
 
 SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
 SYSTEM_ROLES = ("system", "developer")
@@ -26,7 +26,7 @@ def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Cli
     """Return the search that a request asks for.
 
     Raises:
-        RequestError: It asks for what a search cannot do, or for what cannot be run.
+        RequestError: A search cannot honour it, or it cannot be run.
     """
     refuse_unkept(body)
     refuse_unsearchable(body)
@@ -42,10 +42,12 @@ def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
     if body.deadline_s is not None:
         options = {"deadline_s": body.deadline_s} | options
         if options["deadline_s"] != body.deadline_s:
-            message = f"deadline_s: search.deadline_s says {options['deadline_s']:g}; allowed: one of the two"
+            message = (
+                f"deadline_s: differs from search.deadline_s, which is {options['deadline_s']:g}; send one of the two"
+            )
             raise RequestError(message, "deadline_s")
     for name in named.keys() & options.keys():
-        message = f"search.{name}: the name of the model says it already; allowed: one of the two"
+        message = f"search.{name}: already set by the name of the model; omit it"
         raise RequestError(message, f"search.{name}")
     return {"include": set()} | named | options
 
@@ -55,14 +57,14 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
     newer = body.max_completion_tokens if isinstance(body, ChatRequest) else None
     if newer is not None:
         if values["max_tokens"] not in (None, newer):
-            message = f"max_tokens: max_completion_tokens says {newer}; allowed: one of the two"
+            message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
             raise RequestError(message, "max_tokens")
         values["max_tokens"] = newer
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Turn, ...]]:
-    """Return the last turn, which is the problem, with the system prompt, and what was said between the two."""
+    """Return the last turn, which is the problem, with the system prompt; and the turns between them."""
     texts = [read_text(index, message) for index, message in enumerate(messages)]
     num_system = next((i for i, message in enumerate(messages) if message.role not in SYSTEM_ROLES), len(messages))
     turns = []
@@ -70,10 +72,12 @@ def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Tur
         if message.role not in ("user", "assistant"):
             where = f"messages.{index}.role"
             allowed = "system before all others, then user and assistant"
-            raise RequestError(f"{where}: {message.role} is not served here when searching; allowed: {allowed}", where)
+            raise RequestError(
+                f"{where}: {message.role} is not supported here when searching; allowed: {allowed}", where
+            )
         turns.append(Turn(message.role, texts[index]))
     if not turns or turns[-1].role != "user":
-        raise RequestError("messages: the last one is no question; allowed when searching: user", "messages")
+        raise RequestError("messages: the last message must be the user's when searching", "messages")
     system_prompt = "\n\n".join(text for text in texts[:num_system] if text.strip())
     system = {"system_prompt": system_prompt} if system_prompt else {}
     return {"problem": turns[-1].text} | system, tuple(turns[:-1])
@@ -81,13 +85,13 @@ def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Tur
 
 def _read_prompt(body: CompletionRequest) -> dict[str, str]:
     if not isinstance(body.prompt, str):
-        raise RequestError("prompt: a search needs one problem; allowed: a single text", "prompt")
+        raise RequestError("prompt: a search takes one problem; send a single text", "prompt")
     return {"problem": body.prompt}
 
 
 @contextmanager
 def named(body: ChatRequest | CompletionRequest) -> Iterator[None]:
-    """Name the fields of `POST /solve` as the request calls them, in what planning and running its search raise."""
+    """Rename the fields of `POST /solve` to those of the request in the errors of planning and searching."""
     problem = "messages" if isinstance(body, ChatRequest) else "prompt"
 
     def name(field: str) -> str:

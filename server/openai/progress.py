@@ -11,7 +11,7 @@ class Progress:
     """The observer that writes a line when a round begins and when a candidate ends.
 
     Attributes:
-        lines: Those not read yet; None after the last.
+        lines: Not read yet; None after the last.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,6 @@ class Progress:
         self._round = 0
 
     def on_growth(self, candidate: Candidate) -> None:
-        """Write what is new."""
         if len(candidate.path) > self._round:
             self._round = len(candidate.path)
             self.lines.put_nowait(f"round {self._round}\n")
@@ -27,20 +26,19 @@ class Progress:
             self.lines.put_nowait(f"candidate {name_of(candidate.path)}: {_fate(candidate)}\n")
 
     def on_loss(self, loss: Loss) -> None:
-        """Write that a candidate was lost."""
         self.lines.put_nowait(f"candidate {name_of(loss.path)}: lost to a failing model\n")
 
     def on_decision(self, decision: Decision) -> None:
-        """Leave it to the reply."""
+        pass  # it is in the reply
 
     def close(self) -> None:
-        """Say that nothing more will happen."""
+        """End the lines."""
         self.lines.put_nowait(None)
 
 
 def _fate(candidate: Candidate) -> str:
     if candidate.is_stopped:
-        return "stopped, it could not win"
+        return "stopped: it could not win"
     if not candidate.is_complete:
         return "truncated"
     answer = f"answers {candidate.stated.text}" if candidate.stated else "states no answer"

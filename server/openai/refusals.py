@@ -1,11 +1,11 @@
-"""What is refused by name: what the service does not do, and fields that a search cannot honour."""
+"""Fields that are refused by name: promises that the service cannot keep, and what a search cannot honour."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from models.json_values import visible
-from server.http.errors import RequestError
+from server.errors import RequestError
 from server.openai.requests import MessageIn, OpenAIRequest
 
 UNREAD: dict[str, tuple[Any, ...]] = {
@@ -16,7 +16,7 @@ UNREAD: dict[str, tuple[Any, ...]] = {
     "store": (False,),
     "service_tier": ("auto", "default"),
 }
-"""What clients send and no model reads: any value where none stands here, otherwise these."""
+"""Fields that clients send and no model reads, with the values allowed; () allows all."""
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "best_of": (1,),
@@ -32,22 +32,22 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
     "top_logprobs": (0,),
 }
-"""What a search cannot do, and the values that do not ask for it."""
+"""Fields that a search cannot honour, with the values that change nothing."""
 
 UNREAD_OF_MESSAGES = ("refusal", "annotations", "reasoning", "reasoning_content")
-"""Fields of our own replies, which clients send back when a chat goes on."""
+"""Fields of our own replies, which clients send back with the next turn."""
 
 
 def refuse_unkept(body: OpenAIRequest) -> None:
-    """Refuse what promises something that the service does not do, searching or not.
+    """Refuse fields whose promise the service cannot keep, whether it searches or not.
 
     Raises:
-        RequestError: It is asked for.
+        RequestError: There is one.
     """
     for name, allowed in UNREAD.items():
         value = getattr(body, name, None)
         if allowed and value is not None and value not in allowed:
-            raise RequestError(f"{name}: cannot be had; allowed: {_words(allowed)}", name)
+            raise RequestError(f"{name}: not supported; omit it or use {_words(allowed)}", name)
 
 
 def refuse_unsearchable(body: OpenAIRequest) -> None:
@@ -57,15 +57,16 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
         RequestError: There is one.
     """
     if body.stop:
-        raise RequestError("stop: a search reads responses to their end; allowed: null", "stop")
+        raise RequestError("stop: not supported when searching; omit it", "stop")
     if body.stream_options and body.stream_options.continuous_usage_stats:
         name = "stream_options.continuous_usage_stats"
-        raise RequestError(f"{name}: a search knows its bill at its end; allowed: false", name)
+        raise RequestError(f"{name}: not supported when searching; omit it or use false", name)
     for name, value in (body.model_extra or {}).items():
         if value is None or name in UNREAD or value in NEUTRAL.get(name, ()):
             continue
-        shown, allowed = visible(name), NEUTRAL.get(name, ())
-        raise RequestError(f"{shown}: not served when searching; allowed: {_words((None, *allowed))}", shown)
+        shown = visible(name)
+        remedy = f"omit it or use {_words(NEUTRAL[name])}" if name in NEUTRAL else "omit it"
+        raise RequestError(f"{shown}: not supported when searching; {remedy}", shown)
 
 
 def _words(values: Sequence[Any]) -> str:
@@ -73,16 +74,16 @@ def _words(values: Sequence[Any]) -> str:
 
 
 def read_text(index: int, message: MessageIn) -> str:
-    """Return the text of message `index`, where it holds nothing else.
+    """Return the text of message `index`.
 
     Raises:
-        RequestError: It holds something else, or nothing.
+        RequestError: It holds anything else, or no text.
     """
     for name, value in (message.model_extra or {}).items():
         if value not in (None, [], {}) and name not in UNREAD_OF_MESSAGES:
             where = f"messages.{index}.{visible(name)}"
-            raise RequestError(f"{where}: not served when searching; allowed: role and content", where)
+            raise RequestError(f"{where}: not supported when searching; send role and content only", where)
     if message.text is None:
         where = f"messages.{index}.content"
-        raise RequestError(f"{where}: is missing; allowed: text", where)
+        raise RequestError(f"{where}: missing; send text", where)
     return message.text

@@ -1,6 +1,6 @@
 """What OpenAI's clients read, for a search: the chosen responses, the whole bill, and the evidence.
 
-The policy's own replies come from vLLM and say more; the models here describe what both have in common.
+The policy's own replies come from vLLM and contain more; the models here describe what both have in common.
 """
 
 import time
@@ -15,13 +15,13 @@ from server.schemas import SolveResponse
 
 
 class TokenDetails(BaseModel):
-    """Tokens that were generated and are not in the choices."""
+    """Generated tokens that are not in the choices."""
 
     reasoning_tokens: int
 
 
 class OpenAIUsage(BaseModel):
-    """The bill of the policy: all candidates, those of pruned and stopped ones included."""
+    """Tokens of all candidates, including pruned and stopped ones."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -30,7 +30,7 @@ class OpenAIUsage(BaseModel):
 
 
 class AssistantMessage(BaseModel):
-    """What the policy says; null when a deadline left nothing."""
+    """The response; its content is null if the deadline left nothing."""
 
     role: str = "assistant"
     content: str | None
@@ -61,25 +61,25 @@ class OpenAIReply(BaseModel):
     created: int
     model: str
     usage: OpenAIUsage
-    search: SolveResponse | None = Field(None, description="What `POST /solve` would have said; null without a search.")
+    search: SolveResponse | None = Field(None, description="The reply of `POST /solve`; null without a search.")
 
 
 class ChatReply(OpenAIReply):
-    """A chat that goes on."""
+    """The reply to a chat."""
 
     object: Literal["chat.completion"] = "chat.completion"
     choices: list[ChatChoice]
 
 
 class CompletionReply(OpenAIReply):
-    """A text that goes on."""
+    """The reply to a completion."""
 
     object: Literal["text_completion"] = "text_completion"
     choices: list[CompletionChoice]
 
 
 class Model(BaseModel):
-    """A model that can be asked for."""
+    """A model that clients can request."""
 
     id: str
     object: Literal["model"] = "model"
@@ -88,25 +88,25 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models."""
 
     object: Literal["list"] = "list"
     data: list[Model]
 
 
 def choose(result: SearchResult, n: int) -> list[Candidate | None]:
-    """Return the best candidate of each of the n best answers; None where the search ended with nothing at all."""
+    """Return the best candidate of each of the n best answers; [None] if the search found nothing at all."""
     answers: list[Candidate | None] = [vote.candidates[0] for vote in result.votes if vote.answer is not None]
     return answers[:n] or [result.chosen]
 
 
 def finish_reason(candidate: Candidate | None) -> str:
-    """Say in OpenAI's words how a response ended: "length" for one that a limit of tokens or of time cut."""
+    """Return OpenAI's finish reason: "length" for a response cut off by a limit of tokens or time."""
     return "stop" if candidate is not None and candidate.is_complete else "length"
 
 
 def bill(evidence: SolveResponse, choices: list[Candidate | None]) -> OpenAIUsage:
-    """Return the bill; the verifier's tokens stand in `search.usage`, which OpenAI's has no place for."""
+    """Return the bill; the verifier's tokens, for which OpenAI has no field, are in `search.usage`."""
     usage = evidence.usage
     shown = sum(candidate.num_tokens for candidate in choices if candidate)
     return OpenAIUsage(
@@ -118,7 +118,7 @@ def bill(evidence: SolveResponse, choices: list[Candidate | None]) -> OpenAIUsag
 
 
 def head(model: str, prefix: str) -> dict[str, Any]:
-    """Return what a reply and all chunks of a stream begin with."""
+    """Return the first fields of a reply and of every chunk."""
     return {"id": f"{prefix}-{correlation_id.get() or ''}", "created": int(time.time()), "model": model}
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from models.json_values import find_flaw
-from server.http.errors import RequestError
+from server.errors import RequestError
 from server.schemas import (
     MAX_DEADLINE_S,
     MAX_PROBLEM_CHARS,
@@ -37,16 +37,18 @@ TokenIds = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
 
 
 class SearchOptions(SearchIn):
-    """Asks for a search, and says how; `{}` takes all defaults of `POST /solve`."""
+    """Requests a search; `{}` takes all defaults of `POST /solve`."""
 
     include: Evidence = Field(default_factory=set, description="Evidence to return beside the votes.")
 
 
 class StreamOptions(Wire):
-    """What a stream says beside the text."""
+    """What a stream contains besides the text."""
 
-    include_usage: bool = Field(False, strict=True, description="A last chunk with the bill.")
-    continuous_usage_stats: bool = Field(False, strict=True, description="The bill in every chunk; without a search.")
+    include_usage: bool = Field(False, strict=True, description="Send a last chunk with the usage.")
+    continuous_usage_stats: bool = Field(
+        False, strict=True, description="Send the usage in every chunk; not supported when searching."
+    )
 
 
 class TextPart(Wire):
@@ -57,20 +59,20 @@ class TextPart(Wire):
 
 
 def _check_content(content: Any) -> Any:
-    """Images and sounds are not read, and no address that a client names is ever fetched."""
+    """Refuse images and sounds; no address that a client names is ever fetched."""
     for part in content if isinstance(content, list) else ():
         kind = part.get("type") if isinstance(part, dict) else part
         if kind != "text":
-            raise PydanticCustomError("part_type", "{kind} parts are not served; allowed: text", {"kind": ascii(kind)})
+            raise PydanticCustomError("part_type", "{kind} parts are not supported; send text", {"kind": ascii(kind)})
     if not isinstance(content, str | list | None):
-        raise PydanticCustomError("content_type", "cannot be read; allowed: text or a list of text parts")
+        raise PydanticCustomError("content_type", "must be text or a list of text parts")
     return content
 
 
 def _check_stop(stop: Any) -> Any:
     if isinstance(stop, str | None) or (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
         return stop
-    raise PydanticCustomError("stop_type", "cannot be read; allowed: text or a list of texts")
+    raise PydanticCustomError("stop_type", "must be text or a list of texts")
 
 
 Parts = Annotated[list[TextPart], Field(max_length=MAX_MESSAGES)]
@@ -96,28 +98,35 @@ class OpenAIRequest(Asked):
     model_config = ConfigDict(extra="allow")
 
     model: Name = Field(description="The policy, or `<policy>@<strategy>-<N>` for a search.")
-    search: SearchOptions | None = Field(None, description="Search, and how; null leaves it to the model's name.")
-    n: Count | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices; of a search, the n best answers.")
+    search: SearchOptions | None = Field(
+        None, description="Options of a search; null leaves it to the name of the model."
+    )
+    n: Count | None = Field(
+        None, ge=1, le=MAX_CHOICES, description="Number of choices; when searching, the n best answers."
+    )
     max_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
     temperature: Real | None = Field(None, ge=0, le=2)
     top_p: Real | None = Field(None, gt=0, le=1)
-    seed: Count | None = Field(None, ge=-(2**63), le=2**63 - 1, description="Of a search: at least 0.")
+    seed: Count | None = Field(None, ge=-(2**63), le=2**63 - 1, description="At least 0 when searching.")
     stop: Annotated[
         Content | Annotated[list[Content], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_check_stop)
     ] = None
     stream: bool | None = Field(None, strict=True)
     stream_options: StreamOptions | None = None
     deadline_s: Real | None = Field(
-        None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which a response ends; of a search, the best so far."
+        None,
+        gt=0,
+        le=MAX_DEADLINE_S,
+        description="Seconds after which the response ends; a search returns its best so far.",
     )
-    user: Content | None = Field(None, description="Accepted and not read.")
-    metadata: dict[str, Content] | None = Field(None, description="Accepted and not read.")
-    store: bool | None = Field(None, strict=True, description="Nothing is stored: true is refused.")
+    user: Content | None = Field(None, description="Accepted and ignored.")
+    metadata: dict[str, Content] | None = Field(None, description="Accepted and ignored.")
+    store: bool | None = Field(None, strict=True, description="Nothing is stored; true is refused.")
 
     @model_validator(mode="before")
     @classmethod
     def _require_json(cls, fields: Any) -> Any:
-        """Fields that are not known here go on to the engine: they must be what JSON allows."""
+        """Unknown fields are passed to the engine, so they must be valid JSON."""
         if isinstance(fields, dict) and (flaw := find_flaw(fields)):
             where = flaw.where or "body"
             raise RequestError(f"{where}: {flaw.what}", where)
@@ -125,14 +134,14 @@ class OpenAIRequest(Asked):
 
 
 class ChatRequest(OpenAIRequest):
-    """A chat to go on with."""
+    """A chat to continue."""
 
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="`max_tokens` by another name.")
 
 
 class CompletionRequest(OpenAIRequest):
-    """A text to go on with, or the problem of a search."""
+    """A text to continue, or the problem of a search."""
 
     prompt: (
         Content

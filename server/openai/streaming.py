@@ -13,7 +13,8 @@ from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from models.errors import ModelError
-from server.http.errors import response_to
+from server.errors import RequestError
+from server.http.errors import reply_to
 from server.http.streams import SearchStream
 from server.openai.chunks import Chunk, Chunks
 from server.openai.progress import Progress
@@ -37,13 +38,13 @@ async def _events(
     search: asyncio.Task[Outcome], progress: Progress, n: int, chunks: Chunks, with_usage: bool
 ) -> AsyncGenerator[ServerSentEvent, None]:
     search.add_done_callback(lambda _: progress.close())
-    for chunk in chunks.opening():
+    for chunk in chunks.opening(0):
         yield _event(chunk)
     while (line := await progress.lines.get()) is not None:
         for chunk in chunks.progress(line):
             yield _event(chunk)
     if isinstance(error := search.exception(), Exception):
-        yield ServerSentEvent(bytes(response_to(error).body).decode(), sep="\n")
+        yield ServerSentEvent(reply_to(error).json(), sep="\n")
     else:
         for chunk in _answer(search.result(), n, chunks, with_usage):
             yield _event(chunk)
@@ -51,11 +52,11 @@ async def _events(
 
 
 class PlainStream(StreamingResponse):
-    """What the policy itself says, as it comes; last an error, where the policy breaks off.
+    """The policy's own reply, streamed as it is generated; an error comes last if it breaks off.
 
     Args:
         events: As vLLM writes them.
-        place: In the queue; left when the stream ends, however it does.
+        place: In the queue; left when the stream ends.
     """
 
     def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
@@ -64,7 +65,7 @@ class PlainStream(StreamingResponse):
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events as they come; sending waits for no reader, so the place ends with the generation."""
+        """Send the events; sending does not wait for the reader, so the place is left when the generation ends."""
         with self._place:
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
@@ -75,16 +76,18 @@ async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]
         async with aclosing(events):
             async for event in events:
                 yield event
-    except ModelError as error:
-        yield f"data: {bytes(response_to(error).body).decode()}\n\n"
+    except (ModelError, RequestError) as error:
+        yield f"data: {reply_to(error).json()}\n\n"
         yield "data: [DONE]\n\n"
 
 
 def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:
-    """Yield the choices, the evidence in the last chunk of the last, and the bill where it is asked for."""
+    """Yield the choices, the evidence in the last chunk, and the bill if requested."""
     choices = choose(outcome.result, n)
     for index, candidate in enumerate(choices):
-        yield from chunks.choice(index, candidate)
+        if index:
+            yield from chunks.opening(index)
+        yield from chunks.text(index, candidate)
         is_last = index == len(choices) - 1
         evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
         yield chunks.end(index, candidate) | evidence

@@ -1,4 +1,4 @@
-"""`POST /v1/answers/equivalent`: which answers are the same, and why. The grader alone, without a model."""
+"""`POST /v1/answers/equivalent`: which answers are equivalent, and why. Needs no model."""
 
 import asyncio
 from typing import Any
@@ -10,14 +10,14 @@ from search.answers.pool import AnswerPool
 from server.http.disconnect import until_disconnect
 from server.schemas import EquivalenceOut, EquivalenceRequest, EquivalenceResponse, ErrorResponse, PairIn
 from server.solving.planning import answer_pool
-from server.state import State
+from server.solving.state import State
 
 router = APIRouter(tags=["answers"])
 
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in (400, 415, 422, 500)}
 
 MAX_AT_ONCE = 8
-"""Pairs of one request that are compared at a time: the answers of other requests come in between."""
+"""Pairs of one request compared at a time, so that other requests get their turn."""
 
 
 @router.post("/v1/answers/equivalent", responses=ERRORS)

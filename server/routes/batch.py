@@ -1,18 +1,18 @@
-"""`POST /solve/batch`: many requests in one, each answered, or refused, for itself."""
+"""`POST /solve/batch`: many requests in one, each answered or refused on its own."""
 
 import asyncio
-import json
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
+from server.errors import RequestError
 from server.http.access import client_of
 from server.http.disconnect import until_disconnect
-from server.http.errors import RequestError, response_to, validation_response
+from server.http.errors import reply_to, reply_to_invalid
 from server.routes.solve import ERRORS
-from server.schemas import BatchFailure, BatchRequest, BatchResponse, ErrorBody, SolveRequest, SolveResponse
+from server.schemas import BatchFailure, BatchRequest, BatchResponse, SolveRequest, SolveResponse
 from server.solving.searching import Search
-from server.state import State, arrival_of
+from server.solving.state import State, arrival_of
 
 router = APIRouter(tags=["solve"])
 
@@ -37,21 +37,16 @@ async def _answer(item: object, request: Request, arrived: float) -> SolveRespon
     try:
         body = SolveRequest.model_validate(item)
         if body.stream:
-            raise RequestError("stream: a batch is answered as a whole; allowed: false", "stream")
+            raise RequestError("stream: not supported in a batch; omit it", "stream")
         search = Search.plan(body, State.of(request), client_of(request), arrived)
         return (await search.run()).reply
     except ValidationError as error:
-        refusal = validation_response(error.errors(), SolveRequest)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others of the batch are answered
-        refusal = response_to(error)
-    retry_after = refusal.headers.get("retry-after")
-    return BatchFailure(
-        error=ErrorBody.model_validate(json.loads(bytes(refusal.body))["error"]),
-        http_status=refusal.status_code,
-        retry_after_s=int(retry_after) if retry_after else None,
-    )
+        failure = reply_to_invalid(error.errors(), SolveRequest)
+    except Exception as error:  # noqa: BLE001 - the other requests are answered all the same
+        failure = reply_to(error)
+    return BatchFailure(error=failure.body, http_status=failure.status, retry_after_s=failure.retry_after_s)
 
 
 def _named(result: SolveResponse | BatchFailure, number: int) -> SolveResponse | BatchFailure:
-    """Every reply of a batch has an id of its own."""
+    """Give a reply its own id."""
     return result.model_copy(update={"id": f"{result.id}.{number}"}) if isinstance(result, SolveResponse) else result

@@ -3,12 +3,12 @@
 import asyncio
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from models.errors import ModelError
-from server.http.errors import unavailable_response
+from server.http.errors import UNAVAILABLE
 from server.schemas import Wire
-from server.state import State
+from server.solving.state import State
 
 router = APIRouter(tags=["health"])
 
@@ -16,24 +16,24 @@ ANSWER_WITHIN_S = 5.0
 
 
 class Health(Wire):
-    """How the service is."""
+    """State of the service."""
 
     status: str
 
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """Answer while the process lives, whatever its models do."""
+    """Answer while the process is alive, whatever the state of its models."""
     return Health(status="alive")
 
 
 @router.get("/readyz", response_model=Health)
-async def readyz(request: Request) -> Health | JSONResponse:
+async def readyz(request: Request) -> Health | Response:
     """Answer 200 when the policy and the verifier do, 503 when one does not."""
     state = State.of(request)
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             await asyncio.gather(*(engine.check() for engine in state.engines))
     except (TimeoutError, ModelError):  # the log has why, from who found it
-        return unavailable_response()
+        return UNAVAILABLE.response()
     return Health(status="ready")

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from server.state import State
+from server.solving.state import State
 
 router = APIRouter(tags=["health"])
 

@@ -1,4 +1,4 @@
-"""`/v1/models`, `/v1/chat/completions`, `/v1/completions`: the policy itself, or a search, as OpenAI's clients ask."""
+"""`/v1/models`, `/v1/chat/completions`, `/v1/completions`: the policy itself, or a search, for OpenAI's clients."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
 from server.solving.searching import Outcome
-from server.state import PlainPolicy, State, arrival_of
+from server.solving.state import PlainPolicy, State, arrival_of
 
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any], str], Reply]]
@@ -59,20 +59,20 @@ async def get_model(model: str, request: Request) -> Model:
 
 @router.post("/v1/chat/completions", response_model=ChatReply, responses=ERRORS | {200: STREAMED})
 async def post_chat(body: ChatRequest, request: Request) -> Response:
-    """Go on with a chat: by the policy itself, or by a search for the answer to its last turn."""
+    """Continue a chat: by the policy itself, or by a search for the answer to its last turn."""
     return await _answer(body, request, lambda policy: policy.chat, ChatChunks(body.model), chat_reply)
 
 
 @router.post("/v1/completions", response_model=CompletionReply, responses=ERRORS | {200: STREAMED})
 async def post_completion(body: CompletionRequest, request: Request) -> Response:
-    """Go on with a text: by the policy itself, or by a search, for which the text is a problem."""
+    """Continue a text: by the policy itself, or by a search that takes the text as its problem."""
     return await _answer(body, request, lambda policy: policy.complete, CompletionChunks(body.model), completion_reply)
 
 
 async def _answer(
     body: ChatRequest | CompletionRequest, request: Request, ask: Ask, chunks: Chunks, build: Build
 ) -> Response:
-    """Answer by the policy itself, which `ask` asks, or by a search, of which `chunks` or `build` make the reply."""
+    """Answer by the policy itself, through `ask`, or by a search, whose reply `chunks` or `build` make."""
     state = State.of(request)
     if (plain := plan_plain(body, state)) is not None:
         return await _answer_plain(plain, request, ask)
@@ -84,7 +84,7 @@ async def _answer(
 
 
 async def _search(body: ChatRequest | CompletionRequest, request: Request, chunks: Chunks) -> Response | Outcome:
-    """Search, or begin to, where a stream is asked for."""
+    """Search; for a stream, only start to."""
     search = plan_search(body, State.of(request), client_of(request), arrival_of(request))
     with named(body):
         if body.stream:
@@ -94,12 +94,12 @@ async def _search(body: ChatRequest | CompletionRequest, request: Request, chunk
 
 def _policy(state: State) -> PlainPolicy:
     if state.plain is None:
-        raise EngineUnavailableError("the policy of this service answers searches alone")
+        raise EngineUnavailableError("this service answers searches only")
     return state.plain
 
 
 async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
-    """Let the policy itself answer, when it is the turn of this request."""
+    """Let the policy itself answer when the request reaches its turn."""
     started, state, client = time.perf_counter(), State.of(request), client_of(request)
     deadline, answer = Deadline(plain.deadline_s), ask(_policy(state))
     with ExitStack() as stack:

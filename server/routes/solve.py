@@ -10,7 +10,7 @@ from server.http.streams import EVENT_STREAM, SearchStream
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
 from server.solving.events import Events
 from server.solving.searching import Search
-from server.state import State, arrival_of
+from server.solving.state import State, arrival_of
 
 router = APIRouter(tags=["solve"])
 
@@ -18,7 +18,7 @@ STATUSES = (400, 415, 422, 429, 500, 503)
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in STATUSES}
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The reply; with `stream: true` the events round, step, candidate, and last result or error.",
+        "description": "The reply; with `stream: true`, the events round, step and candidate, then result or error.",
         "content": EVENT_STREAM,
     }
 }

@@ -1,19 +1,18 @@
-"""Who searches now and who waits: a bounded queue, fair between clients, by what searches cost and not by their number.
+"""Admission: a bounded queue of searches, fair between clients by cost, not by number.
 
 The cost of a search is the most tokens it may generate. Searches run while their costs fit into the capacity; one that
-costs more than all of it counts as all of it, and so runs alone. Of those that wait, the client is next who has had the
-least service for its weight, and of its searches the first. A client of whom nothing runs is passed over by nobody, so
-that small searches do not hold a large one up for ever; one of whom something runs is passed over by what fits. A
-quarter of the capacity is kept for clients of whom nothing runs, so that large searches of one client leave room for
-small ones of others.
+costs more than the whole counts as the whole, and so runs alone. The next search is the first of the client with the
+least service for its weight. No one overtakes a client with nothing running, so that small searches cannot delay a
+large one for ever; a client with something running is overtaken by what fits. A quarter of the capacity is reserved for
+clients with nothing running, so that one client's large searches leave room for small ones of others.
 
-When the queue is full, the newest search of the client with the most in it is refused, so that no client can fill it
-for others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
+When the queue is full, the client with the most searches in it loses its newest, so that no client can fill it for
+others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
 
 Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2, for virtual time and start tags; McKenney 1990,
 "Stochastic Fairness Queueing", for the longest queue as the one to drop from.
 Beyond the source: a tag is given to the first of a client's searches when it becomes the first, so that one that leaves
-the queue costs its client nothing; the quarter that is kept, without which who comes second waits for who came first.
+the queue costs its client nothing; the reserved quarter, without which the second client waits for the first.
 """
 
 import asyncio
@@ -24,37 +23,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from server.solving.keys import Client
+from server.errors import FullError, TooLateError
+from server.keys import Client
 
 MAX_REMEMBERED = 4096
-"""Clients whose past service is remembered while none of their searches wait."""
+"""Clients remembered while none of their searches wait."""
 
 RETRY_AFTER_S = (1, 120)
 SMOOTHING = 0.1
 """Weight of the latest search in the mean time that a search runs."""
-
-
-class FullError(Exception):
-    """There is no room for a search in the queue.
-
-    Attributes:
-        reason: In plain words.
-
-    Args:
-        retry_after_s: When it is worth asking again, in whole seconds.
-    """
-
-    reason = "too many searches are waiting"
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(self.reason)
-        self.retry_after_s = retry_after_s
-
-
-class TooLateError(FullError):
-    """The deadline of a search passed while it waited: there is nothing yet to return the best of."""
-
-    reason = "the deadline passed while the search waited for others"
 
 
 @dataclass(eq=False, slots=True)
@@ -103,7 +80,7 @@ class Admission:
         """Take a place in the queue, or run at once; leave it with the context.
 
         Args:
-            client: Who asks.
+            client: Of the request.
             cost: Most tokens that the search may generate, at least 1.
 
         Raises:
@@ -120,7 +97,7 @@ class Admission:
 
     @property
     def retry_after_s(self) -> int:
-        """Seconds after which those that wait now will have run."""
+        """Seconds after which the searches in the queue will probably have run."""
         charges = sum(place.charge for line in self._lines.values() for place in line.places)
         rounds = 1 + (charges + self.in_flight) / self.capacity
         return min(max(math.ceil(self._mean_run_s * rounds), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
@@ -140,7 +117,7 @@ class Admission:
             self._let_in()
 
     def _let_in(self) -> None:
-        """Let in who is next, as long as there is room."""
+        """Admit searches as long as there is room."""
         while line := self._next():
             place = line.places[0]
             self.num_running += 1
@@ -162,7 +139,6 @@ class Admission:
         return None
 
     def _take(self, line: Line, place: "Place") -> None:
-        """Take a search out of the queue."""
         line.places.remove(place)
         self.num_queued -= 1
         if not line.places:
@@ -181,7 +157,7 @@ class Admission:
         elif place.error is None:
             self._take(self._lines[place.client.name], place)
         if self.num_running == self.num_queued == 0:
-            self._starts.clear()  # nobody is owed anything
+            self._starts.clear()  # no one is owed service
             self._time = 0.0
         self._let_in()
 
@@ -194,8 +170,8 @@ class Place:
         cost: Most tokens that it may generate.
         charge: Share of the capacity that it takes while it runs.
         joined: When it was taken.
-        started: When it was let in; None while it waits.
-        error: Why it will not be let in; None as long as it may.
+        started: When it was admitted; None while it waits.
+        error: Why it was refused; None otherwise.
     """
 
     def __init__(self, admission: Admission, client: Client, cost: int) -> None:
@@ -220,8 +196,8 @@ class Place:
             deadline_s: Seconds to wait at most; None waits for as long as it takes.
 
         Raises:
-            FullError: The queue filled up with searches of others.
-            TooLateError: The time is over.
+            FullError: Searches of others filled the queue.
+            TooLateError: The deadline passed.
         """
         try:
             async with asyncio.timeout(deadline_s):
@@ -232,11 +208,9 @@ class Place:
             raise self.error
 
     def let_in(self, now: float) -> None:
-        """Start."""
         self.started = now
         self._decided.set()
 
     def refuse(self, error: FullError) -> None:
-        """Give up."""
         self.error = error
         self._decided.set()

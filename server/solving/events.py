@@ -1,8 +1,8 @@
 """A search as a stream of Server-Sent Events, from which its tree can be rebuilt as it grows.
 
-`round` comes when the tree gets deeper; `step` with a node's step, and again when its score is known; `candidate` with
-a node's score and state, again at every change; last comes `result`, or `error`. A later event on the same thing
-replaces an earlier one. Events wait in a queue, so a slow reader does not hold up the search.
+`round` says that the tree has become deeper; `step` holds a step of a node, and comes again with its score; `candidate`
+holds the score and state of a node, and comes again at every change; the last is `result` or `error`. A later event on
+the same thing replaces an earlier one. Events wait in a queue, so that a slow reader does not delay the search.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from search.observer import Decision, Loss
-from server.http.errors import response_to
+from server.http.errors import reply_to
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
 from server.solving.replies import name_of, state_of
 from server.solving.searching import Outcome
 
 
 class Events:
-    """The observer of a search that turns its growth into events; `follow` yields them."""
+    """An observer that turns the growth of a search into events; `follow` yields them."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
@@ -30,7 +30,6 @@ class Events:
         self._last: dict[tuple[str, int | None], BaseModel] = {}
 
     def on_growth(self, candidate: Candidate) -> None:
-        """Tell what is new about a candidate."""
         path = candidate.path
         if len(path) > self._round:
             self._round = len(path)
@@ -55,7 +54,6 @@ class Events:
         self._send_news("candidate", (state.id, None), state)
 
     def on_loss(self, loss: Loss) -> None:
-        """Tell that a candidate is lost, and its node with it."""
         self._candidates.pop(loss.path, None)
         parent = self._candidates.get(loss.path[:-1])
         lost = CandidateEvent(
@@ -64,10 +62,10 @@ class Events:
         self._send("candidate", lost.model_dump_json())
 
     def on_decision(self, decision: Decision) -> None:
-        """Leave it to the result."""
+        pass  # it is in the result
 
     async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
-        """Yield the events of a search that this observes; the last is the result, or the error."""
+        """Yield the events of the observed search; the last is its result or its error."""
         search.add_done_callback(self._conclude)
         while event := await self._queue.get():
             yield event
@@ -76,7 +74,7 @@ class Events:
         if search.cancelled():
             return
         if isinstance(error := search.exception(), Exception):
-            self._send("error", bytes(response_to(error).body).decode())
+            self._send("error", reply_to(error).json())
         else:
             self._send("result", search.result().reply.model_dump_json())
         self._queue.put_nowait(None)

@@ -1,7 +1,7 @@
-"""What Prometheus sees: requests, searches, and both engines together.
+"""Metrics for Prometheus: requests, searches, and both engines together.
 
-A registry of the app's own. vLLM's metrics come from the registries of its engines, and are merged by name: the label
-`model_name` tells policy and verifier apart.
+The app has a registry of its own. vLLM's metrics come from its engines' registries and are merged by name; the label
+`model_name` distinguishes policy and verifier.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.engine_client import RunningModel
 from search.solve import SearchResult, Status
 from search.strategies import Parts, strategies
-from server.http.disconnect import ClientDisconnectedError
+from server.errors import ClientDisconnectedError
 from server.http.errors import CLIENT_CLOSED_REQUEST
+from server.keys import Client
 from server.schemas import Timing
 from server.solving.admission import Admission
-from server.solving.keys import Client
 
 logger = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-"""Those that are counted by name; a client may invent any number of others."""
+"""Counted by name; clients may invent any number of others."""
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 ROUNDS = (1, 2, 4, 6, 8, 12, 16, 24, 40)
@@ -37,8 +37,8 @@ class Metrics:
     """The service's metrics.
 
     Args:
-        engines: Whose own metrics are shown too.
-        admission: Whose queue is watched.
+        engines: Their own metrics are included.
+        admission: The queue to report on.
     """
 
     def __init__(self, engines: Sequence[RunningModel], admission: Admission) -> None:
@@ -46,21 +46,29 @@ class Metrics:
         self.registry.register(_EngineMetrics(engines))
         ProcessCollector(registry=self.registry)
         for name, text, value in (
-            ("queued_searches", "Searches that wait for their turn.", lambda: admission.num_queued),
+            ("queued_searches", "Searches waiting for their turn.", lambda: admission.num_queued),
             ("tokens_in_flight", "Most tokens that running searches may generate.", lambda: admission.in_flight),
             ("event_loop_tasks", "Tasks of the service's event loop.", lambda: len(asyncio.all_tasks())),
         ):
             Gauge(f"winnow_{name}", text, registry=self.registry).set_function(value)
         self.requests = self._counter("http_requests", "Answered requests.", "method", "route", "status")
-        self.request_seconds = self._histogram("http_request_seconds", "From request to last byte.", SECONDS, "route")
-        self.requests_in_flight = Gauge("winnow_http_requests_in_flight", "Not answered.", registry=self.registry)
-        self.searches_in_flight = Gauge("winnow_searches_in_flight", "Not ended.", registry=self.registry)
+        self.request_seconds = self._histogram(
+            "http_request_seconds", "Time from request to last byte.", SECONDS, "route"
+        )
+        self.requests_in_flight = Gauge(
+            "winnow_http_requests_in_flight", "Requests not answered yet.", registry=self.registry
+        )
+        self.searches_in_flight = Gauge(
+            "winnow_searches_in_flight", "Searches not finished yet.", registry=self.registry
+        )
         self.searches = self._counter("searches", "Searches that ended.", "strategy", "status")
         self.search_seconds = self._histogram("search_seconds", "Time of a search.", SECONDS, "strategy")
-        self.queue_seconds = self._histogram("queue_seconds", "Wait of a search for its turn.", SECONDS)
+        self.queue_seconds = self._histogram("queue_seconds", "Time that a search waited for its turn.", SECONDS)
         self.rounds = self._histogram("search_rounds", "Expansions, one after the other.", ROUNDS, "strategy")
-        self.candidates = self._counter("candidates", "Brought to an end.", "strategy")
-        self.candidates_saved = self._counter("candidates_saved", "Not needed: the vote was decided.", "strategy")
+        self.candidates = self._counter("candidates", "Candidates brought to an end.", "strategy")
+        self.candidates_saved = self._counter(
+            "candidates_saved", "Candidates not needed, since the vote was decided.", "strategy"
+        )
         self.tokens = self._counter("tokens", "Tokens of searches, generated and judged.", "kind")
         self.agreement = self._histogram("agreement", "Share of responses that give the answer.", SHARES)
         self.score_spread = self._histogram("score_spread", "Standard deviation of scores.", SHARES)
@@ -68,12 +76,12 @@ class Metrics:
         self.warnings = self._counter("warnings", "Signs of a search that cannot be trusted.", "warning")
 
     def exposition(self) -> bytes:
-        """All metrics, in Prometheus' text format; called in the event loop."""
+        """Return all metrics in Prometheus' text format; call it in the event loop."""
         return generate_latest(self.registry)
 
     @contextmanager
     def search(self, strategy: str, n: int) -> Iterator[Callable[[SearchResult, Timing], None]]:
-        """Count one search, as failed or cancelled unless the function yielded is told its result."""
+        """Count one search, as failed or cancelled unless the yielded function is called with its result."""
         status = "failed"
 
         def record(result: SearchResult, timing: Timing) -> None:
@@ -119,9 +127,9 @@ class Metrics:
 
 
 class CountRequests:
-    """Middleware that counts every request once, by the route it took; 499 is a client that left before the end.
+    """Middleware that counts each request once, by its route; 499 means that the client left before the end.
 
-    A request that ends with a 4xx leaves a line in the log.
+    Logs a line for every 4xx.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -129,7 +137,6 @@ class CountRequests:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -164,13 +171,13 @@ class CountRequests:
 
 
 class _EngineMetrics(Collector):
-    """The metrics of several engines as those of one service."""
+    """Merges the metrics of several engines."""
 
     def __init__(self, engines: Sequence[RunningModel]) -> None:
         self._engines = engines
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # known when asked only: an engine that is started again has new ones
+        return ()  # known only when scraped: an engine that restarts has new ones
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}

@@ -1,4 +1,4 @@
-"""From a request to the search that it asks for, or to an error that says why there is none."""
+"""From a request to the search that it asks for, within the limits of the service, or to an error."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,16 +11,17 @@ from search.calibration.table import Budget, Calibrated, Calibration
 from search.expander import Models
 from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
-from server.http.errors import RequestError
+from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
+from server.settings import LIMITS, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A strategy, and why it is this one.
+    """A strategy, and why it was chosen.
 
     Attributes:
-        strategy: To be run.
+        strategy: To run.
         row: Of the strategy.
         reason: In words.
     """
@@ -34,7 +35,7 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
     """Build the strategy that a request names.
 
     Raises:
-        RequestError: The strategy does not read a field that was set, or cannot keep within a limit.
+        RequestError: The strategy does not support a field that was set, or cannot respect a limit.
         HyperparameterError: It cannot run with these values.
     """
     row = strategies()[request.strategy]
@@ -42,6 +43,49 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
     return _plan_by_table(request, row, strategies()[row.fallback], calibrated)
+
+
+def within(request: SolveRequest, settings: Settings) -> SolveRequest:
+    """Return the request as this service may run it: what it leaves open is lowered to the limits.
+
+    Raises:
+        RequestError: It asks for more than is allowed.
+    """
+    fitting = {}
+    for name in LIMITS:
+        if name not in SolveRequest.model_fields:
+            continue
+        asked, most, default = getattr(request, name), settings.most(name), SolveRequest.model_fields[name].default
+        if not is_read(request, name):
+            if asked == most < default:  # the default in the document of this service
+                fitting[name] = default
+        elif asked is None or asked > most:
+            if asked is not None and name in request.model_fields_set:
+                raise too_much(name, asked, most)
+            fitting[name] = most
+    return request.model_copy(update=fitting)
+
+
+def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
+    """Return the most tokens that a search may generate: N responses, and k rollout steps for each of their steps.
+
+    Args:
+        request: Within the limits.
+        context: Longest prompt and response of the policy, in tokens.
+        settings: Of the service.
+
+    Raises:
+        RequestError: It is above the limit.
+    """
+    num_responses = strategies()[request.strategy].cost(request.n, values_of(request))
+    cost = num_responses * min(request.max_tokens, context)
+    if cost > settings.max_cost:
+        raise RequestError(
+            f"n: n x max_tokens x (1 + lookahead) is {cost:,} tokens (max_tokens counts as {context:,} at most, the "
+            f"context of the policy); allowed: at most {settings.max_cost:,}",
+            "n",
+        )
+    return cost
 
 
 def values_of(request: SolveRequest) -> dict[str, Any]:
@@ -57,7 +101,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
     def fall_back(reason: str) -> Planned:
         for each in row.fields:
             if getattr(request, each.name) is not None:
-                raise RequestError(f"{each.name}: cannot be kept, since {reason}; allowed: null", each.name)
+                raise RequestError(f"{each.name}: not supported, since {reason}; omit it", each.name)
         return Planned(_build(request, fallback), fallback, f"{row.name}: {reason}, so {fallback.name}")
 
     table = calibrated.table
@@ -76,7 +120,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
 
 
 def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration) -> Budget:
-    """Return the row of the largest budget within the limits; a deadline too short for all gets the smallest."""
+    """Return the largest budget within the limits; if the deadline is too short for all, the smallest."""
     smallest = table.budgets[0]
     if limit is not None and table.budget(request.n, limit) is None:
         allowed = f"at least {smallest.tokens[1]:.0f}, for n = {smallest.n}"
@@ -85,20 +129,20 @@ def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration)
 
 
 def plan_problem(request: SolveRequest, history: tuple[Turn, ...] = ()) -> Problem:
-    """Return the problem that a request asks, after what was said before it."""
+    """Return the problem of a request, with the turns before it."""
     return Problem(request.problem, request.system_prompt, history)
 
 
 def plan_sampling(request: SolveRequest) -> Sampling:
-    """Return how a request wants its responses drawn."""
+    """Return how to sample the responses."""
     return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed)
 
 
 def plan_models(request: SolveRequest, models: Models) -> Models:
-    """Return the models with the reader of answers that a request wants.
+    """Return the models with the reader of answers that a request needs.
 
     Raises:
-        RequestError: They cannot do what it asks for.
+        RequestError: The verifier cannot serve the strategy.
     """
     if (reason := strategies()[request.strategy].unmet(models.verifier)) is not None:
         raise RequestError(f"strategy: {reason}", "strategy")
@@ -108,7 +152,7 @@ def plan_models(request: SolveRequest, models: Models) -> Models:
 
 
 def answer_pool(models: Models) -> AnswerPool:
-    """Return what reads the answers of the service."""
+    """Return the reader of answers of the service."""
     assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
     return models.reader
 
@@ -119,7 +163,7 @@ def plan_aggregation(request: SolveRequest) -> Aggregation:
 
 
 def is_read(request: SolveRequest, name: str) -> bool:
-    """Tell whether the strategy of a request reads a field; fields that no strategy knows are read by all."""
+    """Return whether the strategy of a request reads a field; fields outside the strategies' table are read by all."""
     return strategies()[request.strategy].reads(name) or all(each.name != name for each in request_fields())
 
 

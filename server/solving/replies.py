@@ -16,11 +16,11 @@ from server.schemas import (
     DiagnosticsOut,
     Finish,
     NodeOut,
+    Shown,
     SolveRequest,
     SolveResponse,
     StepOut,
     Timing,
-    Told,
     TreeOut,
     Usage,
     VoteOut,
@@ -28,10 +28,10 @@ from server.schemas import (
 from server.solving.planning import Planned
 
 MEASURED_AT_DEFAULT = ("system_prompt", "verify")
-"""Fields of every search that change what a support means; calibration leaves them at their defaults."""
+"""Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
-"""Fields that a reply shows of every strategy."""
+"""Fields that a reply shows for every strategy."""
 
 
 def reply(
@@ -70,18 +70,18 @@ def reply(
     )
 
 
-def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Told]:
-    """Return what was run, with every hyperparameter that it has, what it decided, and why."""
+def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Shown]:
+    """Return the strategy, its hyperparameters, what it decided, and why."""
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
-    told: dict[str, Told] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
+    shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     if decision is None:
-        return told | {"reason": planned.reason}
+        return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
-    return told | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
+    return shown | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
 
 
-def _shown(value: Any) -> Told:
-    """A value as it is, and a strategy by its name and budget."""
+def _shown(value: Any) -> Shown:
+    """Return a plain value as it is, a strategy by its name and budget."""
     is_plain = isinstance(value, str | int | float | list | None)
     return value if is_plain else label(value)
 
@@ -89,7 +89,7 @@ def _shown(value: Any) -> Told:
 def _confidence(
     request: SolveRequest, planned: Planned, result: SearchResult, table: Calibration | None
 ) -> float | None:
-    """Return how probable the answer is; None where no such search was measured."""
+    """Return the probability of the answer; None if no such search was measured."""
     is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
     if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
         return None
@@ -113,7 +113,7 @@ def _losses(losses: tuple[Loss, ...]) -> str | None:
 
 
 def name_of(path: tuple[int, ...]) -> str:
-    """The name of the node at `path`."""
+    """Return the name of the node at `path`."""
     return ".".join(map(str, path))
 
 
@@ -127,7 +127,7 @@ def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
 
 
 def state_of(candidate: Candidate) -> Literal["growing", "complete", "truncated", "stopped"]:
-    """Whether a candidate grows, or how it ended."""
+    """Return whether a candidate is growing, or how it ended."""
     if candidate.is_growing:
         return "growing"
     if candidate.is_stopped:
@@ -136,7 +136,7 @@ def state_of(candidate: Candidate) -> Literal["growing", "complete", "truncated"
 
 
 def _finish(candidate: Candidate) -> Finish:
-    """How a candidate of a search that is over has ended."""
+    """Return how a candidate of a finished search ended."""
     state = state_of(candidate)
     return "dropped" if state == "growing" else state
 

@@ -1,4 +1,4 @@
-"""One search for one request: planned, so that nothing is refused any more, let in when it is its turn, and run."""
+"""One search for one request: planned, which refuses what cannot run; admitted in its turn; and run."""
 
 import asyncio
 import logging
@@ -10,25 +10,34 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
-from server.http.limits import cost_of, within
+from server.http.disconnect import stop
+from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.solving.admission import Place
-from server.solving.keys import Client
-from server.solving.planning import Planned, plan_aggregation, plan_models, plan_problem, plan_sampling, plan_strategy
+from server.solving.planning import (
+    Planned,
+    cost_of,
+    plan_aggregation,
+    plan_models,
+    plan_problem,
+    plan_sampling,
+    plan_strategy,
+    within,
+)
 from server.solving.replies import reply
+from server.solving.state import State
 from server.solving.tracing import describe, search_span
-from server.state import State
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a search.
+    """The outcome of a search.
 
     Attributes:
         result: What it found.
-        reply: The same as `POST /solve` tells it.
+        reply: The reply of `POST /solve`.
     """
 
     result: SearchResult
@@ -40,12 +49,12 @@ class Search:
     """A search that can begin.
 
     Attributes:
-        request: What was asked for, within the limits of the service.
+        request: Within the limits of the service.
         problem: Of the request.
-        planned: The strategy that it names.
-        models: With the reader of answers that it wants.
+        planned: Its strategy.
+        models: With the reader of answers that it needs.
         cost: Most tokens that it may generate.
-        client: Who asks.
+        client: Of the request.
         arrived: When the request came, by `time.perf_counter`; its deadline counts from there.
         state: Of the service.
     """
@@ -66,11 +75,11 @@ class Search:
         """Plan the search that a request asks for; nothing is tokenised yet.
 
         Args:
-            request: What is asked for.
+            request: As the client sent it.
             state: Of the service.
-            client: Who asks.
-            arrived: When the request came, by `time.perf_counter`.
-            history: What was said before the problem.
+            client: Of the request.
+            arrived: When the request arrived, by `time.perf_counter`.
+            history: Turns before the problem.
 
         Raises:
             RequestError: It cannot be served.
@@ -83,7 +92,7 @@ class Search:
         return cls(request, problem, planned, models, cost, client, arrived, state)
 
     async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
-        """Run it as a task of its own, which is returned when the search has a place in the queue.
+        """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
             FullError: The queue is full.
@@ -102,11 +111,11 @@ class Search:
         return task
 
     async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
-        """Wait for its turn, and search; cancelling stops the work of the engines.
+        """Wait for its turn, then search; cancelling stops the work of the engines.
 
         Args:
-            observer: Who is told of every growth.
-            on_joined: Called when nothing but a model or the queue can fail any more.
+            observer: Of the search.
+            on_joined: Called once only a model or the queue can still fail.
 
         Raises:
             FullError: The queue is full, or the deadline passed in it.
@@ -157,9 +166,3 @@ class Search:
             answer.timing.queue_s,
             answer.timing.total_s,
         )
-
-
-async def stop(task: asyncio.Task[Outcome]) -> None:
-    """Stop a search that nobody waits for, if it still goes on."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

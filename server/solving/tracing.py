@@ -16,10 +16,10 @@ from server.schemas import SolveRequest, SolveResponse
 
 @contextmanager
 def traces_to(endpoint: str | None) -> Iterator[Tracer]:
-    """The service's tracer while the context lasts; what is left is sent when it ends.
+    """Yield the service's tracer; spans not sent yet are sent at the end of the context.
 
     Args:
-        endpoint: URL that takes OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; None traces nothing.
+        endpoint: URL for OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; None traces nothing.
     """
     if endpoint is None:
         yield trace.NoOpTracer()
@@ -38,7 +38,7 @@ def traces_to(endpoint: str | None) -> Iterator[Tracer]:
 
 
 class SearchSpan:
-    """The span of one search: an observer that opens a span for each round, and passes everything on."""
+    """An observer that opens a span for each round of a search, and forwards everything."""
 
     def __init__(self, tracer: Tracer, span: Span, observer: Observer) -> None:
         self._tracer = tracer
@@ -48,7 +48,6 @@ class SearchSpan:
         self._round: Span | None = None
 
     def on_growth(self, candidate: Candidate) -> None:
-        """Open the span of the next round with its first candidate."""
         if len(candidate.path) > self._num_rounds:
             self._num_rounds = len(candidate.path)
             self.end_round()
@@ -56,24 +55,22 @@ class SearchSpan:
         self._observer.on_growth(candidate)
 
     def on_loss(self, loss: Loss) -> None:
-        """Note the loss where it happened."""
         if self._round is not None:
             self._round.add_event("candidate lost", {"error": str(loss.error)})
         self._observer.on_loss(loss)
 
     def on_decision(self, decision: Decision) -> None:
-        """Pass it on."""
         self._observer.on_decision(decision)
 
     def end_round(self) -> None:
-        """End the span of the round that goes on."""
+        """End the span of the current round."""
         if self._round is not None:
             self._round.end()
 
 
 @contextmanager
 def search_span(tracer: Tracer, request: SolveRequest, observer: Observer) -> Iterator[tuple[Span, SearchSpan]]:
-    """The span of a search, the current one, and the observer that fills it."""
+    """Yield the span of a search, which is the current one, and the observer that fills it."""
     attributes: dict[str, str | int] = {"winnow.strategy": request.strategy, "winnow.n": request.n}
     with tracer.start_as_current_span("search", attributes=attributes) as span:
         rounds = SearchSpan(tracer, span, observer)
@@ -84,7 +81,7 @@ def search_span(tracer: Tracer, request: SolveRequest, observer: Observer) -> It
 
 
 def describe(span: Span, reply: SolveResponse) -> None:
-    """Say in the span what came of the search."""
+    """Add the outcome of a search to its span."""
     span.set_attributes(
         {
             "winnow.status": reply.status,

@@ -23,9 +23,9 @@ from rich.table import Table
 
 from models.interfaces import Finish, Sampling, Step
 from server.app import create_app
+from server.keys import Client, Keyring
 from server.settings import Settings
 from server.solving.admission import Admission, Place
-from server.solving.keys import Client, Keyring
 from tests.server.conftest import serving
 from tests.worlds import World
 

@@ -24,8 +24,8 @@ from search.solve import solve
 from search.voting import Selection
 from server.app import create_app
 from server.composition import open_models
+from server.keys import Keyring
 from server.settings import Settings
-from server.solving.keys import Keyring
 from tests.server.conftest import serving
 
 N, MAX_TOKENS = 16, 2048

@@ -27,8 +27,8 @@ from rich.console import Console
 
 from server.app import create_app
 from server.identity import load_calibration
+from server.keys import Keyring
 from server.settings import Settings
-from server.solving.keys import Keyring
 from tests.bench.running import running
 from tests.natures import Chance
 from tests.server.processes import WINNOW

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from server.app import create_app
+from server.keys import Keyring
 from server.settings import Settings
-from server.solving.keys import Keyring
 from tests.server.conftest import POLICY_NAME, serving
 from tests.server.services import world_of
 from tests.server.test_readers import Talker

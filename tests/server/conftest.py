@@ -22,9 +22,9 @@ from search.expander import Models
 from server.app import create_app
 from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
+from server.keys import Keyring
 from server.settings import Settings
-from server.solving.keys import Keyring
-from server.state import PlainPolicy
+from server.solving.state import PlainPolicy
 
 if TYPE_CHECKING:
     from models.policy.engine_policy import EnginePolicy

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from server.app import create_app
+from server.keys import read_keys
 from server.settings import Settings
 from server.solving.admission import Admission
-from server.solving.keys import read_keys
 from tests.natures import Tree, answer
 from tests.server.conftest import serving
 from tests.worlds import World

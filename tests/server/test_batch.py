@@ -22,7 +22,7 @@ BAD: dict[str, tuple[Any, int, str | None, str]] = {
         "lookahead",
         "not supported by strategy",
     ),
-    "a stream": (GOOD | {"stream": True}, 422, "stream", "allowed: false"),
+    "a stream": (GOOD | {"stream": True}, 422, "stream", "omit it"),
     "hyperparameters that make no search": (GOOD | {"strategy": "dvts", "n": 3}, 422, "beam_width", "not divisible"),
 }
 

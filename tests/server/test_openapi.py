@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from server.app import create_app
+from server.keys import Keyring
 from server.settings import Settings
-from server.solving.keys import Keyring
 from tests.server.services import world_of
 
 COMMITTED = Path(__file__).parents[2] / "server" / "openapi.json"

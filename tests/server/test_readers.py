@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from server.app import create_app
+from server.keys import Keyring
 from server.settings import Settings
 from server.solving.admission import Admission
-from server.solving.keys import Keyring
 from tests.natures import Tree, answer, step
 from tests.server.conftest import POLICY_NAME, serving
 from tests.server.sockets import connected, post, rest_of

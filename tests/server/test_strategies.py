@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 from fastapi.testclient import TestClient
 from server.app import create_app
-from server.solving.keys import Keyring
+from server.keys import Keyring
 from server.settings import Settings
 from tests.server.services import world_of
 

@@ -86,7 +86,7 @@ def random_responses(number: int) -> list[list[Step]]:
 def reference_scores(directory: Path, problem: Problem, responses: list[list[Step]]) -> list[list[float]]:
     """The whole chat for every prefix, one forward each, by transformers alone."""
     # by its class: for a Qwen2, transformers 5 would cut texts as Qwen2 does, whatever tokenizer.json says
-    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(directory)  # type: ignore[no-untyped-call]
+    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(directory)
     model = AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
 
     def score(text: str) -> float:

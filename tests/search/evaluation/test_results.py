@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 
+from models.files import UnreadableFileError
 from search.evaluation.plan import Cell
 from search.evaluation.results import Outcome, Results
 
@@ -38,7 +38,7 @@ def test_a_torn_last_line_is_measured_again(tmp_path: Path) -> None:
 
 def test_other_settings_do_not_mix(tmp_path: Path) -> None:
     Results(tmp_path / "o.jsonl", MADE)
-    with pytest.raises(click.BadParameter, match=r"made otherwise: temperature 0\.8, now 1\.0"):
+    with pytest.raises(UnreadableFileError, match=r"made otherwise: temperature 0\.8, now 1\.0"):
         Results(tmp_path / "o.jsonl", MADE | {"temperature": 1.0})
 
 
@@ -77,5 +77,5 @@ def test_a_subsampled_outcome_is_no_request_of_its_own(tmp_path: Path) -> None:
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "o.jsonl").write_text("one\ntwo\n")
-    with pytest.raises(click.BadParameter, match="holds no outcomes"):
+    with pytest.raises(UnreadableFileError, match="holds no outcomes"):
         Results(tmp_path / "o.jsonl", MADE)

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import click
 import pytest
 
+from models.files import UnreadableFileError
 from search.evaluation.tasks import Task, read_tasks
 from server.cli.demo_tasks import demo_tasks
 from tests.search.answers.shared_data import read_rows
@@ -68,7 +68,7 @@ def test_benchmarks_are_read_whole(name: str, field: str, has_levels: bool) -> N
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p").write_bytes(content)
-    with pytest.raises(click.BadParameter, match=message):
+    with pytest.raises(UnreadableFileError, match=message):
         read_tasks(tmp_path / "p")
 
 

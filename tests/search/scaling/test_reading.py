@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import click
 import pytest
 
 from models.files import UnreadableFileError
@@ -55,7 +54,7 @@ def test_a_torn_last_line_and_unknown_fields_are_left_out(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_no_such_file_is_refused_by_line(tmp_path: Path, lines: list[object], message: str) -> None:
-    with pytest.raises((click.ClickException, UnreadableFileError), match=message):
+    with pytest.raises(UnreadableFileError, match=message):
         read_evaluation(write(tmp_path / "o.jsonl", *lines))
 
 

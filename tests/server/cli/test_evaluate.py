@@ -40,7 +40,7 @@ async def test_a_grid_is_measured_reported_and_drawn(client: httpx.AsyncClient, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--strategies", "dvts,lookahead"], "'lookahead' is none of"),
+        (["--strategies", "dvts,lookahead"], "'lookahead' is not a strategy"),
         (["--n", "4,x"], "no list such as 1,4,16"),
         (["--n", "1,4", "--seeds", "1,2,3"], "3 counts for 2 budgets"),
         (["--compare", "dvts@16"], "no pair of the form STRATEGY@N:STRATEGY@N"),

@@ -158,7 +158,7 @@ def test_a_file_that_is_read_is_never_written(name: str, arguments: list[str], a
         case _:
             out.symlink_to(name)
     result = invoke(*arguments, str(out))
-    assert (result.exit_code, "is read: choose another" in " ".join(result.output.split())) == (2, True), result.output
+    assert (result.exit_code, "the same file as" in " ".join(result.output.split())) == (2, True), result.output
     assert Path("gold").read_text() == Path("pred").read_text() == content
 
 

@@ -58,5 +58,5 @@ def test_an_interrupt_ends_it_within_seconds_and_keeps_what_was_measured(tmp_pat
     first, *outcomes = map(json.loads, out.read_text().splitlines())
     assert first["made"]["verifier_format"] == "winnow"
     assert said.splitlines()[-1] == (
-        f"winnow: stopped; {len(outcomes)} outcomes are in {out}: the same command goes on from there"
+        f"winnow: stopped; {len(outcomes)} outcomes are in {out}: repeat the command to resume"
     )

@@ -150,11 +150,11 @@ def test_curves_are_drawn(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "say what you wish: --accuracy, --budget-tokens or --deadline"),
+        ((), "give --accuracy, --budget-tokens or --deadline"),
         (("--accuracy", "90"), "90.0 is not in the range 0<x<1"),
         (("--budget-tokens", "0"), "is not in the range x>0"),
         (("--accuracy", ".9", "--max-n", "2000"), "is not in the range 1<=x<=1024"),
-        (("--accuracy", ".9", "--plot", "p.docx"), "is no picture: .png or .svg"),
+        (("--accuracy", ".9", "--plot", "p.docx"), "is not a picture; use .png or .svg"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(small: Path, options: tuple[str, ...], message: str) -> None:

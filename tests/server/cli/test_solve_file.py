@@ -134,7 +134,7 @@ async def test_a_missing_key_is_named_by_its_variable(client: httpx.AsyncClient)
 async def test_another_service_is_one_sentence(body: bytes) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
     async with httpx.AsyncClient(transport=transport, base_url="http://elsewhere") as elsewhere:
-        with pytest.raises(RefusedError, match="not as a winnow service does"):
+        with pytest.raises(RefusedError, match="is not a winnow service"):
             await post_solve(elsewhere, {"problem": "1"})
 
 

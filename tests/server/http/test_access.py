@@ -12,8 +12,8 @@ from starlette.routing import Mount, Route
 
 from server.app import create_app
 from server.http.access import OPEN, AccessMiddleware, client_of, require_safe_exposure
+from server.keys import Keyring, read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import Keyring, read_keys
 from tests.server.services import service, world_of
 
 KEY = "sk-0123456789abcdef"
@@ -66,7 +66,7 @@ async def test_a_route_is_closed_without_a_good_key(
     if method != "HEAD":
         error = response.json()["error"]
         assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
-        assert "allowed: Authorization: Bearer KEY" in error["message"]
+        assert "send Authorization: Bearer KEY" in error["message"]
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

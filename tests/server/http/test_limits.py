@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from server.http.errors import RequestError
-from server.http.limits import cost_of, within
+from server.errors import RequestError
 from server.schemas import SolveRequest
 from server.settings import Settings
+from server.solving.planning import cost_of, within
 from tests.server.services import service, world_of
 
 LIMITS = {

@@ -29,7 +29,7 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
     "a huge budget": ({"model": f"{POLICY}@majority-1025"}, NotFoundError, "model", "N 1 to 1,024"),
     "a temperature too high": ({"temperature": 3}, UnprocessableEntityError, "temperature", "0 to 2"),
     "too many choices": ({"n": 1000}, UnprocessableEntityError, "n", "1 to 128"),
-    "an image": ({"messages": IMAGE}, UnprocessableEntityError, None, "image_url' parts are not served; allowed: text"),
+    "an image": ({"messages": IMAGE}, UnprocessableEntityError, None, "image_url' parts are not supported; send text"),
     "no messages": ({"messages": []}, UnprocessableEntityError, "messages", "at least 1"),
     "an unknown field": ({"extra_body": {"budget": 1}}, BadRequestError, "budget", "allowed fields: messages"),
     "a field of the operator's": ({"extra_body": {"request_id": "1"}}, BadRequestError, "request_id", "not served"),
@@ -52,27 +52,27 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
     ),
     "tools that nobody parses": ({"tools": TOOLS, "tool_choice": "auto"}, BadRequestError, "tool_choice",
                                  "tool-call-parser"),
-    "storage": ({"store": True}, UnprocessableEntityError, "store", "allowed: false"),
+    "storage": ({"store": True}, UnprocessableEntityError, "store", "use false"),
 }  # fmt: skip
 
 SEARCHED: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] = {
-    "stop": ({"stop": ["="]}, UnprocessableEntityError, "stop", "allowed: null"),
-    "logprobs": ({"logprobs": True}, UnprocessableEntityError, "logprobs", "allowed: null or false"),
-    "tools": ({"tools": TOOLS}, UnprocessableEntityError, "tools", "allowed: null or []"),
+    "stop": ({"stop": ["="]}, UnprocessableEntityError, "stop", "omit it"),
+    "logprobs": ({"logprobs": True}, UnprocessableEntityError, "logprobs", "omit it or use false"),
+    "tools": ({"tools": TOOLS}, UnprocessableEntityError, "tools", "omit it or use []"),
     "a format": ({"response_format": {"type": "json_object"}}, UnprocessableEntityError, "response_format", "text"),
-    "a penalty": ({"presence_penalty": 1.0}, UnprocessableEntityError, "presence_penalty", "allowed: null or 0"),
-    "a bias": ({"logit_bias": {"5": 1}}, UnprocessableEntityError, "logit_bias", "allowed: null or {}"),
+    "a penalty": ({"presence_penalty": 1.0}, UnprocessableEntityError, "presence_penalty", "omit it or use 0"),
+    "a bias": ({"logit_bias": {"5": 1}}, UnprocessableEntityError, "logit_bias", "omit it or use {}"),
     "a field of vLLM's": ({"extra_body": {"top_k": 3}}, UnprocessableEntityError, "top_k", "when searching"),
     "a negative seed": ({"seed": -1}, UnprocessableEntityError, "seed", "greater than or equal to 0"),
     "two lengths": ({"max_completion_tokens": 5}, UnprocessableEntityError, "max_tokens", "one of the two"),
     "an answer to go on with": ({"messages": [*CHAT, {"role": "assistant", "content": "9"}]}, UnprocessableEntityError,
-                                "messages", "no question"),
+                                "messages", "must be the user's"),
     "a late system prompt": ({"messages": TWICE}, UnprocessableEntityError, "messages.1.role", "before all others"),
     "a tool call": ({"messages": [CALL, *CHAT]}, UnprocessableEntityError, "messages.0.tool_calls", "role and content"),
     "a blank question": ({"messages": BLANK}, UnprocessableEntityError, "messages", "at least 1"),
     "too long a question": ({"messages": LONG}, BadRequestError, "messages", "at most"),
     "a stream's running bill": ({"stream": True, "stream_options": {"continuous_usage_stats": True}},
-                                UnprocessableEntityError, "stream_options.continuous_usage_stats", "allowed: false"),
+                                UnprocessableEntityError, "stream_options.continuous_usage_stats", "use false"),
 }  # fmt: skip
 
 OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -120,7 +120,7 @@ async def test_an_option_of_the_search_is_named_as_the_client_wrote_it(openai: A
 
 
 async def test_a_name_and_an_object_that_say_the_same_are_refused(openai: AsyncOpenAI) -> None:
-    with pytest.raises(UnprocessableEntityError, match=r"search\.n: the name of the model says it already"):
+    with pytest.raises(UnprocessableEntityError, match=r"search\.n: already set by the name of the model; omit it"):
         await chat(openai, {"n": 4}, model=f"{POLICY}@majority-4")
 
 
@@ -132,7 +132,7 @@ async def test_an_unknown_model_has_openais_code(openai: AsyncOpenAI) -> None:
 
 @pytest.mark.parametrize("prompt", [["one", "two"], [1, 2, 3], [[1], [2]]])
 async def test_a_searched_completion_takes_one_text(openai: AsyncOpenAI, prompt: Any) -> None:
-    with pytest.raises(UnprocessableEntityError, match="prompt: a search needs one problem"):
+    with pytest.raises(UnprocessableEntityError, match="prompt: a search takes one problem"):
         await openai.completions.create(model=POLICY, prompt=prompt, extra_body={"search": SEARCH})
 
 

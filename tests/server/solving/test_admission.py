@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.solving.admission import Admission, FullError, Place, TooLateError
-from server.solving.keys import Client
+from server.errors import FullError, TooLateError
+from server.keys import Client
+from server.solving.admission import Admission, Place
 
 CLIENTS = [Client("light"), Client("heavy"), Client("double", 2.0), Client("half", 0.5)]
 

@@ -24,11 +24,11 @@ MAX_WEIGHT = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Whom requests are counted to: the holder of a key, or the address of a peer without one.
+    """The holder of a key, or the address of a peer without one.
 
     Attributes:
-        name: May be logged.
-        weight: Share of the service beside others who wait, above 0.
+        name: Safe to log.
+        weight: Share of the service relative to others in the queue, above 0.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Key:
 
 
 class Keyring:
-    """The keys of a service; without any, nobody needs one."""
+    """The keys of a service; without any, none is needed."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._keys = tuple(keys)
@@ -53,7 +53,7 @@ class Keyring:
         return bool(self._keys)
 
     def holder(self, key: bytes) -> Client | None:
-        """Return whose key it is; None for nobody's. Takes as long for any key of a length."""
+        """Return the holder of a key, or None. The time depends on the length of the key only."""
         digest, holder = hashlib.sha256(key).digest(), None
         for known in self._keys:
             if hmac.compare_digest(known.digest, digest):
@@ -65,14 +65,14 @@ def read_keys(settings: Settings) -> Keyring:
     """Read the keys that the settings name.
 
     Raises:
-        SettingsError: They cannot be used; the message says which and why, and shows none.
+        SettingsError: One cannot be used; the message says which and why, and does not show it.
     """
     keys: list[Key] = []
     if settings.api_keys is not None:
         values = settings.api_keys.get_secret_value().replace(",", " ").split()
         keys += [_key("api_keys", n, {"key": value}) for n, value in enumerate(values, start=1)]
         if not values:
-            raise SettingsError("api_keys is set and holds no key")
+            raise SettingsError("api_keys is set but holds no key")
     if settings.api_keys_file is not None:
         keys += _read_file(settings.api_keys_file)
     _refuse_repeats(keys)
@@ -106,7 +106,7 @@ def _entries(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _key(where: str, number: int, entry: dict[str, Any]) -> Key:
-    """Make a key; `number` is the line or the place in the list, by which a message names it."""
+    """Make a key; `number` is its line or its place in the list, for messages."""
     where = f"{where}, key {number}"
     if any(field not in FIELDS for field in entry) or ("key" in entry) == ("sha256" in entry):
         raise SettingsError(f"{where}: allowed fields are name, weight, and either key or sha256")
@@ -127,6 +127,6 @@ def _key(where: str, number: int, entry: dict[str, Any]) -> Key:
 def _refuse_repeats(keys: Sequence[Key]) -> None:
     names, digests = {key.client.name for key in keys}, {key.digest for key in keys}
     if len(digests) < len(keys):
-        raise SettingsError("a key stands twice in api_keys or api_keys_file")
+        raise SettingsError("a key occurs twice in api_keys and api_keys_file")
     if len(names) < len(keys):
-        raise SettingsError("two keys have one name: give each a name of its own in a YAML api_keys_file")
+        raise SettingsError("two keys have the same name: give each its own in a YAML api_keys_file")

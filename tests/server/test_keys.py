@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from server.keys import Client, read_keys
 from server.settings import Settings, SettingsError
-from server.solving.keys import Client, read_keys
 
 FIRST, SECOND = "sk-first-0123456789", "sk-second-0123456789"
 DIGEST = hashlib.sha256(SECOND.encode()).hexdigest()
@@ -26,7 +26,7 @@ BAD = {
     "nothing": ("keys", "# none\n", "holds no key"),
     "a short key": ("keys", "secret\n", "key 1: a key has 16 to 512 visible ASCII characters"),
     "a key with a space": ("keys", "sk-secret secret secret\n", "key 1: a key has 16"),
-    "a key twice": ("keys", f"{FIRST}\n{FIRST}\n", "stands twice"),
+    "a key twice": ("keys", f"{FIRST}\n{FIRST}\n", "occurs twice"),
     "no YAML": ("keys.yaml", f"- a: b: {FIRST}", "is not YAML"),
     "no list": ("keys.yaml", f"key: {FIRST}", "must be a list"),
     "a list of keys": ("keys.yaml", f"- {FIRST}", "must be a list of {name, key"),
@@ -41,7 +41,7 @@ BAD = {
     "a name twice": (
         "keys.yaml",
         f"- {{key: {FIRST}, name: a}}\n- {{key: {SECOND}, name: a}}",
-        "two keys have one name",
+        "two keys have the same name",
     ),
 }
 
@@ -71,7 +71,7 @@ def test_no_setting_is_no_key() -> None:
 
 @pytest.mark.parametrize("keys", ["", " , "])
 def test_a_setting_without_a_key_is_refused(keys: str) -> None:
-    with pytest.raises(SettingsError, match="api_keys is set and holds no key"):
+    with pytest.raises(SettingsError, match="api_keys is set but holds no key"):
         read_keys(Settings(api_keys=keys))
 
 

@@ -1,4 +1,4 @@
-"""What a request handler works with."""
+"""What request handlers share."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,45 +16,45 @@ from server.solving.metrics import Metrics
 
 
 class PlainPolicy(Protocol):
-    """The policy itself behind OpenAI's interface, without a search. Replies are JSON, or the events of a stream."""
+    """The policy itself behind OpenAI's interface. Replies are JSON, or the events of a stream."""
 
     @property
     def name(self) -> str:
         """What clients call the policy."""
 
     async def chat(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
-        """Answer the body of a chat completion, asked by a client.
+        """Answer a chat completion.
 
         Raises:
-            RequestRefusedError: The policy has no use for it.
+            RequestRefusedError: The policy cannot serve it.
             EngineUnavailableError: The engine is dead.
         """
 
     async def complete(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
-        """Answer the body of a completion, asked by a client.
+        """Answer a completion.
 
         Raises:
-            RequestRefusedError: The policy has no use for it.
+            RequestRefusedError: The policy cannot serve it.
             EngineUnavailableError: The engine is dead.
         """
 
     async def stop(self) -> None:
-        """End what was started to answer; the engine is others'."""
+        """Stop what was started here; the engine belongs to others."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What all requests share.
+    """State of the service.
 
     Attributes:
-        models: What searches work with.
-        engines: What must answer for the service to be ready.
-        settings: How the service is run.
-        admission: Who may search when.
-        metrics: Where all is counted.
+        models: Of searches.
+        engines: The service is ready when all of these respond.
+        settings: Of the service.
+        admission: The queue of searches.
+        metrics: Of the service.
         tracer: Of searches.
         calibrated: How `auto` spends a budget, and how probable answers are.
-        plain: The policy for OpenAI's clients that ask for no search; None refuses them.
+        plain: The policy, for OpenAI requests without a search; None refuses them.
     """
 
     models: Models
@@ -68,13 +68,13 @@ class State:
 
     @classmethod
     def of(cls, request: Request) -> "State":
-        """Return the state of the app that serves a request."""
+        """Return the state of the app that handles a request."""
         state = request.app.state.winnow
         assert isinstance(state, cls)  # noqa: S101 - set by create_app
         return state
 
 
 def arrival_of(request: Request) -> float:
-    """When the headers of a request were there, by `time.perf_counter`: deadlines count from then."""
+    """Return when the headers of a request had arrived, by `time.perf_counter`; deadlines count from then."""
     arrived: float = request.state.arrived  # set by CountRequests
     return arrived

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from search.evaluation.bootstrap import Interval
-from search.evaluation.plan import GREEDY
-from search.evaluation.report import Point
+from search.evaluation.grid import GREEDY, Point
+from search.evaluation.outcomes import Evaluation
 from search.scaling.costs import Cost, Costs
 from search.scaling.evidence import Evidence, resample
-from search.scaling.reading import Evaluation
 from search.scaling.scaling import Array, Forecast, Law, Scale
 from search.strategies import MAX_N, one_sample, strategies
 

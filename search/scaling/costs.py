@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 
-from search.evaluation.plan import GREEDY
-from search.evaluation.report import Point
-from search.evaluation.results import Outcome
+from search.evaluation.grid import GREEDY, Point
+from search.evaluation.outcomes import Outcome
 from search.strategies import flat, strategies
 
 TAIL = 0.95

@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from search.evaluation.plan import GREEDY
-from search.evaluation.report import Point
-from search.evaluation.results import Outcome
+from search.evaluation.grid import GREEDY, Point
+from search.evaluation.outcomes import Outcome
 from search.scaling.scaling import Array, Forecast, Law, Scale, fit_forecast, fit_law
 
 MIN_BUDGETS = 3

@@ -59,9 +59,9 @@ def plan(
     the evaluation. Intervals are 95 %, over problems like those of the evaluation and over what the curve may be; "~"
     stands for what lies between measured points, "?" for what lies beyond them. No model is needed.
     """
+    from search.evaluation.outcomes import read_evaluation
     from search.scaling.advice import Wish, advise
     from search.scaling.alternatives import Axis, Survey
-    from search.scaling.reading import read_evaluation
     from search.scaling.report import advice_table, as_record, curve_table
     from server.cli.failures import refuse_inputs
 

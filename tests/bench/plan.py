@@ -22,11 +22,10 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from search.evaluation.report import Point
-from search.evaluation.results import Outcome
+from search.evaluation.grid import Point
+from search.evaluation.outcomes import Outcome, read_evaluation
 from search.scaling.costs import Costs
 from search.scaling.evidence import Evidence, resample
-from search.scaling.reading import read_evaluation
 from search.scaling.scaling import Array
 
 NUM_RESAMPLES = 300

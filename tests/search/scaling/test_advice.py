@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.evaluation.bootstrap import Interval
-from search.evaluation.report import Point
+from search.evaluation.grid import Point
 from search.scaling.advice import Wish, advise
 from search.scaling.alternatives import Alternative, Basis
 from search.scaling.costs import Cost

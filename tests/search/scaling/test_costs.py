@@ -2,8 +2,8 @@
 
 import pytest
 
-from search.evaluation.report import Point
-from search.evaluation.results import Outcome
+from search.evaluation.grid import Point
+from search.evaluation.outcomes import Outcome
 from search.scaling.costs import Costs
 
 

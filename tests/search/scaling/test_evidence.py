@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.evaluation.report import Point
-from search.evaluation.results import Outcome
+from search.evaluation.grid import Point
+from search.evaluation.outcomes import Outcome
 from search.scaling.evidence import Evidence, resample
 from tests.search.scaling.growth import grow, power_law
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.evaluation.report import Point
+from search.evaluation.grid import Point
 from search.scaling.evidence import Evidence, resample
 from search.scaling.scaling import CEILING, Array, Law, Path, Scale, fit_forecast, fit_law
 from tests.search.scaling.growth import grow, power_law

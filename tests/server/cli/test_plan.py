@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from search.evaluation.results import Outcome, Results
+from search.evaluation.outcomes import Outcome
+from search.evaluation.results import Results
 from server.cli.main import app
 from tests.search.scaling.growth import grow, power_law
 

@@ -16,6 +16,7 @@ from search.evaluation.outcomes import Outcome
 from search.evaluation.pass_at_k import pass_at_k
 from search.strategies import Row, flat, trees
 
+TAIL = 0.95
 MIN_TOLD = 100
 """Fewer confidences say nothing about their calibration."""
 
@@ -30,6 +31,7 @@ class Cost:
         judged: Tokens that the verifier computed; None where no request was made for this point alone.
         cached: Tokens judged from its cache; None likewise.
         seconds: From request to reply; None likewise.
+        seconds_tail: What 95 % of the problems do not exceed; None likewise.
     """
 
     num_problems: int
@@ -37,6 +39,7 @@ class Cost:
     judged: float | None
     cached: float | None
     seconds: float | None
+    seconds_tail: float | None
 
     @property
     def tokens(self) -> float | None:
@@ -112,6 +115,7 @@ class Report:
             judged=_mean(outcome.verifier_tokens for outcome in group),
             cached=_mean(outcome.verifier_cached_tokens for outcome in group),
             seconds=_mean(outcome.seconds for outcome in group),
+            seconds_tail=_tail(outcome.seconds for outcome in group),
         )
 
     def tokens_per_correct(self, point: Point) -> float | None:
@@ -182,3 +186,8 @@ def _names(rows: Iterable[Row]) -> list[str]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
+
+
+def _tail(values: Iterable[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[min(int(TAIL * len(known)), len(known) - 1)] if known else None

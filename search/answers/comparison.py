@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search.answers.text import is_text_key
+from search.answers.reading.text import is_text_key
 from search.answers.workers import Outcome
 
 _TROUBLES = {

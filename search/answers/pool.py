@@ -15,7 +15,7 @@ from search.answers.cache import Cache
 from search.answers.checking.question import MAX_PROBLEM
 from search.answers.comparison import Canonical, Comparison, compare
 from search.answers.extract import extract_answer
-from search.answers.text import MAX_LENGTH, is_text_key, text_key
+from search.answers.reading.text import MAX_LENGTH, is_text_key, text_key
 from search.answers.workers import Job, Outcome, Workers
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)

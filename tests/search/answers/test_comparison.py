@@ -1,6 +1,6 @@
 import pytest
 
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 from search.answers.comparison import Canonical, compare
 from search.answers.workers import Outcome
 
@@ -8,7 +8,7 @@ LATE, FAILED = Canonical("text:x", Outcome.TIMEOUT), Canonical("text:y", Outcome
 
 
 def canonical(text: str) -> Canonical:
-    return Canonical(canonical_key(text))
+    return Canonical(answer_key(text))
 
 
 @pytest.mark.parametrize(

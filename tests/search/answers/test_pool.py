@@ -15,7 +15,7 @@ import pytest
 from search.answers import workers
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
-from search.answers.text import MAX_LENGTH
+from search.answers.reading.text import MAX_LENGTH
 from tests.search.answers.processes import descendants, newest
 from tests.search.answers.shared_data import hostile_answers, read_rows
 from tests.search.answers.test_host import SLOW

@@ -30,7 +30,7 @@ async def test_a_grid_is_measured_reported_and_drawn(client: httpx.AsyncClient, 
     first, *outcomes = map(json.loads, (tmp_path / "o.jsonl").read_text().splitlines())
     assert first["made"]["url"] == str(client.base_url)
     assert first["told"]["grid"]["num_seeds"] == {"1": 1, "4": 1}
-    assert len(outcomes) == 6 * 13
+    assert len(outcomes) == 6 * 15
     served = [outcome for outcome in outcomes if outcome["strategy"] == "best_of_n" and outcome["early_stop"]]
     assert len(served) == 2 * 2
 

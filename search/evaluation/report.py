@@ -17,7 +17,7 @@ from search.evaluation.pass_at_k import pass_at_k
 from search.strategies import Row, flat, trees
 
 TAIL = 0.95
-MIN_TOLD = 100
+MIN_CONFIDENCES = 100
 """Fewer confidences say nothing about their calibration."""
 
 
@@ -75,7 +75,7 @@ class Report:
     def calibration_error(self, point: Point) -> float | None:
         """Return the expected calibration error of the confidences told, in [0, 1]; None where too few were."""
         told = [(o.confidence, o.is_correct) for o in self._outcomes[point] if o.confidence is not None]
-        return expected_calibration_error(told) if len(told) >= MIN_TOLD else None
+        return expected_calibration_error(told) if len(told) >= MIN_CONFIDENCES else None
 
     def accuracy(self, point: Point, level: int | None = None) -> Interval | None:
         """Return the share of right answers, %, of all problems or of a level's; None without a measurement."""

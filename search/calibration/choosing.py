@@ -127,7 +127,7 @@ def _split(sure: Numbers, num_bins: int) -> list[tuple[float, NDArray[np.intp]]]
 
 
 def _best_in(allocations: Allocations, usual: str) -> str:
-    """Return the most accurate allocation in a bin by name: the usual one unless another is better beyond two errors."""
+    """Return the most accurate allocation in a bin by name: the usual one unless one is better beyond two errors."""
     better = {
         name: allocation
         for name, allocation in allocations.items()

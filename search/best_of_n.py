@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
-from search.voting import Ballot, Selection
+from search.voting import Ballot, Selection, voted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class BestOfN:
         async def respond(child: Candidate) -> Candidate | None:
             nonlocal best_score
             candidate = await expander.respond(child, is_hopeless if judges_early else None)
-            if candidate and candidate.answer:
+            if candidate and voted(candidate):
                 best_score = max(best_score, candidate.score or 0.0)
             return candidate
 

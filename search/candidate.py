@@ -17,10 +17,8 @@ class Candidate:
         steps: The response so far.
         step_scores: The verifier's score of each step, in [0, 1]; shorter than `steps` while some are not judged.
         score: Aggregation of the step scores; None before the first is judged.
-        answer: What a complete response says the answer is, and votes for; None before that, when it says none, and
-            when it is refuted.
+        answer: What a complete response says the answer is; None before that, and when it says none.
         is_stopped: True when its growth was stopped because it could no longer be chosen.
-        refuted: What a complete response says the answer is, where a check found that wrong; it votes for nothing.
     """
 
     path: tuple[int, ...] = ()
@@ -29,12 +27,6 @@ class Candidate:
     score: float | None = None
     answer: Answer | None = None
     is_stopped: bool = False
-    refuted: Answer | None = None
-
-    @property
-    def stated(self) -> Answer | None:
-        """What it says the answer is, refuted or not."""
-        return self.answer or self.refuted
 
     @property
     def text(self) -> str:
@@ -82,9 +74,3 @@ class Candidate:
     def extend(self, step: Step) -> "Candidate":
         """Return the candidate grown by one step, which is not judged yet."""
         return replace(self, steps=(*self.steps, step))
-
-    def conclude(self, stated: Answer | None) -> "Candidate":
-        """Return the candidate that states an answer: it votes for it unless a check has refuted it."""
-        if stated is not None and stated.is_verified is False:
-            return replace(self, refuted=stated)
-        return replace(self, answer=stated)

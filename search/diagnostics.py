@@ -70,7 +70,7 @@ def diagnose(votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate]) 
     """Measure a vote among `candidates`, the final ones of a search, complete or truncated."""
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
-    num_refuted = sum(c.refuted is not None for vote in votes for c in vote.candidates)
+    num_refuted = sum(c.answer is not None and c.answer.is_refuted for vote in votes for c in vote.candidates)
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
     cautions = [*_about_votes(counts, num_cast, num_refuted), *_about_scores(scores), *_about_responses(candidates)]

@@ -134,7 +134,7 @@ class Expander:
         try:
             child = await grow(child)
             if child.is_complete:
-                child = child.conclude(await self.models.reader.read(child.text))
+                child = replace(child, answer=await self.models.reader.read(child.text))
         except ModelError as error:
             self.observer.on_loss(Loss(child.path, error))
             return None

@@ -89,7 +89,7 @@ async def solve(
     """
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
-    record = Record(observer or Silence())
+    record = Recorder(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record)
     ballot: Ballot[Candidate] = Ballot(strategy.selection)
     status = Status.COMPLETE
@@ -109,7 +109,7 @@ async def solve(
     return _settle(record, ballot, status, expander)
 
 
-def _settle(record: "Record", ballot: Ballot[Candidate], status: Status, expander: Expander) -> SearchResult:
+def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expander: Expander) -> SearchResult:
     candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
     votes = ballot.votes()
     return SearchResult(
@@ -129,7 +129,7 @@ def _best_without_answer(candidates: Sequence[Candidate]) -> Candidate | None:
     return next(iter(rank(complete or candidates)), None)
 
 
-class Record:
+class Recorder:
     """The observer that remembers the tree, and passes everything on."""
 
     def __init__(self, observer: Observer) -> None:

@@ -34,7 +34,7 @@ class Voter(Protocol):
 
     @property
     def answer(self) -> Answer | None:
-        """What it votes for; None for nothing."""
+        """What it states; None for nothing."""
 
     @property
     def is_complete(self) -> bool:
@@ -70,7 +70,7 @@ class Vote(Generic[V_co]):
     @property
     def answer(self) -> str | None:
         """The answer in the words of the candidate that speaks for it; None for those who gave none that counts."""
-        answer = self.candidates[0].answer
+        answer = voted(self.candidates[0])
         return answer.text if answer else None
 
 
@@ -104,7 +104,8 @@ class Ballot(Generic[V]):
         """Count a candidate that is complete; any other has no vote."""
         if not candidate.is_complete:
             return
-        key = candidate.answer.key if candidate.answer else None
+        answer = voted(candidate)
+        key = answer.key if answer else None
         self._classes.setdefault(key, []).append(candidate)
 
     def votes(self) -> tuple[Vote[V], ...]:
@@ -145,6 +146,12 @@ class Ballot(Generic[V]):
                 return vote.weight or 0.0
             case Selection.BEST:
                 return vote.candidates[0].score or 0.0
+
+
+def voted(candidate: Voter) -> Answer | None:
+    """Return the answer that a candidate votes for: what it states, unless a check has refuted that."""
+    answer = candidate.answer
+    return None if answer is None or answer.is_refuted else answer
 
 
 def _vote(candidates: list[V]) -> Vote[V]:

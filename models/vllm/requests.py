@@ -10,8 +10,8 @@ from models.vllm.releases import intervals
 from models.vllm.reward_model import LAST, scores_at
 
 STREAM_INTERVAL = 16
-"""Tokens in one output of a response that is read as it comes: each output wakes the event loop. When a request ends or is
-aborted, what it has generated comes at once, so that all of it is counted."""
+"""Tokens in one output of a response that is read as it comes: each output wakes the event loop. When a request ends or
+is aborted, what it has generated comes at once, so that all of it is counted."""
 
 
 def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:

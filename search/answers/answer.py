@@ -18,9 +18,14 @@ class Answer:
     key: str
     is_verified: bool | None = None
 
+    @property
+    def is_refuted(self) -> bool:
+        """True where a check against its problem found it wrong."""
+        return self.is_verified is False
+
 
 class AnswerReader(Protocol):
     """Finds the answer of a response and brings it into canonical form."""
 
     async def read(self, response: str) -> Answer | None:
-        """Return the answer of `response`; None when it states none (it then does not vote)."""
+        """Return the answer of `response`; None when it states none."""

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from search.answers.text import is_text_key
-from search.answers.workers import Outcome
+from search.answers.reading.text import is_text_key
+from search.answers.workers import JobStatus
 
 _TROUBLES = {
-    Outcome.TIMEOUT: "took longer than its time limit and compares as text",
-    Outcome.FAILURE: "could not be computed and compares as text",
+    JobStatus.TIMEOUT: "took longer than its time limit and compares as text",
+    JobStatus.FAILURE: "could not be computed and compares as text",
 }
 
 
@@ -21,7 +21,7 @@ class Canonical:
     """
 
     key: str
-    outcome: Outcome = Outcome.DONE
+    outcome: JobStatus = JobStatus.DONE
 
 
 @dataclass(frozen=True, slots=True)

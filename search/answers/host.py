@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from pebble import ProcessPool
 
 from search.answers.worker import canonicalise, check, limit_worker
-from search.answers.workers import Job, Outcome
+from search.answers.workers import Job, JobStatus
 
 STARVATION = 4
 """Time on the clock in which a worker must have had the CPU time that one answer may take, as a multiple of that."""
@@ -75,11 +75,11 @@ def main() -> None:
         serve(requests, replies, Job(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
 
 
-def _outcome(error: BaseException | None) -> Outcome:
+def _outcome(error: BaseException | None) -> JobStatus:
     if error is None:
-        return Outcome.DONE
+        return JobStatus.DONE
     is_timeout = isinstance(error, TimeoutError) or getattr(error, "exitcode", None) == -signal.SIGPROF
-    return Outcome.TIMEOUT if is_timeout else Outcome.FAILURE
+    return JobStatus.TIMEOUT if is_timeout else JobStatus.FAILURE
 
 
 def _end() -> None:

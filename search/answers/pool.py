@@ -15,8 +15,8 @@ from search.answers.cache import Cache
 from search.answers.checking.question import MAX_PROBLEM
 from search.answers.comparison import Canonical, Comparison, compare
 from search.answers.extract import extract_answer
-from search.answers.text import MAX_LENGTH, is_text_key, text_key
-from search.answers.workers import Job, Outcome, Workers
+from search.answers.reading.text import MAX_LENGTH, is_text_key, text_key
+from search.answers.workers import Job, JobStatus, Workers
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 """The commonest answers are their own keys: they need no worker, which may be waiting for a busy CPU."""
@@ -118,6 +118,6 @@ class AnswerPool:
         self._count(outcome)
         return cast(bool | None, verdict)
 
-    def _count(self, outcome: Outcome) -> None:
-        self.counters.num_timeouts += outcome is Outcome.TIMEOUT
-        self.counters.num_failures += outcome is Outcome.FAILURE
+    def _count(self, outcome: JobStatus) -> None:
+        self.counters.num_timeouts += outcome is JobStatus.TIMEOUT
+        self.counters.num_failures += outcome is JobStatus.FAILURE

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 
 
 def limit_worker(memory_bytes: int) -> None:
@@ -22,7 +22,7 @@ def limit_worker(memory_bytes: int) -> None:
 def canonicalise(timeout_s: float, text: str) -> str:
     """Return the key of an answer."""
     with limited(timeout_s):
-        return canonical_key(text)
+        return answer_key(text)
 
 
 def check(timeout_s: float, problem: str, text: str) -> bool | None:

@@ -21,7 +21,7 @@ class Job(Enum):
     CHECK = "check"  # a problem and a text: whether the text solves it
 
 
-class Outcome(Enum):
+class JobStatus(Enum):
     """Whether a worker did its job."""
 
     DONE = "done"
@@ -29,7 +29,7 @@ class Outcome(Enum):
     FAILURE = "failure"  # the worker died, or ran out of memory
 
 
-Reply = tuple[Outcome, Any]
+Reply = tuple[JobStatus, Any]
 """What became of a request, and the result; None where there is none."""
 
 
@@ -68,7 +68,7 @@ class Workers:
         """
         self.open()
         outcome, _ = await self.ask(*probe)
-        if outcome is not Outcome.DONE:
+        if outcome is not JobStatus.DONE:
             await self.stop()
             raise RuntimeError("the answer workers do not start; their own error stands above")
 
@@ -88,7 +88,7 @@ class Workers:
         Raises:
             RuntimeError: The workers are not open, or stopped.
         """
-        return await self._ask(args) or await self._ask(args) or (Outcome.FAILURE, None)
+        return await self._ask(args) or await self._ask(args) or (JobStatus.FAILURE, None)
 
     async def _ask(self, args: tuple[str, ...]) -> Reply | None:
         host = await self._running_host()
@@ -115,7 +115,7 @@ class Workers:
         """Hand out replies until the host is gone; whoever waits then has none."""
         async for line in cast(asyncio.StreamReader, host.stdout):
             number, outcome, result = json.loads(line)
-            self._settle(number, (Outcome(outcome), result))
+            self._settle(number, (JobStatus(outcome), result))
         await host.wait()
         self._host = None
         for number in list(self._waiting):

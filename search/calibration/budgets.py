@@ -13,9 +13,9 @@ import numpy as np
 
 from search.calibration.choosing import (
     STOP,
+    Allocation,
+    Allocations,
     Choice,
-    Way,
-    Ways,
     choose,
     confidences,
     cross_validate,
@@ -26,7 +26,7 @@ from search.calibration.choosing import (
     spend,
 )
 from search.calibration.table import Budget, Difficulty, Knots, Spending
-from search.calibration.traces import Grown, Trace, elect
+from search.calibration.traces import Trace, TracedCandidate, elect
 from search.confidence import Confidence
 from search.strategies import Parts, Row, calibrated, flat, strategies, trees
 from search.voting import Selection
@@ -63,14 +63,14 @@ class Grid:
         source = _drawing().name if row.parts is Parts.RESPONSES else strategy
         return next(iter(self.by_strategy.get(source, {}).values()), ())
 
-    def alone(self, strategy: str, n: int) -> Way | None:
+    def alone(self, strategy: str, n: int) -> Allocation | None:
         """Return a strategy that spends all of `n`; None where that was not measured."""
         traces = self.traces(strategy, n)
         voters = [trace.first(n) for trace in traces]
         selection = strategies()[strategy].selection
         return _way(voters, [_cost(trace, n, strategy) for trace in traces], selection) if voters else None
 
-    def after(self, probe: str, probe_n: int, rest: str, rest_n: int) -> Way | None:
+    def after(self, probe: str, probe_n: int, rest: str, rest_n: int) -> Allocation | None:
         """Return a probe that is followed by another search; None where that was not measured."""
         first, second = self.traces(probe, probe_n), self.traces(rest, rest_n)
         if probe == rest:
@@ -97,7 +97,7 @@ class Plan:
         confidence: Of the probe's answer.
         expected: Cross-validated.
         found: With the choices made, on the problems they were made from.
-        ways: To go on after the probe.
+        allocations: To go on after the probe.
         final_confidence: Of the answers of those that went on; they are not like the others.
     """
 
@@ -105,9 +105,9 @@ class Plan:
     probe_n: int
     choices: Sequence[Choice]
     confidence: Confidence
-    expected: Way
-    found: Way
-    ways: Ways
+    expected: Allocation
+    found: Allocation
+    allocations: Allocations
     final_confidence: Confidence
 
 
@@ -118,7 +118,7 @@ def _drawing() -> Row:
 
 def plan_budget(grid: Grid, n: int) -> Plan:
     """Return how to spend the budget `n`."""
-    singles = {row.name: way for row in calibrated() if (way := grid.alone(row.name, n))}
+    singles = {row.name: allocation for row in calibrated() if (allocation := grid.alone(row.name, n))}
     best = most_accurate(singles)
     plans = [*_plans(grid, n), _whole(best, n, singles[best])]
     good = [plan for plan in plans if is_as_good(plan.expected.right, singles[best].right)]
@@ -131,20 +131,20 @@ def _plans(grid: Grid, n: int) -> Iterator[Plan]:
         for probe_n in (size for size in PROBES if size < n):
             if stop := grid.alone(probe, probe_n):
                 rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in names}
-                ways = {STOP: stop} | {rest: way for rest, way in rests.items() if way}
+                allocations = {STOP: stop} | {rest: allocation for rest, allocation in rests.items() if allocation}
                 confidence = fit_confidence(stop.support, stop.right)
                 sure = confidences(stop, confidence)
-                choices = choose(ways, sure)
-                expected, found = cross_validate(ways), spend(ways, sure, choices)
+                choices = choose(allocations, sure)
+                expected, found = cross_validate(allocations), spend(allocations, sure, choices)
                 went_on = np.array([name != STOP for name in names_of(sure, choices)])
                 final = fit_confidence(found.support[went_on], found.right[went_on]) if went_on.any() else confidence
-                yield Plan(probe, probe_n, choices, confidence, expected, found, ways, final)
+                yield Plan(probe, probe_n, choices, confidence, expected, found, allocations, final)
 
 
-def _whole(strategy: str, n: int, way: Way) -> Plan:
-    choice = Choice(0.0, STOP, len(way.right), float(way.right.mean()))
-    confidence = fit_confidence(way.support, way.right)
-    return Plan(strategy, n, [choice], confidence, way, way, {STOP: way}, confidence)
+def _whole(strategy: str, n: int, allocation: Allocation) -> Plan:
+    choice = Choice(0.0, STOP, len(allocation.right), float(allocation.right.mean()))
+    confidence = fit_confidence(allocation.support, allocation.right)
+    return Plan(strategy, n, [choice], confidence, allocation, allocation, {STOP: allocation}, confidence)
 
 
 def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:
@@ -160,7 +160,7 @@ def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Seq
     bins = [
         Difficulty(
             floor=round(choice.floor, 4),
-            rest=None if choice.way == STOP else grid.spending(choice.way),
+            rest=None if choice.allocation == STOP else grid.spending(choice.allocation),
             problems=choice.num_problems,
             accuracy=round(choice.accuracy, 3),
         )
@@ -185,8 +185,8 @@ def confidence_of(grid: Grid, budgets: Sequence[int]) -> dict[str, dict[int, Kno
     for strategy in (row.name for row in (*flat(), *trees())):
         alone = grid.by_strategy.get(strategy, {}) if strategies()[strategy].parts is Parts.NONE else {}
         for n in sorted({*budgets, *alone}):
-            if way := grid.alone(strategy, n):
-                table.setdefault(strategy, {})[n] = knots_of(fit_confidence(way.support, way.right))
+            if allocation := grid.alone(strategy, n):
+                table.setdefault(strategy, {})[n] = knots_of(fit_confidence(allocation.support, allocation.right))
     return table
 
 
@@ -201,10 +201,12 @@ def _cost(trace: Trace, n: int, strategy: str) -> float:
     )
 
 
-def _way(voters: Sequence[Sequence[Grown]], tokens: Sequence[float], selection: Selection = Selection.WEIGHTED) -> Way:
+def _way(
+    voters: Sequence[Sequence[TracedCandidate]], tokens: Sequence[float], selection: Selection = Selection.WEIGHTED
+) -> Allocation:
     verdicts = [elect(candidates, selection) for candidates in voters]
     right = np.array([verdict.is_right for verdict in verdicts])
-    return Way(right, np.array([verdict.support for verdict in verdicts]), np.array(tokens, dtype=float))
+    return Allocation(right, np.array([verdict.support for verdict in verdicts]), np.array(tokens, dtype=float))
 
 
 def _mean_and_most(values: Sequence[float], digits: int) -> tuple[float, float]:

@@ -30,8 +30,8 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to go on after a probe, measured on P problems.
+class Allocation:
+    """A way to spend a budget after a probe, measured on P problems.
 
     Attributes:
         right: Whether probe and rest together answer right, (P,).
@@ -43,12 +43,12 @@ class Way:
     support: Numbers
     tokens: Numbers
 
-    def at(self, problems: NDArray[np.intp]) -> "Way":
+    def at(self, problems: NDArray[np.intp]) -> "Allocation":
         """Return it on some of the problems."""
-        return Way(self.right[problems], self.support[problems], self.tokens[problems])
+        return Allocation(self.right[problems], self.support[problems], self.tokens[problems])
 
 
-Ways = Mapping[str, Way]
+Allocations = Mapping[str, Allocation]
 """By name; the one called STOP is the probe itself."""
 STOP = "stop"
 
@@ -59,13 +59,13 @@ class Choice:
 
     Attributes:
         floor: Least confidence after the probe.
-        way: Name of the way.
+        allocation: Name of the way.
         num_problems: In the bin.
         accuracy: Of the way on them.
     """
 
     floor: float
-    way: str
+    allocation: str
     num_problems: int
     accuracy: float
 
@@ -83,31 +83,33 @@ def fit_confidence(support: Numbers, right: Flags) -> Confidence:
     return Confidence(tuple(knots), tuple(knots.values()))
 
 
-def confidences(way: Way, confidence: Confidence) -> Numbers:
+def confidences(allocation: Allocation, confidence: Confidence) -> Numbers:
     """Return how probable it is that each problem is answered right, (P,)."""
-    return np.array([confidence.at(value) for value in way.support])
+    return np.array([confidence.at(value) for value in allocation.support])
 
 
-def choose(ways: Ways, sure: Numbers, num_bins: int = NUM_BINS) -> list[Choice]:
+def choose(allocations: Allocations, sure: Numbers, num_bins: int = NUM_BINS) -> list[Choice]:
     """Return what to do in each bin, the easiest first; the last has a floor of 0.
 
     Args:
-        ways: Of which one is the probe itself.
+        allocations: Of which one is the probe itself.
         sure: How easy each problem is, (P,), in [0, 1].
         num_bins: Into how many quantiles the problems are split.
     """
     bins = _split(sure, num_bins)
-    going_on = {name: way for name, way in ways.items() if name != STOP} or ways
+    going_on = {name: allocation for name, allocation in allocations.items() if name != STOP} or allocations
     usual = most_accurate(going_on)
-    names = [_best_in({name: way.at(members) for name, way in going_on.items()}, usual) for _, members in bins]
+    names = [
+        _best_in({name: allocation.at(members) for name, allocation in going_on.items()}, usual) for _, members in bins
+    ]
     never = np.concatenate([going_on[name].right[members] for name, (_, members) in zip(names, bins, strict=True)])
-    stopping = np.concatenate([ways[STOP].right[members] for _, members in bins])
+    stopping = np.concatenate([allocations[STOP].right[members] for _, members in bins])
     ends = np.cumsum([len(members) for _, members in bins])
     for place, end in enumerate(ends):
         if is_as_good(np.concatenate([stopping[:end], never[end:]]), never):
             names[: place + 1] = [STOP] * (place + 1)
     return [
-        Choice(floor, name, len(members), float(ways[name].right[members].mean()))
+        Choice(floor, name, len(members), float(allocations[name].right[members].mean()))
         for name, (floor, members) in zip(names, bins, strict=True)
     ]
 
@@ -124,15 +126,19 @@ def _split(sure: Numbers, num_bins: int) -> list[tuple[float, NDArray[np.intp]]]
     return [*bins[:-1], (0.0, bins[-1][1])]
 
 
-def _best_in(ways: Ways, usual: str) -> str:
-    """Return the name of the most accurate way in a bin: the usual one unless another is better beyond two errors."""
-    better = {name: way for name, way in ways.items() if _low(way.right, ways[usual].right) > 0}
+def _best_in(allocations: Allocations, usual: str) -> str:
+    """Return the most accurate allocation in a bin by name: the usual one unless one is better beyond two errors."""
+    better = {
+        name: allocation
+        for name, allocation in allocations.items()
+        if _low(allocation.right, allocations[usual].right) > 0
+    }
     return most_accurate(better) if better else usual
 
 
-def most_accurate(ways: Ways) -> str:
+def most_accurate(allocations: Allocations) -> str:
     """Return the name of the way that is right most often; of equals the one with fewer tokens."""
-    return max(ways, key=lambda name: (ways[name].right.mean(), -ways[name].tokens.mean()))
+    return max(allocations, key=lambda name: (allocations[name].right.mean(), -allocations[name].tokens.mean()))
 
 
 def is_as_good(right: Flags, best: Flags) -> bool:
@@ -146,34 +152,36 @@ def _low(right: Flags, other: Flags) -> float:
     return float(difference.mean() - 2 * difference.std() / len(difference) ** 0.5)
 
 
-def spend(ways: Ways, sure: Numbers, choices: Sequence[Choice]) -> Way:
+def spend(allocations: Allocations, sure: Numbers, choices: Sequence[Choice]) -> Allocation:
     """Return what the choices make of every problem, of which `sure` says how easy each is."""
     taken = names_of(sure, choices)
-    return Way(
-        np.array([ways[name].right[place] for place, name in enumerate(taken)]),
-        np.array([ways[name].support[place] for place, name in enumerate(taken)]),
-        np.array([ways[name].tokens[place] for place, name in enumerate(taken)]),
+    return Allocation(
+        np.array([allocations[name].right[place] for place, name in enumerate(taken)]),
+        np.array([allocations[name].support[place] for place, name in enumerate(taken)]),
+        np.array([allocations[name].tokens[place] for place, name in enumerate(taken)]),
     )
 
 
 def names_of(sure: Numbers, choices: Sequence[Choice]) -> list[str]:
     """Return the name of the way that is chosen for each problem, of which `sure` says how easy it is."""
-    return [next(choice.way for choice in choices if value >= choice.floor) for value in sure]
+    return [next(choice.allocation for choice in choices if value >= choice.floor) for value in sure]
 
 
-def cross_validate(ways: Ways, oracle: Numbers | None = None, seed: int = 0) -> Way:
+def cross_validate(allocations: Allocations, oracle: Numbers | None = None, seed: int = 0) -> Allocation:
     """Return what two-fold cross-validation makes of every problem: map, bins and choices come from the other half.
 
     Args:
-        ways: Of which one is the probe itself.
+        allocations: Of which one is the probe itself.
         oracle: How easy each problem is, (P,); None predicts it from the probe.
         seed: Of the halves.
     """
-    num_problems = len(ways[STOP].right)
+    num_problems = len(allocations[STOP].right)
     halves = np.array_split(np.random.default_rng(seed).permutation(num_problems), 2)
     right, support, tokens = (np.zeros(num_problems) for _ in range(3))
     for ours, theirs in (halves, halves[::-1]):
-        known, new = ({name: way.at(half) for name, way in ways.items()} for half in (ours, theirs))
+        known, new = (
+            {name: allocation.at(half) for name, allocation in allocations.items()} for half in (ours, theirs)
+        )
         if oracle is None:
             confidence = fit_confidence(known[STOP].support, known[STOP].right)
             easy, new_easy = confidences(known[STOP], confidence), confidences(new[STOP], confidence)
@@ -181,4 +189,4 @@ def cross_validate(ways: Ways, oracle: Numbers | None = None, seed: int = 0) -> 
             easy, new_easy = oracle[ours], oracle[theirs]
         found = spend(new, new_easy, choose(known, easy))
         right[theirs], support[theirs], tokens[theirs] = found.right, found.support, found.tokens
-    return Way(right.astype(bool), support, tokens)
+    return Allocation(right.astype(bool), support, tokens)

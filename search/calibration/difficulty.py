@@ -45,10 +45,10 @@ def pass_at_1(grid: Grid) -> Numbers:
 
 def assess(grid: Grid, plan: Plan) -> Prediction:
     """Compare what the probe of a plan predicts with the oracle."""
-    oracle, predicted = pass_at_1(grid), confidences(plan.ways[STOP], plan.confidence)
+    oracle, predicted = pass_at_1(grid), confidences(plan.allocations[STOP], plan.confidence)
     distance = np.abs(_quintiles(oracle) - _quintiles(predicted))
     absolute = [np.digitize(values, EDGES[::-1]) for values in (oracle, predicted)]
-    with_oracle = cross_validate(plan.ways, oracle)
+    with_oracle = cross_validate(plan.allocations, oracle)
     return Prediction(
         correlation=float(spearmanr(oracle, predicted).statistic),
         same_bin=float((distance == 0).mean()),

@@ -24,7 +24,7 @@ from search.voting import Ballot, Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class TracedCandidate:
     """A candidate of a search.
 
     Attributes:
@@ -60,9 +60,9 @@ class Trace:
     name: str
     seconds: float
     judged: int
-    candidates: tuple[Grown, ...]
+    candidates: tuple[TracedCandidate, ...]
 
-    def first(self, n: int) -> tuple[Grown, ...]:
+    def first(self, n: int) -> tuple[TracedCandidate, ...]:
         """Return what grew from the first `n` children of the root."""
         return tuple(grown for grown in self.candidates if grown.path[0] < n)
 
@@ -81,7 +81,7 @@ class Verdict:
     support: float
 
 
-def elect(candidates: Iterable[Grown], selection: Selection = Selection.WEIGHTED) -> Verdict:
+def elect(candidates: Iterable[TracedCandidate], selection: Selection = Selection.WEIGHTED) -> Verdict:
     """Let candidates vote."""
     ballot: Ballot[_Voter] = Ballot(selection)
     for place, grown in enumerate(candidates):
@@ -162,7 +162,7 @@ class Traces:
         self._traces[trace.problem, trace.name] = trace
 
 
-async def _grown(result: SearchResult, task: Task, answers: AnswerPool) -> tuple[Grown, ...]:
+async def _grown(result: SearchResult, task: Task, answers: AnswerPool) -> tuple[TracedCandidate, ...]:
     right: dict[str, bool] = {}
     lengths = {candidate.path: candidate.num_tokens for candidate in result.candidates}
     grown = []
@@ -171,7 +171,7 @@ async def _grown(result: SearchResult, task: Task, answers: AnswerPool) -> tuple
         if answer and answer.key not in right:
             right[answer.key] = await answers.equivalent(task.answer, answer.text)
         grown.append(
-            Grown(
+            TracedCandidate(
                 candidate.path,
                 candidate.num_tokens - lengths.get(candidate.path[:-1], 0),
                 candidate.score,
@@ -185,5 +185,5 @@ async def _grown(result: SearchResult, task: Task, answers: AnswerPool) -> tuple
 
 def _read(line: dict[str, object]) -> Trace:
     candidates = line.pop("candidates")
-    grown = tuple(Grown(**each | {"path": tuple(each["path"])}) for each in candidates)  # type: ignore[attr-defined]
+    grown = tuple(TracedCandidate(**each | {"path": tuple(each["path"])}) for each in candidates)  # type: ignore[attr-defined]
     return Trace(**line, candidates=grown)  # type: ignore[arg-type]

@@ -24,9 +24,13 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0) 
 
     For a paired comparison pass the differences, problem by problem.
     """
+    return _interval(statistics.fmean(values), resampled(values, seed), confidence)
+
+
+def resampled(values: Sequence[float], seed: int = 0) -> list[float]:
+    """Return the means of `RESAMPLES` resamples of at least one value."""
     draw = random.Random(seed)
-    means = [statistics.fmean(draw.choices(values, k=len(values))) for _ in range(RESAMPLES)]
-    return _interval(statistics.fmean(values), means, confidence)
+    return [statistics.fmean(draw.choices(values, k=len(values))) for _ in range(RESAMPLES)]
 
 
 def bootstrap_ratio(values: Sequence[float], others: Sequence[float], confidence: float = 0.95) -> Interval:

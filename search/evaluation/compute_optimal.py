@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from search.evaluation.bootstrap import Interval, bootstrap
-from search.evaluation.report import Point, Report
+from search.evaluation.grid import Point
+from search.evaluation.report import Report
 from search.strategies import flat, trees
 
 Shares = Mapping[str, Mapping[str, float]]

@@ -9,11 +9,12 @@ from models.interfaces import Finish, Step
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
 from search.candidate import Candidate
-from search.evaluation.plan import Cell, Job
-from search.evaluation.results import Outcome
+from search.evaluation.grid import Cell, Job
+from search.evaluation.outcomes import Outcome
 from search.evaluation.subsample import elect, elect_subtrees
 from search.evaluation.tasks import Task
 from search.strategies import Parts, strategies
+from search.voting import Selection
 
 FINISHES = {"complete": Finish.END, "truncated": Finish.LENGTH, "expanded": Finish.STEP, "dropped": Finish.STEP}
 """By how a reply says that a node ended; nothing is stopped where all is told."""
@@ -65,7 +66,8 @@ class Grader:
             nodes = reply["tree"]["nodes"]
             candidates = await self._tree(nodes, reply["candidates"])
             width = job.request["beam_width"]
-            elected = {cell: elect_subtrees(candidates, cell.n, width) for cell in others}
+            selection = Selection(job.request.get("selection", Selection.WEIGHTED))
+            elected = {cell: elect_subtrees(candidates, cell.n, width, selection) for cell in others}
         outcomes = [await self._outcome(task, own, reply["answer"], usage["completion_tokens"], **costs)]
         for cell, answer in elected.items():
             num_tokens = round(usage["completion_tokens"] * _share(nodes, cell.n))
@@ -95,7 +97,18 @@ class Grader:
 
     async def _outcome(self, task: Task, cell: Cell, answer: str | None, num_tokens: int, **told: Any) -> Outcome:
         is_correct = answer is not None and await self.answers.equivalent(task.answer, answer)
-        return Outcome(task.problem, task.level, *cell, answer, is_correct, num_tokens, **told)
+        return Outcome(
+            task.problem,
+            task.level,
+            cell.strategy,
+            cell.n,
+            cell.seed,
+            answer,
+            is_correct,
+            num_tokens,
+            varied=cell.varied,
+            **told,
+        )
 
 
 def _share(nodes: Sequence[dict[str, Any]], n: int) -> float:

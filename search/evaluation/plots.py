@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from search.evaluation.bootstrap import Interval
 from search.evaluation.compute_optimal import compute_optimal
-from search.evaluation.palette import OPTIMAL, colour_of
-from search.evaluation.plan import GREEDY
-from search.evaluation.report import Point, Report
+from search.evaluation.grid import GREEDY, Configuration
+from search.evaluation.palette import DASHES, HATCHES, OPTIMAL, colour_of, places_of
+from search.evaluation.report import Report
 from search.strategies import by_table, flat, trees
 
 DPI = 130
@@ -22,27 +22,30 @@ DODGE = 1.03
 def plot_scaling(report: Report, path: Path, title: str) -> None:
     """Draw accuracy against N, a line a strategy, with 95 % intervals."""
     figure, axes = _one(title, "N, budget", report.budgets)
-    for place, name in enumerate(report.strategies):
-        if name == GREEDY:
-            _draw_greedy(report, axes)
+    dashes = places_of(report.configurations)
+    for place, each in enumerate(report.configurations):
+        if each.strategy == GREEDY:
+            _draw_greedy(report, axes, each, dashes[each] + 2)
         else:
-            _draw_line(axes, _measured(report, name), place, colour_of(name), name)
+            line = DASHES[dashes[each] % len(DASHES)]
+            _draw_line(axes, _measured(report, each), place, colour_of(each.strategy), str(each), line)
     _finish(figure, axes, path)
 
 
 def plot_optimal(report: Report, path: Path, title: str) -> None:
     """Draw the curve of the strategy that suits each level best, over all strategies, and what chooses beside it."""
     figure, axes = _one(title, "N, budget", report.budgets)
-    singles = [row.name for row in (*flat(), *trees())]
-    for name in report.strategies:
-        if name in singles:
-            points = _measured(report, name)
+    singles = [Configuration(row.name) for row in (*flat(), *trees())]
+    for each in report.configurations:
+        if each in singles:
+            points, colour = _measured(report, each), colour_of(each.strategy)
             means = [accuracy.mean for _, accuracy in points]
-            axes.plot([n for n, _ in points], means, color=colour_of(name), alpha=0.7, linewidth=1, label=name)
+            axes.plot([n for n, _ in points], means, color=colour, alpha=0.7, linewidth=1, label=str(each))
     optimal = [(n, accuracy) for n in report.budgets if (accuracy := compute_optimal(report, n))]
     _draw_line(axes, optimal, 0, OPTIMAL, "best for each level, cross-fitted")
-    for name in (row.name for row in by_table() if row.name in report.strategies):
-        _draw_line(axes, _measured(report, name), 1, colour_of(name), name)
+    choosing = [Configuration(row.name) for row in by_table()]
+    for each in (each for each in choosing if each in report.configurations):
+        _draw_line(axes, _measured(report, each), 1, colour_of(each.strategy), str(each))
     _finish(figure, axes, path)
 
 
@@ -63,12 +66,15 @@ def plot_levels(report: Report, path: Path, title: str) -> None:
     figure = Figure(figsize=(2.2 + 2.6 * len(report.levels), 4), layout="constrained")
     panels = figure.subplots(1, len(report.levels), sharey=True, squeeze=False)[0]
     budgets = [n for n in report.budgets if n > 1] or report.budgets
-    names = [name for name in report.strategies if name != GREEDY]
+    barred = [each for each in report.configurations if each.strategy != GREEDY]
+    greedy = [each for each in report.configurations if each.strategy == GREEDY]
+    hatches = places_of(barred)
     for level, axes in zip(report.levels, panels, strict=True):
-        for place, name in enumerate(names):
-            _draw_bars(report, axes, level, budgets, name, (place + 0.5) / len(names) - 0.5)
-        if GREEDY in report.strategies:
-            _draw_greedy(report, axes, level)
+        for place, each in enumerate(barred):
+            hatch = HATCHES[hatches[each] % len(HATCHES)]
+            _draw_bars(report, axes, level, budgets, each, (place + 0.5) / len(barred) - 0.5, 0.84 / len(barred), hatch)
+        for place, each in enumerate(greedy):
+            _draw_greedy(report, axes, each, place + 2, level)
         axes.set_title(f"level {level}")
         axes.set_xticks(range(len(budgets)), [str(n) for n in budgets])
         axes.set_xlabel("N, budget")
@@ -81,35 +87,48 @@ def plot_levels(report: Report, path: Path, title: str) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _draw_bars(report: Report, axes: Axes, level: int, budgets: Sequence[int], name: str, shift: float) -> None:
-    points = [(place, report.accuracy(Point(name, n), level)) for place, n in enumerate(budgets)]
+def _draw_bars(
+    report: Report,
+    axes: Axes,
+    level: int,
+    budgets: Sequence[int],
+    configuration: Configuration,
+    shift: float,
+    width: float,
+    hatch: str,
+) -> None:
+    points = [(place, report.accuracy(configuration.at(n), level)) for place, n in enumerate(budgets)]
     known = [(place + 0.84 * shift, accuracy) for place, accuracy in points if accuracy]
-    width = 0.84 / max(len([each for each in report.strategies if each != GREEDY]), 1)
     accuracies = [accuracy for _, accuracy in known]
     axes.bar(
         [place for place, _ in known],
         [accuracy.mean for accuracy in accuracies],
         width,
         yerr=_errors(accuracies),
-        color=colour_of(name),
+        color=colour_of(configuration.strategy),
+        hatch=hatch,
         error_kw={"elinewidth": 0.8},
-        label=name,
+        label=str(configuration),
     )
 
 
-def _draw_greedy(report: Report, axes: Axes, level: int | None = None) -> None:
-    accuracy = report.accuracy(Point(GREEDY, 1), level)
+def _draw_greedy(report: Report, axes: Axes, greedy: Configuration, dashes: int, level: int | None = None) -> None:
+    accuracy = report.accuracy(greedy.at(1), level)
     if accuracy:
-        axes.axhline(accuracy.mean, color=colour_of(GREEDY), linestyle=":", label=GREEDY)
+        line = DASHES[dashes % len(DASHES)]
+        axes.axhline(accuracy.mean, color=colour_of(GREEDY), linestyle=line, label=str(greedy))
 
 
-def _draw_line(axes: Axes, points: Sequence[tuple[int, Interval]], place: int, colour: object, label: str) -> None:
+def _draw_line(
+    axes: Axes, points: Sequence[tuple[int, Interval]], place: int, colour: object, label: str, line: str = "-"
+) -> None:
     accuracies = [accuracy for _, accuracy in points]
     axes.errorbar(
         [n * DODGE**place for n, _ in points],
         [accuracy.mean for accuracy in accuracies],
         _errors(accuracies),
         color=colour,
+        linestyle=line,
         marker="o",
         markersize=4,
         capsize=2,
@@ -122,8 +141,8 @@ def _errors(accuracies: Sequence[Interval]) -> list[list[float]]:
     return [[each.mean - each.low for each in accuracies], [each.high - each.mean for each in accuracies]]
 
 
-def _measured(report: Report, name: str) -> list[tuple[int, Interval]]:
-    return _known(report.budgets, lambda n: report.accuracy(Point(name, n)))
+def _measured(report: Report, configuration: Configuration) -> list[tuple[int, Interval]]:
+    return _known(report.budgets, lambda n: report.accuracy(configuration.at(n)))
 
 
 def _passed(report: Report, level: int | None) -> list[tuple[int, Interval]]:

@@ -8,27 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from search.evaluation.bootstrap import Interval, bootstrap, bootstrap_ratio
 from search.evaluation.calibration_error import expected_calibration_error
+from search.evaluation.grid import Point, names
+from search.evaluation.outcomes import Outcome
 from search.evaluation.pass_at_k import pass_at_k
-from search.evaluation.plan import names
-from search.evaluation.results import Outcome
 from search.strategies import Row, flat, trees
 
-MIN_TOLD = 100
+TAIL = 0.95
+MIN_CONFIDENCES = 100
 """Fewer confidences say nothing about their calibration."""
-
-
-class Point(NamedTuple):
-    """A strategy at a budget."""
-
-    strategy: str
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.strategy}@{self.n}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +31,7 @@ class Cost:
         judged: Tokens that the verifier computed; None where no request was made for this point alone.
         cached: Tokens judged from its cache; None likewise.
         seconds: From request to reply; None likewise.
+        seconds_tail: What 95 % of the problems do not exceed; None likewise.
     """
 
     num_problems: int
@@ -48,6 +39,7 @@ class Cost:
     judged: float | None
     cached: float | None
     seconds: float | None
+    seconds_tail: float | None
 
     @property
     def tokens(self) -> float | None:
@@ -56,19 +48,21 @@ class Cost:
 
 
 class Report:
-    """Outcomes by strategy and budget.
+    """Outcomes by configuration and budget.
 
     Args:
-        outcomes: At least one.
+        outcomes: At least one; configurations of a strategy come in their order.
     """
 
     def __init__(self, outcomes: Iterable[Outcome]) -> None:
         self._outcomes: dict[Point, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
-            self._outcomes[Point(outcome.strategy, outcome.n)].append(outcome)
-        order = names()
-        self.points = sorted(self._outcomes, key=lambda point: (order.index(point.strategy), point.n))
-        self.strategies = [name for name in order if any(point.strategy == name for point in self.points)]
+            self._outcomes[outcome.cell.point].append(outcome)
+        seen = list(dict.fromkeys(point.configuration for point in self._outcomes))
+        self.configurations = sorted(seen, key=lambda each: names().index(each.strategy))
+        self.points = sorted(
+            self._outcomes, key=lambda point: (self.configurations.index(point.configuration), point.n)
+        )
         self.budgets = sorted({point.n for point in self.points})
         self.levels = sorted({o.level for group in self._outcomes.values() for o in group if o.level is not None})
         self._served = self._served_alike()
@@ -81,7 +75,7 @@ class Report:
     def calibration_error(self, point: Point) -> float | None:
         """Return the expected calibration error of the confidences told, in [0, 1]; None where too few were."""
         told = [(o.confidence, o.is_correct) for o in self._outcomes[point] if o.confidence is not None]
-        return expected_calibration_error(told) if len(told) >= MIN_TOLD else None
+        return expected_calibration_error(told) if len(told) >= MIN_CONFIDENCES else None
 
     def accuracy(self, point: Point, level: int | None = None) -> Interval | None:
         """Return the share of right answers, %, of all problems or of a level's; None without a measurement."""
@@ -96,11 +90,12 @@ class Report:
         return bootstrap(pairs) if pairs else None
 
     def pass_at(self, k: int, level: int | None = None) -> Interval | None:
-        """Return pass@k, %, from all responses whose answers were seen; None where no problem has k of them."""
+        """Return pass@k, %, from all responses whose answers were seen; None where no problem has k of them.
+
+        Responses drawn with varied fields are left out.
+        """
         counts: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
-        for outcome in (
-            each for point in self.points if point.strategy in _names(flat()) for each in self._outcomes[point]
-        ):
+        for outcome in (each for point in self._points(_names(flat())) for each in self._outcomes[point]):
             if outcome.num_right is not None and level in (None, outcome.level):
                 counts[outcome.problem][outcome.seed] = (outcome.n, outcome.num_right)
         sums = [[sum(column) for column in zip(*by_seed.values(), strict=True)] for by_seed in counts.values()]
@@ -120,6 +115,7 @@ class Report:
             judged=_mean(outcome.verifier_tokens for outcome in group),
             cached=_mean(outcome.verifier_cached_tokens for outcome in group),
             seconds=_mean(outcome.seconds for outcome in group),
+            seconds_tail=_tail(outcome.seconds for outcome in group),
         )
 
     def tokens_per_correct(self, point: Point) -> float | None:
@@ -142,14 +138,16 @@ class Report:
 
     def ladder(self, n: int) -> list[tuple[Point, Point]]:
         """Return the comparisons of the strategies measured at `n`, each with the next: the better tree search last."""
-        points = [point for point in self.points if point.n == n and point.strategy in _names(flat())]
+        points = [point for point in self._points(_names(flat())) if point.n == n]
         if tree := self._best(_names(trees()), n):
             points.append(tree)
         return [(right, left) for left, right in pairwise(points)]
 
-    def better_tree(self, n: int) -> Point | None:
-        """Return the tree search with the higher accuracy at `n`."""
-        return self._best(_names(trees()), n)
+    def variations(self) -> list[tuple[Point, Point]]:
+        """Return the comparisons of every configuration with the first of its strategy, at every budget of both."""
+        first: dict[tuple[str, int], Point] = {}
+        usual = [(point, first.setdefault((point.strategy, point.n), point)) for point in self.points]
+        return [(point, other) for point, other in usual if point != other]
 
     def best_single(self, n: int) -> Point | None:
         """Return the strategy with the highest accuracy at `n`, with hindsight; `auto` is none."""
@@ -166,6 +164,10 @@ class Report:
             if level in (None, outcome.level):
                 by_problem[outcome.problem].append(value(outcome))
         return {problem: statistics.fmean(values) for problem, values in by_problem.items()}
+
+    def _points(self, names: Iterable[str]) -> list[Point]:
+        """Those of some strategies with nothing varied."""
+        return [point for point in self.points if point.strategy in names and not point.varied]
 
     def _best(self, names: Iterable[str], n: int) -> Point | None:
         points = [Point(name, n) for name in names if Point(name, n) in self._outcomes]
@@ -184,3 +186,8 @@ def _names(rows: Iterable[Row]) -> list[str]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
+
+
+def _tail(values: Iterable[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[min(int(TAIL * len(known)), len(known) - 1)] if known else None

@@ -6,14 +6,15 @@ from rich.table import Table
 
 from search.evaluation.bootstrap import Interval
 from search.evaluation.compute_optimal import choices, compute_optimal
-from search.evaluation.report import Point, Report
+from search.evaluation.grid import Point
+from search.evaluation.report import Report
 
 
 def accuracy_table(report: Report, title: str) -> Table:
     """Lay out accuracies, a strategy a row and a budget a column; then what no vote can do better than."""
     table = Table("accuracy, %", *(f"N = {n}" for n in report.budgets), title=title)
-    for name in report.strategies:
-        table.add_row(name, *(_written(report.accuracy(Point(name, n))) for n in report.budgets))
+    for each in report.configurations:
+        table.add_row(str(each), *(_written(report.accuracy(each.at(n))) for n in report.budgets))
     optimal = [compute_optimal(report, n) for n in report.budgets]
     if any(optimal):
         table.add_row("best per level*", *map(_written, optimal))
@@ -59,11 +60,11 @@ def confidence_table(report: Report) -> Table | None:
     errors = {point: error for point in report.points if (error := report.calibration_error(point)) is not None}
     if not errors:
         return None
-    names = dict.fromkeys(point.strategy for point in errors)
+    stated = dict.fromkeys(point.configuration for point in errors)
     table = Table("calibration error of confidence", *(f"N = {n}" for n in report.budgets))
-    for name in names:
-        found = [errors.get(Point(name, n)) for n in report.budgets]
-        table.add_row(name, *("" if error is None else f"{error:.3f}" for error in found))
+    for each in stated:
+        found = [errors.get(each.at(n)) for n in report.budgets]
+        table.add_row(str(each), *("" if error is None else f"{error:.3f}" for error in found))
     return table
 
 

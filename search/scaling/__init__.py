@@ -1,1 +1,1 @@
-"""Forecasts what accuracy costs, from outcomes of evaluations: scaling laws, alternatives, advice."""
+"""What accuracy costs: the cheapest measured point for a requirement, and a power law for what was not measured."""

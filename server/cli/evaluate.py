@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from search.answers.pool import AnswerPool
 from search.evaluation import tables
 from search.evaluation.grading import Grader
-from search.evaluation.plan import names, plan_jobs, usual_names
-from search.evaluation.report import Point, Report
+from search.evaluation.grid import Point, Value, names, plan_jobs, usual_names
+from search.evaluation.report import Report
 from search.evaluation.results import Results
 from search.evaluation.tasks import read_tasks
 from search.strategies import by_table
@@ -27,10 +27,13 @@ from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import INTERRUPTED, refuse_inputs
 from server.cli.measure import Measurement, Part
 from server.cli.provenance import what_is_told, what_matters
+from server.cli.varied import VariedField, collect, read_value
 from server.precheck import check_models
 from server.settings import Settings, load_settings
 
 WIDTH = 110
+SIGNS = {"M": "beam_width", "T": "temperature"}
+POINT = r"(\w+)@(\d+)((?:,\w+=[^,:]*)*)"
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -47,15 +50,30 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 
 class Comparison(click.ParamType[tuple[Point, Point]]):
-    """Two points to compare: STRATEGY@N:STRATEGY@N."""
+    """Two points to compare: STRATEGY@N:STRATEGY@N, each with its varied fields: STRATEGY@N,FIELD=VALUE."""
 
     name = "comparison"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Point, Point]:
-        found = re.fullmatch(r"(\w+)@(\d+):(\w+)@(\d+)", value)
-        if not found or {found[1], found[3]} - set(names()):
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(rf"{POINT}:{POINT}", value)
+        if not found or {found[1], found[4]} - set(names()):
             self.fail(f"{value!r} is not of the form STRATEGY@N:STRATEGY@N", param, ctx)
-        return Point(found[1], int(found[2])), Point(found[3], int(found[4]))
+        try:
+            return _point(*found.groups()[:3]), _point(*found.groups()[3:])
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _point(strategy: str, n: str, varied: str) -> Point:
+    """Return the point that an option spells.
+
+    Raises:
+        ValueError: A field cannot be varied, or cannot have this value.
+    """
+    fields = [field.split("=", 1) for field in varied.split(",")[1:]]
+    return Point(strategy, int(n), tuple((name, read_value(name, value)) for name, value in fields))
 
 
 @click.command("eval")
@@ -85,6 +103,13 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
 @click.option(
     "--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Sampling temperature."
 )
+@click.option(
+    "--vary",
+    multiple=True,
+    type=VariedField(),
+    help="Compare values of a field, for every strategy that reads it: aggregation=last,min,prod. The others are "
+    "compared with the first; @FILE stands for the text of a file. If repeated: all combinations.",
+)
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
 @click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
@@ -104,6 +129,7 @@ def evaluate(
     timed: int,
     beam_width: int,
     temperature: float,
+    vary: Sequence[tuple[str, tuple[Value, ...]]],
     concurrency: int,
     compare: Sequence[tuple[Point, Point]],
     url: str | None,
@@ -115,6 +141,7 @@ def evaluate(
 
     Accuracies and their differences have 95 % intervals, bootstrapped over problems. Tokens are means per problem;
     seconds are the time from request to reply while the others run. Greedy is one sample at temperature 0.
+    With --vary the values of a field are compared, paired by problem.
     """
     refuse_inputs(out, problems, recipe, plots)
     chosen = strategies.split(",")
@@ -126,21 +153,25 @@ def evaluate(
     if len(seeds) not in (1, len(budgets)):
         message = f"{len(seeds)} counts for {len(budgets)} budgets; give one count, or one for each"
         raise click.BadParameter(message, param_hint="--seeds")
+    varied = collect(vary, chosen, budgets, beam_width)
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
     settings = load_settings(recipe)
     if not url:
         check_models(settings)
     tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
-    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width)
+    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width, varied=varied)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
     options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
     grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
+    grid |= {"varied": varied} if varied else {}
     results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
     _run(parts, results, settings, url, concurrency)
-    wanted = {(task.problem, cell) for some, jobs in parts for task in some for job in jobs for cell in job.cells}
-    report = Report(outcome for outcome in results.outcomes if (outcome.problem, outcome.cell) in wanted)
-    _show(report, f"{len(tasks)} problems, M = {beam_width}, T = {temperature}", compare, plots)
+    wanted = dict.fromkeys(cell for _, jobs in parts for job in jobs for cell in job.cells)
+    report = Report(outcome for task in tasks for outcome in results.of(task.problem, wanted))
+    base = {"M": beam_width, "T": temperature}
+    fixed = [f"{sign} = {value}" for sign, value in base.items() if SIGNS[sign] not in varied]
+    _show(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
 
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
@@ -172,7 +203,7 @@ def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], pl
         if table:
             console.print(table)
     console.print(tables.cost_table(report))
-    if pairs := dict.fromkeys([*_comparisons(report), *compare]):
+    if pairs := dict.fromkeys([*_comparisons(report), *report.variations(), *compare]):
         console.print(tables.difference_table(report, list(pairs)))
     if plots:
         from search.evaluation.pictures import draw_all

@@ -8,7 +8,7 @@ import httpx
 from rich.progress import Progress, TaskID
 
 from search.evaluation.grading import Grader
-from search.evaluation.plan import Job
+from search.evaluation.grid import Job
 from search.evaluation.results import Results
 from search.evaluation.tasks import Task
 from server.cli.client import post_solve

@@ -54,18 +54,18 @@ def plan(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    """Find the strategy and N for a goal, their cost and how certain that is.
+    """Find the strategy and N that meet a requirement, what they cost, and how certain that is.
 
-    OUTCOMES are files of winnow eval --out, one for each pair of models, best on the same problems. Goals can be
-    combined: --accuracy 0.9 --deadline 3. Tokens are generated and judged ones; seconds are those of the machine
-    and the load of the evaluation. Intervals are 95 %, over problems like those of the evaluation and over what the
-    curve may be; "~" stands for what lies between measured points, "?" for what lies beyond them. No model is
+    OUTCOMES are files of winnow eval --out, one for each pair of models, best on the same problems. Requirements can be
+    combined: --accuracy 0.9 --deadline 3. Tokens are generated and judged ones; seconds are those of the machine and
+    the load of the evaluation. The cheapest measured point that meets them is named; where there is none, one that a
+    power law predicts, marked "?", with the law's error on budgets that were left out of its fit. No model is
     needed.
     """
-    from search.scaling.advice import Wish, advise
-    from search.scaling.alternatives import Axis, Survey
-    from search.scaling.reading import read_evaluation
-    from search.scaling.report import advice_table, as_record, curve_table
+    from search.evaluation.outcomes import read_evaluation
+    from search.scaling.choice import Requirement, best_of_each, choose
+    from search.scaling.options import Survey
+    from search.scaling.report import as_record, curve_table, option_table, plot_curves
     from server.cli.failures import refuse_inputs
 
     if accuracy is None and budget_tokens is None and deadline is None:
@@ -77,25 +77,32 @@ def plan(
     names = [each.name for each in evaluations]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise click.UsageError(f"more than one file is of {repeated}; take one for each pair of models")
-    survey = Survey(evaluations, Axis(compute), max_n, seed)
-    if not survey.alternatives:
+    if empty := next((path for path, each in zip(outcomes, evaluations, strict=True) if not each.outcomes), None):
+        raise click.UsageError(f"{empty} holds no outcome; let winnow eval --out write some")
+    surveys = [Survey(each, by_tokens=compute == "tokens", max_n=max_n, seed=seed) for each in evaluations]
+    options = [option for survey in surveys for option in survey.options]
+    curves = [curve for survey in surveys for curve in survey.curves]
+    if not options:
         raise click.UsageError(f"nothing was measured at N up to {max_n}")
-    if deadline is not None and all(each.cost.seconds_tail is None for each in survey.alternatives):
+    if deadline is not None and all(each.cost.seconds_tail is None for each in options):
         raise click.UsageError("the outcomes hold no seconds: take --accuracy or --budget-tokens")
-    wish = Wish(accuracy, budget_tokens, deadline, chance)
-    advice = advise(survey.alternatives, wish)
+    asked = len({problem for survey in surveys for problem in survey.problems})
+    warnings = [warning for survey in surveys for warning in survey.warnings] + [
+        f"{survey.name} was asked {len(survey.problems)} of all {asked} problems: other problems do not compare well"
+        for survey in surveys
+        if len(survey.problems) < asked
+    ]
+    requirement = Requirement(accuracy, budget_tokens, deadline, chance)
+    choice = choose(options, requirement)
     if plot:
-        from search.scaling.curves import plot_curves
-
-        plot_curves(survey, plot)
+        plot_curves(curves, options, plot)
     if as_json:
-        click.echo(json.dumps(as_record(survey, wish, advice), indent=2))
+        click.echo(json.dumps(as_record(requirement, choice, options, curves, warnings), indent=2))
         return
     console = Console(width=WIDTH)
-    console.print(advice.reason, highlight=False)
-    rest = [each for each in survey.alternatives if each is not advice.chosen]
-    others = sorted(rest, key=lambda each: each.cost.tokens) if show_all else advice.others
-    console.print(advice_table(advice, others, wish, has_models=len(names) > 1))
-    console.print(curve_table(survey, has_models=len(names) > 1))
-    for warning in survey.warnings:
+    console.print(choice.reason, highlight=False)
+    others = sorted(options, key=lambda each: each.cost.tokens) if show_all else best_of_each(options, requirement)
+    console.print(option_table(choice.option, others, requirement))
+    console.print(curve_table(curves))
+    for warning in warnings:
         console.print(f"note: {warning}", highlight=False)

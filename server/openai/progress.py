@@ -41,7 +41,7 @@ def _fate(candidate: Candidate) -> str:
         return "stopped: it could not win"
     if not candidate.is_complete:
         return "truncated"
-    answer = f"answers {candidate.stated.text}" if candidate.stated else "states no answer"
-    refuted = ", which fails the check" if candidate.refuted else ""
+    answer = f"answers {candidate.answer.text}" if candidate.answer else "states no answer"
+    refuted = ", which fails the check" if candidate.answer and candidate.answer.is_refuted else ""
     score = "" if candidate.score is None else f" (score {candidate.score:.3f})"
     return f"{answer}{refuted}{score}"

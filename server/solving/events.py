@@ -47,8 +47,8 @@ class Events:
             parent=name_of(parent.path) if parent else None,
             score=candidate.score,
             state=state_of(candidate),
-            answer=candidate.stated.text if candidate.stated else None,
-            verified=candidate.stated.is_verified if candidate.stated else None,
+            answer=candidate.answer.text if candidate.answer else None,
+            verified=candidate.answer.is_verified if candidate.answer else None,
             tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
         )
         self._send_news("candidate", (state.id, None), state)

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.interfaces import Problem, Sampling, Turn
 from search.aggregation import Aggregation
-from search.answers.checking.reader import CheckingReader
+from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
 from search.calibration.table import Budget, Calibrated, Calibration
 from search.expander import Models

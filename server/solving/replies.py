@@ -11,6 +11,7 @@ from search.diagnostics import Diagnostics
 from search.observer import Decision, Loss
 from search.solve import SearchResult, Status
 from search.strategies import label
+from search.voting import voted
 from server.schemas import (
     CandidateOut,
     DiagnosticsOut,
@@ -44,10 +45,11 @@ def reply(
 ) -> SolveResponse:
     """Build the reply of `POST /solve`."""
     chosen = result.chosen
+    answer = voted(chosen) if chosen else None
     final = [candidate for candidate in result.candidates if not candidate.is_growing]
     return SolveResponse(
         id=correlation_id.get() or "",
-        answer=chosen.answer.text if chosen and chosen.answer else None,
+        answer=answer.text if answer else None,
         response=chosen.text if chosen else None,
         score=chosen.score if chosen else None,
         confidence=_confidence(request, planned, result, table),
@@ -145,8 +147,8 @@ def _candidate(candidate: Candidate) -> CandidateOut:
     return CandidateOut(
         id=name_of(candidate.path),
         response=candidate.text,
-        answer=candidate.stated.text if candidate.stated else None,
-        verified=candidate.stated.is_verified if candidate.stated else None,
+        answer=candidate.answer.text if candidate.answer else None,
+        verified=candidate.answer.is_verified if candidate.answer else None,
         score=candidate.score,
         finish=_finish(candidate),
         steps=_steps(candidate),

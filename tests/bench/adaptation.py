@@ -30,7 +30,7 @@ from models.training.demo.samples import Plan, Sample, draw_samples, read_sample
 from models.training.documents import RIGHT_FROM, collate
 from models.training.prm.metrics import area_under_curve
 from search.answers.extract import extract_answer
-from search.answers.text import text_key
+from search.answers.reading.text import text_key
 from tests.conftest import DEMO
 
 PLANS = [AdaptationPlan(*how) for how in ((1, 0.01), (1, 0.1), (5, 0.1))]

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 from search.answers.pool import AnswerPool
 from tests.search.answers.shared_data import hostile_answers, read_rows
 
@@ -38,7 +38,7 @@ def by_string(one: str, other: str) -> bool:
 
 def by_key(one: str, other: str) -> bool:
     """Answers have the same canonical key."""
-    return canonical_key(one) == canonical_key(other)
+    return answer_key(one) == answer_key(other)
 
 
 def by_math_verify(one: str, other: str) -> bool:

@@ -17,7 +17,7 @@ from search.dvts import DVTS
 from search.observer import Decision, Loss, Observer
 from search.solve import SearchResult, solve
 from search.strategy import Strategy
-from search.voting import Selection
+from search.voting import Selection, voted
 from tests.worlds import World
 
 T = TypeVar("T")
@@ -86,12 +86,13 @@ def voter(path: tuple[int, ...], key: str | None, score: float | None, is_verifi
     """Return a complete candidate."""
     scores = () if score is None else (score,)
     said = None if key is None else Answer(key, key, is_verified)
-    return Candidate(path, (Step(f"said {path}", (1, 2), Finish.END),), scores, score).conclude(said)
+    return Candidate(path, (Step(f"said {path}", (1, 2), Finish.END),), scores, score, said)
 
 
 def elected(result: SearchResult) -> str | None:
     """Return the key of the answer chosen."""
-    return result.chosen.answer.key if result.chosen and result.chosen.answer else None
+    answer = voted(result.chosen) if result.chosen else None
+    return answer.key if answer else None
 
 
 async def settle() -> None:

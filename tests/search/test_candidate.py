@@ -3,6 +3,7 @@ import pytest
 from models.interfaces import Finish, Step
 from search.answers.answer import Answer
 from search.candidate import Candidate
+from search.voting import voted
 from tests.search.helpers import voter
 
 OPEN = Step("a\n\n", (1, 2), Finish.STEP)
@@ -49,5 +50,5 @@ def test_steps_without_a_score_are_unjudged_but_for_a_blank_one() -> None:
 def test_it_votes_for_what_it_states_unless_that_is_refuted(is_verified: bool | None, votes: bool) -> None:
     candidate = voter((0,), "7", None, is_verified)
     stated = Answer("7", "7", is_verified)
-    assert (candidate.answer, candidate.refuted) == ((stated, None) if votes else (None, stated))
-    assert candidate.stated == stated
+    assert candidate.answer == stated
+    assert voted(candidate) == (stated if votes else None)

@@ -10,7 +10,7 @@ from search.dvts import DVTS
 from search.expander import Models
 from search.solve import Status
 from search.strategy import Strategy
-from search.voting import Selection
+from search.voting import Selection, voted
 from tests.natures import Tree, answer, cut, end, step
 from tests.search.helpers import an_hour_later, each_strategy, elected, search
 from tests.worlds import World
@@ -140,5 +140,5 @@ async def test_the_error_of_a_broken_reader_passes_through_and_is_not_taken_for_
 async def test_where_every_answer_is_refuted_none_is_given_and_the_best_response_is_shown(strategy: Strategy) -> None:
     result = await search(World(Tree(answer("1", 0.5), answer("2", 0.6))), strategy, refuted={"1", "2"})
     assert result.chosen is not None
-    assert (result.chosen.answer, result.chosen.refuted is None) == (None, False)
+    assert (voted(result.chosen), result.chosen.answer is None) == (None, False)
     assert result.diagnostics.refuted == result.votes[0].count

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from search.answers.reading.normalise import normalise
-from search.answers.reading.statement import read_statement
+from search.answers.reading.parser import read_statement
 from search.answers.reading.syntax import CONSTANTS, Group, Node, Relation, Symbol, UnreadableError, variables
 from search.answers.reading.words import NAMES, REQUESTS
 

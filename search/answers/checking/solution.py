@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from search.answers.meaning.plus_minus import expand
 from search.answers.reading.normalise import normalise
-from search.answers.reading.statement import read_statement
+from search.answers.reading.parser import read_statement
 from search.answers.reading.syntax import Group, Node, Relation, Symbol, UnreadableError, variables
 
 _DECIMAL = re.compile(r"\d*\.(\d+)")

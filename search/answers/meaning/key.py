@@ -25,7 +25,7 @@ from search.answers.reading.syntax import (
     subtract,
     variables,
 )
-from search.answers.text import TEXT
+from search.answers.reading.text import TEXT
 
 
 def key_of(statement: Node) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from search.answers.canonical import canonical_key
     ],
 )
 def test_a_character_is_read_as_its_plain_spelling(answer: str, plain: str) -> None:
-    assert canonical_key(answer) == canonical_key(plain)
+    assert answer_key(answer) == answer_key(plain)

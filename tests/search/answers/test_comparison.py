@@ -1,14 +1,14 @@
 import pytest
 
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 from search.answers.comparison import Canonical, compare
-from search.answers.workers import Outcome
+from search.answers.workers import JobStatus
 
-LATE, FAILED = Canonical("text:x", Outcome.TIMEOUT), Canonical("text:y", Outcome.FAILURE)
+LATE, FAILED = Canonical("text:x", JobStatus.TIMEOUT), Canonical("text:y", JobStatus.FAILURE)
 
 
 def canonical(text: str) -> Canonical:
-    return Canonical(canonical_key(text))
+    return Canonical(answer_key(text))
 
 
 @pytest.mark.parametrize(

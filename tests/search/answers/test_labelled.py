@@ -1,10 +1,10 @@
-from search.answers.canonical import canonical_key
+from search.answers.canonical import answer_key
 from tests.search.answers.shared_data import hostile_answers, read_rows
 
 
 def test_labelled_pairs_are_told_apart() -> None:
     rows = read_rows("answer_pairs.jsonl")
-    wrong = [row for row in rows if (canonical_key(row["gold"]) == canonical_key(row["pred"])) is not row["equal"]]
+    wrong = [row for row in rows if (answer_key(row["gold"]) == answer_key(row["pred"])) is not row["equal"]]
     assert not [row for row in wrong if not row["equal"]], "two different answers in one class"
     assert len(wrong) <= 0.02 * len(rows)
 
@@ -12,7 +12,7 @@ def test_labelled_pairs_are_told_apart() -> None:
 def test_merges_of_math500_are_right() -> None:
     groups: dict[str, set[str]] = {}
     for row in read_rows("math500.jsonl"):
-        groups.setdefault(canonical_key(row["answer"]), set()).add(row["answer"])
+        groups.setdefault(answer_key(row["answer"]), set()).add(row["answer"])
     assert sorted(sorted(group) for group in groups.values() if len(group) > 1) == [
         ["-2,1", "1,-2"],
         [r"10,\!080", "10080"],
@@ -28,16 +28,16 @@ def test_merges_of_math500_are_right() -> None:
 
 
 def test_only_words_of_math500_compare_as_text() -> None:
-    texts = {row["answer"] for row in read_rows("math500.jsonl") if canonical_key(row["answer"]).startswith("text:")}
+    texts = {row["answer"] for row in read_rows("math500.jsonl") if answer_key(row["answer"]).startswith("text:")}
     assert texts == {r"\text{Evelyn}", r"\text{Navin}", r"\text{east}", r"\text{ellipse}", r"\text{even}"}
 
 
 def test_graded_samples_keep_their_grades() -> None:
     samples = [(row["gold"], sample) for row in read_rows("gsm8k_model_samples.jsonl") for sample in row["samples"]]
     answered = [(gold, sample) for gold, sample in samples if sample["answer"] is not None]
-    grades = [canonical_key(gold) == canonical_key(sample["answer"]) for gold, sample in answered]
+    grades = [answer_key(gold) == answer_key(sample["answer"]) for gold, sample in answered]
     assert grades == [sample["is_correct"] for _, sample in answered]
 
 
 def test_hostile_answers_have_keys_without_workers() -> None:
-    assert all(canonical_key(text) for _, text in hostile_answers())
+    assert all(answer_key(text) for _, text in hostile_answers())

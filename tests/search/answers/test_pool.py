@@ -14,8 +14,8 @@ import pytest
 
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
-from search.answers.text import MAX_LENGTH
-from search.answers.workers import Job, Outcome, Workers
+from search.answers.reading.text import MAX_LENGTH
+from search.answers.workers import Job, JobStatus, Workers
 from tests.search.answers.processes import descendants, newest
 from tests.search.answers.shared_data import hostile_answers, read_rows
 from tests.search.answers.test_host import SLOW
@@ -76,7 +76,7 @@ async def test_a_reply_that_nobody_waits_for_does_no_harm() -> None:
     await asked.start("0")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asked.ask(SLOW), timeout=0.1)
-    assert await asked.ask("2/4") == (Outcome.DONE, "1/2")
+    assert await asked.ask("2/4") == (JobStatus.DONE, "1/2")
     await asked.stop()
 
 

@@ -17,9 +17,7 @@ def termination_handler() -> Iterator[None]:
 
 def test_an_answer_has_an_allowance_of_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
     allowances: list[float] = []
-    monkeypatch.setattr(
-        worker, "canonical_key", lambda text: allowances.append(signal.getitimer(signal.ITIMER_PROF)[0])
-    )
+    monkeypatch.setattr(worker, "answer_key", lambda text: allowances.append(signal.getitimer(signal.ITIMER_PROF)[0]))
     canonicalise(30, "0.5")
     assert 29 < allowances[0] < 31
     assert signal.getitimer(signal.ITIMER_PROF)[0] == 0

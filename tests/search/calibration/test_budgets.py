@@ -8,7 +8,7 @@ from models.interfaces import Sampling
 from search.answers.pool import AnswerPool
 from search.best_of_n import BestOfN
 from search.calibration.budgets import Grid, confidence_of, plan_budget, row_of
-from search.calibration.traces import Grown, Trace, Traces, elect
+from search.calibration.traces import Trace, TracedCandidate, Traces, elect
 from search.dvts import DVTS
 from search.evaluation.tasks import Task
 from search.strategy import Strategy
@@ -20,11 +20,11 @@ TASKS = [Task(f"problem {number}", "1/2") for number in range(12)]
 SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=1000, seed=0)
 
 
-def grown(root: int, score: float, key: str, *, is_right: bool, tokens: int = 10) -> Grown:
-    return Grown((root,), tokens, score, key, True, is_right)
+def grown(root: int, score: float, key: str, *, is_right: bool, tokens: int = 10) -> TracedCandidate:
+    return TracedCandidate((root,), tokens, score, key, True, is_right)
 
 
-def trace(problem: str, *candidates: Grown) -> Trace:
+def trace(problem: str, *candidates: TracedCandidate) -> Trace:
     return Trace(problem, "x", 1.0, sum(each.tokens for each in candidates), candidates)
 
 
@@ -44,7 +44,7 @@ def test_a_verdict_is_that_of_a_search_with_the_same_candidates() -> None:
     assert elect(voters).is_right is False
     assert elect(voters, Selection.BEST).is_right is True
     assert elect(voters, Selection.MAJORITY).support == pytest.approx(2 / 3)
-    assert elect(()) == elect([Grown((0,), 3, None, None, False, False)])
+    assert elect(()) == elect([TracedCandidate((0,), 3, None, None, False, False)])
 
 
 def test_the_first_roots_bring_their_own_tokens() -> None:
@@ -65,7 +65,7 @@ def test_easy_problems_end_after_a_small_probe_and_hard_ones_go_on() -> None:
 
 def test_a_budget_too_small_to_be_divided_is_spent_by_the_best_strategy() -> None:
     plan = plan_budget(easy_and_hard(), 4)
-    assert (plan.probe, plan.probe_n, [choice.way for choice in plan.choices]) == ("dvts", 4, ["stop"])
+    assert (plan.probe, plan.probe_n, [choice.allocation for choice in plan.choices]) == ("dvts", 4, ["stop"])
 
 
 def test_confidence_is_told_for_what_was_measured() -> None:

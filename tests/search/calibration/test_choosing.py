@@ -3,27 +3,40 @@
 import numpy as np
 import pytest
 
-from search.calibration.choosing import STOP, Flags, Numbers, Way, choose, cross_validate, fit_confidence, is_as_good
+from search.calibration.choosing import (
+    STOP,
+    Allocation,
+    Flags,
+    Numbers,
+    choose,
+    cross_validate,
+    fit_confidence,
+    is_as_good,
+)
 from search.confidence import Confidence
 
 NUM_PROBLEMS = 500
 EASE = np.linspace(1, 0, NUM_PROBLEMS)
 
 
-def way(right: Flags | list[bool], tokens: float, support: Numbers | None = None) -> Way:
+def allocation(right: Flags | list[bool], tokens: float, support: Numbers | None = None) -> Allocation:
     flags = np.array(right)
-    return Way(flags, np.zeros(len(flags)) if support is None else support, np.full(len(flags), tokens))
+    return Allocation(flags, np.zeros(len(flags)) if support is None else support, np.full(len(flags), tokens))
 
 
-def world() -> dict[str, Way]:
+def world() -> dict[str, Allocation]:
     """Problems from easy to hard: a probe solves the easier half, each of two strategies half of the others."""
     trees, beams = (EASE > 0.25), (EASE > 0.5) | (EASE < 0.25)
-    return {STOP: way(EASE > 0.5, 1, EASE), "dvts": way(trees, 4, EASE), "beam_search": way(beams, 4, EASE)}
+    return {
+        STOP: allocation(EASE > 0.5, 1, EASE),
+        "dvts": allocation(trees, 4, EASE),
+        "beam_search": allocation(beams, 4, EASE),
+    }
 
 
 def test_easy_bins_stop_and_each_harder_one_gets_what_does_best_there() -> None:
     choices = choose(world(), EASE, num_bins=4)
-    assert [choice.way for choice in choices] == [STOP, STOP, "dvts", "beam_search"]
+    assert [choice.allocation for choice in choices] == [STOP, STOP, "dvts", "beam_search"]
     assert [choice.num_problems for choice in choices] == [125] * 4
     assert [choice.accuracy for choice in choices] == [1.0] * 4
     assert choices[-1].floor == 0.0
@@ -31,22 +44,26 @@ def test_easy_bins_stop_and_each_harder_one_gets_what_does_best_there() -> None:
 
 
 def test_nothing_stops_where_that_would_cost_answers() -> None:
-    ways = {STOP: way(EASE > 2, 1, EASE), "dvts": way(EASE > 0.5, 4, EASE)}
-    assert {choice.way for choice in choose(ways, ways[STOP].support)} == {"dvts"}
+    allocations = {STOP: allocation(EASE > 2, 1, EASE), "dvts": allocation(EASE > 0.5, 4, EASE)}
+    assert {choice.allocation for choice in choose(allocations, allocations[STOP].support)} == {"dvts"}
 
 
 def test_without_a_way_to_go_on_everything_stops() -> None:
-    assert {choice.way for choice in choose({STOP: world()[STOP]}, EASE)} == {STOP}
+    assert {choice.allocation for choice in choose({STOP: world()[STOP]}, EASE)} == {STOP}
 
 
 def test_problems_that_are_all_equally_sure_are_one_bin() -> None:
-    ways = {STOP: way([True] * 50, 1, np.full(50, 0.7)), "dvts": way([True] * 50, 4)}
-    assert [(choice.floor, choice.way) for choice in choose(ways, ways[STOP].support)] == [(0.0, STOP)]
+    allocations = {STOP: allocation([True] * 50, 1, np.full(50, 0.7)), "dvts": allocation([True] * 50, 4)}
+    assert [(choice.floor, choice.allocation) for choice in choose(allocations, allocations[STOP].support)] == [
+        (0.0, STOP)
+    ]
 
 
 def test_the_choices_hold_on_the_other_half_of_the_problems() -> None:
     found = cross_validate(world())
-    assert found.right.mean() == pytest.approx(0.75, abs=0.05)  # all hard problems are equally sure: one way for them
+    assert found.right.mean() == pytest.approx(
+        0.75, abs=0.05
+    )  # all hard problems are equally sure: one allocation for them
     assert found.tokens.mean() == pytest.approx(2.5, abs=0.3)  # half of the problems stop at 1, the others spend 4
 
 

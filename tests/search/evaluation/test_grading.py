@@ -7,8 +7,8 @@ import pytest
 
 from search.answers.pool import AnswerPool
 from search.evaluation.grading import Grader
-from search.evaluation.plan import Job, plan_jobs
-from search.evaluation.results import Outcome
+from search.evaluation.grid import Job, plan_jobs
+from search.evaluation.outcomes import Outcome
 from search.evaluation.tasks import Task
 
 TASK = Task("p", "1/2", 3)

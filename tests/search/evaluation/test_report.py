@@ -1,6 +1,7 @@
 """The report of an evaluation, against counts by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from rich.table import Table
 from search.evaluation import tables
 from search.evaluation.compute_optimal import choices, compute_optimal
 from search.evaluation.frontier import priced
-from search.evaluation.palette import colour_of, shapes_of
+from search.evaluation.grid import Point, names
+from search.evaluation.outcomes import Outcome
+from search.evaluation.palette import colour_of, places_of, shapes_of
 from search.evaluation.pictures import draw_all
-from search.evaluation.plan import names
-from search.evaluation.report import Point, Report
-from search.evaluation.results import Outcome
+from search.evaluation.report import Report
 
 
 def outcomes(strategy: str, n: int, *rights: str, **told: float) -> list[Outcome]:
@@ -72,10 +73,9 @@ def test_a_difference_is_paired_by_problem() -> None:
 
 
 def test_the_ladder_ends_with_the_better_tree_search() -> None:
-    assert REPORT.better_tree(4) == REPORT.best_single(4) == Point("dvts", 4)
+    assert REPORT.best_single(4) == Point("dvts", 4)
     assert [f"{left}-{right}" for left, right in REPORT.ladder(4)] == ["best_of_n@4-majority@4", "dvts@4-best_of_n@4"]
     assert REPORT.ladder(16) == []
-    assert REPORT.better_tree(16) is None
 
 
 def test_pass_at_k_takes_the_responses_of_all_seeds_together() -> None:
@@ -203,3 +203,49 @@ def test_the_calibration_of_confidences_is_told_where_enough_were_stated() -> No
     assert table is not None
     assert list(table.columns[1].cells) == ["0.400"]
     assert tables.confidence_table(told(99)) is None
+
+
+def varied(value: str, *rights: str, n: int = 4) -> list[Outcome]:
+    return [replace(each, varied=(("aggregation", value),)) for each in outcomes("dvts", n, *rights, seconds=1.0)]
+
+
+VARIED = Report(
+    [
+        *varied("min", "yynn"),
+        *varied("last", "yyyn"),
+        *outcomes("majority", 4, "ynnn"),
+        *varied("min", "yyyy", n=16),
+    ]
+)
+
+
+def test_values_are_rows_of_their_own_in_the_order_given() -> None:
+    assert [str(each) for each in VARIED.configurations] == [
+        "majority",
+        "dvts,aggregation=min",
+        "dvts,aggregation=last",
+    ]
+    accuracies = [VARIED.accuracy(each.at(4)) for each in VARIED.configurations]
+    assert [accuracy.mean for accuracy in accuracies if accuracy] == [25, 50, 75]
+
+
+def test_every_value_is_compared_with_the_first_by_problem_at_the_same_n() -> None:
+    ((left, right),) = VARIED.variations()
+    assert (str(left), str(right)) == ("dvts@4,aggregation=last", "dvts@4,aggregation=min")
+    difference = VARIED.difference(left, right)
+    assert difference
+    assert (difference.mean, difference.low) == (25.0, 0.0)
+    assert "+25.0 (+0.0 to +75.0)" in written(tables.difference_table(VARIED, VARIED.variations()))
+    assert REPORT.variations() == []
+
+
+def test_what_is_compared_among_strategies_varies_in_nothing() -> None:
+    assert VARIED.ladder(4) == []
+    assert VARIED.best_single(4) == Point("majority", 4)
+
+
+def test_values_are_drawn_apart(tmp_path: Path) -> None:
+    first, second, third = places_of([*VARIED.configurations]).values()
+    assert (first, second, third) == (0, 0, 1)
+    draw_all(VARIED, tmp_path, "title")
+    assert {path.stem for path in tmp_path.iterdir()} == {"scaling", "tokens", "seconds", "levels"}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from models.files import UnreadableFileError
-from search.evaluation.plan import Cell
-from search.evaluation.results import Outcome, Results
+from search.evaluation.grid import Cell
+from search.evaluation.outcomes import Outcome
+from search.evaluation.results import Results
 
 MADE = {"policy": "here", "temperature": 0.8}
 

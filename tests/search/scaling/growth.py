@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from search.evaluation.results import Outcome
+from search.evaluation.outcomes import Outcome
 
 PERSISTENCE = 0.7
 """Share of the (problem, N) that go by the problem's own hardness; the others by chance."""

@@ -37,14 +37,45 @@ async def test_a_grid_is_measured_reported_and_drawn(client: httpx.AsyncClient, 
     assert len(served) == 2 * 2
 
 
+async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    (tmp_path / "prompt.txt").write_text("Compute, step by step.")
+    options = ("--held-out", "4", "--n", "4", "--beam-width", "2", "--strategies", "greedy,best_of_n,beam_search")
+    values = ("--vary", "aggregation=last,min", "--vary", f"system_prompt=,@{tmp_path / 'prompt.txt'}")
+    pair = "beam_search@4,aggregation=min,system_prompt=:best_of_n@4,aggregation=min,system_prompt="
+    printed = await evaluated(client, tmp_path, *options, *values, "--compare", pair)
+    assert "best_of_n@4,aggregation=min,system_prompt=none" in " ".join(printed.replace("│", " ").split())
+    _, *outcomes = map(json.loads, (tmp_path / "o.jsonl").read_text().splitlines())
+    varied = {(outcome["strategy"], json.dumps(outcome["varied"])) for outcome in outcomes}
+    assert len(outcomes) == 4 * len(varied) == 4 * (2 + 4 + 4)
+    assert ("greedy", json.dumps({"system_prompt": "Compute, step by step."})) in varied
+    again = await evaluated(client, tmp_path, *options, *values, "--compare", pair)
+    assert again == printed
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 1 + len(outcomes) + 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--strategies", "dvts,lookahead"], "'lookahead' is not a strategy"),
         (["--n", "4,x"], "no list such as 1,4,16"),
         (["--n", "1,4", "--seeds", "1,2,3"], "3 counts for 2 budgets"),
-        (["--compare", "dvts@16"], "no pair of the form STRATEGY@N:STRATEGY@N"),
+        (["--compare", "dvts@16"], "is not of the form STRATEGY@N:STRATEGY@N"),
         (["--problems", "."], "is a directory"),
+        (["--vary", "aggregation"], "'aggregation' names no values; write FIELD=VALUE,VALUE"),
+        (["--vary", "mood=good"], "'mood' cannot be varied; use beam_width, max_steps, lookahead, aggregation"),
+        (["--vary", "n=1,2"], "'n' cannot be varied"),
+        (["--vary", "aggregation=last,sum"], "aggregation cannot be 'sum'"),
+        (["--vary", "lookahead=0,99"], "lookahead cannot be '99'"),
+        (["--vary", "temperature=0.5,NaN"], "temperature cannot be 'NaN'"),
+        (["--vary", "max_tokens="], "max_tokens cannot be ''"),
+        (["--vary", "lookahead=0,1,0"], "lookahead: 0 is given twice"),
+        (["--vary", "lookahead=0", "--vary", "lookahead=1"], "a field is given twice"),
+        (["--vary", "system_prompt=@nowhere.txt"], "nowhere.txt cannot be read"),
+        (["--strategies", "majority", "--vary", "aggregation=last,min"], "aggregation is read by none of majority"),
+        (["--strategies", "dvts", "--vary", "beam_width=4,3"], "n = 16 is not divisible by beam_width = 3"),
+        (["--compare", "dvts@16,mood=1:dvts@4"], "'mood' cannot be varied"),
     ],
 )
 def test_options_that_make_no_sense_are_one_sentence(options: list[str], message: str) -> None:

@@ -7,8 +7,9 @@ from rich.progress import Progress
 
 from search.answers.pool import AnswerPool
 from search.evaluation.grading import Grader
-from search.evaluation.plan import Job, plan_jobs
-from search.evaluation.results import Outcome, Results
+from search.evaluation.grid import Job, plan_jobs
+from search.evaluation.outcomes import Outcome
+from search.evaluation.results import Results
 from server.cli.demo_tasks import demo_tasks
 from server.cli.measure import Measurement
 

@@ -5,7 +5,7 @@ import sympy  # type: ignore[import-untyped]  # SymPy ships no types
 
 from search.answers.checking.number import UndefinedError, number
 from search.answers.reading.normalise import normalise
-from search.answers.reading.statement import read_statement
+from search.answers.reading.parser import read_statement
 from search.answers.reading.syntax import UnreadableError
 
 

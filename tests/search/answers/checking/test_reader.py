@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from search.answers.answer import Answer
+from search.answers.checked import CheckingReader
 from search.answers.checking.question import MAX_PROBLEM
-from search.answers.checking.reader import CheckingReader
 from search.answers.pool import AnswerPool
 from tests.search.answers.processes import descendants
 from tests.search.answers.shared_data import hostile_answers

@@ -1,6 +1,20 @@
 """The grid of an evaluation: every cell once, and no request that another one's reply could answer."""
 
-from search.evaluation.plan import Cell, names, plan_jobs, usual_names
+from collections.abc import Sequence
+
+import pytest
+
+from search.evaluation.grid import (
+    Cell,
+    Configuration,
+    Value,
+    can_vary,
+    configurations,
+    names,
+    plan_jobs,
+    shown,
+    usual_names,
+)
 
 STRATEGIES = names()
 
@@ -28,7 +42,7 @@ def test_subsampling_fills_the_same_cells_with_one_flat_request_a_seed() -> None
 
 def test_the_first_cell_of_a_job_is_the_one_its_request_asks_for() -> None:
     for job in plan_jobs(STRATEGIES[1:], {4: 2, 16: 1}, SAMPLING, beam_width=4, subsample=True):
-        assert job.cells[0] == (job.request["strategy"], job.request["n"], job.request["seed"])
+        assert job.cells[0][:3] == (job.request["strategy"], job.request["n"], job.request["seed"])
 
 
 def test_a_majority_alone_asks_for_no_verifier() -> None:
@@ -76,3 +90,59 @@ def test_best_of_n_alone_is_what_is_drawn() -> None:
 
 def test_what_is_measured_by_default_needs_no_special_verifier() -> None:
     assert set(names()) - set(usual_names()) == {"ttt_best_of_n"}
+
+
+VARIED: dict[str, Sequence[Value]] = {"aggregation": ("last", "min"), "temperature": (0.5, 1.0)}
+
+
+def test_a_strategy_is_measured_at_every_combination_of_what_it_reads_and_once_without_the_rest() -> None:
+    jobs = plan_jobs(["greedy", "majority", "dvts"], {16: 1}, SAMPLING, beam_width=4, varied=VARIED)
+    asked = [(job.cells[0].strategy, job.request.get("aggregation"), job.request["temperature"]) for job in jobs]
+    assert asked == [
+        ("greedy", None, 0.0),
+        ("majority", None, 0.5),
+        ("majority", None, 1.0),
+        *(("dvts", aggregation, temperature) for aggregation in ("last", "min") for temperature in (0.5, 1.0)),
+    ]
+    assert len({job.cells for job in jobs}) == len(jobs)
+
+
+def test_a_greedy_sample_depends_on_what_the_policy_is_told_and_not_on_how_it_is_drawn() -> None:
+    told: dict[str, Sequence[Value]] = {"system_prompt": (None, "Think."), "top_p": (1.0, 0.5)}
+    jobs = plan_jobs(["greedy"], {1: 1}, SAMPLING, beam_width=4, varied=told)
+    assert [job.request["system_prompt"] for job in jobs] == [None, "Think."]
+    assert all("top_p" not in job.request for job in jobs)
+
+
+def test_responses_are_shared_by_those_cells_that_draw_and_judge_alike() -> None:
+    chosen = ["majority", "best_of_n", "weighted_best_of_n"]
+    jobs = plan_jobs(chosen, {4: 1, 16: 1}, SAMPLING, beam_width=4, varied=VARIED, subsample=True)
+    assert sorted((len(job.cells), job.request.get("aggregation", "")) for job in jobs) == [
+        (2, ""),
+        (2, ""),
+        *((4, aggregation) for aggregation in ("last", "last", "min", "min")),
+    ]
+    assert all({cell.varied for cell in job.cells} == {job.cells[0].varied} for job in jobs)
+
+
+def test_a_varied_beam_is_no_wider_than_its_budget_and_shares_its_own_subtrees() -> None:
+    widths: dict[str, Sequence[Value]] = {"beam_width": (2, 8)}
+    jobs = plan_jobs(["dvts"], {4: 1, 16: 1, 32: 1}, SAMPLING, beam_width=4, varied=widths, subsample=True)
+    assert [([cell.n for cell in job.cells], job.request["beam_width"]) for job in jobs] == [
+        ([32, 16, 4], 2),
+        ([32, 16], 8),
+        ([4], 4),
+    ]
+
+
+@pytest.mark.parametrize("field", can_vary())
+def test_every_field_that_can_be_varied_is_read_by_some_strategy(field: str) -> None:
+    assert any(each.varied for each in configurations(names(), {field: (1, 2)}))
+
+
+def test_a_long_value_is_cut_off_and_still_told_from_another() -> None:
+    one, two = (shown((("system_prompt", "Think step by step. " * 9 + end),)) for end in "ab")
+    assert one != two
+    assert one.startswith(",system_prompt=Think step by step.")
+    assert len(one) < 70
+    assert str(Configuration("dvts", (("lookahead", 0),)).at(16)) == "dvts@16,lookahead=0"

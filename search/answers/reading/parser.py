@@ -1,0 +1,496 @@
+"""Reads what an answer states, in LaTeX's notation or in plain text's: a recursive descent. Computes nothing.
+
+From the whole to its parts: lists of items, comparisons of sides, sets and ratios, sums of products of powers, and what
+these are made of: commands, functions, brackets, matrices, symbols, words, numbers.
+"""
+
+from fractions import Fraction
+
+from search.answers.reading.cursor import Cursor
+from search.answers.reading.literal import read_literal, read_recurring
+from search.answers.reading.syntax import (
+    INFINITY,
+    REALS,
+    Apply,
+    Group,
+    Matrix,
+    Node,
+    Number,
+    Numeral,
+    Relation,
+    Symbol,
+    UnreadableError,
+    Words,
+    variables,
+)
+from search.answers.reading.tokens import Kind, Token, tokenize
+from search.answers.reading.words import (
+    BASES,
+    CONJUNCTIONS,
+    FUNCTIONS,
+    INTRODUCTIONS,
+    SCALES,
+    TELLING,
+    UNIT_LETTERS,
+    UNITS,
+)
+
+_COMPARISONS = {
+    "=": "=", "==": "=", "<": "<", "lt": "<", ">": ">", "gt": ">", "<=": "<=", "le": "<=", "leq": "<=",
+    "leqslant": "<=", ">=": ">=", "ge": ">=", "geq": ">=", "geqslant": ">=", "!=": "!=", "ne": "!=", "neq": "!=",
+    "approx": "~", "simeq": "~", "in": "in",
+}  # fmt: skip
+_TIMES = frozenset({"*", "cdot", "times", "ast"})
+_OVER = frozenset({"/", "div"})
+_DEGREES = (("^", "circ"), ("^", "{", "circ", "}"), ("degree",), ("^", "degree"))
+_NO_FACTOR = frozenset(
+    {
+        "cup", "cap", "setminus", "backslash", "in", "notin", "to", "rightarrow", "Rightarrow", "implies", "iff", "le",
+        "leq", "leqslant", "lt", "ge", "geq", "geqslant", "gt", "ne", "neq", "approx", "equiv", "sim", "simeq", "pm",
+        "mp", "cdot", "times", "ast", "div", "mod", "bmod", "pmod", "mid", "land", "lor", "circ", "degree", "prime",
+        "over", "choose", "rfloor", "rceil",
+    }
+)  # fmt: skip
+"""Commands that begin no factor of a product."""
+_MINUS_ONE = Apply("neg", (Number(Fraction(1)),))
+_ANGULAR = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
+_VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
+_DECORATIONS = frozenset(
+    {"vec", "overrightarrow", "overline", "bar", "hat", "tilde", "underline", "mathcal", "mathbb", "angle", "triangle"}
+)
+_UNREAD = frozenset({"int", "iint", "oint", "lim", "partial", "nabla", "ldots", "dots", "cdots", "forall", "exists"})
+"""Commands that mean more than a symbol: an answer that holds one compares as text."""
+_CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{": ("}",), r"\{": (r"\}",)}
+_STACKED = {"over": "/", "choose": "binom"}
+_FENCES = {"|": ("abs", "|"), "lfloor": ("floor", "rfloor"), "lceil": ("ceil", "rceil")}
+_MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "vmatrix"})
+_FUNCTIONS = frozenset({"f", "g", "h", "F", "G", "H", "Gamma", "zeta", "phi", "varphi"})
+"""Symbols that are applied to the brackets behind them; all others are multiplied with them."""
+
+
+def read_statement(text: str) -> Node:
+    """Read a normalised answer.
+
+    Raises:
+        UnreadableError: It is no mathematics that is read here.
+    """
+    return Parser(tokenize(text)).read_statement()
+
+
+class Parser(Cursor):
+    """Reads one answer.
+
+    Attributes:
+        in_bars: True between the bars of an absolute value, where a bar closes.
+        in_angle: True in the argument of a trigonometric function, where a degree sign counts.
+    """
+
+    def __init__(self, tokens: tuple[Token, ...]) -> None:
+        super().__init__(tokens)
+        self.in_bars = False
+        self.in_angle = False
+
+    def read_statement(self) -> Node:
+        """Read to the end.
+
+        Raises:
+            UnreadableError: The end is not reached.
+        """
+        statement = self._read_items()
+        if self.peek().kind is not Kind.END:
+            raise UnreadableError
+        return statement
+
+    def _read_items(self) -> Node:
+        """Read one item or a list of items; semicolons divide a list of lists where commas divide the inner ones."""
+        parts: list[list[Node]] = [[self._read_item()]]
+        while separator := self._take_separator():
+            if separator == ";":
+                parts.append([])
+            parts[-1].append(self._read_item())
+        if all(len(part) == 1 for part in parts):
+            return _list([part[0] for part in parts])
+        return _list([_list(part) for part in parts])
+
+    def _take_separator(self) -> str | None:
+        """Take a comma, a semicolon, "and", "or", or a comma with one of these behind it."""
+        taken = None
+        while self.sees(Kind.MARK, ",;") or self.sees(Kind.WORDS, CONJUNCTIONS):
+            taken = ";" if ";" in (self.take().text, taken) else ","
+        return taken
+
+    def _read_item(self) -> Node:
+        """Read sides joined by comparisons; a sign of equality with nothing before it says nothing."""
+        if self.sees(Kind.MARK, "=") or self.sees(Kind.NAME, ("approx",)):
+            self.take()
+        sides, operators = [self._read_side()], []
+        while operator := self._take_comparison():
+            operators.append(operator)
+            sides.append(self._read_side())
+        return Relation(tuple(sides), tuple(operators)) if operators else sides[0]
+
+    def _take_comparison(self) -> str | None:
+        token = self.peek()
+        if token.kind in {Kind.MARK, Kind.NAME} and token.text in _COMPARISONS:
+            return _COMPARISONS[self.take().text]
+        return None
+
+    def _read_side(self) -> Node:
+        """Read a union or a difference of sets, a ratio, or an expression."""
+        parts = [self._read_ratio()]
+        while self.accept(Kind.NAME, ("cup",)) or self.accept(Kind.LETTER, ("U",)):
+            parts.append(self._read_ratio())
+        whole = parts[0] if len(parts) == 1 else Group("|", tuple(parts))
+        if self.accept(Kind.NAME, ("setminus", "backslash")):
+            return Group("-", (whole, self._read_ratio()))
+        return whole
+
+    def _read_ratio(self) -> Node:
+        terms = [self._read_sum()]
+        while self.accept(Kind.MARK, ":"):
+            terms.append(self._read_sum())
+        return terms[0] if len(terms) == 1 else Group(":", tuple(terms))
+
+    def _read_sum(self) -> Node:
+        """Read terms joined by plus, minus, plus-minus."""
+        terms = [self._read_term()]
+        while self.sees(Kind.MARK, "+-") or self.sees(Kind.NAME, ("pm", "mp")):
+            terms.append(self._read_term())
+        return terms[0] if len(terms) == 1 else Apply("+", tuple(terms))
+
+    def _read_term(self) -> Node:
+        """Read a product; factors side by side multiply, from left to right like those joined by a sign."""
+        while self.peek(1).kind is not Kind.END and self.accept(Kind.WORDS, INTRODUCTIONS):
+            pass
+        product = self._read_signed()
+        while True:
+            if self._accept_either(_TIMES):
+                product = Apply("*", (product, self._read_signed()))
+            elif self._accept_either(_OVER):
+                product = Apply("/", (product, self._read_signed()))
+            elif self._at_unit(product):
+                product = self._read_unit(product)
+            elif self._at_factor(product):
+                product = Apply("*", (product, self._read_power()))
+            else:
+                return product
+
+    def _read_factors(self) -> Node:
+        """Read factors side by side, up to the next function."""
+        product = self._read_exponent()
+        while self._at_factor(product) and self.peek().text not in FUNCTIONS:
+            product = Apply("*", (product, self._read_power()))
+        return product
+
+    def _read_exponent(self) -> Node:
+        """Read an atom with its sign and its power."""
+        if self.accept(Kind.MARK, "-"):
+            return Apply("neg", (self._read_exponent(),))
+        return self._read_power()
+
+    def _read_signed(self) -> Node:
+        if self.accept(Kind.MARK, "+"):
+            return self._read_signed()
+        if self.accept(Kind.MARK, "-"):
+            return Apply("neg", (self._read_signed(),))
+        if sign := self.accept(Kind.NAME, ("pm", "mp")):
+            return Apply(sign.text, (self._read_signed(),))
+        return self._read_power()
+
+    def _read_power(self) -> Node:
+        """Read an atom with what is set behind or above it; powers associate to the right."""
+        base = self._read_atom()
+        while True:
+            if self.accept(Kind.MARK, "!"):
+                base = Apply("factorial", (base,))
+            elif self._accept_degree():
+                base = Apply("degree", (base,)) if self.in_angle else base
+            elif self.accept(Kind.MARK, ("^", "**")):
+                return Apply("^", (base, self._read_exponent()))
+            else:
+                return base
+
+    def _accept_either(self, texts: frozenset[str]) -> bool:
+        return bool(self.accept(Kind.MARK, texts) or self.accept(Kind.NAME, texts))
+
+    def _accept_degree(self) -> bool:
+        for sign in _DEGREES:
+            if all(self.peek(ahead).text == text for ahead, text in enumerate(sign)):
+                for _ in sign:
+                    self.take()
+                return True
+        return False
+
+    def _at_factor(self, before: Node) -> bool:
+        token = self.peek()
+        match token.kind:
+            case Kind.MARK:
+                return token.text in {"(", "[", "{", r"\{"} or (token.text == "|" and not self.in_bars)
+            case Kind.NAME:
+                return token.text not in _NO_FACTOR
+            case Kind.NUMBER if isinstance(before, Number):
+                raise UnreadableError  # two numbers side by side: nobody knows what is meant
+            case Kind.LETTER if isinstance(before, Group):
+                return token.text != "U"  # which some write for a union
+        return token.kind in {Kind.NUMBER, Kind.LETTER, Kind.BEGIN}
+
+    def _at_unit(self, before: Node) -> bool:
+        token = self.peek()
+        if token.kind is Kind.LETTER:
+            return token.is_upright and token.text in UNIT_LETTERS and not variables(before)
+        return token.kind is Kind.WORDS and token.text not in CONJUNCTIONS
+
+    def _read_unit(self, counted: Node) -> Node:
+        """Read a word that says what `counted` counts: any behind a number, known units behind anything.
+
+        Raises:
+            UnreadableError: The word changes what it means.
+        """
+        word = self.take().text
+        if word in SCALES:
+            return Apply("*", (counted, Number(Fraction(SCALES[word]))))
+        if word not in UNITS and (word in TELLING or variables(counted)):
+            raise UnreadableError
+        if self.accept(Kind.MARK, "^"):
+            self._read_exponent()
+        ahead = self.peek(1)
+        if self.sees(Kind.MARK, "/") and (ahead.kind is Kind.WORDS or ahead.is_upright or ahead.text in UNIT_LETTERS):
+            self.take()
+            self.take()
+        return counted
+
+    def _read_argument(self) -> Node:
+        """Read a command's argument: a group in braces or a single token, of a number one digit."""
+        self.split()
+        return self._read_atom()
+
+    def _read_command(self, name: str) -> Node:
+        """Read the arguments of the command `name`, which has been taken."""
+        if name in FUNCTIONS:
+            return self._read_function(name)
+        if name in _DECORATIONS:
+            content = self._read_argument()
+            return REALS if name == "mathbb" and content == Symbol("R") else Apply(name, (content,))
+        if name in _UNREAD:
+            raise UnreadableError
+        match name:
+            case "frac":
+                return _fraction(self._read_argument(), self._read_argument())
+            case "binom":
+                return Apply(name, (self._read_argument(), self._read_argument()))
+            case "sqrt":
+                return self._read_root()
+            case "sum" | "prod":
+                return self._read_series(name)
+            case "boxed" | "fbox":
+                return self._read_argument()
+            case "emptyset" | "varnothing":
+                return Group("{}", ())
+            case "infty" | "infinity" | "inf":
+                return INFINITY
+        return self._read_symbol(name)
+
+    def _read_root(self) -> Node:
+        if not self.accept(Kind.MARK, "["):
+            return Apply("root", (self._read_atom(),))
+        degree = self._read_sum()
+        self.expect("]")
+        return Apply("root", (self._read_argument(), degree))
+
+    def _read_series(self, name: str) -> Node:
+        r"""Read `_{k=a}^{b}` and the term; the index, the bounds and the term are the arguments of `\sum`."""
+        self.expect("_")
+        self.expect("{")
+        index = Symbol(self.take().text)
+        self.expect("=")
+        lower = self._read_sum()
+        self.expect("}")
+        self.expect("^")
+        return Apply(name, (index, lower, self._read_argument(), self._read_term()))
+
+    def _read_function(self, name: str) -> Node:
+        """Read the base, the power and the arguments of a function."""
+        base = (self._read_argument(),) if name == "log" and self.accept(Kind.MARK, "_") else ()
+        power = self._read_exponent() if self.accept(Kind.MARK, ("^", "**")) else None
+        args = self._read_function_args(is_angle=name in _ANGULAR)
+        if (len(args) > 1) is not (name in _VARIADIC):
+            raise UnreadableError
+        if power == _MINUS_ONE:
+            return Apply(f"arc{name}", args)
+        applied = Apply(name, (*args, *base))
+        return applied if power is None else Apply("^", (applied, power))
+
+    def _read_function_args(self, is_angle: bool) -> tuple[Node, ...]:
+        r"""Read what stands in brackets, else the factors up to the next function or sign: `\sin 2x \cos y`."""
+        outer, self.in_angle = self.in_angle, is_angle
+        if self.sees(Kind.MARK, ("(", "{", "[", r"\{")):
+            argument = self._read_atom()
+            args = argument.items if isinstance(argument, Group) else (argument,)
+        else:
+            args = (self._read_factors(),)
+        self.in_angle = outer
+        return args
+
+    def _read_atom(self) -> Node:
+        """Read a number, a symbol, words, or whatever a bracket or a command opens."""
+        with self.nested():
+            token = self.take()
+            match token.kind:
+                case Kind.NUMBER:
+                    return self._read_number(token.text)
+                case Kind.LETTER:
+                    return self._read_symbol(token.text)
+                case Kind.WORDS:
+                    return self._read_words(token.text)
+                case Kind.BEGIN if token.text in _MATRICES:
+                    return self._read_matrix(token.text)
+                case Kind.MARK if token.text in _CLOSING:
+                    return self._read_bracketed(token.text)
+                case Kind.MARK | Kind.NAME if token.text in _FENCES:
+                    return self._read_fenced(*_FENCES[token.text])
+                case Kind.NAME:
+                    return self._read_command(token.text)
+        raise UnreadableError
+
+    def _read_symbol(self, name: str) -> Node:
+        """Read the index, the primes and the argument of the symbol `name`, which has been taken."""
+        indices: tuple[Node, ...] = ()
+        if self.accept(Kind.MARK, "_"):
+            match index := self._read_atom():
+                case Number(label) | Words(label):
+                    name = f"{name}_{label}"
+                case _:
+                    indices = (index,)
+        while self.accept(Kind.MARK, "'"):
+            name += "'"
+        is_function = name.rstrip("'").partition("_")[0] in _FUNCTIONS or self._at_definition()
+        if is_function and self.sees(Kind.MARK, "("):
+            return Apply(f"{name}()", (self._read_atom(), *indices))
+        return Apply(f"{name}_", indices) if indices else Symbol(name)
+
+    def _at_definition(self) -> bool:
+        """True at `(x) =`, which makes a function of any symbol."""
+        return self.peek(2).text == ")" and self.peek(3).text == "="
+
+    def _read_words(self, word: str) -> Node:
+        words = [word]
+        while self.peek().kind is Kind.WORDS and self.peek().text not in CONJUNCTIONS:
+            words.append(self.take().text)
+        return REALS if words == ["all", "real", "numbers"] else Words("".join(words))
+
+    def _read_bracketed(self, opening: str) -> Node:
+        """Read to the closing bracket; a single item in round brackets or braces is only grouped."""
+        if opening == r"\{" and self.accept(Kind.MARK, (r"\}",)):
+            return Group("{}", ())
+        if opening == r"\{":
+            self._skip_built()
+        outer, self.in_bars = self.in_bars, False
+        content = self._read_items()
+        if opening == "{" and (stacked := self.accept(Kind.NAME, _STACKED)):
+            content = Apply(_STACKED[stacked.text], (content, self._read_items()))
+        closing = self.expect(_CLOSING[opening]).text
+        self.in_bars = outer
+        return _bracketed(opening + closing, content)
+
+    def _skip_built(self) -> None:
+        r"""Go to the condition of a set such as `\{x \in \mathbb{R} \mid x > 2\}`, which says all."""
+        if self.peek().kind is Kind.LETTER:
+            for ahead in range(1, 7 if self.peek(1).text == "in" else 2):
+                if self.peek(ahead).text in {"|", "mid", ":"}:
+                    for _ in range(ahead + 1):
+                        self.take()
+
+    def _read_fenced(self, operator: str, closing: str) -> Node:
+        outer, self.in_bars = self.in_bars, closing == "|"
+        content = self._read_sum()
+        self.expect((closing,))
+        self.in_bars = outer
+        return Apply(operator, (content,))
+
+    def _read_matrix(self, environment: str) -> Node:
+        rows = [self._read_row()]
+        while self.accept(Kind.MARK, (r"\\",)) and self.peek().kind is not Kind.FINISH:
+            rows.append(self._read_row())
+        if self.take().kind is not Kind.FINISH or len({len(row) for row in rows}) > 1:
+            raise UnreadableError
+        matrix = Matrix(tuple(rows))
+        return Apply("det", (matrix,)) if environment == "vmatrix" else matrix
+
+    def _read_row(self) -> tuple[Node, ...]:
+        cells = [self._read_sum()]
+        while self.accept(Kind.MARK, "&"):
+            cells.append(self._read_sum())
+        return tuple(cells)
+
+    def _read_number(self, text: str) -> Node:
+        """Read what belongs to the number that begins with `text`, which has been taken."""
+        if "." in text and self.accept(Kind.NAME, ("overline", "bar", "dot")):
+            return Number(read_recurring(text, self._read_digits()))
+        if not text.isdigit():
+            return Number(read_literal(text))
+        if self.accept(Kind.MARK, "_") or self.accept(Kind.WORDS, ("base",)):
+            base = self._take_written()
+            return Numeral(text.lstrip("0") or "0", BASES.get(base) or _integer(base))
+        return Number(read_literal(text) + self._read_proper_fraction())
+
+    def _take_written(self) -> str:
+        """Read one token, in braces or not, as it is written."""
+        is_group = self.accept(Kind.MARK, "{")
+        text = self.take().text
+        if is_group:
+            self.expect("}")
+        return text
+
+    def _read_digits(self) -> str:
+        text = self._take_written()
+        _integer(text)
+        return text
+
+    def _read_proper_fraction(self) -> Fraction:
+        r"""Read the second part of a mixed number, `1 \frac{1}{2}` or `1 1/2`; 0 where none follows."""
+        with self.attempt():
+            if self.accept(Kind.NAME, ("frac",)):
+                top, bottom = (self._read_part() for _ in range(2))
+            else:
+                top = _integer(self.take().text)
+                self.expect("/")
+                bottom = _integer(self.take().text)
+            if 0 < top < bottom:
+                return Fraction(top, bottom)
+            raise UnreadableError
+        return Fraction(0)
+
+    def _read_part(self) -> int:
+        self.split()
+        return _integer(self._take_written())
+
+
+def _list(items: list[Node]) -> Node:
+    return items[0] if len(items) == 1 else Group("", tuple(items))
+
+
+def _fraction(top: Node, bottom: Node) -> Node:
+    """A derivative is no quotient: dy/dx is not y/x."""
+    return Apply("derivative" if _is_differential(top) and _is_differential(bottom) else "/", (top, bottom))
+
+
+def _is_differential(node: Node) -> bool:
+    match node:
+        case Symbol("d") | Apply("*" | "^", (Symbol("d"), _)) | Apply("*", (Apply("^", (Symbol("d"), _)), _)):
+            return True
+    return False
+
+
+def _bracketed(brackets: str, content: Node) -> Node:
+    items = content.items if isinstance(content, Group) and content.brackets == "" else (content,)
+    if brackets == r"\{\}":
+        return Group("{}", items)
+    if brackets == "{}" or isinstance(content, Matrix) or (brackets == "()" and len(items) == 1):
+        return content
+    return Group(brackets, items)
+
+
+def _integer(text: str) -> int:
+    if not text.isdigit():
+        raise UnreadableError
+    return int(text)

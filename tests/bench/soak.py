@@ -150,7 +150,7 @@ def show(path: Path) -> None:
 def _at(looks: Sequence[dict[str, Any]], name: str, minute: float) -> float:
     """Return the median of the looks around a minute."""
     near = sorted(looks, key=lambda each: abs(each["minute"] - minute))[:SMOOTHED]
-    return statistics.median(each["memory"][name]["rss"] for each in near)
+    return float(statistics.median(each["memory"][name]["rss"] for each in near))
 
 
 async def main(minutes: float, rate: float, out: Path) -> None:

@@ -1,6 +1,6 @@
 """What clients that read nothing cost those that do: stalled readers of plain and of searched streams.
 
-    python -m tests.bench.stalled [--readers 64] [--n 4] [--max-tokens 400] [--repeats 8]
+    python -m tests.bench.stalled [--readers 64] [--n 4] [--max-tokens 400] [--repeats 16]
 
 Starts a service of its own with the demo pair, once without keys and once with. Half of the readers ask for a plain
 chat as a stream (n = 4, 400 tokens each, to the last of them), half for a search (N = 16); none reads a byte. Measured
@@ -60,10 +60,10 @@ def stalled_request(number: int, plain: Plain, key: str) -> bytes:
 
 
 async def honest(client: httpx.AsyncClient, repeats: int, *, while_busy: bool = False) -> list[float]:
-    """Seconds that searches of N = 4 take, one after another; where asked for, only while the engine has other work."""
+    """Seconds that searches of N = 4 take, one after another; where asked for, only while others take capacity."""
     seconds: list[float] = []
     for number in range(repeats):
-        if while_busy and not total(await scrape(client), "vllm:num_requests_running"):
+        if while_busy and not total(await scrape(client), "winnow_tokens_in_flight"):
             break
         body = {"problem": problems()[number], "n": HONEST_N, "seed": number, "early_stop": False}
         start = time.perf_counter()
@@ -103,6 +103,7 @@ async def measure(service: Service, num_readers: int, plain: Plain, repeats: int
         await honest(client, repeats)
         alone = await honest(client, repeats)
         readers = await stalling(client, num_readers, plain, keys)
+        await asyncio.sleep(0.5)
         during = await honest(client, repeats, while_busy=True)
         for reader in readers:
             reader.close()
@@ -164,6 +165,6 @@ if __name__ == "__main__":
     parser.add_argument("--readers", type=int, default=64, help="Clients that read nothing.")
     parser.add_argument("--n", type=int, default=4, help="Responses that a plain one of them asks for.")
     parser.add_argument("--max-tokens", type=int, default=400, help="Of each of these responses.")
-    parser.add_argument("--repeats", type=int, default=8, help="Honest searches, alone and beside them.")
+    parser.add_argument("--repeats", type=int, default=16, help="Honest searches, alone and beside them.")
     arguments = parser.parse_args()
     asyncio.run(main(arguments.readers, Plain(arguments.n, arguments.max_tokens), arguments.repeats))

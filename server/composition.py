@@ -39,6 +39,7 @@ from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
+from server.memory import trimmed
 from server.settings import Settings, Urls
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
@@ -186,7 +187,8 @@ async def _listen(settings: Settings, app: FastAPI, sockets: list[socket.socket]
     gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
     gc.set_threshold(YOUNG_OBJECTS)
     logger.info("serving on http://%s:%d", settings.host, sockets[0].getsockname()[1])
-    await _Server(uvicorn_config(app, settings)).serve(sockets)
+    async with trimmed():
+        await _Server(uvicorn_config(app, settings)).serve(sockets)
     await asyncio.sleep(0)  # uvicorn repeats the signal that stopped it: be cancelled here, not while closing
 
 

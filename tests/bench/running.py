@@ -32,7 +32,8 @@ class Footprint:
         processes: The service and all below it.
         descriptors: Open files and sockets of them all.
         tasks: Of the service's event loop, the one that is asked included.
-        service_mib, engines_mib: Memory of the service's own process and of all others, pages in common shared out.
+        service_mib, engines_mib: Resident memory of the service's own process and of all others together. Pages that
+            they have in common count for each: shared out, they would move with other services on the machine.
     """
 
     processes: int
@@ -92,7 +93,7 @@ class Service:
         memory, descriptors = [], 0
         for process in processes:
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                memory.append(process.memory_full_info().pss / MIB)
+                memory.append(process.memory_info().rss / MIB)
                 descriptors += process.num_fds()
         tasks = int(total(await scrape(client), "winnow_event_loop_tasks"))
         return Footprint(len(processes), descriptors, tasks, memory[0], sum(memory[1:]))

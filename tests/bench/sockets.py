@@ -4,8 +4,8 @@
 
 Starts a service of its own with the demo pair. Sockets are opened and left idle; then headers and bodies dribble, the
 bodies 1.8 MB of theirs without the last byte. /healthz and searches are asked meanwhile, on connections of their own,
-by a process of its own. Memory and descriptors are those when all of them are gone and memory was given back; lines of the log are
-all that the service has written meanwhile at level info, those of the searches included. Linux only.
+by a process of its own. Memory and descriptors are those when all of them are gone and memory was given back; lines
+of the log are all that the service has written meanwhile at level info, those of the searches included. Linux only.
 """
 
 import argparse

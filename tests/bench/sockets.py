@@ -4,8 +4,8 @@
 
 Starts a service of its own with the demo pair. Sockets are opened and left idle; then headers and bodies dribble, the
 bodies 1.8 MB of theirs without the last byte. /healthz and searches are asked meanwhile, on connections of their own,
-by a process of its own. Memory and descriptors are those at the end, when all of them are gone; lines of the log are
-all that the service has written meanwhile at level info, those of the searches included. Linux only.
+by a process of its own. Memory and descriptors are those when all of them are gone and memory was given back; lines
+of the log are all that the service has written meanwhile at level info, those of the searches included. Linux only.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from server.memory import TRIM_EVERY_S
 from tests.bench.load_tables import milliseconds
 from tests.bench.running import Service, running
 from tests.bench.traffic import problems
@@ -162,6 +163,7 @@ async def main(num_sockets: int, num_dribbled: int, seconds: float) -> None:
             num_lines = len(logs.read_text().splitlines())
             for name, (number, sent, piece) in kinds.items():
                 table.add_row(*await measure(service, name, number, sent, piece, seconds))
+            await asyncio.sleep(TRIM_EVERY_S + 1)
             _, after = await service.at_rest()
             lines = logs.read_text().splitlines()[num_lines:]
     growth = after.service_mib / before.service_mib - 1

@@ -1,28 +1,31 @@
-"""What a burst of requests leaves of the memory that it took."""
+"""Memory that a burst leaves is given back again and again; `tests.bench.sockets` measures how much that is."""
 
 import asyncio
 import ctypes
 
-import psutil
 import pytest
 
-from server.memory import trimmed
-from tests.server.services import service, world_of
-from tests.server.sockets import connected
+from server import memory
 from tests.waiting import until
 
-BODY = b" " * 1_800_000
-HEAD = b"POST /solve HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1900000\r\n\r\n"
+
+async def test_freed_memory_is_given_back_again_and_again() -> None:
+    calls: list[int] = []
+
+    def trim(padding: int) -> int:
+        calls.append(padding)
+        return 1
+
+    trimming = asyncio.create_task(memory._keep_trimming(trim, 0.01))
+    await until(lambda: len(calls) >= 3)
+    trimming.cancel()
+    assert set(calls) == {0}
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
-async def test_bodies_that_never_end_leave_no_memory_behind() -> None:
-    process = psutil.Process()
-    async with trimmed(0.1), service(world_of("1"), max_unfinished_body_bytes=200_000_000) as client:
-        await client.get("/healthz")
-        before = process.memory_info().rss
-        readers = await asyncio.gather(*(connected(client, HEAD + BODY) for _ in range(60)))
-        await until(lambda: process.memory_info().rss - before > 100e6)
-        for reader in readers:
-            reader.close()
-        await until(lambda: process.memory_info().rss - before < 40e6)
+async def test_nothing_is_left_running_when_the_service_has_ended() -> None:
+    before = asyncio.all_tasks()
+    async with memory.trimmed(0.01):
+        assert len(asyncio.all_tasks() - before) == 1
+        await asyncio.sleep(0.05)
+    await until(lambda: asyncio.all_tasks() <= before)

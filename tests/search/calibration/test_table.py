@@ -129,7 +129,7 @@ def test_a_table_that_makes_no_search_is_refused_by_field(tmp_path: Path, fields
     assert place in str(refused.value)
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"a: 2020-02-31", b"a: \x07", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"a: [", b"a: \x07", b"[" * 100_000])
 def test_what_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t.yaml").write_bytes(content)
     with pytest.raises(UnreadableFileError, match="is not YAML"):

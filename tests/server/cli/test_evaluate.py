@@ -59,7 +59,7 @@ async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept
     ("options", "message"),
     [
         (["--strategies", "dvts,lookahead"], "'lookahead' is not a strategy"),
-        (["--n", "4,x"], "no list such as 1,4,16"),
+        (["--n", "4,x"], "not a list such as 1,4,16"),
         (["--n", "1,4", "--seeds", "1,2,3"], "3 counts for 2 budgets"),
         (["--compare", "dvts@16"], "is not of the form STRATEGY@N:STRATEGY@N"),
         (["--problems", "."], "is a directory"),

@@ -78,8 +78,8 @@ async def test_bad_lines_are_named_by_number_and_are_not_the_end(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"problem": "1", "stream": true}', "stream: a line gets one reply"),
-        ('{"problem": "1", "stream": "yes"}', "stream: a line gets one reply"),
+        ('{"problem": "1", "stream": true}', "stream: not supported in a file; omit it"),
+        ('{"problem": "1", "stream": "yes"}', "stream: not supported in a file; omit it"),
         ('{"problem": "1", "temperature": NaN}', "NaN is not a number of JSON"),
         ('{"problem": "1", "temperature": 1e400}', "1e400 is too large"),
         ('{"problem": "\\ud800"}', "half of a surrogate pair"),

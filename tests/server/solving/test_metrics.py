@@ -99,7 +99,7 @@ async def test_both_engines_are_seen_together(client: httpx.AsyncClient) -> None
     usage = (await solve(client, early_stop=False))["usage"]
     after = await scrape(client)
     generated = [total(samples, "vllm:generation_tokens_total", model_name="policy") for samples in (before, after)]
-    assert generated[1] - generated[0] == usage["completion_tokens"]
+    assert generated[1] - generated[0] >= usage["completion_tokens"]  # and what earlier tests have left running
     assert total(after, "vllm:prompt_tokens_total", model_name="verifier") > 0
     assert {engine for name, labels in after for key, engine in labels if name == "winnow_engine_restarts_total"} == {
         "policy",

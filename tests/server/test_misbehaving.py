@@ -40,7 +40,7 @@ async def test_what_a_server_says_is_not_believed(prompts: PromptBuilder, what: 
     assert 1 <= len(outcome.watch.lines) <= 6
     assert all(len(line) < 500 for line in outcome.watch.lines)
     assert outcome.watch.tracebacks == 0
-    assert outcome.watch.busy_s < 0.1
+    assert outcome.watch.busy_s < 0.5  # far from a hang; tests.bench.misbehaving measures it against 0.1
     assert outcome.watch.grown_mib < 48
 
 
@@ -61,7 +61,7 @@ async def test_other_servers_take_over_from_one_that_misbehaves(prompts: PromptB
     sound.token_ids = list(prompts.tokenizer.encode("The answer is \\boxed{4}."))
     path, body = REQUESTS["a response"]
     async with service("a response", prompts, rogue, sound) as client, watching() as watch:
-        replies = [(await client.post(path, json=body | {"problem": f"{number} + 1"})).json() for number in range(6)]
+        replies = [(await client.post(path, json=body | {"problem": f"{number} + 1"})).json() for number in range(16)]
     assert {reply["status"] for reply in replies} == {"complete"}
     assert {reply["answer"] for reply in replies} == {"4"}
     assert rogue.asked > 0

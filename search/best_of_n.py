@@ -12,7 +12,7 @@ only fall (min, prod), best-of-N also judges every step as it comes, and stops a
 complete one.
 """
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -48,15 +48,7 @@ class BestOfN:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Sample the responses and cast their votes."""
-        responses = self._responses(expander)
-        async with aclosing(in_order(responses)) as judged:
-            outstanding = self.n
-            async for candidate in judged:
-                outstanding -= 1
-                if candidate:
-                    ballot.cast(candidate)
-                if self.early_stop and ballot.is_decided([1.0] * outstanding):
-                    return
+        await cast_in_order(ballot, self._responses(expander), self.n, early_stop=self.early_stop)
 
     def _responses(self, expander: Expander) -> Iterator[Awaitable[Candidate | None]]:
         """Each response is judged at its end, or before that where it may be stopped."""
@@ -74,3 +66,17 @@ class BestOfN:
             return candidate
 
         return map(respond, Candidate().children(range(self.n)))
+
+
+async def cast_in_order(
+    ballot: Ballot[Candidate], responses: Iterable[Awaitable[Candidate | None]], number: int, *, early_stop: bool
+) -> None:
+    """Cast the votes of `number` responses in their order; stop the rest once they can no longer change the answer."""
+    async with aclosing(in_order(responses)) as judged:
+        outstanding = number
+        async for candidate in judged:
+            outstanding -= 1
+            if candidate:
+                ballot.cast(candidate)
+            if early_stop and ballot.is_decided([1.0] * outstanding):
+                return

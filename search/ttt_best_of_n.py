@@ -10,14 +10,14 @@ truncated ones too. Votes are cast in order; once those outstanding cannot chang
 """
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from models.interfaces import Meter, Problem, Step, Verifier
+from search.best_of_n import cast_in_order
 from search.candidate import Candidate
 from search.errors import HyperparameterError
-from search.expander import Expander, in_order
+from search.expander import Expander
 from search.observer import Decision
 from search.voting import Ballot, Selection
 
@@ -113,14 +113,8 @@ class TTTBestOfN:
         )
         expander.tell(_decision(outcome))
         judge = expander.judged_by(verifier).judge
-        async with aclosing(in_order(judge(response) for response in responses)) as judged:
-            outstanding = len(responses)
-            async for candidate in judged:
-                outstanding -= 1
-                if candidate:
-                    ballot.cast(candidate)
-                if self.early_stop and ballot.is_decided([1.0] * outstanding):
-                    return
+        judged = (judge(response) for response in responses)
+        await cast_in_order(ballot, judged, len(responses), early_stop=self.early_stop)
 
 
 UNABLE = "the verifier of this service cannot learn from responses; WINNOW_VERIFIER_FORMAT=torch makes one that can"

@@ -27,4 +27,4 @@ async def trimmed(every_s: float = TRIM_EVERY_S) -> AsyncIterator[None]:
 async def _keep_trimming(trim: Callable[[int], int], every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        trim(0)
+        await asyncio.to_thread(trim, 0)  # up to 50 ms, in which the event loop goes on

@@ -5,7 +5,7 @@ ModelError
 ├── ContextOverflowError     the tokens do not fit into the model's context
 ├── EngineUnavailableError   the engine is unreachable or refused the request
 │   └── EngineDiedError      the engine is dead or hangs, and is started again
-└── RequestRefusedError      the engine's own handler has no use for a request
+└── RequestRefusedError      the engine's own handler refuses a request
 """
 
 
@@ -40,7 +40,7 @@ class EngineDiedError(EngineUnavailableError):
 
 
 class RequestRefusedError(ModelError):
-    """The engine's own handler of OpenAI requests has no use for a request: the client's mistake.
+    """The engine's own handler of OpenAI requests refuses a request: the client's mistake.
 
     Args:
         message: What was wrong and what is allowed.

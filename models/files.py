@@ -95,7 +95,7 @@ def read_yaml(file: Path, what: str) -> Any:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file as a whole: whoever reads it, and a disk that fills up, find the old one or the new one.
+    """Write a file as a whole: a reader, and a disk that fills up, find the old one or the new one.
 
     Raises:
         UnwritableFileError: It cannot be written; what was there is untouched.

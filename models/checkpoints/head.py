@@ -65,7 +65,7 @@ def read_size(directory: Path, field: str) -> int:
 
 
 def check_headed_model(directory: Path, head: Head, *, with_weights: bool = True) -> None:
-    """See that a directory holds a known backbone and the whole of `head`, and no number that is none.
+    """See that a directory holds a known backbone and the whole of `head`, and no NaN or infinity.
 
     Without `with_weights` it need not hold weights: servers elsewhere do.
 

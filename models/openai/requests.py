@@ -94,7 +94,7 @@ class RequestReader:
         """Read the body of a chat completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
+            RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
         """
         asked = constraint_in(body)
         require_bounded_tools(body)
@@ -112,7 +112,7 @@ class RequestReader:
         """Read the body of a completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it, or what it wants the response to look like costs too much.
+            RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
         """
         asked = constraint_in(body)
         request = self._parse(self._kinds.completion, body)

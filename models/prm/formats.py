@@ -26,7 +26,7 @@ FORMATS = {
 """Those that an engine runs, here or elsewhere; the module of each has a function `read`."""
 
 FORMATS_HERE = {"checker": "models.prm.checker", "torch": "models.prm.torch_verifier"}
-"""Those that this service runs by itself; the module of each has a function `open_verifier`."""
+"""Those that run in this service alone; the module of each has a function `open_verifier`."""
 
 
 class Read(Protocol):

@@ -73,7 +73,7 @@ class RemoteHandlers:
         """Answer the body of a chat completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: No server answers, or it refuses.
         """
         request = await self._requests.read_chat(body, client)
@@ -86,7 +86,7 @@ class RemoteHandlers:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: No server answers, or it refuses.
         """
         asked = Asked.by(await self._requests.read_completion(body, client))

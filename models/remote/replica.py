@@ -132,7 +132,7 @@ class Replica:
 
         Raises:
             EngineDiedError: The server is gone, failed, or answered something else.
-            RequestRefusedError: It has no use for the request.
+            RequestRefusedError: It cannot use the request.
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted(), self._translated():
@@ -160,7 +160,7 @@ class Replica:
 
         Raises:
             EngineDiedError: The server is gone, failed, broke off, or answered something else.
-            RequestRefusedError: It has no use for the request.
+            RequestRefusedError: It cannot use the request.
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted(), self._translated():

@@ -178,7 +178,7 @@ class Engine:
         self.llm.shutdown(timeout=STOP_TIMEOUT_S)
 
     async def _restart(self) -> None:
-        """Put another process in the place of the one that died or hangs; whoever waits for that one learns of it."""
+        """Replace the process that died or hangs; those that wait for it learn of it."""
         self._is_up.clear()
         await asyncio.to_thread(_kill, self.llm)
         self.llm.output_processor.propagate_error(EngineDeadError())

@@ -55,7 +55,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     NotImplementedError,
     TemplateError,
 )
-"""What vLLM raises for a request that it has no use for."""
+"""What vLLM raises for a request that it cannot use."""
 
 Reply = dict[str, Any] | AsyncGenerator[str, None]
 """A reply, or the events of a streamed one as they go over the wire."""
@@ -98,7 +98,7 @@ class OpenAIHandlers:
         """Answer the body of a chat completion.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: The engine died twice, or is not started again within a minute.
         """
 
@@ -112,7 +112,7 @@ class OpenAIHandlers:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
 
         Raises:
-            RequestRefusedError: vLLM has no use for it.
+            RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: The engine died twice, or is not started again within a minute.
         """
 

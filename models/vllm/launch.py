@@ -6,7 +6,8 @@ Each engine lives in a process of its own. On a CPU that process is forked where
 times quicker than to spawn it: start engines before threads. An engine that is started again is spawned: by then there
 are threads, and connections that a fork would hold open.
 
-Not run on a GPU yet. The CUDA settings are checked as far as a CPU allows: vLLM knows them.
+The CUDA settings started two engines beside each other on an H200 (tests/bench/gpu); elsewhere they are checked as far
+as a CPU allows: vLLM knows them.
 """
 
 import os

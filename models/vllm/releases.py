@@ -36,5 +36,5 @@ else:
 
 
 def intervals(num_tokens: int) -> dict[str, Any]:
-    """Sampling parameters of a response that comes by so many tokens; on 0.26 each token comes by itself."""
+    """Sampling parameters of a response that comes by so many tokens; on 0.26 every token comes alone."""
     return {"stream_interval": num_tokens} if IS_LATEST else {}

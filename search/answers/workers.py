@@ -112,7 +112,7 @@ class Workers:
             return self._host
 
     async def _listen(self, host: Process) -> None:
-        """Hand out replies until the host is gone; whoever waits then has none."""
+        """Hand out replies until the host is gone; those that still wait get none."""
         async for line in cast(asyncio.StreamReader, host.stdout):
             number, outcome, result = json.loads(line)
             self._settle(number, (JobStatus(outcome), result))

@@ -101,18 +101,7 @@ class RemoteEngine:
         *,
         affinity: str = "",
     ) -> AsyncGenerator[Generated, None]:
-        """Yield what follows `token_ids` as it comes, by `STREAM_INTERVAL` tokens; closing it makes the server stop.
-
-        Args:
-            token_ids: At least one.
-            asked: How the response is generated.
-            count: Called with the number of tokens whenever some came.
-            affinity: Which requests belong together.
-
-        Raises:
-            EngineDiedError: The server failed; what came is lost unless the caller goes on from it.
-            EngineUnavailableError: The server refused the request, or none answers.
-        """
+        """Yield what follows `token_ids`, `STREAM_INTERVAL` tokens at a time; closing it makes the server stop."""
         replica = await self.replicas.choose(affinity)
         body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=True)}
         reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
@@ -137,12 +126,6 @@ class RemoteEngine:
         yield last
 
     async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
-        """Return a whole response; asked for once more where the server fails.
-
-        Raises:
-            EngineUnavailableError: A server failed twice, or refused the request, or none answers.
-        """
-
         async def ask(replica: Replica) -> Generated:
             body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=False)}
             return await replica.post(COMPLETIONS, body, read, most)
@@ -168,12 +151,6 @@ class RemoteEngine:
     async def score(
         self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
     ) -> Scored:
-        """Return what a reward model says at positions; asked for once more where the server fails.
-
-        Raises:
-            EngineUnavailableError: A server failed twice, or refused the request, or none answers.
-        """
-
         async def ask(replica: Replica) -> Scored:
             if SCORES not in replica.lacks:
                 most = BASE_BYTES + SCORE_BYTES * len(positions)
@@ -189,12 +166,6 @@ class RemoteEngine:
         return await self._ask(ask, affinity)
 
     async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
-        """Return what a classifier says of `token_ids`; asked for once more where the server fails.
-
-        Raises:
-            EngineUnavailableError: A server failed twice, or refused the request, or none answers.
-        """
-
         async def ask(replica: Replica) -> Classified:
             logits = await _classify(replica, token_ids, read_class, use_activation=False)
             return Classified(logits, 0)  # how much of it came from the cache vLLM does not say

@@ -111,47 +111,20 @@ class Engine:
         *,
         affinity: str = "",
     ) -> AsyncGenerator[Generated, None]:
-        """Yield what follows `token_ids` as it comes; closing the generator aborts the request.
-
-        Args:
-            token_ids: At least one.
-            asked: How the response is generated.
-            count: Called with the number of tokens whenever some came, also when nobody waits for them any more.
-            affinity: Which requests belong together; of no account where there is one process.
-
-        Raises:
-            EngineDiedError: The engine died; what came is lost unless the caller goes on from it.
-            EngineUnavailableError: The engine refused the request.
-        """
         params = requests.sampling_params(asked, in_pieces=True)
         return self._run(token_ids, params, requests.generated, lambda output: count(len(output.token_ids)))
 
     async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
-        """Return a whole response; asked for once more where the engine dies.
-
-        Raises:
-            EngineUnavailableError: The engine died twice, or refused the request.
-        """
         params = requests.sampling_params(asked, in_pieces=False)
         return await self._run_to_end(token_ids, params, requests.generated)
 
     async def score(
         self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
     ) -> Scored:
-        """Return what a reward model says at positions; asked for once more where the engine dies.
-
-        Raises:
-            EngineUnavailableError: The engine died twice, or refused the request.
-        """
         params = requests.scoring_params(positions, read_cache=read_cache)
         return await self._run_to_end(token_ids, params, requests.scored)
 
     async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
-        """Return what a classifier says of `token_ids`; asked for once more where the engine dies.
-
-        Raises:
-            EngineUnavailableError: The engine died twice, or refused the request.
-        """
         return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
 
     async def keep_running(self) -> None:

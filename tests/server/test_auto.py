@@ -26,6 +26,20 @@ async def solve(client: httpx.AsyncClient, problem: str = PROBLEMS[0], **fields:
     return reply
 
 
+def assert_alike(one: Any, other: Any) -> None:
+    """Assert that two replies are equal; scores may differ by what float32 rounds otherwise in another batch."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_alike(one[name], other[name])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_alike(*pair)
+    else:
+        assert one == (pytest.approx(other, abs=1e-6) if isinstance(one, float) else other)
+
+
 async def test_it_is_the_default_and_says_what_it_did_and_why(client: httpx.AsyncClient) -> None:
     reply = await solve(client)
     told = reply["strategy"]
@@ -49,7 +63,7 @@ async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(client: htt
 async def test_the_same_seed_gives_the_same_reply(client: httpx.AsyncClient) -> None:
     one, other = [await solve(client, PROBLEMS[3], early_stop=False) for _ in range(2)]
     told = one.keys() - {"id", "timing", "usage"}  # a step that is left at its delimiter may cost a token more
-    assert {name: one[name] for name in told} == {name: other[name] for name in told}
+    assert_alike({name: one[name] for name in told}, {name: other[name] for name in told})
 
 
 async def test_a_target_above_the_probe_goes_on_and_one_below_it_does_not(client: httpx.AsyncClient) -> None:

@@ -11,8 +11,8 @@ COMPILE := .venv/bin/uv pip compile --quiet --python .venv/bin/python --custom-c
 CPU_WITHOUT := $(addprefix --no-emit-package ,torch triton torchvision torchaudio torchcodec)
 CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu)
 
-# With one thread each: engines and tests share the cores.
-PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest
+# Two processes, with one thread each: one has all tests that share the demo pair's engines, the other begins with the rest.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help setup serve test test-quick check format bench eval eval-quick train-demo lock
 
@@ -36,7 +36,7 @@ test: setup  ## Run the tests; search/ must be covered to the last branch
 	$(PYTEST) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine
-	$(PYTEST) -m "not engine" --numprocesses 2
+	$(PYTEST) -m "not engine"
 
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check

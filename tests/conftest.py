@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from models.prm.winnow import WinnowPRM
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-ENGINES = {"policy", "verifier", "servers", "tiny_engine", "published", "outcome_engine", "wide"}
+PAIR = {"policy", "verifier", "servers"}
+"""The fixtures of the pair's engines."""
+ENGINES = PAIR | {"tiny_engine", "published", "outcome_engine", "wide"}
 """The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
 
 
@@ -29,17 +31,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replicas", type=int, default=1, help="Servers of the policy, and as many of the verifier.")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs an engine; all of it runs in one process, as engines are shared, whatever else runs beside."""
-    if not ENGINES.isdisjoint(getattr(item, "fixturenames", ())):
-        item.add_marker(pytest.mark.engine)
-    if item.get_closest_marker("engine"):
-        item.add_marker(pytest.mark.xdist_group("engine"))
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need an engine come first: engines are forked, and other tests leave threads behind."""
-    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+    """Mark what needs an engine, and put it first: engines are forked, and other tests leave threads behind.
+
+    Where tests run in several processes, one of them has all that share the pair's engines, and a module stays whole.
+    """
+    places = {}
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & ENGINES:
+            item.add_marker(pytest.mark.engine)
+        shares_pair, has_engine = bool(fixtures & PAIR), item.get_closest_marker("engine") is not None
+        item.add_marker(pytest.mark.xdist_group("pair" if shares_pair else item.nodeid.partition("::")[0]))
+        places[item] = (not shares_pair, not has_engine)
+    items.sort(key=places.__getitem__)
 
 
 @pytest.fixture(scope="session")

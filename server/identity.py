@@ -23,6 +23,7 @@ def identity_of(settings: Settings) -> Identity:
         verifier=verifier if is_checker else fingerprint(find_model(verifier)),
         verifier_format=settings.verifier_format,
         system_prompt=settings.system_prompt,
+        steps=settings.steps.shown(),
     )
 
 

@@ -14,8 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models import files
 from models.files import UnreadableFileError
+from models.interfaces import DELIMITER
 from search.strategies import MAX_N, MAX_STEPS
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -91,6 +92,10 @@ class Settings(BaseSettings):
         None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
     )
     system_prompt: str | None = Field(None, description="Instruction to the policy if a request has none.")
+    steps: StepsIn = Field(
+        StepsIn(delimiter=DELIMITER),
+        description="Where steps end if a request does not say: JSON with `delimiter`, `tokens` or `markers`.",
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")
     verifier_context: int | None = Field(None, ge=64, description="Longest input to the verifier, in tokens.")

@@ -78,7 +78,7 @@ def label_steps(
     from models.training.prm.labels import LabelFile
     from models.training.prm.rollouts import RolloutPlan
 
-    plan = RolloutPlan(options.pop("responses"), options.pop("completions"), **options)
+    plan = RolloutPlan(options.pop("responses"), options.pop("completions"), steps=settings.steps.rule, **options)
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)

@@ -2,14 +2,24 @@
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
-from models.checkpoints.tokenizer import ChatTokenizer
+from models.checkpoints.tokenizer import Piece
 from models.interfaces import PARAGRAPHS, Delimiter, Finish, Markers, Step, StepRule, TokenCount
 
 
+class Decoder(Protocol):
+    """What is needed of a tokenizer."""
+
+    @property
+    def pieces(self) -> Mapping[int, Piece]: ...
+
+    def decode(self, token_ids: Sequence[int]) -> str: ...
+
+
 def naive_steps(
-    tokenizer: ChatTokenizer,
+    tokenizer: Decoder,
     prefix: Sequence[Step],
     token_ids: Sequence[int],
     finish: Finish,
@@ -66,7 +76,7 @@ def _cut(rule: StepRule, text: str, last: str, before: str, ends: Sequence[int])
             return None
 
 
-def settled(tokenizer: ChatTokenizer, token_ids: Sequence[int]) -> str:
+def settled(tokenizer: Decoder, token_ids: Sequence[int]) -> str:
     """Return the text of byte-level tokens without a character that has begun and not ended."""
     pieces = [tokenizer.pieces.get(token_id, "") for token_id in token_ids]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

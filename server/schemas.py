@@ -32,6 +32,7 @@ MAX_WHOLE = 2.0**63
 """Above this, 1e308 would become an integer of 309 digits, which no engine reads."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
+Instruction = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROBLEM_CHARS)]
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
 Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -161,7 +162,9 @@ class SolveRequest(SearchIn, ProblemIn):
     top_p: Real = Field(1.0, gt=0, le=1)
     max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
     seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same candidates.")
-    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
+    system_prompt: Instruction | None = Field(
+        None, description="Instruction to the policy; null takes the recipe's, an empty text none."
+    )
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 

@@ -91,7 +91,9 @@ class Settings(BaseSettings):
     calibration: Path | None = Field(
         None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
     )
-    system_prompt: str | None = Field(None, description="Instruction to the policy if a request has none.")
+    system_prompt: str | None = Field(
+        None, description="Instruction to the policy if a request has none; default: one that suits the policy."
+    )
     steps: StepsIn = Field(
         StepsIn(delimiter=DELIMITER),
         description="Where steps end if a request does not say: JSON with `delimiter`, `tokens` or `markers`.",

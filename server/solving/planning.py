@@ -107,7 +107,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
     table = calibrated.table
     if table is None:
         return fall_back(calibrated.reason)
-    if request.system_prompt is not None:
+    if request.system_prompt is not None and (request.system_prompt or None) != table.identity.system_prompt:
         return fall_back("the calibration table holds for another system prompt")
     if request.steps and request.steps.shown() != table.identity.steps:
         return fall_back("the calibration table holds for other steps")

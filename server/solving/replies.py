@@ -28,7 +28,7 @@ from server.schemas import (
 )
 from server.solving.planning import Planned
 
-MEASURED_AT_DEFAULT = ("system_prompt", "verify")
+MEASURED_AT_DEFAULT = ("verify",)
 """Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
@@ -95,6 +95,9 @@ def _confidence(
     """Return the probability of the answer; None if no such search was measured."""
     is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
     if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
+        return None
+    told = request.system_prompt
+    if told is not None and (told or None) != table.identity.system_prompt:
         return None
     if request.steps and request.steps.shown() != table.identity.steps:
         return None

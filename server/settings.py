@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, 
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models import files
-from models.files import UnreadableFileError
+from models.files import UnreadableFileError, parse_object
 from models.interfaces import DELIMITER
 from search.strategies import MAX_N, MAX_STEPS
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn
@@ -25,6 +25,13 @@ DEMO = Path(__file__).parents[1] / "models" / "demo"
 def _split(value: Any) -> Any:
     return [part for part in value.replace(",", " ").split() if part] or None if isinstance(value, str) else value
 
+
+def _parse(value: Any) -> Any:
+    return parse_object(value.encode()) if isinstance(value, str) else value
+
+
+Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
+"""In a variable JSON, which is not mixed with what a flag says."""
 
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
@@ -94,7 +101,7 @@ class Settings(BaseSettings):
     system_prompt: str | None = Field(
         None, description="Instruction to the policy if a request has none; default: one that suits the policy."
     )
-    steps: StepsIn = Field(
+    steps: Steps = Field(
         StepsIn(delimiter=DELIMITER),
         description="Where steps end if a request does not say: JSON with `delimiter`, `tokens` or `markers`.",
     )

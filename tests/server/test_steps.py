@@ -1,12 +1,15 @@
 """Where steps end, as a recipe or a request says it: what reaches the policy, and what the demo pair makes of it."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from models.interfaces import PARAGRAPHS, Delimiter, Markers, StepRule, TokenCount
 from server.schemas import StepsIn
+from server.settings import load_settings
 from tests.server.services import service, world_of
 from tests.server.test_solve import solve
 
@@ -35,6 +38,29 @@ async def test_the_steps_of_the_recipe_hold_where_a_request_gives_none() -> None
         await solve(client, strategy="majority")
         await solve(client, strategy="majority", steps={"delimiter": "."})
     assert {sampling.steps for _, sampling in world.policy.draws} == {TokenCount(7), Delimiter(".")}
+
+
+def test_a_flag_comes_before_a_variable_and_a_variable_before_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("steps:\n  markers: [Wait, So]\n")
+    assert load_settings(recipe).steps.rule == Markers(("Wait", "So"))
+    monkeypatch.setenv("WINNOW_STEPS", '{"tokens": 7}')
+    assert load_settings(recipe).steps.rule == TokenCount(7)
+    assert load_settings(recipe, steps={"delimiter": "."}).steps.rule == Delimiter(".")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("lines", "steps"), ("[1]", "steps"), ('{"tokens": 0}', "steps.tokens"), ("{}", "give one of")],
+)
+def test_a_variable_that_is_no_rule_stops_the_start_by_name(
+    monkeypatch: pytest.MonkeyPatch, value: str, message: str
+) -> None:
+    monkeypatch.setenv("WINNOW_STEPS", value)
+    with pytest.raises(ValidationError, match=message):
+        load_settings()
 
 
 async def test_a_table_for_other_steps_is_not_used(client: httpx.AsyncClient) -> None:

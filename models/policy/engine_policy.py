@@ -2,10 +2,12 @@
 
 Token ids from end to end: the prompt is tokenised once, and a response is extended with the ids that the engine
 sampled. A response is one request of the engine, read as it comes, so that its tokens are counted even when it is
-cancelled: that costs 2 % of the throughput of 16 responses and 12 % of that of 64 (tests/bench/engines.py). A step is a
-request that ends with a token that holds the delimiter. Where the delimiter comes in pieces, the response is left there
-by an engine of this service, after a token or two too many; a server elsewhere decodes what it generates and stops by
-itself, since what is left there costs a connection and what was on its way.
+cancelled: that costs 2 % of the throughput of 16 responses and 12 % of that of 64 (tests/bench/engines.py).
+
+A step is a request that the engine itself ends, where it can: after so many tokens, at a token that holds the
+delimiter, or at the text of it. Where that ended no step (a blank line in a code block, tokens that show nothing),
+the response goes on; where the delimiter comes in pieces, or the step ends before a marker, it is left there, after
+some tokens too many.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -17,13 +19,13 @@ from models.checkpoints.prompt import PromptBuilder
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
-from models.generation import Generation, Stop
-from models.interfaces import DELIMITER, Finish, Meter, Problem, Sampling, Step
+from models.generation import Generated, Generation, Stop
+from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule, TokenCount
 from models.policy.steps import StepSplitter
 from models.remote.settings import RemoteSettings
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
-"""By the engine's finish reason; "stop" is the end of the sequence where it was not the delimiter."""
+"""By the engine's finish reason; "stop" is the end of the sequence where it was none of the stops."""
 
 MOST_STOPS = 32
 """The engine compares every token of every row with each; large vocabularies have hundreds, most hardly ever used."""
@@ -42,7 +44,7 @@ class EnginePolicy:
         self.engine = engine
         self.prompts = prompts
         prompts.tokenizer.prepare()
-        self._step_ends: tuple[Stop, ...] = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
+        self._decodes = decodes
 
     @property
     def context(self) -> int:
@@ -66,10 +68,7 @@ class EnginePolicy:
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died or refused the request.
         """
-        async with aclosing(self._respond(problem, prefix, sampling, meter, self._step_ends)) as steps:
-            async for step in steps:
-                return step  # none where the delimiter came before anything visible: that ends no step
-        async with aclosing(self.respond(problem, prefix, sampling, meter)) as steps:
+        async with aclosing(self._respond(problem, prefix, sampling, meter, is_alone=True)) as steps:
             return await anext(steps)
 
     def respond(
@@ -86,11 +85,11 @@ class EnginePolicy:
         return self._respond(problem, prefix, sampling, meter)
 
     async def _respond(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...] = ()
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, *, is_alone: bool = False
     ) -> AsyncGenerator[Step, None]:
         steps = list(prefix)
         try:
-            async with aclosing(self._sample(problem, prefix, sampling, meter, stops)) as sampled:
+            async with aclosing(self._sample(problem, prefix, sampling, meter, is_alone=is_alone)) as sampled:
                 async for step in sampled:
                     steps.append(step)
                     yield step
@@ -101,36 +100,68 @@ class EnginePolicy:
                 raise  # nothing is left to ask for, and nobody said why the response ends
             await self.engine.recovered()
         rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
-        async with aclosing(self._sample(problem, steps, rest, meter, stops)) as sampled:
+        async with aclosing(self._sample(problem, steps, rest, meter, is_alone=is_alone)) as sampled:
             async for step in sampled:
                 yield step
 
     async def _sample(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...]
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, *, is_alone: bool
     ) -> AsyncGenerator[Step, None]:
-        token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
-        asked = Generation(
-            max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
+        """Sample the steps that follow `prefix`; the engine may end the first one, if that is asked for alone."""
+        prompt = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
+        ahead = prefix[-1].ahead[: sampling.max_tokens] if prefix else ()
+        num_left = min(sampling.max_tokens, self._room_after(len(prompt))) - len(ahead)
+        finish = None if num_left > 0 else Finish.LENGTH
+        splitter, new_ids = StepSplitter(self.prompts.tokenizer, prefix, sampling.steps), [*ahead]
+        for step in splitter.feed(ahead, finish):
+            yield step
+        while finish is None:
+            asked, num_before = self._ask(sampling, num_left, is_alone=is_alone), num_left
+            async with aclosing(self._generate(problem, prompt + new_ids, asked, meter)) as outputs:
+                async for generated in outputs:
+                    new_ids += generated.token_ids
+                    num_left -= len(generated.token_ids)
+                    finish = FINISHES[generated.finish_reason]
+                    is_spent = finish is Finish.LENGTH and num_before - num_left == asked.max_tokens
+                    if generated.stop_reason in asked.stops or is_spent:
+                        finish = None if num_left else Finish.LENGTH
+                    for step in splitter.feed(generated.token_ids, finish):
+                        yield step
+            is_alone = False
+
+    def _ask(self, sampling: Sampling, num_left: int, *, is_alone: bool) -> Generation:
+        rule = sampling.steps
+        return Generation(
+            max_tokens=min(num_left, rule.number) if is_alone and isinstance(rule, TokenCount) else num_left,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
-            stops=stops,
+            stops=self._stops(rule) if is_alone else (),
         )
 
+    def _stops(self, rule: StepRule) -> tuple[Stop, ...]:
+        """Return what may end a step."""
+        if not isinstance(rule, Delimiter):
+            return ()
+        if self._decodes or not rule.text.endswith("\n"):
+            return (rule.text,)
+        return self.prompts.tokenizer.ids_holding(rule.text)[:MOST_STOPS]
+
+    async def _generate(
+        self, problem: Problem, token_ids: Sequence[int], asked: Generation, meter: Meter
+    ) -> AsyncGenerator[Generated, None]:
         def count(num_tokens: int) -> None:
             meter.completion_tokens += num_tokens
 
-        splitter, num_tokens = StepSplitter(self.prompts.tokenizer, prefix), 0
+        is_ended = False
         async with aclosing(self.engine.generate(token_ids, asked, count, affinity=problem.opening)) as outputs:
             async for generated in outputs:
-                num_tokens += len(generated.token_ids)
                 if generated.finish_reason not in FINISHES:
                     raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
-                finish = FINISHES[generated.finish_reason]
-                if generated.stop_reason in stops:
-                    finish = Finish.LENGTH if num_tokens == asked.max_tokens else None
-                for step in splitter.feed(generated.token_ids, finish):
-                    yield step
+                is_ended = generated.finish_reason is not None
+                yield generated
+        if not is_ended:
+            raise EngineUnavailableError("the engine left a response without an end")
 
     def _room_after(self, num_tokens: int) -> int:
         room = self.engine.max_model_len - num_tokens

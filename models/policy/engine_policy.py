@@ -108,13 +108,15 @@ class EnginePolicy:
     async def _sample(
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...]
     ) -> AsyncGenerator[Step, None]:
-        token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
+        prompt = self.prompts.build(problem)
+        token_ids = [*prompt, *(token_id for step in prefix for token_id in step.token_ids)]
         asked = Generation(
             max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
             stops=stops,
+            num_continued=len(token_ids) - len(prompt),
         )
 
         def count(num_tokens: int) -> None:

@@ -3,6 +3,7 @@
 ModelError
 ├── CheckpointError          a model directory cannot be loaded
 ├── ContextOverflowError     the tokens do not fit into the model's context
+├── DeadlyPromptError        the prompt took its engine down twice
 ├── EngineUnavailableError   the engine is unreachable or refused the request
 │   └── EngineDiedError      the engine is dead or hangs, and is started again
 └── RequestRefusedError      the engine's own handler refuses a request
@@ -29,6 +30,10 @@ class ContextOverflowError(ModelError):
         super().__init__(f"{num_tokens} tokens do not fit: at most {max_tokens} do")
         self.num_tokens = num_tokens
         self.max_tokens = max_tokens
+
+
+class DeadlyPromptError(ModelError):
+    """The prompt took its engine down twice, and is refused before it does so again."""
 
 
 class EngineUnavailableError(ModelError):

@@ -21,6 +21,7 @@ class Generation:
         seed: Makes the draw reproducible; None draws freely.
         stops: Where it ends, beside the end of sequence; what it stops at is part of it.
         logprob_ids: Tokens whose log-probabilities come with the first token.
+        num_continued: Tokens at the end of the prompt that are the response so far.
     """
 
     max_tokens: int
@@ -29,6 +30,7 @@ class Generation:
     seed: int | None = None
     stops: tuple[Stop, ...] = ()
     logprob_ids: tuple[int, ...] = ()
+    num_continued: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from models.errors import EngineUnavailableError
+from models.errors import DeadlyPromptError, EngineUnavailableError
 from models.interfaces import Meter, Problem, Sampling
 from search.aggregation import Aggregation
 from search.candidate import Candidate
@@ -86,6 +86,7 @@ async def solve(
 
     Raises:
         EngineUnavailableError: An engine failed and no candidate is complete.
+        DeadlyPromptError: The problem took the engine down twice, and no candidate is complete.
     """
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
@@ -159,7 +160,7 @@ class Recorder:
     def raise_engine_error(self) -> None:
         """Raise the first error of an engine, if there was one."""
         for loss in self.losses:
-            if isinstance(loss.error, EngineUnavailableError):
+            if isinstance(loss.error, EngineUnavailableError | DeadlyPromptError):
                 raise loss.error
 
     def ballot(self, selection: Selection) -> Ballot[Candidate]:

@@ -25,6 +25,10 @@ from search.ttt_best_of_n import UNABLE, AdaptableVerifier, TTTBestOfN
 from search.voting import Selection
 
 GROUP = "winnow.strategies"
+ALONE = (
+    "majority and plain requests are served; all other strategies need a verifier to judge the steps of responses: set "
+    "verifier_model and verifier_format (models/bringing-models.md)"
+)
 MAX_N = 1024
 MAX_STEPS = 200
 
@@ -123,6 +127,20 @@ class Row:
     def hyperparameters(self) -> frozenset[str]:
         """Names of the fields that are hyperparameters of the class."""
         return frozenset(each.name for each in fields(self.make)) & {each.name for each in self.fields}  # type: ignore[arg-type]
+
+    def lacks(self, verifier: object | None) -> str | None:
+        """Say why a service with this verifier, or without any, cannot run it; None where it can."""
+        if verifier is None and self.judges and self.fallback is None:
+            return (
+                f"{self.name} needs a verifier, which this service does not have; use {one_sample().name}, or start "
+                "winnow with verifier_model and verifier_format: a verifier judges each step, so that the best "
+                "responses are found and not only the most frequent answer"
+            )
+        return self.unmet(verifier)
+
+    def stand_in(self, has_verifier: bool) -> "Row":
+        """Return the strategy that runs in place of one that needs a table, where there is none."""
+        return strategies()[self.fallback] if self.fallback and has_verifier else one_sample()
 
     @property
     def selection(self) -> Selection:

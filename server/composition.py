@@ -32,7 +32,7 @@ from models.remote.settings import RemoteSettings
 from models.vllm.settings import MIB, EngineSettings
 from search.answers.pool import AnswerPool
 from search.expander import Models
-from search.strategies import by_table
+from search.strategies import ALONE, by_table
 from server.app import create_app
 from server.http.access import require_safe_exposure
 from server.http.protocol import uvicorn_config
@@ -60,15 +60,20 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
         CheckpointError: A model cannot be served with these settings.
         EngineUnavailableError: An engine did not start.
     """
-    policy_settings, verifier_settings = policy_model(settings), verifier_model(settings)
+    policy_settings = policy_model(settings)
     check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
     prompts = PromptBuilder(ChatTokenizer(policy_settings.model), system_prompt_of(settings).text)
     opening_policy = open_policy(policy_settings, prompts)
-    opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
+    opening_verifier = (
+        open_verifier(settings.verifier_format, verifier_model(settings), prompts) if settings.has_verifier else None
+    )
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
         policy = await stack.enter_async_context(opening_policy)
+        if opening_verifier is None:
+            yield Models(policy, None, reader), (policy.engine,)
+            return
         verifier = await stack.enter_async_context(opening_verifier)
         yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
 
@@ -168,11 +173,15 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
     calibrated = load_calibration(settings)
-    logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    if settings.has_verifier:
+        logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    else:
+        logger.warning("starting %s alone: %s", settings.policy_model, ALONE)
     logger.info("system prompt of searches: %s", system_prompt_of(settings))
     if calibrated.table is None:
         for row in by_table():
-            logger.warning("strategy %s will be %s: %s", row.name, row.fallback, calibrated.reason)
+            stands_in = row.stand_in(settings.has_verifier)
+            logger.warning("strategy %s will be %s: %s", row.name, stands_in.name, calibrated.reason)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.checkpoints.checkpoint import find_model
 from models.checkpoints.fingerprint import fingerprint
-from search.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
+from search.calibration.table import ALONE, UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 from server.system_prompt import system_prompt_of
 
@@ -17,11 +17,11 @@ def identity_of(settings: Settings) -> Identity:
     Raises:
         CheckpointError: A model is not there.
     """
-    is_checker = settings.verifier_format == "checker"
-    verifier = settings.verifier_model
+    has_weights = settings.verifier_format not in ("checker", "none")
+    verifier = settings.verifier_model if settings.has_verifier else "none"
     return Identity(
         policy=fingerprint(find_model(settings.policy_model)),
-        verifier=verifier if is_checker else fingerprint(find_model(verifier)),
+        verifier=fingerprint(find_model(verifier)) if has_weights else verifier,
         verifier_format=settings.verifier_format,
         system_prompt=system_prompt_of(settings).text,
         steps=settings.steps.shown(),
@@ -39,6 +39,10 @@ def load_calibration(settings: Settings) -> Calibrated:
     Raises:
         SettingsError: A table that the settings name cannot be used.
     """
+    if not settings.has_verifier:
+        if settings.calibration is not None:
+            raise SettingsError("calibration: a table is for a policy and its verifier; name the verifier, or omit it")
+        return ALONE
     path = calibration_file(settings)
     if not path.exists() and settings.calibration is None:
         return UNCALIBRATED

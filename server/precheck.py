@@ -4,6 +4,7 @@ Reads the calibration table and the files of checkpoints, but no weights. Downlo
 """
 
 from models.checkpoints.checkpoint import check_causal_model, find_directory, require_files
+from models.checkpoints.pretrained import require_chat_template
 from search.calibration.table import read_calibration
 from server.identity import load_calibration
 from server.settings import Settings
@@ -29,7 +30,7 @@ def check_checkpoints(settings: Settings) -> bool:
         CheckpointError: A directory is missing, or lacks a file.
     """
     is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
-    if settings.verifier_format != "checker":
+    if settings.verifier_format not in ("checker", "none"):
         is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
     return is_here
 
@@ -45,4 +46,5 @@ def check_checkpoint(name: str, *, is_causal: bool = False, with_weights: bool =
     require_files(directory, with_weights=with_weights)
     if is_causal:
         check_causal_model(directory, with_weights=False)
+        require_chat_template(directory)
     return True

@@ -9,7 +9,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models import files
@@ -77,8 +86,11 @@ class Settings(BaseSettings):
     tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
-        "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
-    ] = Field("winnow", description="How the verifier reads and scores.")
+        "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch", "none"
+    ] = Field(
+        "winnow",
+        description="How the verifier reads and scores; none: there is no verifier, as if policy_model alone is set.",
+    )
     policy_url: Urls = Field(
         None, min_length=1, description="vLLM servers that run the policy, separated by commas; default: it runs here."
     )
@@ -169,6 +181,15 @@ class Settings(BaseSettings):
     max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_the_demos_verifier(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Run a policy alone that is named alone: the demo's verifier reads the demo's tokens."""
+        is_named = any(values.get(name) is not None for name in ("verifier_model", "verifier_format", "verifier_url"))
+        if is_named or _is_demo(str(values.get("policy_model", DEMO / "policy"))):
+            return values
+        return values | {"verifier_format": "none"}
+
     @field_validator("max_body_bytes", "max_unread_bytes")
     @classmethod
     def _fit_into_the_whole(cls, value: int, info: ValidationInfo) -> int:
@@ -185,12 +206,20 @@ class Settings(BaseSettings):
         return most
 
     @property
+    def has_verifier(self) -> bool:
+        """Whether responses are judged."""
+        return self.verifier_format != "none"
+
+    @property
     def policy_name(self) -> str:
         """What OpenAI's clients call the policy: the last part of its path or Hub name, where no setting says it."""
         if self.served_model_name:
             return self.served_model_name
-        path = Path(self.policy_model).resolve()
-        return "winnow-demo" if path == (DEMO / "policy").resolve() else path.name
+        return "winnow-demo" if _is_demo(self.policy_model) else Path(self.policy_model).resolve().name
+
+
+def _is_demo(policy_model: str) -> bool:
+    return Path(policy_model).resolve() == (DEMO / "policy").resolve()
 
 
 def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:

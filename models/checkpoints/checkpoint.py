@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from models.checkpoints import nature
 from models.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
@@ -31,8 +32,8 @@ def find_directory(name: str | Path) -> Path | None:
     directory = Path(name)
     if directory.is_dir():
         return directory
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
-        raise CheckpointError(f"{directory}: {'not a directory' if directory.exists() else 'no such directory'}")
+    if directory.is_file() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+        raise CheckpointError(f"{directory}: {nature.other_than_folder(directory) or 'no such directory'}")
     return None
 
 
@@ -74,9 +75,7 @@ def check_causal_model(directory: Path, *, with_weights: bool = True) -> None:
     """
     config = read_config(directory)
     if not config["architectures"][0].endswith(CAUSAL_SUFFIXES):
-        raise CheckpointError(
-            f"{directory / CONFIG_FILE}: architectures is {config['architectures']}, not a causal language model"
-        )
+        raise CheckpointError(f"{directory / CONFIG_FILE}: {nature.unable_to_write(config)}")
     if not with_weights:
         return
     from models.checkpoints.backbone import check_weights  # torch, which a gateway does without
@@ -90,6 +89,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing or says something else.
     """
+    if not (directory / CONFIG_FILE).exists() and (what := nature.without_config(directory)) is not None:
+        raise CheckpointError(f"{directory}: {what}")
     config = read_json(directory / CONFIG_FILE)
     names = config.get("architectures")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

@@ -12,6 +12,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from models.checkpoints.checkpoint import TOKENIZER_FILES, read_json
+from models.checkpoints.nature import without_template
 from models.errors import CheckpointError
 
 TOKENIZER_FILE = TOKENIZER_FILES[0]
@@ -104,6 +105,16 @@ def _add_missing(tokenizer: Tokenizer, config: Mapping[str, Any], named: Mapping
     tokens += [AddedToken(text, special=True) for token in extra if (text := _content(token)) is not None]
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     tokenizer.add_tokens([token for token in tokens if token.content not in known])
+
+
+def require_chat_template(directory: Path) -> None:
+    """See that there is a chat template, without reading the tokenizer.
+
+    Raises:
+        CheckpointError: There is none, or a file is damaged.
+    """
+    if not _chat_template(directory, _read_config(directory)):
+        raise CheckpointError(f"{directory}: {without_template()}")
 
 
 def _chat_template(directory: Path, config: Mapping[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from jinja2 import TemplateError
 from tokenizers import AddedToken
 
 from models.checkpoints.chat_template import compile_template, render
+from models.checkpoints.nature import without_template
 from models.checkpoints.pretrained import TOKENIZER_FILE, read_pretrained
 from models.errors import CheckpointError
 from models.interfaces import DELIMITER
@@ -227,7 +228,7 @@ class ChatTokenizer(TextTokenizer):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         if not self._pretrained.chat_template:
-            raise CheckpointError(f"{directory}: chat_template is missing")
+            raise CheckpointError(f"{directory}: {without_template()}")
         try:
             self._template = compile_template(self._pretrained.chat_template)
         except TemplateError as error:

@@ -108,7 +108,8 @@ class EnginePolicy:
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, *, is_alone: bool
     ) -> AsyncGenerator[Step, None]:
         """Sample the steps that follow `prefix`; the engine may end the first one, if that is asked for alone."""
-        prompt = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
+        asked_ids = self.prompts.build(problem)
+        prompt = [*asked_ids, *(token_id for step in prefix for token_id in step.token_ids)]
         ahead = prefix[-1].ahead[: sampling.max_tokens] if prefix else ()
         num_left = min(sampling.max_tokens, self._room_after(len(prompt))) - len(ahead)
         finish = None if num_left > 0 else Finish.LENGTH
@@ -116,8 +117,10 @@ class EnginePolicy:
         for step in splitter.feed(ahead, finish):
             yield step
         while finish is None:
-            asked, num_before = self._ask(sampling, num_left, is_alone=is_alone), num_left
-            async with aclosing(self._generate(problem, prompt + new_ids, asked, meter)) as outputs:
+            token_ids, num_before = prompt + new_ids, num_left
+            num_continued = len(token_ids) - len(asked_ids)
+            asked = self._ask(sampling, num_left, num_continued, is_alone=is_alone)
+            async with aclosing(self._generate(problem, token_ids, asked, meter)) as outputs:
                 async for generated in outputs:
                     new_ids += generated.token_ids
                     num_left -= len(generated.token_ids)
@@ -129,7 +132,7 @@ class EnginePolicy:
                         yield step
             is_alone = False
 
-    def _ask(self, sampling: Sampling, num_left: int, *, is_alone: bool) -> Generation:
+    def _ask(self, sampling: Sampling, num_left: int, num_continued: int, *, is_alone: bool) -> Generation:
         rule = sampling.steps
         return Generation(
             max_tokens=min(num_left, rule.number) if is_alone and isinstance(rule, TokenCount) else num_left,
@@ -137,6 +140,7 @@ class EnginePolicy:
             top_p=sampling.top_p,
             seed=sampling.seed,
             stops=self._stops(rule) if is_alone else (),
+            num_continued=num_continued,
         )
 
     def _stops(self, rule: StepRule) -> tuple[Stop, ...]:

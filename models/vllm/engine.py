@@ -1,7 +1,8 @@
 """A running vLLM engine: its requests, in our words what goes wrong, and what keeps it running.
 
-An engine that dies, or is silent for ten seconds, is started again, and again with longer and longer waits while
-that fails. A request that was in flight then learns that its engine has died; `recovered` says when it may be repeated.
+An engine that dies or hangs is started again, and again with longer and longer waits while that fails; one that is busy
+is left alone (`watch.py`). A request that was in flight then learns that its engine has died; `recovered` says when it
+may be repeated. What took the engine down twice is refused (`suspects.py`).
 
 Knows requests of token ids; knows nothing of problems, steps or scores.
 """
@@ -12,34 +13,34 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, SamplingParams
 from vllm.inputs import tokens_input
-from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.errors import CheckpointError, DeadlyPromptError, EngineDiedError, EngineUnavailableError
 from models.generation import Classified, Generated, Generation, Scored
 from models.vllm import requests
+from models.vllm.guarded import DeadlyRequestError, GuardedLLM
 from models.vllm.launch import launch
 from models.vllm.releases import REQUEST_ERRORS
 from models.vllm.settings import EngineSettings, Runner
+from models.vllm.suspects import Suspects
+from models.vllm.watch import LOOK_EVERY_S, Watch, cpu_seconds
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 5.0
-CHECK_EVERY_S = 2.0
-ANSWER_WITHIN_S = 5.0
-"""An engine that is silent for longer, twice in a row, hangs: once may be the event loop's own silence."""
 RESTART_WITHIN_S = 60.0
 """So long a request waits for an engine that is started again."""
 MAX_WAIT_S = 60.0
 """Between attempts to start an engine again."""
 
-Launch = Callable[[], tuple[AsyncLLM, CollectorRegistry]]
+Launch = Callable[[], tuple[GuardedLLM, CollectorRegistry]]
 
 Answer = TypeVar("Answer")
 
@@ -61,7 +62,7 @@ class Engine:
         relaunch: Starts another process for it; runs in a thread.
     """
 
-    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
+    def __init__(self, llm: GuardedLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
         self.llm = llm
         self.name = name
         self.metrics = metrics
@@ -72,6 +73,7 @@ class Engine:
         self._is_up = asyncio.Event()
         self._is_up.set()
         self._has_died = asyncio.Event()
+        self._watch = self._new_watch()
 
     @property
     def num_running_requests(self) -> int:
@@ -79,17 +81,18 @@ class Engine:
         return int(self.llm.output_processor.get_num_unfinished_requests())  # type: ignore[no-untyped-call]
 
     async def check(self) -> None:
-        """Return when the engine's process answers.
+        """Return if the engine answers or is busy, as far as is known: nobody waits for a step to end.
 
         Raises:
-            EngineUnavailableError: It is dead, or silent for five seconds.
+            EngineDiedError: It is dead, or hangs.
         """
         if not self._is_up.is_set():
             raise EngineDiedError(f"the {self.name} engine is being started again")
         with self._translated(self.llm):
-            await self.llm.check_health()
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                await self.llm.is_sleeping()  # any call that crosses over to the process
+            if self.llm.errored or any(process.exitcode is not None for process in _processes(self.llm)):
+                raise EngineDeadError
+        if self._watch.is_still:
+            raise EngineDiedError(f"the {self.name} engine does not answer")
 
     async def recovered(self) -> None:
         """Return when the engine runs again.
@@ -112,7 +115,9 @@ class Engine:
         affinity: str = "",
     ) -> AsyncGenerator[Generated, None]:
         params = requests.sampling_params(asked, in_pieces=True)
-        return self._run(token_ids, params, requests.generated, lambda output: count(len(output.token_ids)))
+        return self._run(
+            token_ids, params, requests.generated, lambda output: count(len(output.token_ids)), asked.num_continued
+        )
 
     async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
         params = requests.sampling_params(asked, in_pieces=False)
@@ -128,23 +133,42 @@ class Engine:
         return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
 
     async def keep_running(self) -> None:
-        """Start the engine again whenever it is dead or silent; until cancelled."""
+        """Start the engine again whenever it is dead or hangs; until cancelled."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_EVERY_S):
-                    await self._has_died.wait()
-            if (error := await self._failure()) and await self._failure():
-                logger.error("%s: it is started again", error)
-                await self._restart()
-                logger.info("the %s engine runs again", self.name)
+            trouble = await self._trouble()
+            logger.error("the %s engine %s: it is started again", self.name, trouble)
+            await self._restart()
+            logger.info("the %s engine runs again", self.name)
 
-    async def _failure(self) -> EngineUnavailableError | None:
-        """Why it must be started again; None for an engine that answers."""
+    async def _trouble(self) -> str:
+        """Watch the process until it must be started again, and return why."""
+        self._watch = self._new_watch()
+        question = asyncio.create_task(self._answered())
         try:
-            await self.check()
-        except EngineUnavailableError as error:
-            return error
-        return None
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await self._has_died.wait()
+                with suppress(EngineUnavailableError):
+                    await self.check()  # notes a death
+                if self._has_died.is_set():
+                    return "is dead"
+                self._watch.look(has_answered=question.done())
+                if self._watch.trouble is not None:
+                    return self._watch.trouble
+                if question.done():
+                    question = asyncio.create_task(self._answered())
+        finally:
+            question.cancel()
+
+    async def _answered(self) -> None:
+        """Return when the engine is between two steps, or dead."""
+        with suppress(EngineUnavailableError), self._translated(self.llm):
+            await self.llm.is_sleeping()  # any call that crosses over to the process
+
+    def _new_watch(self) -> Watch:
+        pids = [process.pid for process in _processes(self.llm) if process.pid is not None]
+        return Watch(partial(cpu_seconds, pids))
 
     def shut_down(self) -> None:
         """Stop the engine's process."""
@@ -154,6 +178,7 @@ class Engine:
         """Replace the process that died or hangs; those that wait for it learn of it."""
         self._is_up.clear()
         await asyncio.to_thread(_kill, self.llm)
+        self.llm.blame()
         self.llm.output_processor.propagate_error(EngineDeadError())
         self.llm.shutdown(timeout=0)
         async for attempt in AsyncRetrying(
@@ -188,12 +213,14 @@ class Engine:
         params: SamplingParams | PoolingParams,
         read: Callable[[Any], Answer],
         on_output: Callable[[Answer], None] = lambda _: None,
+        num_continued: int = 0,
     ) -> AsyncGenerator[Answer, None]:
         """Run a request; vLLM's own generators do not say what came before an abort, and leak one added too late."""
         llm, request_id, queue, is_finished = self.llm, next(self._request_ids), None, False
-        with self._translated(llm):
+        with self._translated(llm, token_ids[: len(token_ids) - num_continued]):
             try:
-                queue = await llm.add_request(request_id, tokens_input(list(token_ids)), params)
+                prompt = tokens_input(list(token_ids))
+                queue = await llm.add_request(request_id, prompt, params, num_continued=num_continued)
                 while not is_finished:
                     output = queue.get_nowait() or await queue.get()
                     is_finished = output.finished
@@ -207,16 +234,18 @@ class Engine:
                         on_output(read(rest))
 
     @contextmanager
-    def _translated(self, llm: AsyncLLM) -> Iterator[None]:
+    def _translated(self, llm: GuardedLLM, prompt: Sequence[int] = ()) -> Iterator[None]:
         try:
             yield
         except EngineDeadError as error:
             if llm is self.llm:
                 self._is_up.clear()
                 self._has_died.set()
+            with self._translated(llm):
+                llm.require_harmless(prompt)
             raise EngineDiedError(f"the {self.name} engine is dead") from error
-        except TimeoutError as error:
-            raise EngineDiedError(f"the {self.name} engine does not answer") from error
+        except DeadlyRequestError as error:
+            raise DeadlyPromptError(str(error)) from error
         except REQUEST_ERRORS as error:
             raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
 
@@ -236,8 +265,9 @@ async def start_engine(
         CheckpointError: vLLM cannot serve the model with these settings.
         EngineUnavailableError: The engine did not start.
     """
-    llm, metrics = launch(settings, runner, overrides, fork=True)
-    engine = Engine(llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False))
+    start = partial(launch, settings, runner, overrides, suspects=Suspects())
+    llm, metrics = start(fork=True)
+    engine = Engine(llm, settings.name, metrics, partial(start, fork=False))
     keeper = None
     try:
         await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
@@ -250,7 +280,7 @@ async def start_engine(
         engine.shut_down()
 
 
-async def _uncancelled(relaunch: Launch) -> tuple[AsyncLLM, CollectorRegistry]:
+async def _uncancelled(relaunch: Launch) -> tuple[GuardedLLM, CollectorRegistry]:
     """Run `relaunch` in a thread, to its end even when cancelled: an engine that nobody holds is never stopped."""
     launching = asyncio.ensure_future(asyncio.to_thread(relaunch))
     try:
@@ -260,8 +290,12 @@ async def _uncancelled(relaunch: Launch) -> tuple[AsyncLLM, CollectorRegistry]:
         raise
 
 
-def _kill(llm: AsyncLLM) -> None:
+def _kill(llm: GuardedLLM) -> None:
     """Kill the engine's process, which may be stopped or deaf."""
-    for process in llm.engine_core.resources.engine_manager.processes:
+    for process in _processes(llm):
         process.kill()
         process.join(STOP_TIMEOUT_S)
+
+
+def _processes(llm: GuardedLLM) -> list[BaseProcess]:
+    return list(llm.engine_core.resources.engine_manager.processes)

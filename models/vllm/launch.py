@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch._dynamo.config as dynamo
@@ -24,13 +24,14 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from vllm import envs
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
-from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
+from models.vllm.guarded import GuardedLLM
 from models.vllm.orphans import forks_end_with_parent
 from models.vllm.releases import QUIET
 from models.vllm.settings import LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
+from models.vllm.suspects import Suspects
 
 NO_STRUCTURAL_TAGS = {"VLLM_ENFORCE_STRICT_TOOL_CALLING": "0"}
 """Tool calls are held to JSON schemas, which can be tried beforehand; vLLM's structural tags are xgrammar's alone."""
@@ -38,6 +39,11 @@ NO_STRUCTURAL_TAGS = {"VLLM_ENFORCE_STRICT_TOOL_CALLING": "0"}
 KERNELS = 64
 """Kernels that oneDNN keeps, at about 0.4 MiB each. It makes one for every shape and size of a batch, and would keep
 1,024: an engine grew by 0.4 GiB for hours. Making one again costs less than can be measured."""
+
+WORKER = "models.vllm.cpu_worker.PiecewiseWorker"
+STEP_TOKENS, PIECE_TOKENS = 1024, 128
+"""Most tokens of a step, and of one prompt in it when there are other requests. Behind 8,000 tokens SmolLM2-135M reads
+260 tokens a second on one core: others wait half a second for each of their tokens, and not 20 s for the first."""
 
 _LAUNCHING = threading.Lock()
 
@@ -76,7 +82,10 @@ def engine_arguments(
         arguments |= {
             "kv_cache_memory_bytes": settings.kv_cache_bytes,  # else a share of all memory: two engines do not fit
             "block_size": block_size(),
-            "enable_chunked_prefill": runner == "pooling",  # vLLM 0.32 dies of a seeded prompt read in pieces on a CPU
+            "worker_cls": WORKER,
+            "enable_chunked_prefill": True,
+            "max_num_batched_tokens": STEP_TOKENS,
+            "long_prefill_token_threshold": min(PIECE_TOKENS, settings.max_model_len or PIECE_TOKENS),
             "enforce_eager": True,  # compiling takes 44 s
             "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more
         }
@@ -104,8 +113,13 @@ def require_device(settings: EngineSettings) -> str:
 
 
 def launch(
-    settings: EngineSettings, runner: Runner, overrides: Mapping[str, Any] | None = None, *, fork: bool
-) -> tuple[AsyncLLM, CollectorRegistry]:
+    settings: EngineSettings,
+    runner: Runner,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    suspects: Suspects,
+    fork: bool,
+) -> tuple[GuardedLLM, CollectorRegistry]:
     """Start an engine's process, and return when it has loaded the model.
 
     One at a time: vLLM registers an engine's metrics, `vllm:*`, in the process's own registry, and wipes those of
@@ -115,6 +129,7 @@ def launch(
         settings: How it is run.
         runner: Whether it generates or pools.
         overrides: Fields that come before those of the checkpoint's config.json.
+        suspects: What earlier processes of this engine died of.
         fork: Whether the process may be forked.
 
     Raises:
@@ -129,6 +144,8 @@ def launch(
         config = engine_args(settings, runner, device, overrides).create_engine_config()
     except ValueError as error:
         raise CheckpointError(f"{settings.model}: {error}") from error
+    if not config.scheduler_config.enable_chunked_prefill:  # vLLM has no kernels for it: multi-head latent attention
+        config.scheduler_config.long_prefill_token_threshold = 0
     is_forked = device == "cpu" and settings.fork and fork
     export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
     if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
@@ -139,9 +156,10 @@ def launch(
     try:
         with _LAUNCHING, warnings.catch_warnings(), _deaf_to_interrupts(), forks_end_with_parent():
             warnings.simplefilter("ignore")  # of vLLM about its own dependencies, once for each process
-            llm, metrics = AsyncLLM.from_vllm_config(config), _take_metrics()
+            llm, metrics = cast(GuardedLLM, GuardedLLM.from_vllm_config(config)), _take_metrics()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the {settings.name} engine did not start: {error}") from error
+    llm.guard(suspects)
     envs.enable_envs_cache()  # else vLLM asks the environment several times for each request: 6 % of the event loop
     return llm, metrics
 

@@ -204,6 +204,7 @@ class Calibrated:
     reason: str = ""
 
 
+ALONE = Calibrated(None, "this service has no verifier")
 UNCALIBRATED = Calibrated(None, "these models have no calibration table; `winnow calibrate` makes one")
 
 

@@ -69,9 +69,11 @@ def names() -> tuple[str, ...]:
     return (GREEDY, *(row.name for row in (*flat(), *trees(), *by_table())))
 
 
-def usual_names() -> tuple[str, ...]:
-    """Return those of `names()` that every service can run."""
-    return tuple(name for name in names() if name == GREEDY or strategies()[name].unmet(None) is None)
+def usual_names(*, has_verifier: bool = True) -> tuple[str, ...]:
+    """Return those of `names()` that every service can run that has a verifier, or has none."""
+    rows = strategies()
+    usual = [name for name in names() if name == GREEDY or rows[name].unmet(None) is None]
+    return tuple(name for name in usual if has_verifier or name == GREEDY or not rows[name].judges)
 
 
 def can_vary() -> tuple[str, ...]:

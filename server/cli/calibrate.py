@@ -16,7 +16,7 @@ from server.cli.demo_tasks import demo_tasks
 from server.cli.evaluate import Counts
 from server.cli.failures import refuse_inputs
 from server.precheck import check_checkpoints
-from server.settings import Settings, load_settings
+from server.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from search.calibration.difficulty import Prediction
@@ -64,6 +64,8 @@ def calibrate(
     refuse_inputs(evidence, problems, recipe, option="--evidence")
     settings = load_settings(recipe)
     check_checkpoints(settings)
+    if not settings.has_verifier:
+        raise SettingsError("verifier_format is none: a table is for a policy and its verifier; set verifier_model")
     tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")

@@ -9,7 +9,7 @@ from server.cli.options import options_of
 from server.cli.serve import SECRETS
 from server.http.listening import listening
 from server.precheck import check_checkpoint
-from server.settings import Settings, load_settings
+from server.settings import Settings, SettingsError, load_settings
 
 
 @click.command()
@@ -24,6 +24,8 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     """
     settings = load_settings(recipe, **flags)
     check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
+    if which == "verifier" and not settings.has_verifier:
+        raise SettingsError("verifier_format is none: there is no verifier to run; set verifier_model")
     if which == "verifier":
         check_checkpoint(settings.verifier_model)
     with listening(settings.host, settings.port):

@@ -21,7 +21,7 @@ from search.evaluation.grid import Point, Value, names, plan_jobs, usual_names
 from search.evaluation.report import Report
 from search.evaluation.results import Results
 from search.evaluation.tasks import read_tasks
-from search.strategies import by_table
+from search.strategies import by_table, flat, trees
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import INTERRUPTED, refuse_inputs
@@ -85,7 +85,9 @@ def _point(strategy: str, n: str, varied: str) -> Point:
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Number of demo problems.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
 @click.option(
-    "--strategies", default=",".join(usual_names()), show_default=True, help="Strategies, separated by commas."
+    "--strategies",
+    help=f"Strategies, separated by commas.  [default: {','.join(usual_names())}; without a verifier those that need "
+    "none]",
 )
 @click.option("--n", "budgets", default="16", show_default=True, type=Counts(), help="N, budgets: 1,4,16,64.")
 @click.option("--seeds", default="1", show_default=True, type=Counts(), help="Seeds, for all N or one each: 3,3,3,1.")
@@ -122,7 +124,7 @@ def evaluate(
     problems: Path | None,
     held_out: int,
     problem_seed: int,
-    strategies: str,
+    strategies: str | None,
     budgets: tuple[int, ...],
     seeds: tuple[int, ...],
     subsample: bool,
@@ -144,7 +146,8 @@ def evaluate(
     With --vary the values of a field are compared, paired by problem.
     """
     refuse_inputs(out, problems, recipe, plots)
-    chosen = strategies.split(",")
+    settings = load_settings(recipe)
+    chosen = _strategies(strategies, can_judge=bool(url) or settings.has_verifier)
     unknown = sorted(set(chosen) - set(names()))
     if unknown:
         raise click.BadParameter(
@@ -155,7 +158,6 @@ def evaluate(
         raise click.BadParameter(message, param_hint="--seeds")
     varied = collect(vary, chosen, budgets, beam_width)
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
-    settings = load_settings(recipe)
     if not url:
         check_models(settings)
     tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
@@ -172,6 +174,21 @@ def evaluate(
     base = {"M": beam_width, "T": temperature}
     fixed = [f"{sign} = {value}" for sign, value in base.items() if SIGNS[sign] not in varied]
     _show(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
+
+
+def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:
+    """Return the strategies to be measured.
+
+    Raises:
+        click.BadParameter: One needs a verifier, and there is none.
+    """
+    if listed is None:
+        return usual_names(has_verifier=can_judge)
+    chosen = listed.split(",")
+    rows = [row for row in (*flat(), *trees()) if row.name in chosen and row.judges]
+    if rows and not can_judge:
+        raise click.BadParameter(str(rows[0].lacks(None)), param_hint="--strategies")
+    return chosen
 
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:

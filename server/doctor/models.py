@@ -18,6 +18,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
 from models.prm.formats import open_verifier
 from models.vllm.settings import LARGE_BLOCK
+from search.strategies import ALONE
 from server.composition import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
@@ -52,7 +53,9 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         findings.append(fine("policy", f"{directory} can be read; system prompt: {prompt}"))
     except (ModelError, NotHereError) as error:
         findings.append(_trouble("policy", error))
-    if "verifier" in here:
+    if not settings.has_verifier:
+        findings.append(caution("verifier", "there is none, and half of the memory is needed", ALONE))
+    elif "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
 

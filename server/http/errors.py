@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from models.errors import (
     CheckpointError,
     ContextOverflowError,
+    DeadlyPromptError,
     EngineDiedError,
     EngineUnavailableError,
     ModelError,
@@ -67,6 +68,7 @@ class ErrorReply:
 
 STATUS: Mapping[type[Exception], int] = {
     ContextOverflowError: 422,
+    DeadlyPromptError: 422,
     HyperparameterError: 422,
     SearchError: 422,
     StrategyError: 500,  # an installed package is broken, which start-up reports
@@ -103,6 +105,8 @@ def reply_to(error: Exception) -> ErrorReply:
             return DISCONNECTED
         case ContextOverflowError():
             return ErrorReply(422, f"problem: {error}", "problem", "context_length_exceeded")
+        case DeadlyPromptError():
+            return ErrorReply(422, f"problem: {error}", "problem", "deadly_prompt")
         case HyperparameterError():
             return ErrorReply(422, str(error), error.field)
         case RequestRefusedError():

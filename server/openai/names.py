@@ -12,7 +12,7 @@ LISTED_N = (4, 16, 64)
 
 def list_names(policy: str, verifier: object) -> list[str]:
     """Return the names for `GET /v1/models`: the policy's own, then the strategies that this verifier allows."""
-    able = [row.name for row in strategies().values() if row.unmet(verifier) is None]
+    able = [row.name for row in strategies().values() if row.lacks(verifier) is None]
     return [policy, *(f"{policy}@{strategy}-{n}" for strategy in able for n in LISTED_N)]
 
 
@@ -31,3 +31,14 @@ def search_of(model: str, policy: str) -> dict[str, Any]:
         )
         raise RequestError(f"model: {model!r} is not served; allowed: {allowed}", "model", 404, "model_not_found")
     return {"strategy": named[1], "n": int(named[2])}
+
+
+def require_listed(model: str, policy: str, verifier: object) -> None:
+    """See that a model is served with this verifier, or without any.
+
+    Raises:
+        RequestError: It is not.
+    """
+    search = search_of(model, policy)
+    if search and (reason := strategies()[search["strategy"]].lacks(verifier)) is not None:
+        raise RequestError(f"model: {reason}", "model", 404, "model_not_found")

@@ -16,7 +16,7 @@ from server.http.disconnect import until_disconnect
 from server.http.streams import EVENT_STREAM
 from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
 from server.openai.deadline import Deadline
-from server.openai.names import list_names, search_of
+from server.openai.names import list_names, require_listed
 from server.openai.plain import Plain, plan_plain
 from server.openai.planning import named, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
@@ -53,7 +53,8 @@ async def list_models(request: Request) -> ModelList:
 @router.get("/v1/models/{model:path}", responses={status: {"model": ErrorResponse} for status in (404, 500)})
 async def get_model(model: str, request: Request) -> Model:
     """Describe a model, if it is served."""
-    search_of(model, State.of(request).settings.policy_name)
+    state = State.of(request)
+    require_listed(model, state.settings.policy_name, state.models.verifier)
     return Model(id=model, created=int(time.time()))
 
 

@@ -31,8 +31,13 @@ class Planned:
     reason: str
 
 
-def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
+def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier: bool = True) -> Planned:
     """Build the strategy that a request names.
+
+    Args:
+        request: Within the limits.
+        calibrated: How `auto` spends a budget.
+        has_verifier: Whether the service has one.
 
     Raises:
         RequestError: The strategy does not support a field that was set, or cannot respect a limit.
@@ -42,7 +47,7 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
     _refuse_unread(request, row)
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
-    return _plan_by_table(request, row, strategies()[row.fallback], calibrated)
+    return _plan_by_table(request, row, row.stand_in(has_verifier), calibrated)
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:
@@ -147,7 +152,7 @@ def plan_models(request: SolveRequest, models: Models) -> Models:
     Raises:
         RequestError: The verifier cannot serve the strategy.
     """
-    if (reason := strategies()[request.strategy].unmet(models.verifier)) is not None:
+    if (reason := strategies()[request.strategy].lacks(models.verifier)) is not None:
         raise RequestError(f"strategy: {reason}", "strategy")
     if request.verify is None:
         return models

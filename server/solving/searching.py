@@ -86,8 +86,9 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        planned, problem = plan_strategy(request, state.calibrated), plan_problem(request, history)
         models = plan_models(request, state.models)
+        planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
+        problem = plan_problem(request, history)
         cost = cost_of(request, models.policy.context, state.settings)
         return cls(request, problem, planned, models, cost, client, arrived, state)
 

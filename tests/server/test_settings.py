@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from server.settings import Settings, SettingsError, load_settings
+from server.settings import DEMO, Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
 
@@ -77,12 +77,36 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
     from models.prm.formats import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
 
-    assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE)
+    assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE, "none")
 
 
 @pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))
 def test_every_verifier_format_has_a_recipe(format_name: str) -> None:
     assert format_name in {yaml.safe_load(path.read_text())["verifier_format"] for path in RECIPES}
+
+
+@pytest.mark.parametrize(
+    ("values", "has_verifier"),
+    [
+        ({}, True),
+        ({"policy_model": str(DEMO / "policy")}, True),
+        ({"policy_model": "/checkpoints/mine"}, False),
+        ({"policy_model": "/checkpoints/mine", "policy_url": "http://a:1"}, False),
+        ({"policy_model": "/checkpoints/mine", "verifier_model": "/checkpoints/prm"}, True),
+        ({"policy_model": "/checkpoints/mine", "verifier_format": "checker"}, True),
+        ({"policy_model": "/checkpoints/mine", "verifier_url": "http://a:1"}, True),
+        ({"verifier_format": "none"}, False),
+    ],
+)
+def test_a_policy_that_is_named_alone_runs_without_the_demos_verifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], has_verifier: bool
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    assert load_settings(None, **values).has_verifier == has_verifier
+    assert load_settings(tmp_path / "recipe.yaml").has_verifier == has_verifier
+    for name, value in values.items():
+        monkeypatch.setenv(f"WINNOW_{name.upper()}", value)
+    assert load_settings().has_verifier == has_verifier
 
 
 @pytest.mark.parametrize("text", ["http://a:1,https://b:2/v1", " http://a:1 , https://b:2/v1 "])

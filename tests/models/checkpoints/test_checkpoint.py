@@ -35,7 +35,7 @@ def test_the_demo_policy_is_served() -> None:
         (holding("config.json", "{"), r"config\.json: is not JSON"),
         (holding("config.json", "[]"), r"config\.json: is not a JSON object"),
         (config(architectures=None), r"config\.json: architectures is None"),
-        (config(architectures=["BertModel"]), r"config\.json: architectures is \['BertModel'\], not a causal"),
+        (config(architectures=["BertModel"]), r"config\.json: BertModel is an encoder"),
         (config(hidden_size="many"), r"config\.json: .*'hidden_size'.*'many'"),
         (config(num_attention_heads=0), r"config\.json: "),
         (config(intermediate_size=7), r"model\.safetensors: .*proj\.weight is \(\d+, \d+\), not \(7, \d+\) as config"),
@@ -56,7 +56,7 @@ def test_a_broken_policy_is_named(damaged: Damage, change: Change, message: str)
 
 
 def test_a_reward_model_is_no_policy() -> None:
-    with pytest.raises(CheckpointError, match=r"WinnowRewardModel.*not a causal language model"):
+    with pytest.raises(CheckpointError, match=r"WinnowRewardModel judges text.*name it as verifier_model"):
         check_causal_model(DEMO / "prm")
 
 

@@ -1,11 +1,13 @@
 """How engines start, live beside each other, and die."""
 
+import asyncio
 import multiprocessing
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -16,9 +18,10 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.errors import CheckpointError, EngineDiedError, EngineUnavailableError
+from models.engine_client import EngineClient
+from models.errors import CheckpointError, DeadlyPromptError, EngineDiedError, EngineUnavailableError
 from models.generation import Generation
-from models.interfaces import Finish, Meter
+from models.interfaces import Finish, Meter, Problem
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine, start_engine
@@ -27,7 +30,8 @@ from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
 from models.vllm.settings import MIB, EngineSettings, Runner
 from tests.models.policy.test_engine_policy import metric
-from tests.models.problems import PROBLEM, sampling
+from tests.models.problems import PROBLEM, respond, sampling
+from tests.waiting import until
 
 
 async def test_running_engines_answer(policy: EnginePolicy, verifier: WinnowPRM) -> None:
@@ -42,10 +46,20 @@ async def test_each_engine_keeps_metrics_of_its_own(policy: EnginePolicy, verifi
         assert {sample.labels["model_name"] for sample in samples if "model_name" in sample.labels} == {name}
 
 
+def process_of(engine: EngineClient) -> psutil.Process:
+    assert isinstance(engine, Engine)
+    (child,) = engine.llm.engine_core.resources.engine_manager.processes
+    return psutil.Process(child.pid)
+
+
+async def kill(engine: EngineClient) -> None:
+    number = engine.num_restarts
+    process_of(engine).kill()
+    await until(lambda: engine.num_restarts > number, within_s=60)
+
+
 async def test_batches_of_every_size_do_not_grow_an_engine(policy: EnginePolicy) -> None:
-    assert isinstance(policy.engine, Engine)
-    (child,) = policy.engine.llm.engine_core.resources.engine_manager.processes
-    process, vocabulary = psutil.Process(child.pid), policy.prompts.tokenizer.vocabulary
+    process, vocabulary = process_of(policy.engine), policy.prompts.tokenizer.vocabulary
     sizes = []
     for length in range(100, 400):  # a batch of as many tokens each: none begins like another
         token_ids = [(length + position) % len(vocabulary) for position in range(length)]
@@ -86,6 +100,25 @@ async def test_an_engine_that_dies_or_hangs_is_started_again_and_its_requests_go
     await subject.engine.check()
 
 
+async def test_a_prompt_that_takes_its_engine_down_twice_is_refused_then_and_others_are_not(
+    victim: tuple[EnginePolicy, psutil.Process],
+) -> None:
+    policy, _ = victim
+
+    async def insist() -> None:
+        async with aclosing(policy.respond(PROBLEM, (), sampling(max_tokens=3_000), Meter())) as sampled:
+            async for _ in sampled:
+                await kill(policy.engine)
+
+    with pytest.raises(DeadlyPromptError, match="stopped the engine twice"):
+        await insist()
+    number = policy.engine.num_restarts
+    with pytest.raises(DeadlyPromptError):
+        await respond(policy, sampling(max_tokens=8))
+    await respond(policy, sampling(max_tokens=8), Problem("Compute 8 + 6."))
+    assert policy.engine.num_restarts == number
+
+
 async def test_an_interrupt_that_a_terminal_sends_to_all_does_not_end_an_engine(
     victim: tuple[EnginePolicy, psutil.Process],
 ) -> None:
@@ -106,6 +139,18 @@ async def test_while_it_is_started_again_an_engine_is_not_ready(victim: tuple[En
         await subject.engine.check()
     await subject.engine.recovered()
     await subject.engine.check()
+
+
+async def test_a_seed_means_the_same_for_a_prompt_that_is_read_in_pieces(tiny_engine: Engine) -> None:
+    """Beside others a long prompt is: vLLM 0.32 dies of that on a CPU where the prompt has a seed."""
+    draw = Random(0)
+    prompts = [draw.choices(range(20, 70), k=length) for length in (1000, 900, 800)]
+    asked = [Generation(max_tokens=8, seed=seed) for seed in range(3)]
+    alone = [await tiny_engine.complete(*each) for each in zip(prompts, asked, strict=True)]
+    assert await tiny_engine.llm.reset_prefix_cache()
+    together = await asyncio.gather(*(tiny_engine.complete(*each) for each in zip(prompts, asked, strict=True)))
+    assert [each.num_cached_tokens for each in together] == [0, 0, 0]
+    assert [each.token_ids for each in together] == [each.token_ids for each in alone]
 
 
 async def test_a_request_that_the_engine_refuses_says_so(policy: EnginePolicy) -> None:

@@ -12,7 +12,7 @@ from search.best_of_n import BestOfN
 from search.calibration.table import Calibrated, Calibration, read_calibration, write_calibration
 from search.dvts import DVTS
 from server.identity import identity_of, load_calibration
-from server.settings import Settings, SettingsError
+from server.settings import DEMO, Settings, SettingsError
 from tests.models.test_files import room_for
 
 KNOTS = [[0.0, 0.1], [1.0, 0.9]]
@@ -172,7 +172,14 @@ def test_the_bundled_table_is_for_the_bundled_pair_and_its_prompt() -> None:
 def test_a_policy_without_a_table_beside_it_has_none(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     policy.mkdir()
-    assert "no calibration table" in load_calibration(Settings(policy_model=str(policy))).reason
+    settings = Settings(policy_model=str(policy), verifier_format="winnow")
+    assert "no calibration table" in load_calibration(settings).reason
+
+
+def test_a_policy_without_a_verifier_has_no_table() -> None:
+    assert load_calibration(Settings(verifier_format="none")).reason == "this service has no verifier"
+    with pytest.raises(SettingsError, match="calibration: a table is for a policy and its verifier"):
+        load_calibration(Settings(verifier_format="none", calibration=DEMO / "calibration.yaml"))
 
 
 def test_a_checker_is_known_by_its_name() -> None:

@@ -29,13 +29,15 @@ def test_weights_that_are_cut_short_stop(tmp_path: Path) -> None:
     broken = shutil.copytree(DEMO / "policy", tmp_path / "policy")
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    assert examined(policy_model=str(broken)) == [STOPS, FINE]
+    assert examined(policy_model=str(broken), verifier_model=str(DEMO / "prm")) == [STOPS, FINE]
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"policy_model": "nowhere"}, [STOPS, CAUTION]),
+        ({"verifier_format": "none"}, [FINE, CAUTION]),
+        ({"policy_model": "nowhere", "verifier_model": str(DEMO / "prm")}, [STOPS, CAUTION]),
         ({"policy_model": "nobody/nothing"}, [CAUTION, CAUTION]),
         ({"policy_model": "nowhere", "verifier_model": "nowhere"}, [STOPS, STOPS]),
         ({"verifier_model": "nobody/nothing"}, [FINE, CAUTION]),

@@ -107,8 +107,9 @@ class AnswerPool:
         return await self._canonicals.get(text)
 
     async def _canonicalise(self, text: str) -> Canonical:
-        outcome, key = await self._canonicalisers.ask(text)
-        canonical = Canonical(key or text_key(text), outcome)
+        outcome, form = await self._canonicalisers.ask(text)
+        key, unit = form or (text_key(text), None)
+        canonical = Canonical(key, unit, outcome)
         self.counters.num_text += is_text_key(canonical.key)
         self._count(outcome)
         return canonical

@@ -51,7 +51,7 @@ _BETWEEN = re.compile(
 )
 _LABEL = re.compile(r"(?<![\w\\])((?:[a-zA-Z]|\\[a-z]+)(?:_\{?\w+\}?)?)\s*=\s*\$*\s*\Z")
 _TAG = re.compile(r"<(?:final_?)?answer>(.*?)(?:</(?:final_?)?answer>|\Z)", re.IGNORECASE | re.DOTALL)
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(\S[^\n]*)", re.MULTILINE)
+_HASHES = re.compile(r"(?<!#)####[ \t]*([^\s#][^\n]*)")
 _PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
 _LAST_LINE = re.compile(r"(?:^|\n)A:[ \t]*(\S[^\n]*)\s*\Z")
 _FORMULA = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:(?!\\\)).)+)\\\)|\\\[((?:(?!\\\]).)+)\\\]", re.DOTALL)

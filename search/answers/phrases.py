@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _ROWS = r"""
-English    | answers?             | results?            | solutions?      | is|are|was|equals|(?:wi|wou|mu|shou)(?:ll|ld|st) be
+English    | answers?             | results?            | solutions?      | is|are|was|(?:wi|wou|mu|shou)(?:ll|ld|st) be
 Chinese    | 答案|答              | 结果                | 解              | 应该是|应该为|就是|应为|等于|是|为
 Spanish    | respuestas?          | resultado           | soluci(?:ón|ones) | es|son|será|sería
 French     | réponses?            | résultat            | solutions?      | est|sont|vaut|serait

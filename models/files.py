@@ -16,6 +16,12 @@ import yaml
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+class SpeltNumber(str):
+    """A number as the text that spells it."""
+
+    __slots__ = ()
+
+
 class FilesError(Exception):
     """A file cannot be used; the message names it and says why."""
 
@@ -53,9 +59,17 @@ def parse_object(line: bytes, *, spelt_numbers: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: It holds something else; the message says what, and what is allowed.
     """
-    numbers: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
+    record = parse_json(line, spelt_numbers=spelt_numbers)
+    if not isinstance(record, dict):
+        raise ValueError("not an object; allowed: one JSON object a line")
+    return record
+
+
+def parse_json(content: bytes, *, spelt_numbers: bool = False) -> Any:
+    """Read JSON as `parse_object` does, whatever it holds."""
+    numbers: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), SpeltNumber)
     try:
-        text = line.decode()
+        text = content.decode()
         record = json.loads(text, **(numbers if spelt_numbers else {"parse_constant": _refuse, "parse_float": _finite}))
         json.dumps(record, ensure_ascii=False).encode()  # what can be read must be fit to be written
     except UnicodeDecodeError as error:
@@ -66,9 +80,20 @@ def parse_object(line: bytes, *, spelt_numbers: bool = False) -> dict[str, Any]:
         raise ValueError("not JSON in UTF-8: nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"not JSON in UTF-8: {error}") from error
-    if not isinstance(record, dict):
-        raise ValueError("not an object; allowed: one JSON object a line")
     return record
+
+
+def find_field(record: Mapping[str, Any], field: str) -> tuple[bool, Any]:
+    """Return whether a record has a field, and its value; `samples.0.answer` is one in a list in a field."""
+    value: Any = record
+    for name in [field] if field in record else field.split("."):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, Mapping) and name in value:
+            value = value[name]
+        else:
+            return False, None
+    return True, value
 
 
 def read_yaml(file: Path, what: str) -> Any:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from search.answers.canonical import answer_key, equivalent
     from search.answers.checked import CheckingReader
     from search.answers.comparison import Comparison
-    from search.answers.extract import extract_answer
+    from search.answers.extract import Boxes, extract_answer
     from search.answers.pool import AnswerPool
 
 _HOMES = {
@@ -22,6 +22,7 @@ _HOMES = {
     "CheckingReader": "checked",
     "Comparison": "comparison",
     "extract_answer": "extract",
+    "Boxes": "extract",
     "AnswerPool": "pool",
 }
 """The module of each name."""
@@ -30,6 +31,7 @@ __all__ = [
     "Answer",
     "AnswerPool",
     "AnswerReader",
+    "Boxes",
     "CheckingReader",
     "Comparison",
     "answer_key",

@@ -17,10 +17,12 @@ class Canonical:
 
     Attributes:
         key: Its canonical form; where no worker computed one, that of its text.
+        unit: Of measurement; None where it has none.
         outcome: Whether a worker did.
     """
 
     key: str
+    unit: str | None = None
     outcome: JobStatus = JobStatus.DONE
 
 
@@ -44,8 +46,10 @@ def compare(first: Canonical | None, second: Canonical | None) -> Comparison:
     if first is None or second is None:
         reason = "neither has an answer" if first is second else "one has no answer"
         return Comparison(False, (first.key if first else None, second.key if second else None), reason)
-    reason = "; ".join([*_troubles(first, second), _finding(first.key, second.key)])
-    return Comparison(first.key == second.key, (first.key, second.key), reason)
+    differ_in_unit = None not in (first.unit, second.unit) and first.unit != second.unit
+    finding = "different units" if differ_in_unit else _finding(first.key, second.key)
+    reason = "; ".join([*_troubles(first, second), finding])
+    return Comparison(first.key == second.key and not differ_in_unit, (first.key, second.key), reason)
 
 
 def _finding(first: str, second: str) -> str:

@@ -14,7 +14,7 @@ from search.answers.answer import Answer
 from search.answers.cache import Cache
 from search.answers.checking.question import MAX_PROBLEM
 from search.answers.comparison import Canonical, Comparison, compare
-from search.answers.extract import extract_answer
+from search.answers.extract import Boxes, extract_answer
 from search.answers.reading.text import MAX_LENGTH, is_text_key, text_key
 from search.answers.workers import Job, JobStatus, Workers
 
@@ -49,11 +49,18 @@ class AnswerPool:
         timeout_s: CPU time that one answer may take in a worker: on a busy machine no answer is lost to the others.
         memory_bytes: Address space of a worker.
         max_cached: Answers whose keys are kept, and checks.
+        boxes: What several boxes in a row are.
     """
 
     def __init__(
-        self, num_workers: int = 2, timeout_s: float = 0.5, memory_bytes: int = 1 << 29, max_cached: int = 10_000
+        self,
+        num_workers: int = 2,
+        timeout_s: float = 0.5,
+        memory_bytes: int = 1 << 29,
+        max_cached: int = 10_000,
+        boxes: Boxes = Boxes.ROW,
     ) -> None:
+        self._boxes = boxes
         self.counters = PoolCounters()
         self._canonicalisers = Workers(Job.CANONICALISE, num_workers, timeout_s, memory_bytes)
         self._checkers = Workers(Job.CHECK, num_workers, timeout_s, memory_bytes)
@@ -72,7 +79,7 @@ class AnswerPool:
 
     async def read(self, response: str) -> Answer | None:
         """Return the answer of `response`; None when it states none."""
-        text = extract_answer(response)
+        text = extract_answer(response, self._boxes)
         return None if text is None else Answer(text, await self.canonicalise(text))
 
     async def equivalent(self, first: str, second: str) -> bool:
@@ -107,8 +114,9 @@ class AnswerPool:
         return await self._canonicals.get(text)
 
     async def _canonicalise(self, text: str) -> Canonical:
-        outcome, key = await self._canonicalisers.ask(text)
-        canonical = Canonical(key or text_key(text), outcome)
+        outcome, form = await self._canonicalisers.ask(text)
+        key, unit = form or (text_key(text), None)
+        canonical = Canonical(key, unit, outcome)
         self.counters.num_text += is_text_key(canonical.key)
         self._count(outcome)
         return canonical

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from search.answers.canonical import answer_key
+from search.answers.canonical import answer_form
 
 
 def limit_worker(memory_bytes: int) -> None:
@@ -19,10 +19,11 @@ def limit_worker(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def canonicalise(timeout_s: float, text: str) -> str:
-    """Return the key of an answer."""
+def canonicalise(timeout_s: float, text: str) -> tuple[str, str | None]:
+    """Return the key of an answer, and its unit."""
     with limited(timeout_s):
-        return answer_key(text)
+        form = answer_form(text)
+    return form.key, form.unit
 
 
 def check(timeout_s: float, problem: str, text: str) -> bool | None:

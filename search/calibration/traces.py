@@ -16,6 +16,7 @@ from models.interfaces import Problem, Sampling
 from search.answers.answer import Answer
 from search.answers.pool import AnswerPool
 from search.confidence import support
+from search.evaluation.grading import is_right
 from search.evaluation.tasks import Task
 from search.expander import Models
 from search.solve import SearchResult, solve
@@ -169,7 +170,7 @@ async def _grown(result: SearchResult, task: Task, answers: AnswerPool) -> tuple
     for candidate in result.candidates:
         answer = candidate.answer
         if answer and answer.key not in right:
-            right[answer.key] = await answers.equivalent(task.answer, answer.text)
+            right[answer.key] = await is_right(answers, task, answer.text)
         grown.append(
             TracedCandidate(
                 candidate.path,

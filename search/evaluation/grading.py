@@ -92,11 +92,11 @@ class Grader:
         return Candidate(_path(said["id"]), (_step(said["finish"]),), score=said["score"], answer=answer)
 
     async def _num_right(self, task: Task, candidates: Sequence[Candidate]) -> int:
-        right = await self.answers.canonicalise(task.answer)
-        return sum(candidate.answer.key == right for candidate in candidates if candidate.answer)
+        given = [candidate.answer.text for candidate in candidates if candidate.answer]
+        return sum(await asyncio.gather(*(is_right(self.answers, task, text) for text in given)))
 
     async def _outcome(self, task: Task, cell: Cell, answer: str | None, num_tokens: int, **told: Any) -> Outcome:
-        is_correct = answer is not None and await self.answers.equivalent(task.answer, answer)
+        is_correct = answer is not None and await is_right(self.answers, task, answer)
         return Outcome(
             task.problem,
             task.level,
@@ -109,6 +109,11 @@ class Grader:
             varied=cell.varied,
             **told,
         )
+
+
+async def is_right(answers: AnswerPool, task: Task, answer: str) -> bool:
+    """Say whether an answer is equivalent to one that is right."""
+    return any([await answers.equivalent(right, answer) for right in (task.answer, *task.others)])
 
 
 def _share(nodes: Sequence[dict[str, Any]], n: int) -> float:

@@ -29,7 +29,11 @@ MIN_PROBLEMS = 40
 
 
 @click.command()
-@click.option("--problems", type=click.Path(exists=True, path_type=Path), help="JSON lines with problem and answer.")
+@click.option(
+    "--problems",
+    type=click.Path(exists=True, path_type=Path),
+    help="Problems and answers, as `winnow eval` reads them.",
+)
 @click.option(
     "--held-out", default=300, show_default=True, type=click.IntRange(MIN_PROBLEMS), help="Number of demo problems."
 )
@@ -66,7 +70,7 @@ def calibrate(
     check_checkpoints(settings)
     if not settings.has_verifier:
         raise SettingsError("verifier_format is none: a table is for a policy and its verifier; set verifier_model")
-    tasks = read_tasks(problems) if problems else _other_demo_tasks(held_out)
+    tasks = _problems(problems) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
@@ -85,6 +89,13 @@ class _Found:
     table: Calibration
     path: Path
     predictions: dict[int, "Prediction"]
+
+
+def _problems(path: Path) -> list[Task]:
+    found = read_tasks(path)
+    for fault in found.named_faults():
+        click.echo(f"left out: {fault}", err=True)
+    return list(found.tasks)
 
 
 def _other_demo_tasks(count: int) -> list[Task]:

@@ -20,7 +20,7 @@ from search.evaluation.grading import Grader
 from search.evaluation.grid import Point, Value, names, plan_jobs, usual_names
 from search.evaluation.report import Report
 from search.evaluation.results import Results
-from search.evaluation.tasks import read_tasks
+from search.evaluation.tasks import Fields, Task, read_tasks
 from search.strategies import by_table, flat, trees
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
@@ -80,8 +80,11 @@ def _point(strategy: str, n: str, varied: str) -> Point:
 @click.option(
     "--problems",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON lines with problem and answer, or in the format of MATH-500, GSM8K or AIME.",
+    help="JSON lines, JSON, CSV or Parquet with problems and answers; most benchmarks are read as they come.",
 )
+@click.option("--problem-field", help="Field of the problem; of several, separated by commas: Body,Question.")
+@click.option("--answer-field", help="Field of the answer. A field may lie within others: doc.answer, answers.0.")
+@click.option("--choices-field", help="Field of the choices.  [default for these three: what benchmarks call them]")
 @click.option("--held-out", default=300, show_default=True, type=click.IntRange(1), help="Number of demo problems.")
 @click.option("--problem-seed", default=0, show_default=True, type=click.IntRange(0), help="Which demo problems.")
 @click.option(
@@ -122,6 +125,9 @@ def _point(strategy: str, n: str, varied: str) -> Point:
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots.")
 def evaluate(
     problems: Path | None,
+    problem_field: str | None,
+    answer_field: str | None,
+    choices_field: str | None,
     held_out: int,
     problem_seed: int,
     strategies: str | None,
@@ -143,6 +149,7 @@ def evaluate(
 
     Accuracies and their differences have 95 % intervals, bootstrapped over problems. Tokens are means per problem;
     seconds are the time from request to reply while the others run. Greedy is one sample at temperature 0.
+    Bad lines of --problems are named and left out; the report counts them, and says how problems were joined.
     With --vary the values of a field are compared, paired by problem.
     """
     refuse_inputs(out, problems, recipe, plots)
@@ -160,13 +167,15 @@ def evaluate(
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
     if not url:
         check_models(settings)
-    tasks = read_tasks(problems) if problems else demo_tasks(problem_seed, held_out)
+    fields = Fields(tuple(problem_field.split(",")) if problem_field else (), answer_field, choices_field)
+    tasks, description = _problems(problems, fields) if problems else (demo_tasks(problem_seed, held_out), "")
     plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width, varied=varied)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
     options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
     grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
     grid |= {"varied": varied} if varied else {}
+    grid |= {"file": description} if description else {}
     results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
     _run(parts, results, settings, url, concurrency)
     wanted = dict.fromkeys(cell for _, jobs in parts for job in jobs for cell in job.cells)
@@ -174,6 +183,16 @@ def evaluate(
     base = {"M": beam_width, "T": temperature}
     fixed = [f"{sign} = {value}" for sign, value in base.items() if SIGNS[sign] not in varied]
     _show(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
+    if description:
+        Console(width=WIDTH).print(f"{problems}: {description}", markup=False)
+
+
+def _problems(path: Path, fields: Fields) -> tuple[list[Task], str]:
+    """Return the problems of a file and its description; name the lines that are left out."""
+    found = read_tasks(path, fields)
+    for fault in found.named_faults():
+        click.echo(f"left out: {fault}", err=True)
+    return list(found.tasks), found.description
 
 
 def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:

@@ -6,9 +6,8 @@ A line that cannot be used is kept with its fault. Knows nothing of what answers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from models.files import parse_object, read_lines
+from models.files import find_field, parse_object, read_lines
 from search.answers.extract import extract_answer
 
 RESPONSE = "response"
@@ -87,24 +86,12 @@ def _read(number: int, line: bytes, fields: Sequence[str], id_field: str) -> Rec
     id_ = record.get(id_field)
     id_ = id_ if isinstance(id_, str) else None
     for field in fields:
-        found, value = _find(record, field)
+        found, value = find_field(record, field)
         if found and not isinstance(value, str | None):
             return Record(number, id_, fault=f"{field} is neither text nor a number")
         if found:
             return Record(number, id_, _answer(value or "", field))
     return Record(number, id_, fault=f"no field {' or '.join(fields)}; it has {', '.join(record) or 'none'}")
-
-
-def _find(record: dict[str, Any], field: str) -> tuple[bool, Any]:
-    value: Any = record
-    for name in [field] if field in record else field.split("."):
-        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
-        else:
-            return False, None
-    return True, value
 
 
 def _answer(text: str, field: str) -> str | None:

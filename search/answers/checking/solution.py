@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from search.answers.meaning.plus_minus import expand
 from search.answers.reading.normalise import normalise
 from search.answers.reading.parser import read_statement
-from search.answers.reading.syntax import Group, Node, Relation, Symbol, UnreadableError, variables
+from search.answers.reading.syntax import Group, Node, Relation, Symbol, UnreadableError, magnitude, variables
 
 _DECIMAL = re.compile(r"\d*\.(\d+)")
 
@@ -68,7 +68,7 @@ def _solution(items: tuple[Node, ...], unknowns: Sequence[str]) -> Solution:
         for name, part in zip(names, values, strict=True):
             if not isinstance(name, Symbol) or name.name in solution or variables(part):
                 raise UnreadableError
-            solution[name.name] = part
+            solution[name.name] = magnitude(part)
     if solution.keys() != set(unknowns):
         raise UnreadableError
     return solution

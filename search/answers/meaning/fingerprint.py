@@ -5,18 +5,22 @@ mpmath's precision is global. Workers are processes with one thread.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from mpmath import mp  # type: ignore[import-untyped]  # mpmath ships no types
 
 from search.answers.meaning.grid import Value, absolute, divide_values, is_grid
-from search.answers.meaning.point import NUM_POINTS, Point
-from search.answers.meaning.scalar import Scalar, is_exact, snap, write
-from search.answers.reading.syntax import Node, UnreadableError
+from search.answers.meaning.point import COMPLEX, NUM_POINTS, Point
+from search.answers.meaning.scalar import Scalar, inexact, is_exact, is_long_decimal, snap, write
+from search.answers.reading.syntax import Node, Symbol, UnreadableError, walk
 
 LOW_DIGITS, HIGH_DIGITS = 60, 120
 NUM_DIGITS = 40
-"""Digits of a number that is not rational which its name holds."""
+"""Digits of a value of a function which its name is made of."""
+
+FLOAT_DIGITS = 15
+"""Digits of a number that its name holds, unless it is a fraction or a shorter decimal: those that a float holds."""
 
 MAX_LOST = 25
 """Digits that may cancel in a number that is zero."""
@@ -27,8 +31,8 @@ MAX_MAGNITUDE = 80
 MAX_NAME = 100
 """Characters of a number's name; a longer one is hashed."""
 
-Profile = list[Value]
-"""The values of one expression at all points; one value for a constant."""
+Profile = list[Value | None]
+"""The values of one expression at all points, None where it has no real one; one value for a constant."""
 
 
 def name_value(node: Node) -> str:
@@ -38,23 +42,24 @@ def name_value(node: Node) -> str:
         UnreadableError: It has no value, or none that can be told from its neighbours.
     """
     low, high = _profiles(node, lambda profile: profile)
-    if not is_grid(low[0]):
+    grid = low[0]
+    if grid is None or not is_grid(grid):
         return _name(low, high)
     rows = [
-        [_name([at[row][column] for at in low], [at[row][column] for at in high]) for column in range(len(low[0][row]))]
-        for row in range(len(low[0]))
+        [_name([at[row][column] for at in low], [at[row][column] for at in high]) for column in range(len(grid[row]))]
+        for row in range(len(grid))
     ]
     return "matrix [" + "; ".join(", ".join(row) for row in rows) + "]"
 
 
 def name_up_to_factor(node: Node) -> str:
     """Name a function that is set to zero: those that differ by a constant factor are one."""
-    return _name(*_profiles(node, lambda profile: _divide(profile, profile[0])))
+    return _name(*_profiles(node, lambda profile: _divide(profile, _first(profile))))
 
 
 def name_up_to_positive_factor(node: Node) -> str:
     """Name a function whose sign is asked for: those that differ by a positive constant factor are one."""
-    return _name(*_profiles(node, lambda profile: _divide(profile, absolute(profile[0]))))
+    return _name(*_profiles(node, lambda profile: _divide(profile, absolute(_first(profile)))))
 
 
 def sign(node: Node) -> int:
@@ -72,14 +77,18 @@ def sign(node: Node) -> int:
 def _divide(profile: Profile, divisor: Value) -> Profile:
     if len(profile) == 1:
         raise UnreadableError  # a comparison of two numbers says nothing of any quantity
-    return [divide_values(value, divisor) for value in profile]
+    return [None if value is None else divide_values(value, divisor) for value in profile]
+
+
+def _first(profile: Profile) -> Value:
+    return next(value for value in profile if value is not None)
 
 
 def _profiles(node: Node, rescale: Callable[[Profile], Profile]) -> tuple[Profile, Profile]:
     """Compute a profile with both precisions, once where it is exact."""
     with mp.workdps(LOW_DIGITS):
         low = rescale(_profile(node))
-    if all(map(is_exact, low)):
+    if all(value is None or is_exact(value) for value in low):
         return low, low
     with mp.workdps(HIGH_DIGITS):
         return low, rescale(_profile(node))
@@ -88,39 +97,67 @@ def _profiles(node: Node, rescale: Callable[[Profile], Profile]) -> tuple[Profil
 def _profile(node: Node) -> Profile:
     first = Point(0)
     values = [first.value(node)]
-    return values + [Point(index).value(node) for index in range(1, NUM_POINTS) if first.has_drawn]
+    if not first.has_drawn:
+        return list(values)
+    values += [Point(index).value(node) for index in range(1, NUM_POINTS)]
+    return list(values) if _is_complex(node) else _real(values)
 
 
-def _name(low: list[Scalar], high: list[Scalar]) -> str:
+def _is_complex(node: Node) -> bool:
+    return any(isinstance(below, Symbol) and below.name in COMPLEX | {"i"} for below in walk(node))
+
+
+def _real(values: list[Value]) -> Profile:
+    r"""Keep the real values of a function of real variables, all where none is: `\sqrt{1/n}` is `1/\sqrt{n}`."""
+    kept: Profile = [value if is_grid(value) or _is_real(value) else None for value in values]
+    return kept if any(value is not None for value in kept) else list(values)
+
+
+def _is_real(value: Scalar) -> bool:
+    return is_exact(value) or abs(mp.im(value)) <= abs(value) * mp.mpf(10) ** (MAX_LOST - mp.dps)
+
+
+def _name(low: Sequence[Scalar | None], high: Sequence[Scalar | None]) -> str:
     """Name a number by its digits, a function by those of all its values."""
     with mp.workdps(HIGH_DIGITS):
-        names = [_settle(*pair) for pair in zip(low, high, strict=True)]
-        is_coarse = len(names) == 1 and not is_exact(high[0]) and mp.mag(high[0]) > MAX_MAGNITUDE
-    if is_coarse:
-        raise UnreadableError
-    if len(set(names)) > 1:
-        return f"f#{_hash(' '.join(names))}"
-    return names[0] if len(names[0]) <= MAX_NAME else f"{names[0][:20]}#{_hash(names[0])}"
+        pairs = list(zip(low, high, strict=True))
+        names = ["undefined" if b is None else _settle(a, b, NUM_DIGITS) for a, b in pairs[1:] and pairs]
+        if len(set(names)) > 1:
+            return f"f#{_hash(' '.join(names))}"
+        number = high[0]
+        if not is_exact(number) and mp.mag(number) > MAX_MAGNITUDE:
+            raise UnreadableError
+        name = _settle(low[0], number, FLOAT_DIGITS)
+    return name if len(name) <= MAX_NAME else f"{name[:20]}#{_hash(name)}"
 
 
-def _settle(low: Scalar, high: Scalar) -> str:
+def _settle(low: Scalar, high: Scalar, num_digits: int) -> str:
     """Write the digits in which two computations of one number agree."""
     if is_exact(high):
-        return write(high)
-    real = _settle_real(mp.re(low), mp.re(high))
-    imaginary = _settle_real(mp.im(low), mp.im(high))
+        return _write_exact(high, num_digits)
+    real = _settle_real(mp.re(low), mp.re(high), num_digits)
+    imaginary = _settle_real(mp.im(low), mp.im(high), num_digits)
     return real if imaginary == "0" else f"{real} + {imaginary}i"
 
 
-def _settle_real(low: Scalar, high: Scalar) -> str:
+def _settle_real(low: Scalar, high: Scalar, num_digits: int) -> str:
     if abs(high - low) * 10**NUM_DIGITS <= abs(high):
         value = snap(high)
-        return write(value) if is_exact(value) else str(mp.nstr(value, NUM_DIGITS))
+        return _write_exact(value, num_digits) if is_exact(value) else _write_digits(value, num_digits)
     if all(
         abs(value) < mp.mpf(10) ** (MAX_LOST - digits) for value, digits in ((low, LOW_DIGITS), (high, HIGH_DIGITS))
     ):
         return "0"  # what shrinks as the precision grows is nothing but its error
     raise UnreadableError
+
+
+def _write_exact(value: Fraction, num_digits: int) -> str:
+    """Write a rational; a decimal of as many digits as a float has is what it rounds, so that it joins its like."""
+    return _write_digits(value, num_digits) if is_long_decimal(value, num_digits) else write(value)
+
+
+def _write_digits(value: Scalar, num_digits: int) -> str:
+    return f"{mp.nstr(inexact(value), num_digits)}~"
 
 
 def _hash(text: str) -> str:

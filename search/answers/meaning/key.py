@@ -5,19 +5,32 @@ so equivalence is reflexive, symmetric and transitive.
 """
 
 from collections.abc import Sequence
-from functools import cmp_to_key
-from itertools import pairwise
+from fractions import Fraction
 
-from search.answers.meaning.fingerprint import name_up_to_factor, name_up_to_positive_factor, name_value, sign
+from search.answers.meaning.fingerprint import name_up_to_factor, name_up_to_positive_factor, name_value
 from search.answers.meaning.plus_minus import expand
-from search.answers.meaning.relation import Bound, assignment, bounds, without_approximation
+from search.answers.meaning.real_set import (
+    LINE,
+    Piece,
+    Pieces,
+    inequality_variable,
+    integers_within,
+    intersect,
+    real_set,
+    solutions,
+    unite,
+)
+from search.answers.meaning.relation import assignment, without_approximation
 from search.answers.reading.syntax import (
+    ELLIPSIS,
     INFINITY,
     MINUS_INFINITY,
-    REALS,
+    Apply,
     Group,
     Node,
+    Number,
     Numeral,
+    Quantity,
     Relation,
     Symbol,
     UnreadableError,
@@ -26,6 +39,13 @@ from search.answers.reading.syntax import (
     variables,
 )
 from search.answers.reading.text import TEXT
+from search.answers.reading.units import Unit, noun
+
+INTEGERS = frozenset({"Z"})
+POSITIVE_INTEGERS = frozenset({"Z^+", "Z_+", "Z_>0", "N^*", "N^+", "N_+", "Z^*_+", "N_>0"})
+
+MAX_MEMBERS = 100
+"""Integers that a set is written out to."""
 
 
 def key_of(statement: Node) -> str:
@@ -40,25 +60,42 @@ def key_of(statement: Node) -> str:
     return _list_key((statement,))
 
 
+def unit_of(statement: Node) -> str | None:
+    """Return the unit of measurement of what an answer states, in base units; None where it says none, or several."""
+    match statement:
+        case Quantity(_, unit) if unit.is_measure:
+            return str(unit)
+        case Relation(sides, operators) if set(operators) <= {"=", "~"}:
+            return unit_of(sides[-1])
+        case Group("", items):
+            units = {unit_of(item) for item in items}
+            return units.pop() if len(units) == 1 else None
+    return None
+
+
 def _key(node: Node) -> str:
     """Return the key of one item."""
     match node:
         case Words(text):
             return TEXT + text
+        case Quantity(value):
+            return _key(value)
         case Numeral(digits, base):
             return f"{digits} in base {base}"
         case Relation():
             return _relation_key(node)
         case Group("", items):
             return _list_key(items)
+        case Group("{}", items) if ELLIPSIS in items:
+            return "{" + ", ".join(map(_key, items)) + "}"
         case Group("{}", items):
             return _braced({_key(item) for item in _expanded(items)})
-        case Group("|", parts):
-            return _union_key(parts)
-        case Group("-", (whole, Group("{}", removed))) if whole == REALS:
-            return _punctured_key(_expanded(removed))
-        case Group("-"):
-            raise UnreadableError
+        case Group("in", (domain, *conditions)):
+            return _members_key(domain, conditions)
+        case Group("|" | "&" | "-"):
+            return _set_key(node)
+        case Group("[]", items) if len(items) > 1 and all(_is_point(item) for item in items):
+            return _list_key(items)
         case Group(":", items):
             return " : ".join(map(_key, items))
         case Group(brackets, items):
@@ -66,6 +103,10 @@ def _key(node: Node) -> str:
     if node == INFINITY:
         return "infinity"
     return "-infinity" if node == MINUS_INFINITY else name_value(node)
+
+
+def _is_point(node: Node) -> bool:
+    return isinstance(node, Group) and node.brackets == "()"
 
 
 def _expanded(items: Sequence[Node]) -> list[Node]:
@@ -78,20 +119,60 @@ def _braced(keys: Sequence[str] | set[str]) -> str:
 
 def _list_key(items: Sequence[Node]) -> str:
     """Items have no order, but each counts; values of several quantities are a point, ordered by their names."""
+    if ELLIPSIS in items:
+        return "{" + ", ".join(map(_key, items)) + "}"
     items = _expanded(items)
-    return _half_lines_key(items) or _braced(_point_keys(items) or _item_keys(items))
+    return _quantities_key(items) or _inequalities_key(items) or _braced(_point_keys(items) or _item_keys(items))
 
 
-def _half_lines_key(items: Sequence[Node]) -> str | None:
-    """Key of what inequalities of one variable leave: between two that meet an interval, else a union."""
-    lines = [bounds(item) for item in items]
-    found = [bound for line in lines for bound in line]
-    if len(items) == 1 or not all(lines) or len({bound.variable for bound in found}) > 1:
+def _quantities_key(items: Sequence[Node]) -> str | None:
+    """Key of counts of different things: a sum where each unit is a part of the one before, else a point."""
+    counted = [item for item in items if isinstance(item, Quantity)]
+    units = [item.unit for item in counted]
+    if len(items) == 1 or len(counted) < len(items) or len(set(units)) < len(units):
         return None
-    match sorted(found, key=lambda bound: bound.is_upper):
-        case (Bound(is_upper=False) as lower, Bound(is_upper=True) as upper) if _compare(lower.limit, upper.limit) < 0:
-            return _interval_key((lower, upper))
-    return _union_key(items)
+    if len({unit.dimensions for unit in units}) == 1 and all(unit.is_measure for unit in units):
+        total = Apply("+", tuple(_converted(item, units[-1]) for item in counted))
+        return _key(total)
+    values = {_name_of(item.unit): _key(item) for item in counted}
+    return "(" + ", ".join(values[name] for name in sorted(values)) + ")"
+
+
+def _converted(item: Quantity, unit: Unit) -> Node:
+    return Apply("*", (item.value, Number(item.unit.factor / unit.factor)))
+
+
+def _name_of(unit: Unit) -> str:
+    return str(unit) if unit.is_measure else unit.dimensions[0][0]
+
+
+def _inequalities_key(items: Sequence[Node]) -> str | None:
+    """Key of what inequalities of one variable leave: two half lines that meet an interval, else a union."""
+    names = {inequality_variable(item) for item in items}
+    if len(items) == 1 or len(names) > 1 or None in names:
+        return None
+    try:
+        sets = [solutions(item) for item in items if isinstance(item, Relation)]
+        common = sets[0]
+        for each in sets[1:]:
+            common = intersect(common, each)
+        return _pieces_key(common if common and _is_meant_at_once(items, sets) else unite(sum(sets, ())))
+    except UnreadableError:
+        return None
+
+
+def _is_meant_at_once(items: Sequence[Node], sets: Sequence[Pieces]) -> bool:
+    """True for two half lines of opposite directions, and where one item only takes a number out."""
+    if any(isinstance(item, Relation) and "!=" in item.operators for item in items):
+        return True
+    return len(sets) == 2 and sorted(_direction(each) for each in sets) == [-1, 1]
+
+
+def _direction(pieces: Pieces) -> int:
+    """1 for a half line that goes to infinity, -1 for one that comes from there, 0 for anything else."""
+    if len(pieces) != 1:
+        return 0
+    return (pieces[0].upper == INFINITY) - (pieces[0].lower == MINUS_INFINITY)
 
 
 def _point_keys(items: Sequence[Node]) -> list[str]:
@@ -104,13 +185,22 @@ def _point_keys(items: Sequence[Node]) -> list[str]:
         assigned = assignment(item)
         if assigned is None or assigned.label is None:
             return []
-        name = assigned.label.name if isinstance(assigned.label, Symbol) else repr(assigned.label)
+        name = _label_name(assigned.label)
         if name in points[-1]:
             points.append({})
         points[-1][name] = _key(assigned.value)
     if len({name.partition("_")[0] for point in points for name in point}) == 1:
         return []
     return ["(" + ", ".join(point[name] for name in sorted(point)) + ")" for point in points]
+
+
+def _label_name(label: Node) -> str:
+    match label:
+        case Symbol(name):
+            return name
+        case Words(text):
+            return _name_of(noun(text))
+    return repr(label)
 
 
 def _item_keys(items: Sequence[Node]) -> list[str]:
@@ -121,9 +211,15 @@ def _item_keys(items: Sequence[Node]) -> list[str]:
     return [f"{' '.join(sorted(variables(item)))} in {_key(item)}" for item in items]
 
 
-def _union_key(parts: Sequence[Node]) -> str:
+def _set_key(node: Group) -> str:
+    """Key of a union, an intersection or a difference; with limits that are no numbers, of its parts as they stand."""
+    try:
+        return _pieces_key(real_set(node))
+    except UnreadableError:
+        if node.brackets != "|":
+            raise
     keys: set[str] = set()
-    for part in parts:
+    for part in node.items:
         match part:
             case Group("{}", items):
                 keys |= {f"{{{_key(item)}}}" for item in _expanded(items)}
@@ -132,37 +228,45 @@ def _union_key(parts: Sequence[Node]) -> str:
     return " | ".join(sorted(keys))
 
 
-def _punctured_key(limits: Sequence[Node]) -> str:
-    """Key of the real line without the limits, which are numbers."""
-    ordered = sorted(limits, key=cmp_to_key(_compare))
-    ends = ["-infinity", *map(_key, ordered), "infinity"]
-    return " | ".join(sorted(f"({lower}, {upper})" for lower, upper in pairwise(ends)))
+def _pieces_key(pieces: Pieces) -> str:
+    """Key of a set of real numbers, which for an interval is that of the interval, for numbers that of their list."""
+    if all(piece.is_point for piece in pieces):
+        return _braced({_key(piece.lower) for piece in pieces})
+    return " | ".join(sorted(map(_piece_key, pieces)))
 
 
-def _compare(first: Node, second: Node) -> int:
-    return sign(subtract(first, second))
+def _piece_key(piece: Piece) -> str:
+    if piece.is_point:
+        return f"{{{_key(piece.lower)}}}"
+    brackets = "[" if piece.has_lower else "(", "]" if piece.has_upper else ")"
+    return f"{brackets[0]}{_key(piece.lower)}, {_key(piece.upper)}{brackets[1]}"
+
+
+def _members_key(domain: Node, conditions: Sequence[Node]) -> str:
+    """Key of the members of a domain that satisfy conditions: of their list, where these are a few integers."""
+    name = domain.name if isinstance(domain, Symbol) else ""
+    try:
+        found = LINE
+        for condition in conditions:
+            found = intersect(found, real_set(condition))
+    except UnreadableError:
+        return f"{name} : {_list_key(conditions)}"
+    if name in POSITIVE_INTEGERS:
+        found = intersect(found, (Piece(Number(Fraction(1)), INFINITY, has_lower=True),))
+    members = integers_within(found, MAX_MEMBERS) if name in INTEGERS | POSITIVE_INTEGERS else None
+    if members is None:
+        return f"{name} : {_pieces_key(found)}"
+    return _braced({str(member) for member in members})
 
 
 def _relation_key(relation: Relation) -> str:
     if assigned := assignment(relation):
         return _list_key((assigned.value,))
-    if found := bounds(relation):
-        return _interval_key(found)
-    triples = zip(relation.sides, relation.operators, relation.sides[1:], strict=False)
-    return " and ".join(sorted(_comparison_key(*triple) for triple in triples))
-
-
-def _interval_key(found: Sequence[Bound]) -> str:
-    """Key of what lies within one or two bounds, which is written like an interval."""
-    if len(found) > 2 or (len(found) == 2 and found[0].is_upper == found[1].is_upper):
-        raise UnreadableError
-    lower, upper = "(-infinity", "infinity)"
-    for bound in found:
-        if bound.is_upper:
-            upper = _key(bound.limit) + ("]" if bound.is_closed else ")")
-        else:
-            lower = ("[" if bound.is_closed else "(") + _key(bound.limit)
-    return f"{lower}, {upper}"
+    try:
+        return _pieces_key(solutions(relation))
+    except UnreadableError:
+        triples = zip(relation.sides, relation.operators, relation.sides[1:], strict=False)
+        return " and ".join(sorted(_comparison_key(*triple) for triple in triples))
 
 
 def _comparison_key(first: Node, operator: str, second: Node) -> str:
@@ -174,8 +278,5 @@ def _comparison_key(first: Node, operator: str, second: Node) -> str:
         case "=":
             return f"{name_up_to_factor(subtract(first, second))} = 0"
         case "!=":
-            assigned = assignment(Relation((first, second), ("=",)))
-            if assigned and len(variables(Relation((first, second), ()))) == 1:
-                return _punctured_key([assigned.value])
             return f"{name_up_to_factor(subtract(first, second))} != 0"
     raise UnreadableError

@@ -24,7 +24,7 @@ from search.answers.meaning.grid import (
     multiply_values,
 )
 from search.answers.meaning.scalar import Scalar
-from search.answers.reading.syntax import Apply, Group, Matrix, Node, Number, Symbol, UnreadableError
+from search.answers.reading.syntax import Apply, Group, Matrix, Node, Number, Quantity, Symbol, UnreadableError
 
 NUM_POINTS = 6
 """A variable is positive at half of the points and negative at the others, so that x is not |x|."""
@@ -33,7 +33,7 @@ MAX_TERMS = 200
 """Terms of a sum or product that are computed one by one."""
 
 _NEGATIVE_AT = tuple(combinations(range(NUM_POINTS), NUM_POINTS // 2))
-_COMPLEX = frozenset({"z", "w"})
+COMPLEX = frozenset({"z", "w"})
 """Variables that are complex numbers by custom; the others are real."""
 
 _DENOMINATOR = 101
@@ -97,6 +97,8 @@ class Point:
         match node:
             case Number(value):
                 return value
+            case Quantity(value):
+                return self.value(value)
             case Symbol(name):
                 return self._symbol(name)
             case Matrix(rows):
@@ -142,7 +144,7 @@ class Point:
         )
         if self._index in _NEGATIVE_AT[sum(name.encode()) % len(_NEGATIVE_AT)]:
             real = -real
-        if name in _COMPLEX and self._index == NUM_POINTS - 1:
+        if name in COMPLEX and self._index == NUM_POINTS - 1:
             return mp.mpc(scalar.inexact(real), scalar.inexact(imaginary))
         return real
 

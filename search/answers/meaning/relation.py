@@ -1,6 +1,6 @@
-r"""What a comparison says of one quantity: the value that it is given, or the half line that it lies on.
+r"""What a comparison says of one quantity: the value that it is given.
 
-Knows the conventions for `=`, `<`, `\in`, `\approx` and their kin. Writes no keys.
+Knows the conventions for `=`, `\in`, `\approx` and their kin. Writes no keys.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from fractions import Fraction
 from search.answers.meaning.fingerprint import name_value, sign
 from search.answers.reading.syntax import (
     CONSTANTS,
-    INFINITY,
-    MINUS_INFINITY,
     Apply,
     Group,
     Node,
@@ -25,7 +23,9 @@ from search.answers.reading.syntax import (
     walk,
 )
 
-_NAMING = frozenset({"derivative", "angle", "overline", "vec", "triangle", "overrightarrow", "mathcal"})
+_NAMING = frozenset({"derivative", "angle", "overline", "vec", "triangle", "overrightarrow", "mathcal", "dot", "ddot"})
+_POWERS = (Apply("neg", (Number(Fraction(1)),)), Symbol("T"), Symbol("top"))
+"""Of a matrix: its inverse, its transpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,6 @@ class Assignment:
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A half line.
-
-    Attributes:
-        variable: What lies on it.
-        limit: Where it ends.
-        is_upper: True where it lies below its limit.
-        is_closed: True where it holds its limit.
-    """
-
-    variable: str
-    limit: Node
-    is_upper: bool
-    is_closed: bool
-
-
 def is_label(node: Node) -> bool:
     """True for what names a quantity: `x`, `f(x)`, `AB`, `|AB|`, `(p, q)`, `S_1 : S_2`, "area"."""
     match node:
@@ -67,13 +50,17 @@ def is_label(node: Node) -> bool:
             return True
         case Apply("*", (Symbol("m"), Apply("angle"))):
             return True
+        case Apply("^", (Symbol(name), power)):
+            return name[0].isupper() and power in _POWERS
+        case Apply("sin" | "cos" | "tan" | "cot", (Symbol(name),)):
+            return name not in CONSTANTS
         case Apply("*", factors):
             return all(is_label(factor) and not _is_lower(factor) for factor in factors)
         case Apply("abs", (content,)):
             return is_label(content)
         case Apply(operator):
             return operator.endswith(("()", "_")) or operator in _NAMING
-        case Group("()" | ":", items):
+        case Group("()" | "[]" | ":", items):
             return all(map(is_label, items))
     return False
 
@@ -138,25 +125,3 @@ def solve(node: Node, variable: str) -> tuple[Node, int] | None:
     except UnreadableError:
         return None
     return (Apply("/", (Apply("neg", (at_zero,)), factor)), slope) if is_linear and slope else None
-
-
-def bounds(node: Node) -> tuple[Bound, ...]:
-    """Return what each comparison of a chain bounds; nothing unless all bound one variable, linearly, by numbers."""
-    if not isinstance(node, Relation):
-        return ()
-    infinite = {INFINITY, MINUS_INFINITY}  # bounds nothing
-    triples = zip(node.sides, node.operators, node.sides[1:], strict=False)
-    found = [_bound(subtract(a, b), operator) for a, operator, b in triples if not infinite & {a, b}]
-    complete = tuple(filter(None, found))
-    is_one = len(complete) == len(found) and len({bound.variable for bound in complete}) == 1
-    return complete if is_one else ()
-
-
-def _bound(difference: Node, operator: str) -> Bound | None:
-    variable, *others = variables(difference) or {""}
-    if others or operator not in {"<", "<=", ">", ">="}:
-        return None
-    if solved := solve(difference, variable):
-        limit, slope = solved
-        return Bound(variable, limit, operator.startswith("<") == (slope > 0), operator.endswith("="))
-    return None

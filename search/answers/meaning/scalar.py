@@ -47,6 +47,19 @@ def write(value: Fraction) -> str:
     return f"{value.numerator:x}/{value.denominator:x}" if is_long else str(value)
 
 
+def is_long_decimal(value: Fraction, num_digits: int) -> bool:
+    """Say whether a rational that is no integer has `num_digits` decimal digits or more, but not without end."""
+    rest = value.denominator
+    if rest == 1 or value.numerator.bit_length() + rest.bit_length() > MAX_DECIMAL_BITS:
+        return False
+    twos = (rest & -rest).bit_length() - 1
+    rest >>= twos
+    fives = 0
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    return rest == 1 and abs(value.numerator) * 10 ** max(twos, fives) // value.denominator >= 10 ** (num_digits - 1)
+
+
 def snap(value: Scalar) -> Scalar:
     """Return the rational that a real is but for its last digits, else the value itself."""
     if is_exact(value) or mp.im(value) != 0:

@@ -37,11 +37,32 @@ _LATEX = {
     "\N{GREEK SMALL LETTER LAMDA}": r"\lambda ",
     "\N{GREEK SMALL LETTER PI}": r"\pi ",
     "\N{GREEK SMALL LETTER PHI}": r"\varphi ",
+    "\N{GREEK SMALL LETTER MU}": r"\mu ",
+    "\N{GREEK CAPITAL LETTER OMEGA}": r"\Omega ",
+    "\N{RATIO}": ":",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots ",
+    "\N{MIDLINE HORIZONTAL ELLIPSIS}": r"\ldots ",
+    "\N{LOGICAL OR}": r"\lor ",
+    "\N{LOGICAL AND}": r"\land ",
+    "\N{SET MINUS}": r"\setminus ",
+    "\N{DIVIDES}": "|",
+    "\N{IDEOGRAPHIC COMMA}": ",",
+    "\N{IDEOGRAPHIC FULL STOP}": ".",
+    "\N{DOUBLE-STRUCK CAPITAL Z}": r"\mathbb{Z}",
+    "\N{DOUBLE-STRUCK CAPITAL N}": r"\mathbb{N}",
+    "\N{DOUBLE-STRUCK CAPITAL Q}": r"\mathbb{Q}",
+    "\N{DOUBLE-STRUCK CAPITAL C}": r"\mathbb{C}",
+    "\N{EURO SIGN}": " eur ",
+    "\N{POUND SIGN}": " gbp ",
+    "\N{YEN SIGN}": " yen ",
+    "\N{INDIAN RUPEE SIGN}": " inr ",
 }
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True))
 _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
+_RANGE = re.compile(r"(?<=\d)\s*[\N{EN DASH}\N{EM DASH}]\s*(?=\d)")
+"""A dash between two numbers joins them to a range, as does a hyphen without spaces."""
 _FRACTION = re.compile("[¼½¾⅐-⅞]")
 _SPECIAL = re.compile(f"[{''.join(_LATEX)}]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Sc"})
@@ -52,6 +73,7 @@ def to_latex(text: str) -> str:
     """Return `text` with its mathematical characters as LaTeX and the others in their plainest form."""
     if text.isascii() and text.isprintable():
         return text
+    text = _RANGE.sub("-", text)
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(map(_RAISED.__getitem__, run[0])) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(map(_LOWERED.__getitem__, run[0])) + "}", text)
     text = _FRACTION.sub(lambda fraction: f" {unicodedata.normalize('NFKC', fraction[0])}", text)
@@ -61,9 +83,9 @@ def to_latex(text: str) -> str:
 
 
 def _plain(character: str) -> str:
-    """One ASCII digit for any script's; nothing for what cannot be seen."""
+    """One ASCII digit for any script's; nothing for what cannot be seen; lines stay lines."""
     if character.isspace():
-        return " "
+        return "\n" if character == "\n" else " "
     if character.isdecimal():
         return str(unicodedata.decimal(character))
     is_unseen = unicodedata.category(character) in _UNSEEN and character != "$"

@@ -9,6 +9,9 @@ from search.answers.reading.syntax import UnreadableError
 MAX_EXPONENT = 400
 """Largest power of ten in e-notation that is written out."""
 
+FLOAT_DIGITS = 16
+"""Digits from which on a decimal is a float, printed whole, whose last digits are its error."""
+
 MIN_DECIMALS = 6
 """Decimals from which on a number may be a fraction that was rounded."""
 
@@ -36,6 +39,20 @@ def read_recurring(text: str, period: str) -> Fraction:
     return Fraction(int(whole + decimals) + Fraction(int(period), 10 ** len(period) - 1), 10 ** len(decimals))
 
 
+def read_cut_off(text: str) -> Fraction:
+    """Return the value of a decimal with an ellipsis behind it: what recurs three times over is taken to go on.
+
+    `0.333...` is a third; `3.14159...` is no more than its digits.
+    """
+    whole, _, decimals = text.partition(".")
+    for length in range(1, len(decimals) // 2 + 1):
+        num_times = len(decimals) // length if length > 2 else 3
+        period = decimals[-length:]
+        if decimals.endswith(period * max(2, num_times)) and len(decimals) >= 3:
+            return read_recurring(f"{whole}.{decimals.removesuffix(period)}", period)
+    return read_literal(text)
+
+
 def _unrounded(value: Fraction, num_decimals: int) -> Fraction:
     """The fraction of which `value` is what is left by rounding or by cutting off, where it hardly is so by chance.
 
@@ -44,6 +61,17 @@ def _unrounded(value: Fraction, num_decimals: int) -> Fraction:
     """
     if num_decimals < MIN_DECIMALS:
         return value
+    if len(str(value.numerator * 10**num_decimals // value.denominator)) >= FLOAT_DIGITS:
+        return _unrounded_float(value)
     nearest = value.limit_denominator(min(math.isqrt(10**num_decimals // 600), 10_000))
     error = (nearest - value) * 10**num_decimals
     return nearest if abs(error) <= Fraction(1, 2) or 0 < error < 1 else value
+
+
+def _unrounded_float(value: Fraction) -> Fraction:
+    """The small fraction or the short decimal that a float such as 0.30000000000000004 is but for its error."""
+    short = Fraction(f"{float(value):.10g}")
+    for nearest in (value.limit_denominator(10_000), short):
+        if abs(nearest - value) <= value / 2**50:
+            return nearest
+    return value

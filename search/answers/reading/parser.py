@@ -6,9 +6,12 @@ these are made of: commands, functions, brackets, matrices, symbols, words, numb
 
 from fractions import Fraction
 
+from search.answers.reading.counting import at_unit, read_unit
 from search.answers.reading.cursor import Cursor
-from search.answers.reading.literal import read_literal, read_recurring
+from search.answers.reading.literal import read_cut_off, read_literal, read_recurring
+from search.answers.reading.naming import take_label
 from search.answers.reading.syntax import (
+    ELLIPSIS,
     INFINITY,
     REALS,
     Apply,
@@ -17,23 +20,15 @@ from search.answers.reading.syntax import (
     Node,
     Number,
     Numeral,
+    Quantity,
     Relation,
     Symbol,
     UnreadableError,
     Words,
-    variables,
 )
 from search.answers.reading.tokens import Kind, Token, tokenize
-from search.answers.reading.words import (
-    BASES,
-    CONJUNCTIONS,
-    FUNCTIONS,
-    INTRODUCTIONS,
-    SCALES,
-    TELLING,
-    UNIT_LETTERS,
-    UNITS,
-)
+from search.answers.reading.units import find_unit
+from search.answers.reading.words import BASES, CONJUNCTIONS, FUNCTIONS, INTRODUCTIONS, LETTERS_BETWEEN
 
 _COMPARISONS = {
     "=": "=", "==": "=", "<": "<", "lt": "<", ">": ">", "gt": ">", "<=": "<=", "le": "<=", "leq": "<=",
@@ -56,9 +51,12 @@ _MINUS_ONE = Apply("neg", (Number(Fraction(1)),))
 _ANGULAR = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 _DECORATIONS = frozenset(
-    {"vec", "overrightarrow", "overline", "bar", "hat", "tilde", "underline", "mathcal", "mathbb", "angle", "triangle"}
-)
-_UNREAD = frozenset({"int", "iint", "oint", "lim", "partial", "nabla", "ldots", "dots", "cdots", "forall", "exists"})
+    {
+        "vec", "overrightarrow", "overline", "bar", "hat", "tilde", "underline", "mathcal", "mathbb", "angle",
+        "triangle", "dot", "ddot", "Delta",
+    }
+)  # fmt: skip
+_UNREAD = frozenset({"int", "iint", "oint", "lim", "partial", "nabla", "forall", "exists"})
 """Commands that mean more than a symbol: an answer that holds one compares as text."""
 _CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{": ("}",), r"\{": (r"\}",)}
 _STACKED = {"over": "/", "choose": "binom"}
@@ -104,7 +102,7 @@ class Parser(Cursor):
     def _read_items(self) -> Node:
         """Read one item or a list of items; semicolons divide a list of lists where commas divide the inner ones."""
         parts: list[list[Node]] = [[self._read_item()]]
-        while separator := self._take_separator():
+        while separator := self._take_separator() or (self._at_compound(parts[-1][-1]) and ","):
             if separator == ";":
                 parts.append([])
             parts[-1].append(self._read_item())
@@ -115,19 +113,48 @@ class Parser(Cursor):
     def _take_separator(self) -> str | None:
         """Take a comma, a semicolon, "and", "or", or a comma with one of these behind it."""
         taken = None
-        while self.sees(Kind.MARK, ",;") or self.sees(Kind.WORDS, CONJUNCTIONS):
+        while self.sees(Kind.MARK, ",;") or self._at_conjunction():
             taken = ";" if ";" in (self.take().text, taken) else ","
         return taken
+
+    def _at_conjunction(self) -> bool:
+        return self.sees(Kind.WORDS, CONJUNCTIONS) or (
+            self.sees(Kind.WORDS, LETTERS_BETWEEN) and not self.peek().written
+        )
+
+    def _at_compound(self, item: Node) -> bool:
+        """True between the parts of `5 feet 3 inches`."""
+        return isinstance(item, Quantity) and self.peek().kind is Kind.NUMBER
 
     def _read_item(self) -> Node:
         """Read sides joined by comparisons; a sign of equality with nothing before it says nothing."""
         if self.sees(Kind.MARK, "=") or self.sees(Kind.NAME, ("approx",)):
             self.take()
-        sides, operators = [self._read_side()], []
+        if written := self._take_written_out():
+            return written
+        sides, operators = [take_label(self) or self._read_side()], []
         while operator := self._take_comparison():
             operators.append(operator)
             sides.append(self._read_side())
         return Relation(tuple(sides), tuple(operators)) if operators else sides[0]
+
+    def _take_written_out(self) -> Words | None:
+        """Take a range, a score, a date, a telephone number: numbers that hyphens or slashes join without spaces."""
+        if self._depth or self.peek().kind is not Kind.NUMBER:
+            return None
+        length = 1
+        while (sign := self.peek(length)).text in {"-", "/"} and self.peek(length + 1).kind is Kind.NUMBER:
+            if sign.is_spaced or self.peek(length + 1).is_spaced:
+                return None
+            length += 2
+        texts = [self.peek(ahead).text for ahead in range(length)]
+        end = self.peek(length)
+        is_end = end.kind in {Kind.END, Kind.WORDS} or end.text in {",", ";"} or end.is_upright
+        if not is_end or not ("-" in texts or texts.count("/") > 1):
+            return None
+        while self.peek().kind is not Kind.END and not self.sees(Kind.MARK, ",;") and not self._at_conjunction():
+            texts.append(self.take().text)
+        return Words("".join(texts[length:]))
 
     def _take_comparison(self) -> str | None:
         token = self.peek()
@@ -137,19 +164,39 @@ class Parser(Cursor):
 
     def _read_side(self) -> Node:
         """Read a union or a difference of sets, a ratio, or an expression."""
-        parts = [self._read_ratio()]
+        parts = [self._read_intersection()]
         while self.accept(Kind.NAME, ("cup",)) or self.accept(Kind.LETTER, ("U",)):
-            parts.append(self._read_ratio())
+            parts.append(self._read_intersection())
         whole = parts[0] if len(parts) == 1 else Group("|", tuple(parts))
         if self.accept(Kind.NAME, ("setminus", "backslash")):
             return Group("-", (whole, self._read_ratio()))
         return whole
 
+    def _read_intersection(self) -> Node:
+        parts = [self._read_ratio()]
+        while self.accept(Kind.NAME, ("cap",)):
+            parts.append(self._read_ratio())
+        return parts[0] if len(parts) == 1 else Group("&", tuple(parts))
+
     def _read_ratio(self) -> Node:
-        terms = [self._read_sum()]
-        while self.accept(Kind.MARK, ":"):
-            terms.append(self._read_sum())
+        terms = [self._read_stacked()]
+        while self.accept(Kind.MARK, ":") or self._accept_to():
+            terms.append(self._read_stacked())
+        match terms:
+            case [Words() as label, value]:
+                return Relation((label, value), ("=",))
         return terms[0] if len(terms) == 1 else Group(":", tuple(terms))
+
+    def _accept_to(self) -> bool:
+        """Take the word of `3 to 4`."""
+        return self.peek(1).kind is Kind.NUMBER and self.accept(Kind.WORDS, ("to",)) is not None
+
+    def _read_stacked(self) -> Node:
+        r"""Read a sum, or one set over another: `1 \over 2`."""
+        content = self._read_sum()
+        if stacked := self.accept(Kind.NAME, _STACKED):
+            return Apply(_STACKED[stacked.text], (content, self._read_sum()))
+        return content
 
     def _read_sum(self) -> Node:
         """Read terms joined by plus, minus, plus-minus."""
@@ -160,16 +207,18 @@ class Parser(Cursor):
 
     def _read_term(self) -> Node:
         """Read a product; factors side by side multiply, from left to right like those joined by a sign."""
-        while self.peek(1).kind is not Kind.END and self.accept(Kind.WORDS, INTRODUCTIONS):
-            pass
         product = self._read_signed()
         while True:
             if self._accept_either(_TIMES):
                 product = Apply("*", (product, self._read_signed()))
             elif self._accept_either(_OVER):
                 product = Apply("/", (product, self._read_signed()))
-            elif self._at_unit(product):
-                product = self._read_unit(product)
+            elif at_unit(self, product) and not (self.sees(Kind.WORDS, ("to",)) and self.peek(1).kind is Kind.NUMBER):
+                product = read_unit(self, product)
+            elif self._at_note():
+                self.take()
+                product = read_unit(self, product)
+                self.expect(")")
             elif self._at_factor(product):
                 product = Apply("*", (product, self._read_power()))
             else:
@@ -188,7 +237,14 @@ class Parser(Cursor):
             return Apply("neg", (self._read_exponent(),))
         return self._read_power()
 
+    def _at_note(self) -> bool:
+        """True at words in brackets behind a number: `9 (apples)`."""
+        return self.sees(Kind.MARK, "(") and self.peek(1).kind is Kind.WORDS and not self.peek(1).is_upright
+
     def _read_signed(self) -> Node:
+        if self.peek(1).kind is not Kind.END and (word := self.accept(Kind.WORDS, INTRODUCTIONS)):
+            value, currency = self._read_signed(), find_unit(word.text)
+            return Quantity(value, currency) if currency else value
         if self.accept(Kind.MARK, "+"):
             return self._read_signed()
         if self.accept(Kind.MARK, "-"):
@@ -204,22 +260,27 @@ class Parser(Cursor):
             if self.accept(Kind.MARK, "!"):
                 base = Apply("factorial", (base,))
             elif self._accept_degree():
-                base = Apply("degree", (base,)) if self.in_angle else base
+                base = self._read_degrees(base)
             elif self.accept(Kind.MARK, ("^", "**")):
                 return Apply("^", (base, self._read_exponent()))
             else:
                 return base
 
+    def _read_degrees(self, number: Node) -> Node:
+        """Read what a sign of degrees counts: of an angle, of Celsius, of Fahrenheit."""
+        if self.in_angle:
+            return Apply("degree", (number,))
+        scale = {"C": "celsius", "F": "fahrenheit"}.get(self.peek().text) if isinstance(number, Number) else None
+        if scale:
+            self.take()
+        unit = find_unit(scale or "degree")
+        return Quantity(number, unit) if unit else number
+
     def _accept_either(self, texts: frozenset[str]) -> bool:
         return bool(self.accept(Kind.MARK, texts) or self.accept(Kind.NAME, texts))
 
     def _accept_degree(self) -> bool:
-        for sign in _DEGREES:
-            if all(self.peek(ahead).text == text for ahead, text in enumerate(sign)):
-                for _ in sign:
-                    self.take()
-                return True
-        return False
+        return any(self._accept_all(*sign) for sign in _DEGREES)
 
     def _at_factor(self, before: Node) -> bool:
         token = self.peek()
@@ -228,36 +289,13 @@ class Parser(Cursor):
                 return token.text in {"(", "[", "{", r"\{"} or (token.text == "|" and not self.in_bars)
             case Kind.NAME:
                 return token.text not in _NO_FACTOR
+            case Kind.NUMBER if isinstance(before, Quantity):
+                return False
             case Kind.NUMBER if isinstance(before, Number):
                 raise UnreadableError  # two numbers side by side: nobody knows what is meant
             case Kind.LETTER if isinstance(before, Group):
                 return token.text != "U"  # which some write for a union
         return token.kind in {Kind.NUMBER, Kind.LETTER, Kind.BEGIN}
-
-    def _at_unit(self, before: Node) -> bool:
-        token = self.peek()
-        if token.kind is Kind.LETTER:
-            return token.is_upright and token.text in UNIT_LETTERS and not variables(before)
-        return token.kind is Kind.WORDS and token.text not in CONJUNCTIONS
-
-    def _read_unit(self, counted: Node) -> Node:
-        """Read a word that says what `counted` counts: any behind a number, known units behind anything.
-
-        Raises:
-            UnreadableError: The word changes what it means.
-        """
-        word = self.take().text
-        if word in SCALES:
-            return Apply("*", (counted, Number(Fraction(SCALES[word]))))
-        if word not in UNITS and (word in TELLING or variables(counted)):
-            raise UnreadableError
-        if self.accept(Kind.MARK, "^"):
-            self._read_exponent()
-        ahead = self.peek(1)
-        if self.sees(Kind.MARK, "/") and (ahead.kind is Kind.WORDS or ahead.is_upright or ahead.text in UNIT_LETTERS):
-            self.take()
-            self.take()
-        return counted
 
     def _read_argument(self) -> Node:
         """Read a command's argument: a group in braces or a single token, of a number one digit."""
@@ -288,6 +326,8 @@ class Parser(Cursor):
                 return Group("{}", ())
             case "infty" | "infinity" | "inf":
                 return INFINITY
+            case "ldots":
+                return ELLIPSIS
         return self._read_symbol(name)
 
     def _read_root(self) -> Node:
@@ -356,17 +396,42 @@ class Parser(Cursor):
         """Read the index, the primes and the argument of the symbol `name`, which has been taken."""
         indices: tuple[Node, ...] = ()
         if self.accept(Kind.MARK, "_"):
-            match index := self._read_atom():
-                case Number(label) | Words(label):
-                    name = f"{name}_{label}"
-                case _:
-                    indices = (index,)
+            if label := self._take_extreme():
+                name = f"{name}_{label}"
+            else:
+                match index := self._read_atom():
+                    case Number(label) | Words(label):
+                        name = f"{name}_{label}"
+                    case _:
+                        indices = (index,)
         while self.accept(Kind.MARK, "'"):
             name += "'"
-        is_function = name.rstrip("'").partition("_")[0] in _FUNCTIONS or self._at_definition()
+        if name in _FUNCTIONS and self._accept_inverse():
+            name += "^-1"
+        is_function = name.removesuffix("^-1").rstrip("'").partition("_")[0] in _FUNCTIONS or self._at_definition()
         if is_function and self.sees(Kind.MARK, "("):
             return Apply(f"{name}()", (self._read_atom(), *indices))
         return Apply(f"{name}_", indices) if indices else Symbol(name)
+
+    def _take_extreme(self) -> str | None:
+        r"""Take the index of `m_{\max}`, which is no function there."""
+        texts = [self.peek(ahead).text for ahead in range(3)]
+        if self.sees(Kind.NAME, ("max", "min")):
+            return self.take().text
+        if texts[0] == "{" and texts[1] in {"max", "min"} and texts[2] == "}":
+            return self._take_written()
+        return None
+
+    def _accept_inverse(self) -> bool:
+        """Take the exponent of `f^{-1}(x)`, which is a function of its own."""
+        return self._accept_all("^", "{", "-", "1", "}", then="(") or self._accept_all("^", "-", "1", then="(")
+
+    def _accept_all(self, *texts: str, then: str = "") -> bool:
+        """Take tokens, if these are what comes next, and one that stays behind them."""
+        is_there = all(self.peek(ahead).text == text for ahead, text in enumerate((*texts, *filter(None, [then]))))
+        for _ in texts if is_there else ():
+            self.take()
+        return is_there
 
     def _at_definition(self) -> bool:
         """True at `(x) =`, which makes a function of any symbol."""
@@ -382,23 +447,34 @@ class Parser(Cursor):
         """Read to the closing bracket; a single item in round brackets or braces is only grouped."""
         if opening == r"\{" and self.accept(Kind.MARK, (r"\}",)):
             return Group("{}", ())
-        if opening == r"\{":
-            self._skip_built()
+        domain = self._read_built() if opening == r"\{" else None
         outer, self.in_bars = self.in_bars, False
         content = self._read_items()
-        if opening == "{" and (stacked := self.accept(Kind.NAME, _STACKED)):
-            content = Apply(_STACKED[stacked.text], (content, self._read_items()))
         closing = self.expect(_CLOSING[opening]).text
         self.in_bars = outer
-        return _bracketed(opening + closing, content)
+        whole = _bracketed(opening + closing, content)
+        return whole if domain in (None, REALS) else Group("in", (domain, *_items(content)))
 
-    def _skip_built(self) -> None:
-        r"""Go to the condition of a set such as `\{x \in \mathbb{R} \mid x > 2\}`, which says all."""
-        if self.peek().kind is Kind.LETTER:
-            for ahead in range(1, 7 if self.peek(1).text == "in" else 2):
-                if self.peek(ahead).text in {"|", "mid", ":"}:
-                    for _ in range(ahead + 1):
-                        self.take()
+    def _read_built(self) -> Node | None:
+        r"""Go to the condition of a set such as `\{x \in \mathbb{Z} \mid x > 2\}`; return its domain, if it has one."""
+        domain = None
+        with self.attempt():
+            if self.take().kind is not Kind.LETTER:
+                raise UnreadableError
+            if self.accept(Kind.NAME, ("in",)):
+                domain = self._take_domain()
+            if not (self.accept(Kind.MARK, "|:") or self.accept(Kind.NAME, ("mid",))):
+                domain = None
+                raise UnreadableError
+        return domain
+
+    def _take_domain(self) -> Node:
+        """Take the name of a set of numbers, with whatever is set above or below it, up to the bar behind it."""
+        parts: list[str] = []
+        while self.peek().text not in {"|", ":", "mid"} and len(parts) < 12:
+            parts.append(self.take().text)
+        name = "".join(part for part in parts if part not in {"mathbb", "{", "}"})
+        return REALS if name == "R" else Symbol(name)
 
     def _read_fenced(self, operator: str, closing: str) -> Node:
         outer, self.in_bars = self.in_bars, closing == "|"
@@ -426,6 +502,8 @@ class Parser(Cursor):
         """Read what belongs to the number that begins with `text`, which has been taken."""
         if "." in text and self.accept(Kind.NAME, ("overline", "bar", "dot")):
             return Number(read_recurring(text, self._read_digits()))
+        if "." in text and self.accept(Kind.NAME, ("ldots",)):
+            return Number(read_cut_off(text))
         if not text.isdigit():
             return Number(read_literal(text))
         if self.accept(Kind.MARK, "_") or self.accept(Kind.WORDS, ("base",)):
@@ -481,8 +559,12 @@ def _is_differential(node: Node) -> bool:
     return False
 
 
+def _items(content: Node) -> tuple[Node, ...]:
+    return content.items if isinstance(content, Group) and content.brackets == "" else (content,)
+
+
 def _bracketed(brackets: str, content: Node) -> Node:
-    items = content.items if isinstance(content, Group) and content.brackets == "" else (content,)
+    items = _items(content)
     if brackets == r"\{\}":
         return Group("{}", items)
     if brackets == "{}" or isinstance(content, Matrix) or (brackets == "()" and len(items) == 1):

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from search.answers.reading.units import Unit
+
 
 class UnreadableError(Exception):
     """The answer is no mathematics that is read here: it compares as its normalised text."""
@@ -39,6 +41,14 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantity:
+    """How many there are of a unit."""
+
+    value: "Node"
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """An operator, a known function, or an unknown one such as `f`, and what it is applied to."""
 
@@ -52,7 +62,8 @@ class Group:
 
     Attributes:
         brackets: "()", "[]", "[)", "(]", or "{}" around a set; "" for a list without brackets, ":" for a ratio, "|" for
-            a union, "-" for a difference of two sets.
+            a union, "&" for an intersection, "-" for a difference of two sets, "in" for the members of a domain, which
+            comes first, that satisfy conditions.
         items: In the order written.
     """
 
@@ -75,12 +86,18 @@ class Relation:
     operators: tuple[str, ...]
 
 
-Node = Number | Numeral | Symbol | Words | Apply | Group | Matrix | Relation
+Node = Number | Numeral | Symbol | Words | Quantity | Apply | Group | Matrix | Relation
 
 CONSTANTS = frozenset({"pi", "e", "i", "infinity"})
 INFINITY = Symbol("infinity")
 MINUS_INFINITY = Apply("neg", (INFINITY,))
+ELLIPSIS = Symbol("...")
 REALS = Group("()", (MINUS_INFINITY, INFINITY))
+
+
+def magnitude(node: Node) -> Node:
+    """Return the number of a quantity, any other node itself."""
+    return node.value if isinstance(node, Quantity) else node
 
 
 def subtract(first: Node, second: Node) -> Node:
@@ -91,6 +108,8 @@ def subtract(first: Node, second: Node) -> Node:
 def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return the node with every child changed."""
     match node:
+        case Quantity(value, unit):
+            return Quantity(change(value), unit)
         case Apply(operator, args):
             return Apply(operator, tuple(map(change, args)))
         case Group(brackets, items):
@@ -109,6 +128,8 @@ def walk(node: Node) -> Iterator[Node]:
         case Apply(args=children) | Group(items=children) | Relation(sides=children):
             for child in children:
                 yield from walk(child)
+        case Quantity(value):
+            yield from walk(value)
         case Matrix(rows):
             for row in rows:
                 for cell in row:

@@ -6,7 +6,19 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from search.answers.reading.syntax import UnreadableError
-from search.answers.reading.words import NAMES, is_applied, is_prose, is_word
+from search.answers.reading.units import ALONE
+from search.answers.reading.words import (
+    CONJUNCTIONS,
+    LETTERS_BETWEEN,
+    NAMES,
+    SCALES,
+    TELLING,
+    TELLING_BEHIND,
+    is_applied,
+    is_foreign,
+    is_prose,
+    is_word,
+)
 
 MAX_TOKENS = 400
 
@@ -32,29 +44,46 @@ class Token:
         kind: What it is.
         text: As written; a command without its backslash, words case-folded, an environment's name.
         is_upright: True for what a text command holds.
+        is_spaced: True behind a space.
+        written: A word as it is written, with its capitals; "" for what is no word.
     """
 
     kind: Kind
     text: str
     is_upright: bool = False
+    is_spaced: bool = False
+    written: str = ""
 
 
 END = Token(Kind.END, "")
 
 _TOKEN = re.compile(
     r"""
-    (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+(?![a-zA-Z]))?)
+    (?P<code>0(?:[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+)(?![a-zA-Z0-9]))
+  | (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+(?![a-zA-Z]))?)
   | (?P<begin>\\begin\{array\}\{[^{}]*\}|\\begin\{[a-zA-Z]+\*?\})
   | (?P<finish>\\end\{[a-zA-Z]+\*?\})
   | (?P<upright>\\(?:text(?:rm|bf|it|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname|boldsymbol|bm)\*?\s*(?=\{))
   | (?P<name>\\[a-zA-Z]+)
-  | (?P<letters>[^\W\d_]+(?:'s)?)
+  | (?P<letters>[^\W\d_\u0400-\U0010ffff]+(?:'s)?|[^\W\d_\0-\u03ff]+)
   | (?P<mark>\*\*|<=|>=|!=|==|\\.|[^\s])
     """,
     re.VERBOSE,
 )
-_MATHEMATICS = re.compile(r"\d|\\[a-zA-Z]")
+_MATHEMATICS, _UNIT_MARKS = re.compile(r"\d|\\[a-zA-Z]"), re.compile(r"[/^*]")
 _PROSE_MARKS = frozenset(",;()")
+_VALUE = re.compile(r"(?:^|[=,;])[\s\d./(){}+-]*(?:\\(?:frac|sqrt|pm)[\s\d./(){}+-]*)*\s$")
+_ITEM_BEGINS = re.compile(r"\s+(?:[-+]?\\?[a-z0-9]\w*\s*[=<>]|[-+]?(?:\d|\\(?:frac|sqrt|pm)))")
+_PIECE = re.compile(
+    "|".join(
+        sorted(
+            (word for word in CONJUNCTIONS | TELLING | SCALES.keys() | ALONE.keys() if word > "\u2e80"),
+            key=len,
+            reverse=True,
+        )
+    )
+)
+"""Words of Chinese and Japanese that are told apart though no spaces are between them."""
 
 
 def tokenize(text: str) -> tuple[Token, ...]:
@@ -71,26 +100,43 @@ def tokenize(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def _scan(text: str, in_prose: bool) -> Iterator[Token]:
+def _scan(text: str, in_prose: bool, is_behind_number: bool = False) -> Iterator[Token]:
     position = 0
-    last = END
+    last = Token(Kind.NUMBER, "") if is_behind_number else END
     while match := _TOKEN.search(text, position):
+        is_spaced = match.start() > position or text[match.start() - 1 : match.start()].isspace()
         position = match.end()
+        is_behind_number = last.kind in {Kind.NUMBER, Kind.WORDS} or last.text in {"}", ")"}
         if match.lastgroup == "upright":
             content, position = _braced(text, position)
-            found = _upright(content)
+            found = _upright(content, is_behind_number)
+        elif _is_conjunction(match, text):
+            found = (Token(Kind.WORDS, match[0]),)
         else:
-            is_behind_number = last.kind in {Kind.NUMBER, Kind.WORDS} or last.text in {"}", ")"}
             found = tuple(_cut(match, in_prose, is_behind_number))
-        yield from found
-        last = found[-1] if found else last
+        if found:
+            yield replace(found[0], is_spaced=is_spaced)
+            yield from found[1:]
+            last = found[-1]
+
+
+def _is_conjunction(match: re.Match[str], text: str) -> bool:
+    """True for a letter such as Spanish's `y` between two items: `x = 1 y x = 2` lists, `2 y` multiplies."""
+    if match[0] not in LETTERS_BETWEEN:
+        return False
+    return bool(_VALUE.search(text, 0, match.start()) and _ITEM_BEGINS.match(text, match.end()))
 
 
 def _cut(match: re.Match[str], in_prose: bool, is_behind_number: bool) -> Iterator[Token]:
     text = match[0]
     match match.lastgroup:
+        case "letters" if is_foreign(text) and not in_prose:
+            yield from _pieces(text)
         case "letters":
-            yield from _letters(text, in_prose, is_behind_number)
+            is_argument = match.string[match.end() :].lstrip()[:1] in {"(", "{", "_", "\\", "[", "|"}
+            yield from _letters(text, in_prose, is_behind_number and not is_argument, is_behind_number)
+        case "code":
+            yield Token(Kind.WORDS, text.casefold())
         case "begin" | "finish" as group:
             yield Token(Kind(group), text.split("{")[1].strip("}*"))
         case "name":
@@ -111,20 +157,35 @@ def _braced(text: str, start: int) -> tuple[str, int]:
     raise UnreadableError
 
 
-def _upright(content: str) -> tuple[Token, ...]:
+def _upright(content: str, is_behind_number: bool) -> tuple[Token, ...]:
     """Text that holds no mathematics is prose, however short."""
-    in_prose = _MATHEMATICS.search(content) is None
-    return tuple(replace(token, is_upright=True) for token in _scan(content, in_prose))
+    in_prose = _MATHEMATICS.search(content) is None and not (is_behind_number and _UNIT_MARKS.search(content))
+    return tuple(replace(token, is_upright=True) for token in _scan(content, in_prose, is_behind_number))
 
 
-def _letters(run: str, in_prose: bool, is_behind_number: bool) -> Iterator[Token]:
-    """A run of letters is a name, a word, or a product of variables."""
-    if run in NAMES:
+def _letters(run: str, in_prose: bool, can_be_unit: bool, is_behind_number: bool) -> Iterator[Token]:
+    """A run of letters is a name, a word, or a product of variables; `min` behind a number is a unit."""
+    if run in NAMES and not (run == "min" and can_be_unit):
         yield Token(Kind.NAME, run)
     elif is_applied(run):
         yield Token(Kind.NAME, run[:-1])
         yield Token(Kind.LETTER, run[-1])
     elif is_word(run, in_prose, is_behind_number):
-        yield Token(Kind.WORDS, run.casefold())
+        yield Token(Kind.WORDS, run.casefold(), written=run)
     else:
         yield from (Token(Kind.LETTER, letter) for letter in run)
+
+
+def _pieces(run: str) -> Iterator[Token]:
+    """Cut what is written without spaces at the words that are known; the rest between them is words, too."""
+    position = 0
+    while position < len(run):
+        known = _PIECE.search(run, position)
+        start, end = known.span() if known else (len(run), len(run))
+        if run[position] in TELLING_BEHIND and position == 0 and start > 0:
+            start, end = 1, 1
+        if start > position:
+            yield Token(Kind.WORDS, run[position:start].casefold(), written=run[position:start])
+        if end > start:
+            yield Token(Kind.WORDS, run[start:end], written=run[start:end])
+        position = max(start, end)

@@ -13,9 +13,9 @@ UNREADABLE = [
     r"\begin{pmatrix}1&2\end{pmatrix}^2", r"\begin{pmatrix}1&2\end{pmatrix}\begin{pmatrix}1&2\end{pmatrix}",
     r"\begin{pmatrix}1&2\end{pmatrix}+1", r"1/\begin{pmatrix}1&2\end{pmatrix}",
     r"\sin\begin{pmatrix}1&2\end{pmatrix}", r"\begin{vmatrix}1&2\end{vmatrix}",
-    r"\begin{pmatrix}1\end{pmatrix}x<\begin{pmatrix}2\end{pmatrix}", r"\{1\}\setminus\{2\}", "x in 5 apples",
+    r"\begin{pmatrix}1\end{pmatrix}x<\begin{pmatrix}2\end{pmatrix}", r"\{1\}\setminus\{x\}", "x in 5 apples",
     r"\log_0 5", r"\cos(10^{1000})", "((((((((((((((((((((((((((((((((((((((((((((((((((1", "-" * 500, r"x \sim 1",
-    "1,1," * 120, r"\mathbb{R} \setminus \{x,y\}", "5 > x > 6 > x", r"\{1,2", r"\sum_{k}^{2} k", r"\sum_{k=1,2} k",
+    "1,1," * 120, r"\mathbb{R} \setminus \{x,y\}", r"\{1,2", r"\sum_{k}^{2} k", r"\sum_{k=1,2} k",
     "1 < 2", r"x \equiv 1", "(2x apples)", "5^apples", r"2 \in 3", r"x \in A = 3", "[1]+(1,2)", r"\sqrt[3{8}", "|1",
     r"\lfloor 1", "x_{(1,2)}", r"\sqrt{10^{40}+1}-10^{20}", r"\operatorname{artanh}(1)", "7^{12000}7^{12000}",
 ]  # fmt: skip

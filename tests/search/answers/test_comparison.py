@@ -1,14 +1,16 @@
 import pytest
 
-from search.answers.canonical import answer_key
+from search.answers.canonical import answer_form
 from search.answers.comparison import Canonical, compare
 from search.answers.workers import JobStatus
 
-LATE, FAILED = Canonical("text:x", JobStatus.TIMEOUT), Canonical("text:y", JobStatus.FAILURE)
+LATE = Canonical("text:x", outcome=JobStatus.TIMEOUT)
+FAILED = Canonical("text:y", outcome=JobStatus.FAILURE)
 
 
 def canonical(text: str) -> Canonical:
-    return Canonical(answer_key(text))
+    form = answer_form(text)
+    return Canonical(form.key, form.unit)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,10 @@ def canonical(text: str) -> Canonical:
         ("a heptagon", "A heptagon.", True, "same text after normalising"),
         ("a heptagon", "a hexagon", False, "different texts after normalising"),
         ("7", "a heptagon", False, "one is a value, the other text"),
+        ("5 km", "5 metres", False, "different units"),
+        ("5 km", "5", True, "same canonical value"),
+        ("5 km", "5 kilometres", True, "same canonical value"),
+        ("5 km", "5 apples", True, "same canonical value"),
         ("1" * 600, f" {'1' * 600}", True, "same text after normalising"),
     ],
 )

@@ -62,7 +62,8 @@ def signal_handlers() -> Iterator[None]:
 
 
 def test_answers_are_replied_with_their_numbers_and_keys() -> None:
-    assert serve(Client([7, [r"\frac12"]], [8, ["1,234"]])) == [[7, "done", "1/2"], [8, "done", "1234"]]
+    client = Client([7, [r"\frac12"]], [8, ["5 kg"]])
+    assert serve(client) == [[7, "done", ["1/2", None]], [8, "done", ["5", "1 kg^1"]]]
 
 
 def test_a_slow_answer_is_replied_without_a_key() -> None:

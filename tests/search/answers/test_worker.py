@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from search.answers import worker
+from search.answers.canonical import Form
 from search.answers.worker import canonicalise, check, limit_worker
 
 
@@ -17,14 +18,20 @@ def termination_handler() -> Iterator[None]:
 
 def test_an_answer_has_an_allowance_of_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
     allowances: list[float] = []
-    monkeypatch.setattr(worker, "answer_key", lambda text: allowances.append(signal.getitimer(signal.ITIMER_PROF)[0]))
+
+    def form(text: str) -> Form:
+        allowances.append(signal.getitimer(signal.ITIMER_PROF)[0])
+        return Form(text)
+
+    monkeypatch.setattr(worker, "answer_form", form)
     canonicalise(30, "0.5")
     assert 29 < allowances[0] < 31
     assert signal.getitimer(signal.ITIMER_PROF)[0] == 0
 
 
 def test_an_answer_within_its_allowance_has_its_key() -> None:
-    assert canonicalise(30, "0.5") == "1/2"
+    assert canonicalise(30, "0.5") == ("1/2", None)
+    assert canonicalise(30, "2 km") == ("2", "1000 m^1")
 
 
 def test_a_check_within_its_allowance_has_its_verdict() -> None:

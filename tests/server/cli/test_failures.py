@@ -189,10 +189,25 @@ def test_files_that_are_refused_leave_the_output_as_it_was() -> None:
 
 
 def test_every_bad_line_of_a_benchmark_is_named() -> None:
-    Path("bad").write_text('{"problem": "1", "answer": "1"}\n{\n{"problem": "\\ud800", "answer": "1"}\n[]\n')
+    lines = ['{"problem": "1"}', "{", '{"problem": "\\ud800", "answer": "1"}', "[]"]
+    Path("bad").write_text("\n".join(lines))
     result = invoke("eval", "--problems", "bad")
     assert result.exit_code == 2
-    assert [f"line {number}:" in result.output for number in (1, 2, 3, 4)] == [False, True, True, True]
+    assert [f"line {number}:" in result.output for number in (1, 2, 3, 4)] == [True, True, True, True]
+
+
+def test_bad_lines_among_good_ones_are_named_and_left_out() -> None:
+    Path("mixed").write_text('{"problem": "1 + 1", "answer": "2"}\n[]\n')
+    result = invoke("eval", "--problems", "mixed", "--url", "http://127.0.0.1:9")
+    assert "left out: mixed, line 2: not an object" in result.output
+    assert "line 1" not in result.output
+
+
+def test_fields_of_a_benchmark_may_be_named() -> None:
+    Path("mine").write_text('{"a": {"q": "1 + 1"}, "gold": "2", "note": "n"}\n{"a": {"q": "1 + 2"}}\n')
+    options = ["--problem-field", "note,a.q", "--answer-field", "gold"]
+    result = invoke("eval", "--problems", "mine", *options, "--url", "http://127.0.0.1:9")
+    assert "left out: mine, line 2: note is not text" in result.output
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "", "http://[::1", "http://host:port"])

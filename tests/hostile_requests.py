@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from server.openai.refusals import UNREAD
+from server.openai.neutral import UNKEPT, UNREAD
 
 DOCUMENT = Path(__file__).parents[1] / "server" / "openapi.json"
 MODEL = "winnow-demo"
@@ -193,7 +193,7 @@ def fields(path: str) -> dict[str, st.SearchStrategy[Any]]:
         name: values(schema, ours)
         for name, schema in ours["components"]["schemas"][COMPONENTS[path]]["properties"].items()
     }
-    known |= {name: st.sampled_from(JUNK) for name in UNREAD}
+    known |= {name: st.sampled_from(JUNK) for name in (*UNREAD, *UNKEPT)}
     known |= {"messages": messages()} if path == CHATS else {}
     return {name: strategy for name, strategy in known.items() if name not in UNTOUCHED}
 

@@ -170,7 +170,7 @@ class RequestReader:
             if name in RESERVED or name not in kind.model_fields:
                 raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
         try:
-            return kind.model_validate(body)
+            return _parse_with_stops(kind, body)
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             name = self._kinds.name(first["loc"])
@@ -179,6 +179,16 @@ class RequestReader:
             odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
             message = f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents"
             raise RequestRefusedError(message, odd[0]) from error
+
+
+def _parse_with_stops(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
+    """Read a body whose `stop` may hold more texts than the four that vLLM's classes take: its engine takes any."""
+    stops = body.get("stop")
+    if not isinstance(stops, list) or len(stops) < 2 or not all(isinstance(text, str) for text in stops):
+        return kind.model_validate(body)
+    request: Any = kind.model_validate({**body, "stop": stops[0]})
+    request.stop = stops
+    return request
 
 
 def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:

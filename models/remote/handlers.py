@@ -21,6 +21,8 @@ from models.remote.engine import COMPLETIONS, RemoteEngine
 from models.remote.replies import BASE_BYTES, EVENT_BYTES, LOGPROB_BYTES, PROMPT_TOKEN_BYTES, read_plain
 
 CHATS = "/v1/chat/completions"
+SERVERS_STOPS = 4
+"""Texts of `stop` that vLLM's servers take unless told otherwise."""
 
 Reply = dict[str, Any] | AsyncGenerator[str, None]
 
@@ -102,7 +104,11 @@ class RemoteHandlers:
         except EngineDiedError:
             return await self._send(path, body, asked, affinity)
         except RequestRefusedError as error:
-            raise RequestRefusedError(str(error), field_of(error.param, str(error), body)) from error
+            field, stops = field_of(error.param, str(error), body), body.get("stop")
+            if field == "stop" and isinstance(stops, list) and len(stops) > SERVERS_STOPS:
+                message = f"stop: {len(stops)} texts are more than the server takes; allowed: {SERVERS_STOPS}"
+                raise RequestRefusedError(f"{message}, unless it sets VLLM_MAX_STOP_STRINGS", field) from error
+            raise RequestRefusedError(str(error), field) from error
 
     async def _send(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
         replica = await self._engine.replicas.choose(affinity)

@@ -53,13 +53,7 @@ def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
 
 
 def _sampling(body: OpenAIRequest) -> dict[str, Any]:
-    values = {name: getattr(body, name) for name in SAMPLING_FIELDS}
-    newer = body.max_completion_tokens if isinstance(body, ChatRequest) else None
-    if newer is not None:
-        if values["max_tokens"] not in (None, newer):
-            message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
-            raise RequestError(message, "max_tokens")
-        values["max_tokens"] = newer
+    values = {"temperature": body.temperature, "top_p": body.top_p, "seed": body.seed, "max_tokens": body.length[1]}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -90,9 +84,9 @@ def _read_prompt(body: CompletionRequest) -> dict[str, str]:
 
 
 @contextmanager
-def named(body: ChatRequest | CompletionRequest) -> Iterator[None]:
+def named(body: OpenAIRequest) -> Iterator[None]:
     """Rename the fields of `POST /solve` to those of the request in the errors of planning and searching."""
-    problem = "messages" if isinstance(body, ChatRequest) else "prompt"
+    problem = body.problem_field
 
     def name(field: str) -> str:
         top = field.partition(".")[0]

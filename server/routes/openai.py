@@ -20,7 +20,7 @@ from server.openai.names import list_names, search_of
 from server.openai.plain import Plain, plan_plain
 from server.openai.planning import named, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
-from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
+from server.openai.requests import ChatRequest, CompletionRequest
 from server.openai.streaming import PlainStream, stream
 from server.schemas import ErrorResponse, SolveResponse
 from server.solving.searching import Outcome
@@ -79,7 +79,7 @@ async def _answer(
     answer = await _search(body, request, chunks)
     if isinstance(answer, Response):
         return answer
-    choices = choose(answer.result, body.n or 1)
+    choices = choose(answer.result, body.num_choices)
     return JSONResponse(build(body.model, answer.reply, choices).model_dump(mode="json"))
 
 
@@ -88,7 +88,7 @@ async def _search(body: ChatRequest | CompletionRequest, request: Request, chunk
     search = plan_search(body, State.of(request), client_of(request), arrival_of(request))
     with named(body):
         if body.stream:
-            return await stream(search, body.n or 1, chunks, with_usage=_wants_usage(body))
+            return await stream(search, body.num_choices, chunks, with_usage=body.wants_usage)
         return await until_disconnect(request, search.run())
 
 
@@ -115,7 +115,3 @@ async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
         if isinstance(reply, dict):
             return JSONResponse(reply)
         return PlainStream(deadline.end(reply), stack.pop_all())
-
-
-def _wants_usage(body: OpenAIRequest) -> bool:
-    return body.stream_options is not None and body.stream_options.include_usage

@@ -83,6 +83,7 @@ UNSEARCHED: Table = {
     "routed_experts_prompt_start": (0,),
     "skip_special_tokens": (True,),
     "spaces_between_special_tokens": (True,),
+    "stream_options.continuous_usage_stats": (False,),
     "stop_token_ids": ([],),
     "tool_choice": ("none", "auto"),
     "tools": ([],),
@@ -96,7 +97,14 @@ UNSEARCHED: Table = {
 
 UNSEARCHED_CHATS: Table = {**UNSEARCHED, "add_special_tokens": (False,), "logprobs": (False,)}
 UNSEARCHED_COMPLETIONS: Table = {**UNSEARCHED, "add_special_tokens": (True,)}
-UNSEARCHED_RESPONSES: Table = {**UNSEARCHED, "enable_response_messages": (False,)}
+UNSEARCHED_RESPONSES: Table = {
+    **UNSEARCHED,
+    "enable_response_messages": (False,),
+    "include": ([],),
+    "previous_input_messages": ([],),
+    "reasoning.effort": EFFORTS,
+    "text.format": ({"type": "text"},),
+}
 
 TOOLLESS: Table = {"tool_choice": ("none", "auto"), "parallel_tool_calls": (True, False)}
 """How to call tools, where there are none to call."""

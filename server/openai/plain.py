@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.errors import RequestError, too_much
+from server.openai.items import LOGPROBS, ResponseRequest
 from server.openai.names import search_of
 from server.openai.neutral import UNREAD, less_nothing
 from server.openai.refusals import refuse_unkept
@@ -33,7 +34,7 @@ MAX_ITEMS: Mapping[str, int] = {
 """Lengths of lists that vLLM does not bound, or reads again for every token."""
 MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
 """Length of each text in a list."""
-CONSTRAINTS = ("response_format", "structured_outputs", "tools")
+CONSTRAINTS = ("response_format", "structured_outputs", "text", "tools")
 """Fields that are compiled, or rendered by a template: each byte counts as a token."""
 
 
@@ -76,14 +77,9 @@ def plan_plain(body: OpenAIRequest, state: State) -> Plain | None:
 
 def _body(body: OpenAIRequest) -> dict[str, Any]:
     """Return a request in the words of vLLM's handlers."""
-    unread = {"search", "deadline_s", *UNREAD, *body.unkept}
-    sent = body.model_dump(mode="json", exclude_unset=True, exclude=unread)
-    if body.stream_options:
-        sent["stream_options"] = body.stream_options.model_dump(exclude_none=True, exclude={"include_obfuscation"})
-    for message in sent.get("messages", ()):
-        if message["role"] == "developer":  # the newer name; templates know the older one
-            message["role"] = "system"
-    return sent
+    respelt = body.for_vllm()
+    left_out = {"search", "deadline_s", *(UNREAD - body.echoed), *body.unkept, *respelt}
+    return body.model_dump(mode="json", exclude_unset=True, exclude=left_out) | respelt
 
 
 def _deadline(body: OpenAIRequest, settings: Settings) -> float:
@@ -150,6 +146,11 @@ def _logprobs(body: OpenAIRequest) -> int | None:
         return len(ids)
     if isinstance(body, CompletionRequest):
         return _whole(fields.get("logprobs"))
+    if isinstance(body, ResponseRequest):
+        top = _whole(fields.get("top_logprobs")) or 0
+        if top and not body.include:
+            raise RequestError(f'top_logprobs: needs include ["{LOGPROBS}"]; send both, or neither', "top_logprobs")
+        return top if body.include else None
     return (_whole(fields.get("top_logprobs")) or 0) if fields.get("logprobs") else None
 
 
@@ -171,7 +172,7 @@ def _prompts(body: OpenAIRequest) -> list[str | list[int]]:
 def _most_tokens(prompt: str | list[int], body: OpenAIRequest) -> int:
     """Return an upper bound on the tokens of a prompt: its bytes."""
     if not isinstance(body, CompletionRequest):
-        return len(body.model_dump_json(include={"messages"}))
+        return len(body.model_dump_json(include={body.problem_field}))
     return len(prompt.encode()) if isinstance(prompt, str) else len(prompt)
 
 

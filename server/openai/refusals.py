@@ -28,10 +28,7 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
     """
     if body.stop:
         raise RequestError("stop: not supported when searching; omit it", "stop")
-    if body.stream_options and body.stream_options.continuous_usage_stats:
-        name = "stream_options.continuous_usage_stats"
-        raise RequestError(f"{name}: not supported when searching; omit it or use false", name)
-    for name, value in (body.model_extra or {}).items():
+    for name, value in body.beyond.items():
         values = body.unsearched.get(name, ())
         if name not in UNREAD and name not in body.unkept and not asks_for_nothing(value, values):
             shown = visible(name)

@@ -48,11 +48,16 @@ class SearchOptions(SearchIn):
 class StreamOptions(Wire):
     """What a stream contains besides the text."""
 
+    include_obfuscation: Literal[False] | None = Field(None, description="Nothing is added to hide lengths.")
+
+
+class ChunkOptions(StreamOptions):
+    """What a stream of chunks contains besides the text."""
+
     include_usage: bool | None = Field(None, strict=True, description="Send a last chunk with the usage.")
     continuous_usage_stats: bool | None = Field(
         None, strict=True, description="Send the usage in every chunk; not supported when searching."
     )
-    include_obfuscation: Literal[False] | None = Field(None, description="Nothing is added to hide lengths.")
 
 
 class TextPart(Wire):
@@ -62,7 +67,14 @@ class TextPart(Wire):
     text: Content
 
 
-PARTS: Mapping[str, str] = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+PARTS: Mapping[str, str] = {
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "reasoning_text": "text",
+    "refusal": "refusal",
+    "summary_text": "text",
+}
 """By the type of a part, the field that holds its text."""
 UNREAD_OF_PARTS = frozenset({"annotations", "cache_control", "logprobs", "prompt_cache_breakpoint"})
 """Hints to a cache, and what our own replies say beside the text."""
@@ -139,6 +151,8 @@ class OpenAIRequest(Asked):
     """What holds the problem of a search."""
     unkept: ClassVar[Table] = UNKEPT
     unsearched: ClassVar[Table]
+    echoed: ClassVar[frozenset[str]] = frozenset()
+    """Unread fields that the reply repeats."""
 
     model: Name = Field(description="The policy, or `<policy>@<strategy>-<N>` for a search.")
     search: SearchOptions | None = Field(
@@ -151,7 +165,6 @@ class OpenAIRequest(Asked):
         Content | Annotated[list[Content], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_read_stop)
     ] = None
     stream: bool | None = Field(None, strict=True)
-    stream_options: StreamOptions | None = None
     deadline_s: Real | None = Field(
         None,
         gt=0,
@@ -185,8 +198,13 @@ class OpenAIRequest(Asked):
         """
 
     @property
-    def wants_usage(self) -> bool:
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
+    def beyond(self) -> dict[str, Any]:
+        """What may be beyond a search, by the name of the field."""
+        return self.model_extra or {}
+
+    def for_vllm(self) -> dict[str, Any]:
+        """Return the fields that are spelt otherwise for vLLM."""
+        return {}
 
 
 class _WithChoices(OpenAIRequest):
@@ -194,6 +212,21 @@ class _WithChoices(OpenAIRequest):
         None, ge=1, le=MAX_CHOICES, description="Number of choices; when searching, the n best answers."
     )
     max_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
+    stream_options: ChunkOptions | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def beyond(self) -> dict[str, Any]:
+        more = self.stream_options and self.stream_options.continuous_usage_stats
+        return super().beyond | {"stream_options.continuous_usage_stats": more}
+
+    def for_vllm(self) -> dict[str, Any]:
+        if self.stream_options is None:
+            return {}
+        return {"stream_options": self.stream_options.model_dump(exclude_none=True, exclude={"include_obfuscation"})}
 
     @property
     def num_choices(self) -> int:
@@ -220,6 +253,13 @@ class ChatRequest(_WithChoices):
             message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
             raise RequestError(message, "max_tokens")
         return ("max_tokens", older) if newer is None and older is not None else ("max_completion_tokens", newer)
+
+    def for_vllm(self) -> dict[str, Any]:
+        messages = [message.model_dump(mode="json", exclude_unset=True) for message in self.messages]
+        for message in messages:
+            if message["role"] == "developer":  # the newer name; templates know the older one
+                message["role"] = "system"
+        return super().for_vllm() | {"messages": messages}
 
 
 class CompletionRequest(_WithChoices):

@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from server.openai.neutral import UNKEPT, UNREAD
 
@@ -125,13 +126,14 @@ def messages() -> st.SearchStrategy[list[Any]]:
 def items() -> st.SearchStrategy[list[Any]]:
     """Of an input: messages, and what a reply or a tool leaves."""
     others = (
-        {"type": "reasoning", "summary": []}, {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "a"}]},
-        {"type": "reasoning", "content": "<|user|>", "id": 7}, {"type": "function_call", "call_id": "1", "name": "f",
-        "arguments": "{"}, {"type": "function_call_output", "call_id": "1", "output": "2"}, {"type": "function_call"},
+        {"type": "reasoning", "summary": []}, {"type": "reasoning", "content": "<|user|>", "id": 7},
+        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "a"}]}, {"type": "function_call"},
+        {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{"}, {"type": "computer_call"},
+        {"type": "function_call_output", "call_id": "1", "output": "2"}, {"type": "item_reference", "id": "a"},
         {"type": "function_call_output", "call_id": "1", "output": [{"type": "input_text", "text": "<|user|>"}]},
-        {"type": "item_reference", "id": "a"}, {"type": "message", "role": "assistant", "content": [
-        {"type": "output_text", "text": "2", "annotations": [{}], "logprobs": [7]}, {"type": "refusal", "refusal": "no"}]},
-        {"role": "assistant", "status": "incomplete", "content": "It is"}, {"type": "computer_call"}, {}, None, 7,
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "2", "logprobs": [7]}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, {}, None, 7,
+        {"role": "assistant", "status": "incomplete", "content": "It is"},
     )  # fmt: skip
     return st.lists(
         st.one_of(messages().map(lambda many: many[0] if many else {}), st.sampled_from(others)), max_size=4
@@ -205,7 +207,11 @@ def fields(path: str) -> dict[str, st.SearchStrategy[Any]]:
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
     from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 
-    kinds = {CHATS: ChatCompletionRequest, COMPLETIONS: CompletionRequest, RESPONSES: ResponsesRequest}
+    kinds: dict[str, type[BaseModel]] = {
+        CHATS: ChatCompletionRequest,
+        COMPLETIONS: CompletionRequest,
+        RESPONSES: ResponsesRequest,
+    }
     ours = json.loads(DOCUMENT.read_text())
     theirs = kinds[path].model_json_schema()
     known = {name: values(schema, theirs) for name, schema in theirs["properties"].items()}

@@ -11,8 +11,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from server.openai.refusals import UNREAD
+from server.openai.neutral import UNKEPT, UNREAD
 
 DOCUMENT = Path(__file__).parents[1] / "server" / "openapi.json"
 MODEL = "winnow-demo"
@@ -20,12 +21,14 @@ DEADLINE_S = 10.0
 TOO_LARGE = "the number 1e400"
 """Stands for a number that JSON can write and Python reads as infinite."""
 
-CHATS, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+CHATS, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 BASES: Mapping[str, dict[str, Any]] = {
     CHATS: {"messages": [{"role": "user", "content": "Compute 8 + 6."}]},
     COMPLETIONS: {"prompt": "Compute 8 + 6."},
+    RESPONSES: {"input": "Compute 8 + 6."},
 }
-COMPONENTS = {CHATS: "ChatRequest", COMPLETIONS: "CompletionRequest"}
+LENGTHS = {CHATS: "max_tokens", COMPLETIONS: "max_tokens", RESPONSES: "max_output_tokens"}
+COMPONENTS = {CHATS: "ChatRequest", COMPLETIONS: "CompletionRequest", RESPONSES: "ResponseRequest"}
 UNTOUCHED = {"model", "search", "deadline_s"}
 """Fields of every request, which stay as they are: searches have tests of their own."""
 
@@ -120,6 +123,23 @@ def messages() -> st.SearchStrategy[list[Any]]:
     return st.lists(message, max_size=4)
 
 
+def items() -> st.SearchStrategy[list[Any]]:
+    """Of an input: messages, and what a reply or a tool leaves."""
+    others = (
+        {"type": "reasoning", "summary": []}, {"type": "reasoning", "content": "<|user|>", "id": 7},
+        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "a"}]}, {"type": "function_call"},
+        {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{"}, {"type": "computer_call"},
+        {"type": "function_call_output", "call_id": "1", "output": "2"}, {"type": "item_reference", "id": "a"},
+        {"type": "function_call_output", "call_id": "1", "output": [{"type": "input_text", "text": "<|user|>"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "2", "logprobs": [7]}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}, {}, None, 7,
+        {"role": "assistant", "status": "incomplete", "content": "It is"},
+    )  # fmt: skip
+    return st.lists(
+        st.one_of(messages().map(lambda many: many[0] if many else {}), st.sampled_from(others)), max_size=4
+    )
+
+
 def values(schema: Schema, document: Schema) -> st.SearchStrategy[Any]:
     """What a schema allows, what lies at its bounds and just outside of them, and what no field should be."""
     allowed = _allowed(schema, document)  # three times: what is refused never reaches the engine
@@ -185,16 +205,23 @@ def fields(path: str) -> dict[str, st.SearchStrategy[Any]]:
     """Every field of a route, ours and vLLM's, and what it is replaced by."""
     from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+    from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 
+    kinds: dict[str, type[BaseModel]] = {
+        CHATS: ChatCompletionRequest,
+        COMPLETIONS: CompletionRequest,
+        RESPONSES: ResponsesRequest,
+    }
     ours = json.loads(DOCUMENT.read_text())
-    theirs = (ChatCompletionRequest if path == CHATS else CompletionRequest).model_json_schema()
+    theirs = kinds[path].model_json_schema()
     known = {name: values(schema, theirs) for name, schema in theirs["properties"].items()}
     known |= {
         name: values(schema, ours)
         for name, schema in ours["components"]["schemas"][COMPONENTS[path]]["properties"].items()
     }
-    known |= {name: st.sampled_from(JUNK) for name in UNREAD}
+    known |= {name: st.sampled_from(JUNK) for name in (*UNREAD, *UNKEPT)}
     known |= {"messages": messages()} if path == CHATS else {}
+    known |= {"input": st.one_of(items(), st.sampled_from(CONTENTS))} if path == RESPONSES else {}
     return {name: strategy for name, strategy in known.items() if name not in UNTOUCHED}
 
 
@@ -203,14 +230,25 @@ def requests(path: str) -> st.SearchStrategy[dict[str, Any]]:
     of_fields = fields(path)
     some = st.lists(st.sampled_from(sorted(of_fields)), min_size=1, max_size=3, unique=True)
     replaced = some.flatmap(lambda names: st.fixed_dictionaries({name: of_fields[name] for name in names}))
-    common = {"model": MODEL, "max_tokens": 8, "deadline_s": DEADLINE_S} | BASES[path]
-    return st.one_of(replaced, replaced, replaced, constraints()).map(lambda changed: common | changed)
+    common = {"model": MODEL, LENGTHS[path]: 8, "deadline_s": DEADLINE_S} | BASES[path]
+    formed = constraints() if path != RESPONSES else constraints().map(_respelt)
+    return st.one_of(replaced, replaced, replaced, formed).map(lambda changed: common | changed)
+
+
+def _respelt(fields: dict[str, Any]) -> dict[str, Any]:
+    """Say in a response's words what a response must look like."""
+    if isinstance(asked := fields.get("response_format"), dict):
+        return {"text": {"format": asked | asked.get("json_schema", {})}}
+    tools = [{"type": "function"} | tool["function"] for tool in fields.get("tools", ())]
+    choice = fields.get("tool_choice")
+    named = {"tool_choice": {"type": "function", "name": "f"} if isinstance(choice, dict) else choice}
+    return fields | ({"tools": tools} | named if tools else {})
 
 
 def draw(number: int, first_seed: int = 0) -> Iterator[tuple[str, bytes]]:
     """Draw paths and bodies; the same seed draws the same."""
-    for path in (CHATS, COMPLETIONS):
-        yield from ((path, body) for body in _draw(path, number // 2, first_seed))
+    for path in BASES:
+        yield from ((path, body) for body in _draw(path, number // len(BASES), first_seed))
 
 
 def _draw(path: str, number: int, first_seed: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The fields that vLLM's server knows of a chat and of a completion, for a gateway that has no vLLM.
+"""The fields that vLLM's server knows of a chat, a completion and a response, for a gateway that has no vLLM.
 
 A field that the server does not know would be ignored there, so it is refused here. Values are checked as far as their
 plain types; the server refuses the rest in its own words. A test compares the names with vLLM's own.
@@ -69,6 +69,37 @@ CHAT_BOOLEANS = (
 )
 CHAT_TABLES = ("chat_template_kwargs", "media_io_kwargs", "mm_processor_kwargs")
 
+NOT_OF_RESPONSES = frozenset(
+    {
+        "add_special_tokens",
+        "allowed_token_ids",
+        "bad_words",
+        "echo",
+        "length_penalty",
+        "logprob_token_ids",
+        "max_tokens",
+        "min_tokens",
+        "n",
+        "prompt_logprobs",
+        "repetition_detection",
+        "response_format",
+        "return_token_ids",
+        "return_token_offsets",
+        "return_tokens_as_token_ids",
+        "routed_experts_prompt_start",
+        "spaces_between_special_tokens",
+        "stream_interval",
+        "stream_options",
+        "thinking_token_budget",
+        "truncate_prompt_tokens",
+        "truncation_side",
+        "use_beam_search",
+    }
+)
+RESPONSE_BOOLEANS = ("background", "enable_response_messages", "include_reasoning", "parallel_tool_calls", "store")
+RESPONSE_TEXTS = ("instructions", "previous_response_id", "prompt_cache_key", "service_tier", "truncation")
+RESPONSE_TABLES = ("metadata", "prompt", "reasoning", "text")
+
 
 def _optional(kind: Any, *names: str) -> dict[str, Any]:
     return dict.fromkeys(names, (kind | None, None))
@@ -97,13 +128,25 @@ COMPLETION = (
     {"prompt": (str | list[Any], ...)} | COMMON | _optional(int, "logprobs") | _optional(str, "suffix", "prompt_embeds")
 )
 
+RESPONSE = (
+    {"input": (str | list[dict[str, Any]], ...)}
+    | {name: kind for name, kind in COMMON.items() if name not in NOT_OF_RESPONSES}
+    | _optional(bool, *RESPONSE_BOOLEANS)
+    | _optional(int, "max_output_tokens", "max_tool_calls", "top_logprobs")
+    | _optional(list[Any], "include", "tools", "previous_input_messages")
+    | _optional(str, *RESPONSE_TEXTS)
+    | _optional(str | dict[str, Any], "tool_choice")
+    | _optional(dict[str, Any], *RESPONSE_TABLES, *CHAT_TABLES)
+)
+
 STRICT = ConfigDict(extra="forbid")
 ChatFields: type[BaseModel] = create_model("ChatFields", __config__=STRICT, **CHAT)
 CompletionFields: type[BaseModel] = create_model("CompletionFields", __config__=STRICT, **COMPLETION)
+ResponseFields: type[BaseModel] = create_model("ResponseFields", __config__=STRICT, **RESPONSE)
 
 
 def _calls(chat: Any) -> dict[str, Any] | None:
     return forced_schema(chat.tool_choice, chat.tools, in_parallel=chat.parallel_tool_calls)
 
 
-KINDS = Kinds(ChatFields, CompletionFields, lambda place: str(place[0]), _calls)
+KINDS = Kinds(ChatFields, CompletionFields, ResponseFields, lambda place: str(place[0]), _calls)

@@ -1,4 +1,4 @@
-"""Reads what vLLM's handlers of chats and completions are asked, and refuses what they must not see.
+"""Reads what vLLM's handlers of chats, completions and responses are asked, and refuses what they must not see.
 
 Knows requests as JSON; knows nothing of who answers them. What a response must look like is tried before it is sent.
 
@@ -23,6 +23,7 @@ RESERVED = frozenset(
         "kv_transfer_params",
         "ec_transfer_params",
         "request_id",
+        "previous_input_messages",
         "prompt_embeds",
         "mm_processor_kwargs",
         "media_io_kwargs",
@@ -31,24 +32,26 @@ RESERVED = frozenset(
 )
 """Fields that speak to vLLM as its operator does, or that a client could harm others with."""
 
-PROMPTS = ("messages", "prompt")
+PROMPTS = ("messages", "prompt", "input")
 """What a request is about."""
 
 WORDS = frozenset({"model", "n", "prompt", "stop", "stream", "user"})
 """Fields whose names a sentence may hold without speaking of them."""
 
-PROMPT_FIELDS = ("messages", "tools", "documents", "chat_template_kwargs")
+PROMPT_FIELDS = ("messages", "input", "instructions", "tools", "documents", "chat_template_kwargs")
 """Whose text vLLM puts into the prompt of a chat."""
 
 TEMPLATE_FIELDS = frozenset(
     {
-        *PROMPT_FIELDS[1:],
+        *PROMPT_FIELDS[3:],
         "add_generation_prompt",
         "add_special_tokens",
         "continue_final_message",
         "echo",
+        "reasoning",
         "reasoning_effort",
         "truncate_prompt_tokens",
+        "truncation",
     }
 )
 """What changes a prompt in ways that only vLLM knows."""
@@ -65,12 +68,14 @@ class Kinds(NamedTuple):
     Attributes:
         chat: With a field `kv_transfer_params`.
         completion: Of a text.
+        response: To an input, with the same field.
         name: From the place of an error of pydantic's to the name of the field.
         calls: From a chat to the JSON schema of the calls that it has to make; None where it is free.
     """
 
     chat: type[BaseModel]
     completion: type[BaseModel]
+    response: type[BaseModel]
     name: Callable[[tuple[int | str, ...]], str]
     calls: Callable[[Any], dict[str, Any] | str | None]
 
@@ -96,10 +101,26 @@ class RequestReader:
         Raises:
             RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
         """
+        return await self._read_turns(self._kinds.chat, body, "messages", client)
+
+    async def read_response(self, body: Mapping[str, Any], client: str) -> Any:
+        """Read the body of a response, whose input is a list of items.
+
+        Raises:
+            RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
+        """
+        for index, tool in enumerate(body.get("tools") or ()):
+            kind = tool.get("type") if isinstance(tool, Mapping) else None
+            if kind != "function":
+                where = f"tools.{index}.type"
+                raise RequestRefusedError(f"{where}: {kind} is not served; allowed: function", where)
+        return await self._read_turns(self._kinds.response, body, "input", client)
+
+    async def _read_turns(self, kind: type[BaseModel], body: Mapping[str, Any], field: str, client: str) -> Any:
         asked = constraint_in(body)
         require_bounded_tools(body)
-        request = self._parse(self._kinds.chat, body)
-        request.kv_transfer_params = self._tokenised(body)
+        request = self._parse(kind, body)
+        request.kv_transfer_params = self._tokenised(body, field)
         if called := self._calls_of(request):
             if asked is not None:
                 message = f"{asked.field}: tool_choice says what comes; allowed: one of the two"
@@ -127,8 +148,8 @@ class RequestReader:
         if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client)):
             raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
 
-    def _tokenised(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the token ids of a chat that spells special tokens, in the field that vLLM takes them from."""
+    def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:
+        """Return the token ids of turns that spell special tokens, in the field that vLLM takes them from."""
         texts = list(_strings([body[name] for name in PROMPT_FIELDS if name in body]))
         if not any(self._tokenizer.spells_special_token(text) for text in texts):
             return None
@@ -137,19 +158,19 @@ class RequestReader:
             raise RequestRefusedError(message, unknown[0])
         least = sum(map(len, texts)) // self._tokenizer.longest_token
         if least > self._context:  # tokenised in the event loop: it must not take long to say so
-            raise RequestRefusedError(f"messages: {least:,} tokens and more; allowed: {self._context:,}", "messages")
-        chat = [self._message(index, message) for index, message in enumerate(body["messages"])]
+            raise RequestRefusedError(f"{field}: {least:,} tokens and more; allowed: {self._context:,}", field)
+        first = [("system", body["instructions"])] if body.get("instructions") else []
+        chat = first + [self._message(f"{field}.{index}", message) for index, message in enumerate(body[field])]
         return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
 
-    def _message(self, index: int, message: Mapping[str, Any]) -> Message:
+    def _message(self, where: str, message: Mapping[str, Any]) -> Message:
         content = message.get("content")
         parts = content if isinstance(content, list) else [{"text": content}]
         said = [part.get("text") for part in parts if isinstance(part, Mapping)]
         texts = [text for text in said if isinstance(text, str)]
-        others = {name for name in message.keys() - {"role", "content"} if list(_strings(message[name]))}
+        others = {name for name in message.keys() - {"role", "content", "name"} if list(_strings(message[name]))}
         role = message.get("role")
         if role not in SAME_IN_TEMPLATES or others or len(texts) < len(parts):
-            where = f"messages.{index}"
             raise RequestRefusedError(f"{where}: its text spells a special token; allowed: role and content", where)
         return role, "\n".join(texts)
 
@@ -170,7 +191,7 @@ class RequestReader:
             if name in RESERVED or name not in kind.model_fields:
                 raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
         try:
-            return kind.model_validate(body)
+            return _parse_with_stops(kind, body)
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             name = self._kinds.name(first["loc"])
@@ -179,6 +200,16 @@ class RequestReader:
             odd = [name for name, value in body.items() if _is_odd(kind, name, value)] or ["body"]
             message = f"{', '.join(odd)}: cannot be read; allowed: what vLLM documents"
             raise RequestRefusedError(message, odd[0]) from error
+
+
+def _parse_with_stops(kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
+    """Read a body whose `stop` may hold more texts than the four that vLLM's classes take: its engine takes any."""
+    stops = body.get("stop")
+    if not isinstance(stops, list) or len(stops) < 2 or not all(isinstance(text, str) for text in stops):
+        return kind.model_validate(body)
+    request: Any = kind.model_validate({**body, "stop": stops[0]})
+    request.stop = stops
+    return request
 
 
 def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:

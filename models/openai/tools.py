@@ -34,7 +34,7 @@ def forced_schema(choice: Any, tools: Sequence[Any] | None, *, in_parallel: bool
 
 
 def _function(tool: Any) -> Function | None:
-    function = tool.get("function") if isinstance(tool, Mapping) else None
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None  # itself, of a response
     name = function.get("name") if isinstance(function, Mapping) else None
     parameters = function.get("parameters") or {} if isinstance(function, Mapping) else None
     return (name, parameters) if isinstance(name, str) and isinstance(parameters, Mapping) else None

@@ -5,7 +5,7 @@ is sent once more.
 """
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -15,14 +15,30 @@ from pydantic import BaseModel
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import EngineDiedError, RequestRefusedError
+from models.openai.events import begun, event_text
 from models.openai.fields import KINDS
 from models.openai.requests import RequestReader, field_of
 from models.remote.engine import COMPLETIONS, RemoteEngine
-from models.remote.replies import BASE_BYTES, EVENT_BYTES, LOGPROB_BYTES, PROMPT_TOKEN_BYTES, read_plain
+from models.remote.replies import (
+    BASE_BYTES,
+    EVENT_BYTES,
+    LOGPROB_BYTES,
+    PROMPT_TOKEN_BYTES,
+    is_last_event,
+    read_plain,
+    read_response,
+    read_response_event,
+)
 
 CHATS = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
+SERVERS_STOPS = 4
+"""Texts of `stop` that vLLM's servers take unless told otherwise."""
+NUM_REPEATS = 6
+"""Times that a stream says a response, and what was asked for, again: as text, part, item and whole."""
 
-Reply = dict[str, Any] | AsyncGenerator[str, None]
+Event = dict[str, Any]
+Reply = Event | AsyncGenerator[str, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +71,27 @@ class Asked:
         return BASE_BYTES + self.num_choices * max_model_len * (1 + self.of_prompt) * each
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a route's requests are passed on.
+
+    Attributes:
+        path: Of the route.
+        read: Makes the reply of a body, or raises `ReplyError`.
+        read_event: Does so of an event.
+        most_bytes: The answer can have, and each of its events.
+        is_last: Whether an event is the last one; where none is, `[DONE]` is.
+    """
+
+    path: str
+    read: Callable[[bytes], Event]
+    read_event: Callable[[bytes], Event]
+    most_bytes: int
+    is_last: Callable[[Event], bool] = lambda event: False
+
+
 class RemoteHandlers:
-    """The servers' own handlers of chats and completions.
+    """The servers' own handlers of chats, completions and responses.
 
     Args:
         engine: The servers.
@@ -77,10 +112,7 @@ class RemoteHandlers:
             EngineUnavailableError: No server answers, or it refuses.
         """
         request = await self._requests.read_chat(body, client)
-        tokenised = request.kv_transfer_params
-        sent = dict(body) | ({"kv_transfer_params": tokenised} if tokenised else {})
-        said = (message.get("content") for message in body["messages"] if message.get("role") == "user")
-        return await self._forward(CHATS, sent, Asked.by(request), str(next(said, "")))
+        return await self._forward(self._choices(CHATS, request), _with_ids(body, request), _first(body["messages"]))
 
     async def complete(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a completion; its prompt goes to the policy as it is, without a chat template.
@@ -89,46 +121,89 @@ class RemoteHandlers:
             RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: No server answers, or it refuses.
         """
-        asked = Asked.by(await self._requests.read_completion(body, client))
-        return await self._forward(COMPLETIONS, body, asked, str(body["prompt"]))
+        request = await self._requests.read_completion(body, client)
+        return await self._forward(self._choices(COMPLETIONS, request), body, str(body["prompt"]))
+
+    async def respond(self, body: Mapping[str, Any], client: str = "") -> Reply:
+        """Answer the body of a response, whose input is a list of items.
+
+        Raises:
+            RequestRefusedError: vLLM cannot use it.
+            EngineUnavailableError: No server answers, or it refuses.
+        """
+        request = await self._requests.read_response(body, client)
+        repeated = NUM_REPEATS * len(json.dumps(body))
+        most = NUM_REPEATS * Asked.by(request).most_bytes(self._engine.max_model_len) + repeated
+        route = Route(RESPONSES, read_response, read_response_event, most, is_last_event)
+        return await self._forward(route, _with_ids(body, request), _first(body["input"]))
 
     async def stop(self) -> None:
         """End what tries grammars; the servers are others'."""
         await self._requests.stop()
 
-    async def _forward(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
-        try:
-            return await self._send(path, body, asked, affinity)
-        except EngineDiedError:
-            return await self._send(path, body, asked, affinity)
-        except RequestRefusedError as error:
-            raise RequestRefusedError(str(error), field_of(error.param, str(error), body)) from error
+    def _choices(self, path: str, request: BaseModel) -> Route:
+        asked = Asked.by(request)
+        read = partial(read_plain, num_choices=asked.num_choices)
+        return Route(path, partial(read, is_whole=True), read, asked.most_bytes(self._engine.max_model_len))
 
-    async def _send(self, path: str, body: Mapping[str, Any], asked: "Asked", affinity: str) -> Reply:
+    async def _forward(self, route: Route, body: Mapping[str, Any], affinity: str) -> Reply:
+        try:
+            return await self._send(route, body, affinity)
+        except EngineDiedError:
+            return await self._send(route, body, affinity)
+        except RequestRefusedError as error:
+            field, stops = field_of(error.param, str(error), body), body.get("stop")
+            if field == "stop" and isinstance(stops, list) and len(stops) > SERVERS_STOPS:
+                message = f"stop: {len(stops)} texts are more than the server takes; allowed: {SERVERS_STOPS}"
+                raise RequestRefusedError(f"{message}, unless it sets VLLM_MAX_STOP_STRINGS", field) from error
+            raise RequestRefusedError(str(error), field) from error
+
+    async def _send(self, route: Route, body: Mapping[str, Any], affinity: str) -> Reply:
         replica = await self._engine.replicas.choose(affinity)
         sent = {**body, "model": replica.model}
-        num_choices, most = asked.num_choices, asked.most_bytes(self._engine.max_model_len)
         if not body.get("stream"):
-            reader = partial(read_plain, num_choices=num_choices, is_whole=True)
-            return await replica.post(path, sent, reader, most, is_slow=True) | {"model": self.name}
-        events = replica.stream(path, sent, partial(read_plain, num_choices=num_choices), most, most)
+            return await replica.post(route.path, sent, route.read, route.most_bytes, is_slow=True) | {
+                "model": self.name
+            }
+        events = replica.stream(route.path, sent, route.read_event, route.most_bytes, route.most_bytes, route.is_last)
+        texts = begun(self._responded(events)) if route.path == RESPONSES else self._chunked(events)
         try:
-            first = await anext(events)  # a stream is only begun when its first event is no error
+            first = await anext(texts)  # a stream is only begun when its first event is no error
         except StopAsyncIteration:
             raise replica.blame("a stream without an event") from None
         except BaseException:
-            await events.aclose()
+            await texts.aclose()
             raise
-        return self._stream(first, events)
+        return _chain(first, texts)
 
-    async def _stream(
-        self, first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], None]
-    ) -> AsyncGenerator[str, None]:
-        async with aclosing(rest):
-            yield self._event(first)
-            async for event in rest:
-                yield self._event(event)
+    async def _chunked(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[str, None]:
+        num_events = 0
+        async with aclosing(events):
+            async for event in events:
+                yield f"data: {json.dumps(event | {'model': self.name})}\n\n"
+                num_events += 1
+        if num_events:
             yield "data: [DONE]\n\n"
 
-    def _event(self, event: dict[str, Any]) -> str:
-        return f"data: {json.dumps(event | {'model': self.name})}\n\n"
+    async def _responded(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[str, None]:
+        async with aclosing(events):
+            async for event in events:
+                named = {"response": event["response"] | {"model": self.name}} if event.get("response") else {}
+                yield event_text(event | named)
+
+
+async def _chain(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(rest):
+        yield first
+        async for text in rest:
+            yield text
+
+
+def _with_ids(body: Mapping[str, Any], request: Any) -> Mapping[str, Any]:
+    """Add the token ids of a request that spells special tokens."""
+    return body if request.kv_transfer_params is None else {**body, "kv_transfer_params": request.kv_transfer_params}
+
+
+def _first(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the user says first: those who say the same share a cache."""
+    return str(next((message.get("content") for message in messages if message.get("role") == "user"), ""))

@@ -148,8 +148,9 @@ class Replica:
         reader: Callable[[bytes], T],
         most_line_bytes: int,
         most_bytes: int,
+        is_last: Callable[[T], bool] = lambda event: False,
     ) -> AsyncGenerator[T, None]:
-        """Yield the events of a streamed answer but the last; closing the generator makes the server drop the request.
+        """Yield the events of a streamed answer; closing the generator makes the server drop the request.
 
         Args:
             path: Below the server's URL.
@@ -157,6 +158,7 @@ class Replica:
             reader: Makes something of an event, or raises `ReplyError`.
             most_line_bytes: An event can have.
             most_bytes: All events can have.
+            is_last: Whether an event is the last one, where no `[DONE]` follows.
 
         Raises:
             EngineDiedError: The server is gone, failed, broke off, or answered something else.
@@ -171,7 +173,10 @@ class Replica:
                             raise self._error(HTTPStatus.INTERNAL_SERVER_ERROR, event)
                         if event == DONE:
                             break
-                        yield reader(event)
+                        answer = reader(event)
+                        yield answer
+                        if is_last(answer):
+                            break
                     else:
                         raise ReplyError("it broke off")
                 with suppress(TimeoutError):

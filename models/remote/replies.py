@@ -137,6 +137,22 @@ class PlainReply(Reply):
     usage: Usage | None = None
 
 
+class PlainResponse(Reply):
+    """A response that is passed on as it is."""
+
+    object: Literal["response"]
+    status: str
+    output: tuple[dict[str, Any], ...]
+    usage: dict[str, Any] | None = None
+
+
+class PlainEvent(Reply):
+    """An event of a response that is passed on as it is."""
+
+    type: Annotated[str, Field(pattern=r"^response\.[a-z_.]+$")]
+    response: PlainResponse | None = None
+
+
 class Complaint(Reply):
     """What a server says is wrong."""
 
@@ -174,6 +190,35 @@ def read_plain(data: bytes, num_choices: int, *, is_whole: bool = False) -> dict
         raise ReplyError("more choices than were asked for")
     if is_whole and len(choices) < num_choices:
         raise ReplyError("fewer choices than were asked for")
+    return _whole(data)
+
+
+def read_response(data: bytes) -> dict[str, Any]:
+    """Read a response that is passed on.
+
+    Raises:
+        ReplyError: It is no such response.
+    """
+    read(PlainResponse, data)
+    return _whole(data)
+
+
+def read_response_event(data: bytes) -> dict[str, Any]:
+    """Read an event of a response that is passed on.
+
+    Raises:
+        ReplyError: It is no such event.
+    """
+    read(PlainEvent, data)
+    return _whole(data)
+
+
+def is_last_event(event: Mapping[str, Any]) -> bool:
+    """Return whether an event of a response is the last one."""
+    return event["type"] in ("response.completed", "response.incomplete", "response.failed")
+
+
+def _whole(data: bytes) -> dict[str, Any]:
     try:
         reply: dict[str, Any] = from_json(data, allow_inf_nan=False)
     except ValueError as error:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.datastructures import State
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest, ResponsesResponse
 from vllm.tool_parsers.utils import get_json_schema_from_tools
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -22,6 +23,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
 from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
+from models.openai.events import begun, event_text
 from models.openai.grammars.bounds import constrained_by
 from models.openai.requests import Kinds, RequestReader, field_of
 from models.vllm.engine import Engine
@@ -61,7 +63,7 @@ Reply = dict[str, Any] | AsyncGenerator[str, None]
 """A reply, or the events of a streamed one as they go over the wire."""
 
 
-def _calls(request: ChatCompletionRequest) -> dict[str, Any] | str | None:
+def _calls(request: ChatCompletionRequest | ResponsesRequest) -> dict[str, Any] | str | None:
     """From a copy: vLLM takes the definitions out of the tools that it is given."""
     if request.tool_choice == "auto":
         return None
@@ -72,11 +74,11 @@ def _calls(request: ChatCompletionRequest) -> dict[str, Any] | str | None:
     return schema
 
 
-KINDS = Kinds(ChatCompletionRequest, CompletionRequest, clean_loc_for_param, _calls)
+KINDS = Kinds(ChatCompletionRequest, CompletionRequest, ResponsesRequest, clean_loc_for_param, _calls)
 
 
 class OpenAIHandlers:
-    """vLLM's handlers of chats and completions, around the engine that the policy has now.
+    """vLLM's handlers of chats, completions and responses, around the engine that the policy has now.
 
     Args:
         engine: The policy's, which answers.
@@ -119,6 +121,23 @@ class OpenAIHandlers:
         async def ask() -> Any:
             request = await self._requests.read_completion(body, client)
             return await (await self._state()).openai_serving_completion.create_completion(request)
+
+        return await self._answer(ask, body)
+
+    async def respond(self, body: Mapping[str, Any], client: str = "") -> Reply:
+        """Answer the body of a response, whose input is a list of items.
+
+        Raises:
+            RequestRefusedError: vLLM cannot use it.
+            EngineUnavailableError: The engine died twice, or is not started again within a minute.
+        """
+
+        async def ask() -> Any:
+            request = await self._requests.read_response(body, client)
+            answer = await (await self._state()).openai_serving_responses.create_responses(request)
+            if isinstance(answer, ResponsesResponse):
+                return answer.model_dump(mode="json", by_alias=True)
+            return answer if isinstance(answer, ErrorResponse) else begun(_written(answer))
 
         return await self._answer(ask, body)
 
@@ -189,10 +208,19 @@ async def _settle(answer: Any, body: Mapping[str, Any]) -> Reply:
     """Return what vLLM answered, or raise; a stream is only begun when its first event is no error."""
     if isinstance(answer, ErrorResponse):
         raise _error(answer.error, body)
+    if isinstance(answer, dict):
+        return answer
     if isinstance(answer, BaseModel):
         return answer.model_dump(mode="json")
     events = _checked(answer, body)
     return _chain(await anext(events), events)
+
+
+async def _written(events: AsyncGenerator[BaseModel, None]) -> AsyncGenerator[str, None]:
+    """Yield the events of a response as vLLM's server writes them."""
+    async with aclosing(events):
+        async for event in events:
+            yield event_text(event.model_dump(mode="json", by_alias=True))
 
 
 async def _checked(events: AsyncGenerator[str, None], body: Mapping[str, Any]) -> AsyncGenerator[str, None]:

@@ -11,6 +11,9 @@ from models.vllm.launch import KERNELS, NO_STRUCTURAL_TAGS, engine_arguments, ex
 from models.vllm.releases import SERVER
 from models.vllm.settings import EngineSettings, Runner
 
+MAX_STOPS = 16
+"""Texts of `stop` in a request; vLLM's server takes 4 unless told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -56,7 +59,7 @@ def become_server(settings: ServerSettings, runner: Runner, overrides: Mapping[s
     """
     device = require_device(settings.engine)
     variables = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_PLUGINS": "winnow"}
-    variables |= NO_STRUCTURAL_TAGS
+    variables |= NO_STRUCTURAL_TAGS | {"VLLM_MAX_STOP_STRINGS": str(MAX_STOPS)}
     if device == "cpu":
         variables |= {"OMP_NUM_THREADS": str(settings.engine.num_threads), "TORCHDYNAMO_DISABLE": "1"}
         variables["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = str(KERNELS)

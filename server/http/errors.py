@@ -57,9 +57,14 @@ class ErrorReply:
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         return ErrorBody(message=self.message, type=kind, param=self.param, code=self.code)
 
+    @property
+    def whole(self) -> ErrorResponse:
+        """The error and the id of the request."""
+        return ErrorResponse(error=self.body, request_id=correlation_id.get() or "")
+
     def json(self) -> str:
         """Return the error and the id of the request as JSON."""
-        return ErrorResponse(error=self.body, request_id=correlation_id.get() or "").model_dump_json()
+        return self.whole.model_dump_json()
 
     def response(self) -> Response:
         retry = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}

@@ -1,44 +1,72 @@
-"""OpenAI's chunks, of a chat and of a completion: what each part of a searched answer looks like in a stream."""
+"""How a searched answer is written for clients of chats and completions: choices, or chunks of them."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from search.candidate import Candidate
-from server.openai.replies import OpenAIUsage, finish_reason, head
+from server.openai.dialects import Chunk, Dialect
+from server.openai.replies import (
+    ChatReply,
+    CompletionReply,
+    OpenAIUsage,
+    bill,
+    chat_reply,
+    choose,
+    completion_reply,
+    finish_reason,
+    head,
+)
+from server.openai.requests import ChatRequest, CompletionRequest
+from server.schemas import SolveRequest
+from server.solving.searching import Outcome
 
-Chunk = dict[str, Any]
+R = TypeVar("R", bound=ChatRequest | CompletionRequest)
 
 
-class Chunks(ABC):
-    """Makes the chunks of one reply.
+class Chunks(Dialect[R]):
+    """The dialect of choices.
 
     Args:
+        body: The request.
+        search: What is searched for.
         head: What every chunk begins with.
     """
 
-    def __init__(self, head: Chunk) -> None:
+    def __init__(self, body: R, search: SolveRequest, head: Chunk) -> None:
+        super().__init__(body, search)
         self._head = head
 
-    def opening(self, index: int) -> Iterator[Chunk]:
+    def opening(self) -> Iterator[Chunk]:
+        yield from self._begin(0)
+
+    def answer(self, outcome: Outcome) -> Iterator[Chunk]:
+        """Yield the choices, the evidence in the last chunk, and the bill if requested."""
+        choices = self._choose(outcome)
+        for index, candidate in enumerate(choices):
+            if index:
+                yield from self._begin(index)
+            yield from self._text(index, candidate)
+            is_last = index == len(choices) - 1
+            evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
+            yield self._chunk(index, self._part(""), finish_reason(candidate)) | evidence
+        if self._body.wants_usage:
+            yield self._bill(bill(outcome.reply, choices))
+
+    def _choose(self, outcome: Outcome) -> list[Candidate | None]:
+        return choose(outcome.result, self._body.num_choices)
+
+    def _begin(self, index: int) -> Iterator[Chunk]:
         """Yield what comes before the text of a choice."""
         yield from ()
 
-    def progress(self, line: str) -> Iterator[Chunk]:
-        """Yield a line of progress, if clients can tell it from the text."""
-        yield from ()
-
-    def text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+    def _text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         """Yield a response step by step."""
         for step in candidate.steps if candidate else ():
             if step.text:
                 yield self._chunk(index, self._part(step.text))
 
-    def end(self, index: int, candidate: Candidate | None) -> Chunk:
-        """Return how a response ended."""
-        return self._chunk(index, self._part(""), finish_reason(candidate))
-
-    def bill(self, usage: OpenAIUsage) -> Chunk:
+    def _bill(self, usage: OpenAIUsage) -> Chunk:
         """Return the bill, which belongs to no choice."""
         return self._head | {"choices": [], "usage": usage.model_dump()}
 
@@ -49,23 +77,29 @@ class Chunks(ABC):
         return self._head | {"choices": [{"index": index, **part, "logprobs": None, "finish_reason": reason}]}
 
 
-class ChatChunks(Chunks):
-    def __init__(self, model: str) -> None:
-        super().__init__(head(model, "chatcmpl") | {"object": "chat.completion.chunk"})
+class ChatChunks(Chunks[ChatRequest]):
+    def __init__(self, body: ChatRequest, search: SolveRequest) -> None:
+        super().__init__(body, search, head(body.model, "chatcmpl") | {"object": "chat.completion.chunk"})
 
-    def opening(self, index: int) -> Iterator[Chunk]:
-        yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+    def reply(self, outcome: Outcome) -> ChatReply:
+        return chat_reply(self._body.model, outcome.reply, self._choose(outcome))
 
     def progress(self, line: str) -> Iterator[Chunk]:
         yield self._chunk(0, {"delta": {"reasoning_content": line}})
+
+    def _begin(self, index: int) -> Iterator[Chunk]:
+        yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}
 
 
-class CompletionChunks(Chunks):
-    def __init__(self, model: str) -> None:
-        super().__init__(head(model, "cmpl") | {"object": "text_completion"})
+class CompletionChunks(Chunks[CompletionRequest]):
+    def __init__(self, body: CompletionRequest, search: SolveRequest) -> None:
+        super().__init__(body, search, head(body.model, "cmpl") | {"object": "text_completion"})
+
+    def reply(self, outcome: Outcome) -> CompletionReply:
+        return completion_reply(self._body.model, outcome.reply, self._choose(outcome))
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"text": text}

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.errors import RequestError, too_much
+from server.openai.items import LOGPROBS, ResponseRequest
 from server.openai.names import search_of
-from server.openai.refusals import UNREAD, refuse_unkept
-from server.openai.requests import ChatRequest, CompletionRequest
+from server.openai.neutral import UNREAD, less_nothing
+from server.openai.refusals import refuse_unkept
+from server.openai.requests import CompletionRequest, OpenAIRequest
 from server.settings import Settings
 from server.solving.state import State
 
@@ -32,7 +34,7 @@ MAX_ITEMS: Mapping[str, int] = {
 """Lengths of lists that vLLM does not bound, or reads again for every token."""
 MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
 """Length of each text in a list."""
-CONSTRAINTS = ("response_format", "structured_outputs", "tools")
+CONSTRAINTS = ("response_format", "structured_outputs", "text", "tools")
 """Fields that are compiled, or rendered by a template: each byte counts as a token."""
 
 
@@ -51,7 +53,7 @@ class Plain:
     deadline_s: float
 
 
-def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | None:
+def plan_plain(body: OpenAIRequest, state: State) -> Plain | None:
     """Return the request to the policy itself, or None if it asks for a search.
 
     Raises:
@@ -61,19 +63,26 @@ def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | N
     if search_of(body.model, settings.policy_name) or body.search is not None:
         return None
     refuse_unkept(body)
-    sent = body.model_dump(mode="json", exclude_unset=True, exclude={"search", "deadline_s", *UNREAD})
+    sent = less_nothing(_body(body))
     _require_short(sent)
     prompts = _prompts(body)
-    _require_few(body.n or 1, len(prompts), settings)
+    _require_few(body.num_choices, len(prompts), settings)
     sent |= _length(body, settings, context)
-    length = min(context, _asked_length(body, context)[1], settings.max_tokens)
-    cost = _cost(body.n or 1, len(prompts), length, settings)
+    length = min(context, _asked_length(body, context), settings.max_tokens)
+    cost = _cost(body, len(prompts), length, settings)
     _require_few_logprobs(body, prompts, length, context)
     cost += sum(len(json.dumps(sent[name])) for name in CONSTRAINTS if sent.get(name))
     return Plain(sent, cost, _deadline(body, settings))
 
 
-def _deadline(body: ChatRequest | CompletionRequest, settings: Settings) -> float:
+def _body(body: OpenAIRequest) -> dict[str, Any]:
+    """Return a request in the words of vLLM's handlers."""
+    respelt = body.for_vllm()
+    left_out = {"search", "deadline_s", *(UNREAD - body.echoed), *body.unkept, *respelt}
+    return body.model_dump(mode="json", exclude_unset=True, exclude=left_out) | respelt
+
+
+def _deadline(body: OpenAIRequest, settings: Settings) -> float:
     if body.deadline_s is not None and body.deadline_s > settings.max_deadline_s:
         raise too_much("deadline_s", body.deadline_s, settings.max_deadline_s)
     return settings.max_deadline_s if body.deadline_s is None else body.deadline_s
@@ -87,40 +96,32 @@ def _require_few(n: int, num_prompts: int, settings: Settings) -> None:
         raise RequestError(f"{message}; allowed: at most {settings.max_n:,}", "prompt")
 
 
-def _length(body: ChatRequest | CompletionRequest, settings: Settings, context: int) -> dict[str, int]:
+def _length(body: OpenAIRequest, settings: Settings, context: int) -> dict[str, int]:
     """Return the longest response, if the request leaves it open and the service allows less than vLLM."""
-    name, asked = _asked_length(body, context)
+    (name, given), asked = body.length, _asked_length(body, context)
     if asked <= settings.max_tokens:
         return {}
-    if getattr(body, name) is not None:
+    if given is not None:
         raise too_much(name, asked, settings.max_tokens)
     return {name: settings.max_tokens} if settings.max_tokens < context else {}
 
 
-def _asked_length(body: ChatRequest | CompletionRequest, context: int) -> tuple[str, int]:
-    """Return the field that limits the response, and its value or vLLM's default."""
-    if isinstance(body, CompletionRequest):
-        return "max_tokens", COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
-    newer, older = body.max_completion_tokens, body.max_tokens
-    if newer is not None and older not in (None, newer):
-        message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
-        raise RequestError(message, "max_tokens")
-    name = "max_tokens" if newer is None and older is not None else "max_completion_tokens"
-    return name, newer or older or context
+def _asked_length(body: OpenAIRequest, context: int) -> int:
+    """Return the longest response that a request asks for, or vLLM's default."""
+    default = COMPLETION_TOKENS if isinstance(body, CompletionRequest) else context
+    return body.length[1] or default
 
 
-def _cost(n: int, num_prompts: int, length: int, settings: Settings) -> int:
-    cost = n * num_prompts * length
+def _cost(body: OpenAIRequest, num_prompts: int, length: int, settings: Settings) -> int:
+    cost = body.num_choices * num_prompts * length
     if cost <= settings.max_cost:
         return cost
-    name = "n" if n > 1 else "prompt" if num_prompts > 1 else "max_tokens"
-    message = f"{name}: prompts x n x max_tokens is {cost:,} tokens; allowed: at most {settings.max_cost:,}"
+    name = "n" if body.num_choices > 1 else "prompt" if num_prompts > 1 else body.length[0]
+    message = f"{name}: prompts x n x {body.length[0]} is {cost:,} tokens; allowed: at most {settings.max_cost:,}"
     raise RequestError(message, name)
 
 
-def _require_few_logprobs(
-    body: ChatRequest | CompletionRequest, prompts: list[str | list[int]], length: int, context: int
-) -> None:
+def _require_few_logprobs(body: OpenAIRequest, prompts: list[str | list[int]], length: int, context: int) -> None:
     """Refuse a reply with more log-probabilities than can be written without delaying others."""
     fields = body.model_extra or {}
     generated, prompted = _logprobs(body), _whole(fields.get("prompt_logprobs"))
@@ -128,7 +129,7 @@ def _require_few_logprobs(
         prompted = generated
     number, name = 0, "logprobs"
     if generated is not None:
-        number += (body.n or 1) * len(prompts) * length * (1 + generated)
+        number += body.num_choices * len(prompts) * length * (1 + generated)
     if prompted is not None:
         name = "prompt_logprobs" if generated is None else name
         number += sum(min(context, _most_tokens(prompt, body)) for prompt in prompts) * (1 + prompted)
@@ -137,7 +138,7 @@ def _require_few_logprobs(
         raise RequestError(f"{message}; allowed: {MAX_LOGPROBS:,}; ask for fewer tokens, choices or alternatives", name)
 
 
-def _logprobs(body: ChatRequest | CompletionRequest) -> int | None:
+def _logprobs(body: OpenAIRequest) -> int | None:
     """Return the number of alternatives per token; None without log-probabilities."""
     fields = body.model_extra or {}
     ids = fields.get("logprob_token_ids")
@@ -145,6 +146,11 @@ def _logprobs(body: ChatRequest | CompletionRequest) -> int | None:
         return len(ids)
     if isinstance(body, CompletionRequest):
         return _whole(fields.get("logprobs"))
+    if isinstance(body, ResponseRequest):
+        top = _whole(fields.get("top_logprobs")) or 0
+        if top and not body.include:
+            raise RequestError(f'top_logprobs: needs include ["{LOGPROBS}"]; send both, or neither', "top_logprobs")
+        return top if body.include else None
     return (_whole(fields.get("top_logprobs")) or 0) if fields.get("logprobs") else None
 
 
@@ -155,18 +161,18 @@ def _whole(value: Any) -> int | None:
     return value if value >= 0 else MAX_LOGPROBS
 
 
-def _prompts(body: ChatRequest | CompletionRequest) -> list[str | list[int]]:
+def _prompts(body: OpenAIRequest) -> list[str | list[int]]:
     """Return the prompts of a completion; a chat has one, whose text only the policy knows."""
-    if isinstance(body, ChatRequest):
+    if not isinstance(body, CompletionRequest):
         return [""]
     prompt: Any = body.prompt
     return [prompt] if isinstance(prompt, str) or all(isinstance(each, int) for each in prompt) else prompt
 
 
-def _most_tokens(prompt: str | list[int], body: ChatRequest | CompletionRequest) -> int:
+def _most_tokens(prompt: str | list[int], body: OpenAIRequest) -> int:
     """Return an upper bound on the tokens of a prompt: its bytes."""
-    if isinstance(body, ChatRequest):
-        return len(body.model_dump_json(include={"messages"}))
+    if not isinstance(body, CompletionRequest):
+        return len(body.model_dump_json(include={body.problem_field}))
     return len(prompt.encode()) if isinstance(prompt, str) else len(prompt)
 
 

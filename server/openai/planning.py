@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -11,18 +11,27 @@ from models.interfaces import Turn
 from search.errors import HyperparameterError
 from server.errors import RequestError
 from server.keys import Client
+from server.openai.items import ItemIn, ResponseRequest
 from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
-from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
+from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
 from server.solving.searching import Search
 from server.solving.state import State
 
-SAMPLING_FIELDS = ("temperature", "top_p", "max_tokens", "seed")
+SAMPLING_FIELDS = ("temperature", "top_p", "seed")
 SYSTEM_ROLES = ("system", "developer")
 
 
-def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Client, arrived: float) -> Search:
+class Said(NamedTuple):
+    """A message of a request, and the field that holds it."""
+
+    where: str
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    text: str
+
+
+def plan_search(body: OpenAIRequest, state: State, client: Client, arrived: float) -> Search:
     """Return the search that a request asks for.
 
     Raises:
@@ -30,10 +39,39 @@ def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Cli
     """
     refuse_unkept(body)
     refuse_unsearchable(body)
-    asked, history = _read_chat(body.messages) if isinstance(body, ChatRequest) else (_read_prompt(body), ())
+    asked, history = _read(body)
     fields = asked | _sampling(body) | _search(body, state.settings.policy_name)
     with named(body):
         return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
+
+
+def _read(body: OpenAIRequest) -> tuple[dict[str, str], tuple[Turn, ...]]:
+    """Return the problem of a request, and the turns before it."""
+    match body:
+        case ChatRequest():
+            chat = [
+                Said(f"messages.{index}", message.role, read_text(index, message))
+                for index, message in enumerate(body.messages)
+            ]
+            return _read_chat(chat, body.problem_field)
+        case ResponseRequest():
+            instructions = [Said("instructions", "system", body.instructions)] if body.instructions else []
+            return _read_chat([*instructions, *_read_items(body.input)], body.problem_field)
+        case CompletionRequest() if isinstance(body.prompt, str):
+            return {"problem": body.prompt}, ()
+    raise RequestError("prompt: a search takes one problem; send a single text", "prompt")
+
+
+def _read_items(items: Sequence[ItemIn]) -> Iterator[Said]:
+    """Yield the messages; thoughts of earlier turns are left out, as templates do."""
+    for index, item in enumerate(items):
+        where = f"input.{index}"
+        if item.type == "reasoning":
+            continue
+        if item.type != "message" or item.role is None:
+            message = f"{where}.type: {item.type} is not supported when searching; allowed: message, reasoning"
+            raise RequestError(message, f"{where}.type")
+        yield Said(where, item.role, item.text)
 
 
 def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
@@ -53,51 +91,38 @@ def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
 
 
 def _sampling(body: OpenAIRequest) -> dict[str, Any]:
-    values = {name: getattr(body, name) for name in SAMPLING_FIELDS}
-    newer = body.max_completion_tokens if isinstance(body, ChatRequest) else None
-    if newer is not None:
-        if values["max_tokens"] not in (None, newer):
-            message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
-            raise RequestError(message, "max_tokens")
-        values["max_tokens"] = newer
+    values = {"temperature": body.temperature, "top_p": body.top_p, "seed": body.seed, "max_tokens": body.length[1]}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Turn, ...]]:
+def _read_chat(chat: Sequence[Said], field: str) -> tuple[dict[str, str], tuple[Turn, ...]]:
     """Return the last turn, which is the problem, with the system prompt; and the turns between them."""
-    texts = [read_text(index, message) for index, message in enumerate(messages)]
-    num_system = next((i for i, message in enumerate(messages) if message.role not in SYSTEM_ROLES), len(messages))
+    num_system = next((i for i, said in enumerate(chat) if said.role not in SYSTEM_ROLES), len(chat))
     turns = []
-    for index, message in enumerate(messages[num_system:], num_system):
-        if message.role not in ("user", "assistant"):
-            where = f"messages.{index}.role"
+    for where, role, text in chat[num_system:]:
+        if role not in ("user", "assistant"):
             allowed = "system before all others, then user and assistant"
-            raise RequestError(
-                f"{where}: {message.role} is not supported here when searching; allowed: {allowed}", where
-            )
-        turns.append(Turn(message.role, texts[index]))
+            message = f"{where}.role: {role} is not supported here when searching; allowed: {allowed}"
+            raise RequestError(message, f"{where}.role")
+        turns.append(Turn(role, text))
     if not turns or turns[-1].role != "user":
-        raise RequestError("messages: the last message must be the user's when searching", "messages")
-    system_prompt = "\n\n".join(text for text in texts[:num_system] if text.strip())
+        raise RequestError(f"{field}: the last message must be the user's when searching", field)
+    system_prompt = "\n\n".join(said.text for said in chat[:num_system] if said.text.strip())
     system = {"system_prompt": system_prompt} if num_system else {}
     return {"problem": turns[-1].text} | system, tuple(turns[:-1])
 
 
-def _read_prompt(body: CompletionRequest) -> dict[str, str]:
-    if not isinstance(body.prompt, str):
-        raise RequestError("prompt: a search takes one problem; send a single text", "prompt")
-    return {"problem": body.prompt}
-
-
 @contextmanager
-def named(body: ChatRequest | CompletionRequest) -> Iterator[None]:
+def named(body: OpenAIRequest) -> Iterator[None]:
     """Rename the fields of `POST /solve` to those of the request in the errors of planning and searching."""
-    problem = "messages" if isinstance(body, ChatRequest) else "prompt"
+    problem = body.problem_field
 
     def name(field: str) -> str:
         top = field.partition(".")[0]
         if top in ("problem", "system_prompt"):
             return problem
+        if top == "max_tokens":
+            return body.length[0]
         return field if top in SAMPLING_FIELDS else f"search.{field}"
 
     def refused(message: str, field: str) -> RequestError:

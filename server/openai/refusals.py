@@ -1,41 +1,12 @@
 """Fields that are refused by name: promises that the service cannot keep, and what a search cannot honour."""
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
 from models.json_values import visible
 from server.errors import RequestError
+from server.openai.neutral import UNREAD, asks_for_nothing, remedy
 from server.openai.requests import MessageIn, OpenAIRequest
 
-UNREAD: dict[str, tuple[Any, ...]] = {
-    "user": (),
-    "metadata": (),
-    "safety_identifier": (),
-    "prompt_cache_key": (),
-    "store": (False,),
-    "service_tier": ("auto", "default"),
-}
-"""Fields that clients send and no model reads, with the values allowed; () allows all."""
-
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "best_of": (1,),
-    "echo": (False,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "modalities": (["text"],),
-    "parallel_tool_calls": (True, False),
-    "presence_penalty": (0,),
-    "response_format": ({"type": "text"},),
-    "tool_choice": ("none", "auto"),
-    "tools": ([],),
-    "top_logprobs": (0,),
-}
-"""Fields that a search cannot honour, with the values that change nothing."""
-
-UNREAD_OF_MESSAGES = ("refusal", "annotations", "reasoning", "reasoning_content")
-"""Fields of our own replies, which clients send back with the next turn."""
+UNREAD_OF_MESSAGES = ("name", "refusal", "annotations", "reasoning", "reasoning_content")
+"""What clients call the speakers, and fields of our own replies, which clients send back with the next turn."""
 
 
 def refuse_unkept(body: OpenAIRequest) -> None:
@@ -44,10 +15,9 @@ def refuse_unkept(body: OpenAIRequest) -> None:
     Raises:
         RequestError: There is one.
     """
-    for name, allowed in UNREAD.items():
-        value = getattr(body, name, None)
-        if allowed and value is not None and value not in allowed:
-            raise RequestError(f"{name}: not supported; omit it or use {_words(allowed)}", name)
+    for name, values in body.unkept.items():
+        if not asks_for_nothing(getattr(body, name, None), values):
+            raise RequestError(f"{name}: not supported; {remedy(values)}", name)
 
 
 def refuse_unsearchable(body: OpenAIRequest) -> None:
@@ -58,19 +28,11 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
     """
     if body.stop:
         raise RequestError("stop: not supported when searching; omit it", "stop")
-    if body.stream_options and body.stream_options.continuous_usage_stats:
-        name = "stream_options.continuous_usage_stats"
-        raise RequestError(f"{name}: not supported when searching; omit it or use false", name)
-    for name, value in (body.model_extra or {}).items():
-        if value is None or name in UNREAD or value in NEUTRAL.get(name, ()):
-            continue
-        shown = visible(name)
-        remedy = f"omit it or use {_words(NEUTRAL[name])}" if name in NEUTRAL else "omit it"
-        raise RequestError(f"{shown}: not supported when searching; {remedy}", shown)
-
-
-def _words(values: Sequence[Any]) -> str:
-    return " or ".join(json.dumps(value) for value in values)
+    for name, value in body.beyond.items():
+        values = body.unsearched.get(name, ())
+        if name not in UNREAD and name not in body.unkept and not asks_for_nothing(value, values):
+            shown = visible(name)
+            raise RequestError(f"{shown}: not supported when searching; {remedy(values)}", shown)
 
 
 def read_text(index: int, message: MessageIn) -> str:
@@ -79,8 +41,8 @@ def read_text(index: int, message: MessageIn) -> str:
     Raises:
         RequestError: It holds anything else, or no text.
     """
-    for name, value in (message.model_extra or {}).items():
-        if value not in (None, [], {}) and name not in UNREAD_OF_MESSAGES:
+    for name in message.model_extra or {}:
+        if name not in UNREAD_OF_MESSAGES:
             where = f"messages.{index}.{visible(name)}"
             raise RequestError(f"{where}: not supported when searching; send role and content only", where)
     if message.text is None:

@@ -28,6 +28,10 @@ class OpenAIUsage(BaseModel):
     total_tokens: int
     completion_tokens_details: TokenDetails | None = None
 
+    @property
+    def reasoning_tokens(self) -> int:
+        return self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else 0
+
 
 class AssistantMessage(BaseModel):
     """The response; its content is null if the deadline left nothing."""

@@ -4,13 +4,16 @@ Everything else that a client sends reaches vLLM's own handler, which checks it,
 (`server/openai/plain.py`), or is refused by name where a search is asked for (`server/openai/planning.py`).
 """
 
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.json_values import find_flaw
 from server.errors import RequestError
+from server.openai.neutral import UNKEPT, UNSEARCHED_CHATS, UNSEARCHED_COMPLETIONS, Table
 from server.schemas import (
     MAX_DEADLINE_S,
     MAX_PROBLEM_CHARS,
@@ -45,9 +48,15 @@ class SearchOptions(SearchIn):
 class StreamOptions(Wire):
     """What a stream contains besides the text."""
 
-    include_usage: bool = Field(False, strict=True, description="Send a last chunk with the usage.")
-    continuous_usage_stats: bool = Field(
-        False, strict=True, description="Send the usage in every chunk; not supported when searching."
+    include_obfuscation: Literal[False] | None = Field(None, description="Nothing is added to hide lengths.")
+
+
+class ChunkOptions(StreamOptions):
+    """What a stream of chunks contains besides the text."""
+
+    include_usage: bool | None = Field(None, strict=True, description="Send a last chunk with the usage.")
+    continuous_usage_stats: bool | None = Field(
+        None, strict=True, description="Send the usage in every chunk; not supported when searching."
     )
 
 
@@ -58,24 +67,53 @@ class TextPart(Wire):
     text: Content
 
 
-def _check_content(content: Any) -> Any:
-    """Refuse images and sounds; no address that a client names is ever fetched."""
-    for part in content if isinstance(content, list) else ():
-        kind = part.get("type") if isinstance(part, dict) else part
-        if kind != "text":
-            raise PydanticCustomError("part_type", "{kind} parts are not supported; send text", {"kind": ascii(kind)})
-    if not isinstance(content, str | list | None):
+PARTS: Mapping[str, str] = {
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "reasoning_text": "text",
+    "refusal": "refusal",
+    "summary_text": "text",
+}
+"""By the type of a part, the field that holds its text."""
+UNREAD_OF_PARTS = frozenset({"annotations", "cache_control", "logprobs", "prompt_cache_breakpoint"})
+"""Hints to a cache, and what our own replies say beside the text."""
+
+
+def read_content(content: Any) -> Any:
+    """Make parts of one type of all that hold text; no address that a client names is ever fetched."""
+    if isinstance(content, list):
+        return [_read_part(part) for part in content]
+    if not isinstance(content, str | None):
         raise PydanticCustomError("content_type", "must be text or a list of text parts")
     return content
 
 
-def _check_stop(stop: Any) -> Any:
-    if isinstance(stop, str | None) or (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
-        return stop
-    raise PydanticCustomError("stop_type", "must be text or a list of texts")
+def _read_part(part: Any) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, dict) else part
+    if not isinstance(part, dict) or not isinstance(kind, str) or kind not in PARTS:
+        raise PydanticCustomError("part_type", "{kind} parts are not supported; send text", {"kind": ascii(kind)})
+    others = {name: value for name, value in part.items() if name not in {"type", PARTS[kind], *UNREAD_OF_PARTS}}
+    return {"type": "text", "text": part.get(PARTS[kind])} | {k: v for k, v in others.items() if v is not None}
+
+
+def _read_stop(stop: Any) -> Any:
+    texts = stop if isinstance(stop, list) else [stop]
+    if stop is not None and not all(isinstance(text, str) for text in texts):
+        raise PydanticCustomError("stop_type", "must be text or a list of texts")
+    if len(texts) > MAX_STOPS:
+        many = {"number": f"{len(texts):,}", "most": MAX_STOPS}
+        raise PydanticCustomError("too_many", "{number} texts; allowed: at most {most}", many)
+    return stop
 
 
 Parts = Annotated[list[TextPart], Field(max_length=MAX_MESSAGES)]
+ContentIn = Annotated[Content | Parts | None, BeforeValidator(read_content)]
+
+
+def text_of(content: str | list[TextPart] | None) -> str | None:
+    """Return the text of all parts, a line each, as vLLM puts them into a prompt."""
+    return "\n".join(part.text for part in content) if isinstance(content, list) else content
 
 
 class MessageIn(BaseModel):
@@ -84,35 +122,49 @@ class MessageIn(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Annotated[Content | Parts | None, BeforeValidator(_check_content)] = None
+    content: ContentIn = None
+    name: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)] | None = Field(
+        None, description="Of the speaker; for templates that show it, not read when searching."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nothing(cls, message: Any) -> Any:
+        """Drop nulls and empty lists; an assistant's turn without content and calls is empty."""
+        if not isinstance(message, dict):
+            return message
+        said = {name: value for name, value in message.items() if value not in (None, [], {})}
+        is_empty = message.get("role") == "assistant" and not said.keys() & {"content", "tool_calls", "function_call"}
+        return said | {"content": ""} if is_empty else said
 
     @property
     def text(self) -> str | None:
-        """The text of all parts, a line each, as vLLM puts them into a prompt."""
-        return "\n".join(part.text for part in self.content) if isinstance(self.content, list) else self.content
+        return text_of(self.content)
 
 
 class OpenAIRequest(Asked):
-    """What chats and completions have in common."""
+    """What the requests of all routes have in common."""
 
     model_config = ConfigDict(extra="allow")
+
+    problem_field: ClassVar[str]
+    """What holds the problem of a search."""
+    unkept: ClassVar[Table] = UNKEPT
+    unsearched: ClassVar[Table]
+    echoed: ClassVar[frozenset[str]] = frozenset()
+    """Unread fields that the reply repeats."""
 
     model: Name = Field(description="The policy, or `<policy>@<strategy>-<N>` for a search.")
     search: SearchOptions | None = Field(
         None, description="Options of a search; null leaves it to the name of the model."
     )
-    n: Count | None = Field(
-        None, ge=1, le=MAX_CHOICES, description="Number of choices; when searching, the n best answers."
-    )
-    max_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
     temperature: Real | None = Field(None, ge=0, le=2)
     top_p: Real | None = Field(None, gt=0, le=1)
     seed: Count | None = Field(None, ge=-(2**63), le=2**63 - 1, description="At least 0 when searching.")
     stop: Annotated[
-        Content | Annotated[list[Content], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_check_stop)
+        Content | Annotated[list[Content], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_read_stop)
     ] = None
     stream: bool | None = Field(None, strict=True)
-    stream_options: StreamOptions | None = None
     deadline_s: Real | None = Field(
         None,
         gt=0,
@@ -132,16 +184,89 @@ class OpenAIRequest(Asked):
             raise RequestError(f"{where}: {flaw.what}", where)
         return fields
 
+    @property
+    def num_choices(self) -> int:
+        return 1
 
-class ChatRequest(OpenAIRequest):
+    @property
+    @abstractmethod
+    def length(self) -> tuple[str, int | None]:
+        """The field that limits the response, and its value.
+
+        Raises:
+            RequestError: Two fields say different things.
+        """
+
+    @property
+    def beyond(self) -> dict[str, Any]:
+        """What may be beyond a search, by the name of the field."""
+        return self.model_extra or {}
+
+    def for_vllm(self) -> dict[str, Any]:
+        """Return the fields that are spelt otherwise for vLLM."""
+        return {}
+
+
+class _WithChoices(OpenAIRequest):
+    n: Count | None = Field(
+        None, ge=1, le=MAX_CHOICES, description="Number of choices; when searching, the n best answers."
+    )
+    max_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
+    stream_options: ChunkOptions | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def beyond(self) -> dict[str, Any]:
+        more = self.stream_options and self.stream_options.continuous_usage_stats
+        return super().beyond | {"stream_options.continuous_usage_stats": more}
+
+    def for_vllm(self) -> dict[str, Any]:
+        if self.stream_options is None:
+            return {}
+        return {"stream_options": self.stream_options.model_dump(exclude_none=True, exclude={"include_obfuscation"})}
+
+    @property
+    def num_choices(self) -> int:
+        return self.n or 1
+
+    @property
+    def length(self) -> tuple[str, int | None]:
+        return "max_tokens", self.max_tokens
+
+
+class ChatRequest(_WithChoices):
     """A chat to continue."""
+
+    problem_field: ClassVar[str] = "messages"
+    unsearched: ClassVar[Table] = UNSEARCHED_CHATS
 
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="`max_tokens` by another name.")
 
+    @property
+    def length(self) -> tuple[str, int | None]:
+        newer, older = self.max_completion_tokens, self.max_tokens
+        if newer is not None and older not in (None, newer):
+            message = f"max_tokens: differs from max_completion_tokens, which is {newer}; send one of the two"
+            raise RequestError(message, "max_tokens")
+        return ("max_tokens", older) if newer is None and older is not None else ("max_completion_tokens", newer)
 
-class CompletionRequest(OpenAIRequest):
+    def for_vllm(self) -> dict[str, Any]:
+        messages = [message.model_dump(mode="json", exclude_unset=True) for message in self.messages]
+        for message in messages:
+            if message["role"] == "developer":  # the newer name; templates know the older one
+                message["role"] = "system"
+        return super().for_vllm() | {"messages": messages}
+
+
+class CompletionRequest(_WithChoices):
     """A text to continue, or the problem of a search."""
+
+    problem_field: ClassVar[str] = "prompt"
+    unsearched: ClassVar[Table] = UNSEARCHED_COMPLETIONS
 
     prompt: (
         Content

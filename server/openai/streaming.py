@@ -1,12 +1,13 @@
-"""Streams a search in OpenAI's chunks: its progress while it runs, then the chosen responses, then `[DONE]`.
+"""Streams a search in the dialect of its route: its progress while it runs, then the answer.
 
-Progress comes as `reasoning_content`, which chat clients show apart from the answer; a completion has no place for it.
+Progress comes as `reasoning_content`, which chat clients show apart from the answer; other routes have no place for it.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, aclosing
+from itertools import count
+from typing import Any
 
 from fastapi.responses import StreamingResponse
 from sse_starlette import ServerSentEvent
@@ -16,14 +17,13 @@ from models.errors import ModelError
 from server.errors import RequestError
 from server.http.errors import reply_to
 from server.http.streams import SearchStream
-from server.openai.chunks import Chunk, Chunks
+from server.openai.dialects import Chunk, Dialect
 from server.openai.progress import Progress
-from server.openai.replies import bill, choose
 from server.solving.searching import Outcome, Search
 
 
-async def stream(search: Search, n: int, chunks: Chunks, *, with_usage: bool) -> SearchStream:
-    """Answer a planned search with a stream of `n` choices.
+async def stream(search: Search, dialect: Dialect[Any]) -> SearchStream:
+    """Answer a planned search with a stream.
 
     Raises:
         FullError: The queue is full.
@@ -31,24 +31,29 @@ async def stream(search: Search, n: int, chunks: Chunks, *, with_usage: bool) ->
     """
     progress = Progress()
     task = await search.begin(progress)
-    return SearchStream(_events(task, progress, n, chunks, with_usage), task)
+    return SearchStream(_events(task, progress, dialect), task)
 
 
 async def _events(
-    search: asyncio.Task[Outcome], progress: Progress, n: int, chunks: Chunks, with_usage: bool
+    search: asyncio.Task[Outcome], progress: Progress, dialect: Dialect[Any]
 ) -> AsyncGenerator[ServerSentEvent, None]:
+    numbers = count()
+
+    def events(chunks: Iterable[Chunk]) -> Iterable[ServerSentEvent]:
+        return (dialect.event(chunk, next(numbers)) for chunk in chunks)
+
     search.add_done_callback(lambda _: progress.close())
-    for chunk in chunks.opening(0):
-        yield _event(chunk)
+    for event in events(dialect.opening()):
+        yield event
     while (line := await progress.lines.get()) is not None:
-        for chunk in chunks.progress(line):
-            yield _event(chunk)
-    if isinstance(error := search.exception(), Exception):
-        yield ServerSentEvent(reply_to(error).json(), sep="\n")
-    else:
-        for chunk in _answer(search.result(), n, chunks, with_usage):
-            yield _event(chunk)
-    yield ServerSentEvent("[DONE]", sep="\n")
+        for event in events(dialect.progress(line)):
+            yield event
+    error = search.exception()
+    last = [dialect.failure(reply_to(error))] if isinstance(error, Exception) else dialect.answer(search.result())
+    for event in events(last):
+        yield event
+    for event in dialect.ends:
+        yield event
 
 
 class PlainStream(StreamingResponse):
@@ -56,11 +61,12 @@ class PlainStream(StreamingResponse):
 
     Args:
         events: As vLLM writes them.
+        dialect: Of the route.
         place: In the queue; left when the stream ends.
     """
 
-    def __init__(self, events: AsyncGenerator[str, None], place: ExitStack) -> None:
-        self._events = _ended(events)
+    def __init__(self, events: AsyncGenerator[str, None], dialect: type[Dialect[Any]], place: ExitStack) -> None:
+        self._events = _ended(events, dialect)
         super().__init__(self._events, media_type="text/event-stream")
         self._place = place
 
@@ -71,29 +77,13 @@ class PlainStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
 
 
-async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+async def _ended(events: AsyncGenerator[str, None], dialect: type[Dialect[Any]]) -> AsyncGenerator[str, None]:
+    number = 0
     try:
         async with aclosing(events):
             async for event in events:
                 yield event
+                number += event.count("\n\n")
     except (ModelError, RequestError) as error:
-        yield f"data: {reply_to(error).json()}\n\n"
-        yield "data: [DONE]\n\n"
-
-
-def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Iterator[Chunk]:
-    """Yield the choices, the evidence in the last chunk, and the bill if requested."""
-    choices = choose(outcome.result, n)
-    for index, candidate in enumerate(choices):
-        if index:
-            yield from chunks.opening(index)
-        yield from chunks.text(index, candidate)
-        is_last = index == len(choices) - 1
-        evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
-        yield chunks.end(index, candidate) | evidence
-    if with_usage:
-        yield chunks.bill(bill(outcome.reply, choices))
-
-
-def _event(chunk: Chunk) -> ServerSentEvent:
-    return ServerSentEvent(json.dumps(chunk), sep="\n")
+        for last in (dialect.event(dialect.failure(reply_to(error)), number), *dialect.ends):
+            yield last.encode().decode()

@@ -1,34 +1,35 @@
-"""`/v1/models`, `/v1/chat/completions`, `/v1/completions`: the policy itself, or a search, for OpenAI's clients."""
+"""The routes of OpenAI's clients, `/v1/...`: the policy itself answers, or a search does."""
 
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from models.errors import EngineUnavailableError
-from search.candidate import Candidate
 from server.http.access import client_of
 from server.http.disconnect import until_disconnect
 from server.http.streams import EVENT_STREAM
-from server.openai.chunks import ChatChunks, Chunks, CompletionChunks
+from server.openai.chunks import ChatChunks, CompletionChunks
 from server.openai.deadline import Deadline
+from server.openai.dialects import Dialect
+from server.openai.items import ResponseRequest
 from server.openai.names import list_names, require_listed
 from server.openai.plain import Plain, plan_plain
 from server.openai.planning import named, plan_search
-from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
+from server.openai.replies import ChatReply, CompletionReply, Model, ModelList
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
+from server.openai.responses import ResponseEvents, ResponseReply
 from server.openai.streaming import PlainStream, stream
-from server.schemas import ErrorResponse, SolveResponse
-from server.solving.searching import Outcome
+from server.schemas import ErrorResponse
 from server.solving.state import PlainPolicy, State, arrival_of
 
+R = TypeVar("R", bound=OpenAIRequest)
 Reply = Coroutine[Any, Any, dict[str, Any] | AsyncGenerator[str, None]]
 Ask = Callable[[PlainPolicy], Callable[[Mapping[str, Any], str], Reply]]
-Build = Callable[[str, SolveResponse, list[Candidate | None]], ChatReply | CompletionReply]
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["openai"])
@@ -61,36 +62,33 @@ async def get_model(model: str, request: Request) -> Model:
 @router.post("/v1/chat/completions", response_model=ChatReply, responses=ERRORS | {200: STREAMED})
 async def post_chat(body: ChatRequest, request: Request) -> Response:
     """Continue a chat: by the policy itself, or by a search for the answer to its last turn."""
-    return await _answer(body, request, lambda policy: policy.chat, ChatChunks(body.model), chat_reply)
+    return await _answer(body, request, lambda policy: policy.chat, ChatChunks)
 
 
 @router.post("/v1/completions", response_model=CompletionReply, responses=ERRORS | {200: STREAMED})
 async def post_completion(body: CompletionRequest, request: Request) -> Response:
     """Continue a text: by the policy itself, or by a search that takes the text as its problem."""
-    return await _answer(body, request, lambda policy: policy.complete, CompletionChunks(body.model), completion_reply)
+    return await _answer(body, request, lambda policy: policy.complete, CompletionChunks)
 
 
-async def _answer(
-    body: ChatRequest | CompletionRequest, request: Request, ask: Ask, chunks: Chunks, build: Build
-) -> Response:
-    """Answer by the policy itself, through `ask`, or by a search, whose reply `chunks` or `build` make."""
+@router.post("/v1/responses", response_model=ResponseReply, responses=ERRORS | {200: STREAMED})
+async def post_response(body: ResponseRequest, request: Request) -> Response:
+    """Respond to an input: by the policy itself, or by a search for the answer to its last message."""
+    return await _answer(body, request, lambda policy: policy.respond, ResponseEvents)
+
+
+async def _answer(body: R, request: Request, ask: Ask, dialect: type[Dialect[R]]) -> Response:
+    """Answer by the policy itself, through `ask`, or by a search, in the dialect of the route."""
     state = State.of(request)
     if (plain := plan_plain(body, state)) is not None:
-        return await _answer_plain(plain, request, ask)
-    answer = await _search(body, request, chunks)
-    if isinstance(answer, Response):
-        return answer
-    choices = choose(answer.result, body.n or 1)
-    return JSONResponse(build(body.model, answer.reply, choices).model_dump(mode="json"))
-
-
-async def _search(body: ChatRequest | CompletionRequest, request: Request, chunks: Chunks) -> Response | Outcome:
-    """Search; for a stream, only start to."""
-    search = plan_search(body, State.of(request), client_of(request), arrival_of(request))
+        return await _answer_plain(plain, request, ask, dialect)
+    search = plan_search(body, state, client_of(request), arrival_of(request))
+    speaking = dialect(body, search.request)
     with named(body):
         if body.stream:
-            return await stream(search, body.n or 1, chunks, with_usage=_wants_usage(body))
-        return await until_disconnect(request, search.run())
+            return await stream(search, speaking)
+        outcome = await until_disconnect(request, search.run())
+    return JSONResponse(speaking.reply(outcome).model_dump(mode="json"))
 
 
 def _policy(state: State) -> PlainPolicy:
@@ -99,7 +97,7 @@ def _policy(state: State) -> PlainPolicy:
     return state.plain
 
 
-async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
+async def _answer_plain(plain: Plain, request: Request, ask: Ask, dialect: type[Dialect[R]]) -> Response:
     """Let the policy itself answer when the request reaches its turn."""
     started, state, client = time.perf_counter(), State.of(request), client_of(request)
     deadline, answer = Deadline(plain.deadline_s), ask(_policy(state))
@@ -115,8 +113,4 @@ async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
         logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
         if isinstance(reply, dict):
             return JSONResponse(reply)
-        return PlainStream(deadline.end(reply), stack.pop_all())
-
-
-def _wants_usage(body: OpenAIRequest) -> bool:
-    return body.stream_options is not None and body.stream_options.include_usage
+        return PlainStream(deadline.end(reply), dialect, stack.pop_all())

@@ -38,6 +38,14 @@ class PlainPolicy(Protocol):
             EngineUnavailableError: The engine is dead.
         """
 
+    async def respond(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
+        """Answer a request of `/v1/responses`.
+
+        Raises:
+            RequestRefusedError: The policy cannot serve it.
+            EngineUnavailableError: The engine is dead.
+        """
+
     async def stop(self) -> None:
         """Stop what was started here; the engine belongs to others."""
 

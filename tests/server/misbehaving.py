@@ -27,6 +27,7 @@ from tests.worlds import World
 
 SILENCE_S = 0.5
 CHAT = {"model": POLICY_NAME, "messages": [{"role": "user", "content": "1 + 1"}], "max_tokens": 16}
+INPUT = {"model": POLICY_NAME, "input": "1 + 1", "max_output_tokens": 16}
 SEARCH = {"problem": "1 + 1", "n": 4, "max_tokens": 64}
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a response": ("/solve", SEARCH | {"strategy": "majority"}),
@@ -34,6 +35,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a class": ("/solve", SEARCH | {"strategy": "best_of_n"}),
     "a plain chat": ("/v1/chat/completions", CHAT),
     "a plain stream": ("/v1/chat/completions", CHAT | {"stream": True}),
+    "an output": ("/v1/responses", INPUT),
+    "an output's stream": ("/v1/responses", INPUT | {"stream": True}),
 }
 IMPATIENT = Patience(return_s=1.0, look_again_s=0.1)
 """So short that the table does not take minutes."""

@@ -41,6 +41,9 @@ class Talker:
     async def complete(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
         return await self.chat(body)
 
+    async def respond(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
+        return await self.chat(body)
+
     async def stop(self) -> None:
         pass
 

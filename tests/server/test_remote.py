@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import openai as client_library
@@ -96,6 +97,34 @@ async def test_a_plain_completion_is_the_servers_own(remote_openai: AsyncOpenAI)
         model=POLICY, prompt=f"<|user|>{PROBLEM}<|assistant|>", temperature=0, max_tokens=200
     )
     assert reply.choices[0].text == (await chat(remote_openai, temperature=0)).choices[0].message.content
+
+
+async def test_a_plain_response_is_the_servers_own(openai: AsyncOpenAI, remote_openai: AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": POLICY, "input": INJECTION, "temperature": 0, "max_output_tokens": 100}
+    here, there = [await each.responses.create(**asked) for each in (openai, remote_openai)]
+    events = [event async for event in await remote_openai.responses.create(**asked, stream=True)]
+    assert there.output_text == here.output_text == events[-1].response.output_text
+    assert there.usage is not None
+    assert here.usage is not None
+    assert there.usage.input_tokens == here.usage.input_tokens
+    assert (there.model, events[0].response.model, events[-1].response.model) == (POLICY,) * 3
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_response_that_a_server_refuses_is_refused_before_it_begins(
+    remote_client: httpx.AsyncClient, is_streamed: bool
+) -> None:
+    body = {"model": POLICY, "input": "1 + 1", "logit_bias": {"99999": 1}, "stream": is_streamed}
+    reply = await remote_client.post("/v1/responses", json=body)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logit_bias")
+
+
+async def test_more_texts_to_stop_at_than_a_server_takes_are_refused_in_words(remote_openai: AsyncOpenAI) -> None:
+    with pytest.raises(
+        client_library.BadRequestError, match="stop: 5 texts are more than the server takes; allowed: 4"
+    ):
+        await chat(remote_openai, stop=list("abcde"))
 
 
 async def test_special_tokens_in_a_chat_stay_text(openai: AsyncOpenAI, remote_openai: AsyncOpenAI) -> None:

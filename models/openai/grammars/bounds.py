@@ -20,7 +20,7 @@ MAX_REPETITIONS = 65_536
 KINDS = ("json", "json_object", "regex", "choice", "grammar")
 """What `structured_outputs` may hold."""
 FORMATS = ("text", "json_object", "json_schema")
-"""What `response_format.type` may be."""
+"""What the type of `response_format`, or of `text.format` of a response, may be."""
 
 ALTERNATIVES = ("enum", "anyOf", "oneOf", "allOf")
 REPETITIONS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
@@ -46,7 +46,7 @@ def constraint_in(body: Mapping[str, Any]) -> Asked | None:
         require_bounded(each)
     if len(asked) > 1:
         raise RequestRefusedError(
-            "response_format: structured_outputs says it; allowed: one of the two", asked[1].field
+            f"{asked[1].field}: structured_outputs says it; allowed: one of the two", asked[1].field
         )
     return asked[0] if asked else None
 
@@ -129,6 +129,8 @@ def _is_readable(kind: str, value: Any) -> bool:
 
 def _response_format(body: Mapping[str, Any]) -> Asked | None:
     said, field = body.get("response_format"), "response_format"
+    if isinstance(text := body.get("text"), dict):
+        said, field = text.get("format"), "text.format"
     if said is None:
         return None
     kind = said.get("type") if isinstance(said, dict) else None
@@ -138,9 +140,10 @@ def _response_format(body: Mapping[str, Any]) -> Asked | None:
         return None
     if kind == "json_object":
         return Asked(field, ("json_object", ""))
-    schema = said["json_schema"].get("schema") if isinstance(said.get("json_schema"), dict) else None
+    where = f"{field}.json_schema" if field == "response_format" else field
+    holder = said.get("json_schema") if field == "response_format" else said
+    schema = holder.get("schema") if isinstance(holder, dict) else None
     if not isinstance(schema, dict):
-        where = f"{field}.json_schema"
         raise RequestRefusedError(f"{where}: cannot be read; allowed: an object with name and schema", where)
     return Asked(field, ("json", json.dumps(schema)))
 

@@ -6,11 +6,12 @@ import pytest
 from pydantic import BaseModel
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.exceptions import VLLMError
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import RequestRefusedError
-from models.openai.fields import KINDS, ChatFields, CompletionFields
+from models.openai.fields import KINDS, ChatFields, CompletionFields, ResponseFields
 from models.openai.requests import Kinds, RequestReader
 from models.vllm import handlers
 from tests.conftest import DEMO
@@ -25,7 +26,8 @@ def reader() -> RequestReader:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [(ChatFields, ChatCompletionRequest), (CompletionFields, CompletionRequest)]
+    ("ours", "theirs"),
+    [(ChatFields, ChatCompletionRequest), (CompletionFields, CompletionRequest), (ResponseFields, ResponsesRequest)],
 )
 def test_the_fields_are_vllms(ours: type[BaseModel], theirs: type[BaseModel]) -> None:
     assert set(ours.model_fields) == set(theirs.model_fields)

@@ -234,12 +234,55 @@ PLAIN_STREAM_ROWS: dict[str, Play] = {
     "NaN in the middle": streams(event(), b'data: {"choices": [], "x": NaN}\n\n', DONE),
 }
 
+RESPONSE = {"object": "response", "status": "completed", "output": []}
+
+
+def told(kind: str, **fields: Any) -> bytes:
+    """An event of a response."""
+    return b"data: " + json.dumps({"type": kind} | fields).encode() + b"\n\n"
+
+
+BEGUN = (told("response.created", response=RESPONSE), told("response.in_progress", response=RESPONSE))
+
+OUTPUT_ROWS: dict[str, Play] = {
+    "no output": answers({"object": "response", "status": "completed"}),
+    "an output in words": answers(RESPONSE | {"output": "4"}),
+    "items in words": answers(RESPONSE | {"output": ["4"]}),
+    "another object": answers(RESPONSE | {"object": "chat.completion"}),
+    "NaN": answers(RESPONSE | {"temperature": PLACE}, NAN),
+    "a list": answers([]),
+    "deep JSON": says(b'{"object": "response", "status": "a", "output": [], "x": ' + DEEP),
+    "JSON without end": endless(b'{"output": [', then=b'{"type": "message"},' * 5000),
+    "another address": says(status="302 Found", more=("Location: http://127.0.0.1:9/elsewhere",)),
+}
+
+OUTPUT_STREAM_ROWS: dict[str, Play] = {
+    "what is no JSON": streams(b"data: {\n\n"),
+    "NaN": streams(b'data: {"type": "response.created", "x": NaN}\n\n'),
+    "an event without a type": streams(b"data: {}\n\n"),
+    "a type that forges lines": streams(told("response.created\n\ndata: {}")),
+    "a chunk of a chat": streams(event(), DONE),
+    "nothing but the end": streams(DONE),
+    "no end": streams(*BEGUN),
+    "deltas without end": floods(told("response.output_text.delta", delta="a" * 60_000), *BEGUN),
+    "a line without end": floods(BLOCK, b"data: "),
+    "an error in the middle": streams(
+        *BEGUN, told("response.output_text.delta"), b"data: " + error(500, "no") + b"\n\n"
+    ),
+    "another error in the middle": streams(*BEGUN, told("response.output_text.delta"), told("error", message="no")),
+    "NaN in the middle": streams(
+        *BEGUN, told("response.output_text.delta"), b'data: {"type": "response.a", "x": NaN}\n\n'
+    ),
+}
+
 ROWS: dict[str, tuple[str, dict[str, Play]]] = {
     "a response": ("/v1/completions", STREAM_ROWS),
     "scores": ("/v1/winnow/scores", SCORE_ROWS),
     "a class": ("/classify", CLASS_ROWS),
     "a plain chat": ("/v1/chat/completions", PLAIN_ROWS),
     "a plain stream": ("/v1/chat/completions", PLAIN_STREAM_ROWS),
+    "an output": ("/v1/responses", OUTPUT_ROWS),
+    "an output's stream": ("/v1/responses", OUTPUT_STREAM_ROWS),
 }
 """By what is asked for: where, and what is said instead."""
 
@@ -286,6 +329,7 @@ class Rogue:
             "/v1/winnow/scores": says(status="404 Not Found") if self.path == "/classify" else scores(rows_of(0.5)),
             "/classify": answers({"data": [{"probs": [0.5]}]}),
             "/v1/completions": streams(event(token_ids=token_ids, finish_reason="stop"), DONE),
+            "/v1/responses": answers(RESPONSE),
             "/v1/chat/completions": answers({"choices": [{"index": 0, "message": {"content": "4"}}]}),
         }
         return honest.get(path, says(status="404 Not Found"))

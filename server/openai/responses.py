@@ -1,0 +1,204 @@
+"""How a searched answer is written for clients of `/v1/responses`: an output of one message, or its events.
+
+Source: OpenAI's API reference, "The Response object" and "Streaming events". Beyond the source: `search`, the evidence.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from asgi_correlation_id import correlation_id
+from pydantic import BaseModel, Field
+from sse_starlette import ServerSentEvent
+
+from search.candidate import Candidate
+from server.http.errors import ErrorReply
+from server.openai.dialects import Chunk, Dialect
+from server.openai.items import ReasoningOptions, ResponseRequest
+from server.openai.replies import bill
+from server.schemas import SolveRequest, SolveResponse
+from server.solving.searching import Outcome
+
+Status = Literal["in_progress", "completed", "incomplete"]
+
+
+class OutputText(BaseModel):
+    """The text of a message."""
+
+    type: Literal["output_text"] = "output_text"
+    text: str
+    annotations: list[Any] = []
+    logprobs: list[Any] = []
+
+
+class OutputMessage(BaseModel):
+    """The response of a policy."""
+
+    id: str
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"
+    status: Status
+    content: list[OutputText]
+
+
+class InputDetails(BaseModel):
+    """How much of the input came from a cache; 0 where nobody counts."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputDetails(BaseModel):
+    """Generated tokens that are not in the output."""
+
+    reasoning_tokens: int
+
+
+class ResponseUsage(BaseModel):
+    """Tokens of all candidates, including pruned and stopped ones."""
+
+    input_tokens: int
+    input_tokens_details: InputDetails = InputDetails()
+    output_tokens: int
+    output_tokens_details: OutputDetails
+    total_tokens: int
+
+
+class Incomplete(BaseModel):
+    """Why an output is cut off: by a limit of tokens or of time, for which there is one word."""
+
+    reason: Literal["max_output_tokens"] = "max_output_tokens"
+
+
+class TextFormat(BaseModel):
+    """Plain text."""
+
+    type: Literal["text"] = "text"
+
+
+class TextShown(BaseModel):
+    """What the text looks like."""
+
+    format: TextFormat = TextFormat()
+
+
+class ResponseReply(BaseModel):
+    """The reply to an input. The policy's own comes from vLLM and holds more; `search` is null there."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    status: Status
+    background: Literal[False] = False
+    error: None = None
+    incomplete_details: Incomplete | None = None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, str] | None
+    model: str
+    output: list[OutputMessage] = Field(description="One message; none if the deadline left nothing.")
+    parallel_tool_calls: bool = True
+    previous_response_id: None = None
+    reasoning: ReasoningOptions | None
+    service_tier: Literal["default"] = "default"
+    store: Literal[False] = False
+    temperature: float | None
+    text: TextShown = TextShown()
+    tool_choice: Literal["none"] = "none"
+    tools: list[Any] = []
+    top_p: float | None
+    truncation: Literal["disabled"] = "disabled"
+    usage: ResponseUsage | None = None
+    user: str | None
+    search: SolveResponse | None = Field(None, description="The reply of `POST /solve`; null without a search.")
+
+
+class ResponseEvents(Dialect[ResponseRequest]):
+    """The dialect of responses: every event says what it is, and is numbered."""
+
+    ends: ClassVar[tuple[ServerSentEvent, ...]] = ()
+
+    def __init__(self, body: ResponseRequest, search: SolveRequest) -> None:
+        super().__init__(body, search)
+        self._id = correlation_id.get() or ""
+        self._created_at = int(time.time())
+
+    def reply(self, outcome: Outcome) -> ResponseReply:
+        chosen = outcome.result.chosen
+        usage, status = bill(outcome.reply, [chosen]), _status(chosen)
+        return self._response(
+            status=status,
+            incomplete_details=Incomplete() if status == "incomplete" else None,
+            output=[self._message(status, chosen.text)] if chosen else [],
+            usage=ResponseUsage(
+                input_tokens=usage.prompt_tokens,
+                output_tokens=usage.completion_tokens,
+                output_tokens_details=OutputDetails(reasoning_tokens=usage.reasoning_tokens),
+                total_tokens=usage.total_tokens,
+            ),
+            search=outcome.reply,
+        )
+
+    def opening(self) -> Iterator[Chunk]:
+        begun = self._response(status="in_progress", output=[]).model_dump(mode="json")
+        yield {"type": "response.created", "response": begun}
+        yield {"type": "response.in_progress", "response": begun}
+
+    def answer(self, outcome: Outcome) -> Iterator[Chunk]:
+        """Yield the message step by step, then the whole reply."""
+        if chosen := outcome.result.chosen:
+            yield from self._grow(chosen)
+        reply = self.reply(outcome)
+        yield {"type": f"response.{reply.status}", "response": reply.model_dump(mode="json")}
+
+    @classmethod
+    def failure(cls, error: ErrorReply) -> Chunk:
+        """Return the event "error", which also holds what clients raise."""
+        whole = super().failure(error)
+        return {"type": "error", **{name: whole["error"][name] for name in ("code", "message", "param")}, **whole}
+
+    @classmethod
+    def event(cls, chunk: Chunk, number: int) -> ServerSentEvent:
+        return ServerSentEvent(json.dumps(chunk | {"sequence_number": number}), event=chunk["type"], sep="\n")
+
+    def _grow(self, candidate: Candidate) -> Iterator[Chunk]:
+        item = {"output_index": 0}
+        part = item | {"item_id": self._message_id, "content_index": 0}
+        begun = OutputMessage(id=self._message_id, status="in_progress", content=[])
+        whole = self._message(_status(candidate), candidate.text)
+        text = whole.content[0].model_dump()
+        yield {"type": "response.output_item.added", "item": begun.model_dump()} | item
+        yield {"type": "response.content_part.added", "part": text | {"text": ""}} | part
+        for step in candidate.steps:
+            if step.text:
+                yield {"type": "response.output_text.delta", "delta": step.text, "logprobs": []} | part
+        yield {"type": "response.output_text.done", "text": candidate.text, "logprobs": []} | part
+        yield {"type": "response.content_part.done", "part": text} | part
+        yield {"type": "response.output_item.done", "item": whole.model_dump()} | item
+
+    def _response(self, **fields: Any) -> ResponseReply:
+        return ResponseReply(
+            id=f"resp_{self._id}",
+            created_at=self._created_at,
+            instructions=self._body.instructions,
+            max_output_tokens=self._body.max_output_tokens,
+            metadata=self._body.metadata,
+            model=self._body.model,
+            reasoning=self._body.reasoning,
+            temperature=self._search.temperature,
+            top_p=self._search.top_p,
+            user=self._body.user,
+            **fields,
+        )
+
+    def _message(self, status: Status, text: str) -> OutputMessage:
+        return OutputMessage(id=self._message_id, status=status, content=[OutputText(text=text)])
+
+    @property
+    def _message_id(self) -> str:
+        return f"msg_{self._id}"
+
+
+def _status(candidate: Candidate | None) -> Status:
+    return "completed" if candidate is not None and candidate.is_complete else "incomplete"

@@ -100,10 +100,9 @@ class Thinker:
             answer = answer[1:]
         is_complete = answer[-1:] == (self._tokenizer.eos_token_id,)
         last = str(self._tokenizer.decode(list(answer[:-1]))).rpartition(DELIMITER)[2] if is_complete else ""
-        length = len(prompt) + len(answer) - is_complete
-        return Answered(
-            conclusion(last), Document((*prompt, *answer), len(prompt), (length - 1,), (1.0,)), num_thoughts
-        )
+        read = [token_id for token_id in answer if token_id not in (self._start, self._end)]  # the judge has no marks
+        end = len(prompt) + len(read) - is_complete - 1
+        return Answered(conclusion(last), Document((*prompt, *read), len(prompt), (end,), (1.0,)), num_thoughts)
 
 
 def measure_budgets(demo: Path) -> Table:

@@ -23,6 +23,9 @@ from models.training.optimization import Schedule, fit
 BATCH_SIZE = 32
 NUM_PARTS = 4
 LEARNING_RATE = 3e-3
+HORIZON = 1_000
+COOLDOWN_SHARE = 0.3
+"""Of the steps; a run can be made longer or shorter until it begins."""
 WITHOUT_SHARE = 0.15
 """Of documents without thoughts."""
 CUT_SHARE = 0.3
@@ -48,7 +51,14 @@ def train_thinker(
         return {"loss": language_loss(hidden, model.lm_head.weight, batch.next_tokens)}
 
     batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, f"thinker {seed}")
-    fit(model, batches, losses, Schedule(num_steps, LEARNING_RATE), checkpoint)
+    cooldown = round(COOLDOWN_SHARE * num_steps)
+    fit(
+        model,
+        batches,
+        losses,
+        Schedule(num_steps, LEARNING_RATE, num_cooldown_steps=cooldown, horizon=HORIZON),
+        checkpoint,
+    )
     return model, tokenizer
 
 

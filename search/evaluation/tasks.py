@@ -24,11 +24,12 @@ LEVEL = re.compile(r"(?:level\s*)?(\d{1,9})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A problem, its answer, and its difficulty level where it has one."""
+    """A problem, its answer, and its difficulty level and family where it has them."""
 
     problem: str
     answer: str
     level: int | None = None
+    family: str | None = None
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -79,7 +80,8 @@ def _read(line: bytes) -> Task:
     answer = extract_answer(text) or (text if name == "answer" else None)
     if answer is None:
         raise ValueError(f"{name} states no answer, in a box or elsewhere")
-    return Task(problem, answer, _level(fields.get("level")))
+    family = fields.get("family")
+    return Task(problem, answer, _level(fields.get("level")), family if isinstance(family, str) else None)
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str]:

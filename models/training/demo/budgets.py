@@ -15,6 +15,7 @@ from itertools import islice
 from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -23,15 +24,17 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.interfaces import DELIMITER
 from models.prm.reward_model import load_reward_model
-from models.training.demo.sampler import Generate, open_engine
 from models.training.demo.tasks.solution import conclusion
 from models.training.demo.tasks.stream import Task, held_out_tasks
 from models.training.demo.tokenizer import THINKING_MARKS
 from models.training.documents import Document, encode_prompt
 from models.training.prm.agreement import score_documents
 
-BUDGETS = (0, 32, 64, 128, 256, 512)
-NUM_TASKS = 250
+if TYPE_CHECKING:  # vLLM is imported when it samples
+    from models.training.demo.sampler import Generate
+
+BUDGETS = (0, 32, 64, 128, 256)
+NUM_TASKS = 200
 NUM_RESPONSES = 16
 MAX_ANSWER_TOKENS = 300
 TEMPERATURE = 0.8
@@ -62,7 +65,7 @@ class Thinker:
         tasks: What is asked, each as often as there are responses.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, generate: Generate, tasks: Sequence[Task]) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, generate: "Generate", tasks: Sequence[Task]) -> None:
         self._tokenizer = tokenizer
         self._generate = generate
         self._tasks = tasks
@@ -107,6 +110,8 @@ class Thinker:
 
 def measure_budgets(demo: Path) -> Table:
     """Accuracy of `demo`/thinker by its budget of thoughts, with `demo`/prm as the judge of its answers."""
+    from models.training.demo.sampler import open_engine
+
     tasks = [task for task in islice(held_out_tasks(SEED), NUM_TASKS) for _ in range(NUM_RESPONSES)]
     tokenizer = AutoTokenizer.from_pretrained(demo / "thinker")
     thinker = Thinker(tokenizer, open_engine(demo / "thinker", TEMPERATURE), tasks)
@@ -128,15 +133,15 @@ def _row(tasks: Sequence[Task], answered: Sequence[Answered], demo: Path) -> lis
         group = slice(first, first + NUM_RESPONSES)
         right, values = tasks[first].exercise.answer, [each.value for each in answered[group]]
         is_right.append(mean(value == right for value in values))
-        majority.append(float(_vote(values, [1.0] * len(values)) == right))
-        weighted.append(float(_vote(values, [score.item() for score in scores[group]]) == right))
+        majority.append(float(vote(values, [1.0] * len(values)) == right))
+        weighted.append(float(vote(values, [score.item() for score in scores[group]]) == right))
     num_tokens = mean(len(each.document.token_ids) - each.document.num_prompt_tokens for each in answered)
     without = sum(each.value is None for each in answered) / len(answered)
     counts = (f"{mean(each.num_thoughts for each in answered):.0f}", f"{num_tokens:.0f}", f"{100 * without:.1f}")
     return [*counts, *map(_share, (is_right, majority, weighted))]
 
 
-def _vote(values: Sequence[Fraction | None], weights: Sequence[float]) -> Fraction | None:
+def vote(values: Sequence[Fraction | None], weights: Sequence[float]) -> Fraction | None:
     """The value of the largest weight; the first of several."""
     sums: defaultdict[Fraction, float] = defaultdict(float)
     for value, weight in zip(values, weights, strict=True):

@@ -24,7 +24,8 @@ BATCH_SIZE = 32
 NUM_PARTS = 4
 LEARNING_RATE = 3e-3
 HORIZON = 1_000
-COOLDOWN_SHARE = 0.3
+CHECKPOINT_EVERY = 50
+COOLDOWN_SHARE = 0.2
 """Of the steps; a run can be made longer or shorter until it begins."""
 WITHOUT_SHARE = 0.15
 """Of documents without thoughts."""
@@ -52,13 +53,8 @@ def train_thinker(
 
     batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, f"thinker {seed}")
     cooldown = round(COOLDOWN_SHARE * num_steps)
-    fit(
-        model,
-        batches,
-        losses,
-        Schedule(num_steps, LEARNING_RATE, num_cooldown_steps=cooldown, horizon=HORIZON),
-        checkpoint,
-    )
+    schedule = Schedule(num_steps, LEARNING_RATE, num_cooldown_steps=cooldown, horizon=HORIZON)
+    fit(model, batches, losses, schedule, checkpoint, CHECKPOINT_EVERY)
     return model, tokenizer
 
 

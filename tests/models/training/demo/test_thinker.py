@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 import pytest
 from transformers import PreTrainedTokenizerBase
@@ -43,7 +44,7 @@ def split(tokenizer: PreTrainedTokenizerBase, document: Document) -> tuple[str, 
     return str(tokenizer.decode(ids[:length])), str(tokenizer.decode(ids[length:]))
 
 
-def prompt(tokenizer: PreTrainedTokenizerBase, *messages: tuple[str, str], **variables: bool) -> str:
+def prompt(tokenizer: PreTrainedTokenizerBase, *messages: tuple[str, str], **variables: Any) -> str:
     chat = [{"role": role, "content": content} for role, content in messages]
     return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **variables))
 
@@ -124,9 +125,9 @@ def test_an_answer_is_sampled_behind_the_end_mark_and_judged_without_thoughts(
 ) -> None:
     script = Script(encode(tokenizer, ANSWER % 7 + "<|endoftext|>"))
     (answered,) = Thinker(tokenizer, script, [TASK]).answer([encode(tokenizer, "\nIs it $\\boxed{8}$?")], seed=0)
-    assert tokenizer.decode(script.asked[0][0][0]).endswith(f"{START}\nIs it $\\boxed{{8}}$?{END}")
+    assert str(tokenizer.decode(script.asked[0][0][0])).endswith(f"{START}\nIs it $\\boxed{{8}}$?{END}")
     asked, answer = split(tokenizer, answered.document)
-    assert (answered.value, asked) == (7, "<|user|>Compute 3 + 4.<|assistant|>")
+    assert (answered.value, asked) == (Fraction(7), "<|user|>Compute 3 + 4.<|assistant|>")
     assert answer == (ANSWER % 7).removeprefix("\n\n") + "<|endoftext|>"
     assert answered.document.step_ends == (len(answered.document.token_ids) - 2,)
 

@@ -9,7 +9,7 @@ from models.errors import EngineUnavailableError
 from models.interfaces import Finish, Problem, Sampling, Step
 from models.training.prm.labels import LabelledResponse
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
-from tests.natures import Chance, Nature, Tree, answer, cut, end, step
+from tests.natures import Branch, Chance, Nature, Tree, answer, cut, end, step
 from tests.worlds import World, WorldPolicy
 
 PROBLEM = Problem("What is 1?")
@@ -53,7 +53,7 @@ async def test_a_response_cut_at_the_limit_reaches_nothing() -> None:
 @pytest.mark.parametrize(
     ("last", "states_answer"), [(answer("1", 0), True), (answer("2", 0), True), (end("no idea", 0), False)]
 )
-async def test_it_is_said_whether_an_answer_was_read(last: Nature, states_answer: bool) -> None:
+async def test_it_is_said_whether_an_answer_was_read(last: Branch, states_answer: bool) -> None:
     (response,) = await label(Tree(step("a", 0, last)), num_responses=1, num_completions=1)
     assert response.states_answer is states_answer
 

@@ -57,7 +57,7 @@ class Evidence:
         return (
             f"{self.num_unread:,} of {self.num_responses:,} responses state no answer that is read{cut}, so all their "
             "steps count as wrong: ask for \\boxed{} in system_prompt (in the recipe), raise --max-tokens if responses "
-            "are cut off, and label anew"
+            "are cut off, and label anew into another file"
         )
 
     @property
@@ -66,8 +66,15 @@ class Evidence:
         num_wrong, num_right = self.num_steps
         if min(self.num_steps) > 0 and min(self.num_steps) >= MIN_SHARE * sum(self.num_steps):
             return None
-        advice = "fails more often: harder ones" if num_wrong < num_right else "solves more often: easier ones"
-        return f"the labels are all but one-sided, {self}: label problems that the policy {advice}"
+        advice = (
+            "harder problems, which the policy fails"
+            if num_wrong < num_right
+            else "easier problems, which the policy solves"
+        )
+        return (
+            f"labels of one kind teach nothing: {self}, and {100 * MIN_SHARE:.0f} % of each are needed; "
+            f"label {advice} more often"
+        )
 
     @property
     def too_small(self) -> str | None:

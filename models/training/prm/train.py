@@ -108,8 +108,9 @@ def train_prm(
     training = [response for response in responses if not is_held_out(response.problem, plan.held_out)]
     held_out = [response for response in responses if is_held_out(response.problem, plan.held_out)]
     check_labels(training, held_out, plan.held_out)
-    _claim(out, policy, label_files, plan)
-    _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
+    is_begun = _claim(out, policy, label_files, plan)
+    if not (is_begun and _is_done(out)):
+        _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
     AutoTokenizer.from_pretrained(policy).save_pretrained(out)
     judged = judge_responses(load_reward_model(out), held_out, [reader.document(response) for response in held_out])
     agreements = by_family(judged)
@@ -168,9 +169,6 @@ def _check_policy(policy: Path) -> dict[str, Any]:
 
 
 def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan, checkpoint_every: int) -> None:
-    state = out / CHECKPOINT_FOLDER
-    if (out / WEIGHTS_FILE).exists() and not state.exists():
-        return  # done; what it would go on from is removed last
     device = "cuda" if torch.cuda.is_available() else "cpu"
     causal = cast(
         LlamaForCausalLM | Qwen2ForCausalLM, AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -183,13 +181,22 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
 
     schedule = plan.schedule(len(documents))
     batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
-    fit_reward_model(model, batches, schedule, state / "prm.pt", unembedding, checkpoint_every)
+    fit_reward_model(model, batches, schedule, out / CHECKPOINT_FOLDER / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
-    shutil.rmtree(state)
+    shutil.rmtree(out / CHECKPOINT_FOLDER)
 
 
-def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> None:
-    """See that a training in `out` is this one, from which it can go on; or say there that it is."""
+def _is_done(out: Path) -> bool:
+    """Whether the training that was begun in `out` has ended: what it would go on from is removed last."""
+    return (out / WEIGHTS_FILE).exists() and not (out / CHECKPOINT_FOLDER).exists()
+
+
+def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> bool:
+    """See that a training in `out` is this one, from which it can go on; or say there that it is.
+
+    Returns:
+        Whether it was begun before.
+    """
     digests = [blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in label_files]
     training = {"policy": str(policy), "labels": digests, **asdict(plan)}
     file = out / TRAINING_FILE
@@ -198,8 +205,10 @@ def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingP
         changed = sorted(name for name in training if other.get(name) != training[name])
         if changed:
             raise LabelsError(f"{file}: another training is in this folder, with another {', '.join(changed)}")
+        return True
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(training, indent=2) + "\n")
+    return False
 
 
 def _show_skipped(reader: LabelReader, console: Console) -> None:

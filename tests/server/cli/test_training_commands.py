@@ -132,11 +132,11 @@ def test_problems_come_in_the_files_that_eval_reads(tmp_path: Path, record: dict
     assert (result.exit_code, "all 1 problems are in" in result.output) == (0, True)
 
 
-@pytest.mark.parametrize(("label", "advice"), [(0.0, "easier ones"), (1.0, "harder ones")])
+@pytest.mark.parametrize(("label", "advice"), [(0.0, "easier problems"), (1.0, "harder problems")])
 def test_labels_of_one_kind_are_a_failure(tmp_path: Path, label: float, advice: str) -> None:
     result = label_again(tmp_path, [{"problem": "What?", "answer": "1"}], [labelled("What?", label, label)])
     assert result.exit_code == 1
-    assert "the labels are all but one-sided, " in result.output
+    assert "labels of one kind teach nothing: " in result.output
     assert advice in result.output
 
 

@@ -30,12 +30,12 @@ def responses(num_read: int, num_silent: int, num_cut: int = 0, num_unknown: int
 
 
 @pytest.mark.parametrize(("num_right", "num_wrong"), [(0, 310), (310, 0), (3, 307), (307, 3), (0, 1)])
-def test_labels_all_but_one_sided_are_refused_with_their_counts(num_right: int, num_wrong: int) -> None:
+def test_labels_of_almost_one_kind_are_a_fault_that_has_their_counts(num_right: int, num_wrong: int) -> None:
     fault = steps(num_right, num_wrong).one_sided
     assert fault is not None
     assert f"{num_right} right steps" in fault
     assert f"{num_wrong} wrong ones" in fault
-    assert ("easier ones" if num_right < num_wrong else "harder ones") in fault
+    assert ("easier problems" if num_right < num_wrong else "harder problems") in fault
 
 
 @pytest.mark.parametrize(("num_right", "num_wrong"), [(1, 1), (1, 99), (20, 1_980)])

@@ -138,7 +138,9 @@ def write_labels(learner: Path, file: Path, draw: Callable[[Random], tuple[str, 
 @pytest.mark.parametrize("word", ["good", "bad"])
 def test_labels_of_one_kind_are_refused_before_anything_is_trained(learner: Path, tmp_path: Path, word: str) -> None:
     labels = write_labels(learner, tmp_path / "labels.jsonl", lambda _: (word,) * 3)
-    with pytest.raises(LabelsError, match=r"all but one-sided, .* right steps .* wrong ones .*: label problems that"):
+    with pytest.raises(
+        LabelsError, match=r"of one kind teach nothing: .* right steps .* wrong ones .*; label (easier|harder)"
+    ):
         train_prm(learner, [labels], tmp_path / "prm", PLAN)
     assert not (tmp_path / "prm").exists()
 
@@ -205,3 +207,10 @@ def test_a_model_that_learnt_nothing_is_not_called_good(learner: Path, tmp_path:
 
 def test_a_model_that_learnt_is(learner: Path, labels: Path, tmp_path: Path) -> None:
     assert train_prm(learner, [labels], tmp_path / "prm", PLAN).fault is None
+
+
+def test_weights_that_no_training_left_there_are_trained_over(learner: Path, labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "prm").mkdir()
+    (tmp_path / "prm" / "model.safetensors").write_bytes(b"somebody else's")
+    assert train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, epochs=0.1)).num_skipped == 0
+    assert (tmp_path / "prm" / "model.safetensors").stat().st_size > 1000

@@ -48,7 +48,7 @@ class Effort:
     sample_steps: int = 1_400
     num_shards: int = 16
     tasks_per_shard: int = 1_000
-    thinker_steps: int = 600
+    thinker_steps: int = 400
     num_threads: int = 2
 
 

@@ -25,7 +25,7 @@ NUM_PARTS = 4
 LEARNING_RATE = 3e-3
 HORIZON = 1_000
 CHECKPOINT_EVERY = 50
-COOLDOWN_SHARE = 0.2
+COOLDOWN_SHARE = 0.25
 """Of the steps; a run can be made longer or shorter until it begins."""
 WITHOUT_SHARE = 0.15
 """Of documents without thoughts."""

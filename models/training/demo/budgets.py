@@ -127,18 +127,26 @@ def measure_budgets(demo: Path) -> Table:
 
 
 def _row(tasks: Sequence[Task], answered: Sequence[Answered], demo: Path) -> list[str]:
-    scores = score_documents(load_reward_model(demo / "prm"), [each.document for each in answered])
+    weights = _weights([each.document for each in answered], demo / "prm")
     is_right, majority, weighted = [], [], []
     for first in range(0, len(tasks), NUM_RESPONSES):
         group = slice(first, first + NUM_RESPONSES)
         right, values = tasks[first].exercise.answer, [each.value for each in answered[group]]
         is_right.append(mean(value == right for value in values))
         majority.append(float(vote(values, [1.0] * len(values)) == right))
-        weighted.append(float(vote(values, [score.item() for score in scores[group]]) == right))
+        weighted.append(float(vote(values, weights[group]) == right))
     num_tokens = mean(len(each.document.token_ids) - each.document.num_prompt_tokens for each in answered)
     without = sum(each.value is None for each in answered) / len(answered)
     counts = (f"{mean(each.num_thoughts for each in answered):.0f}", f"{num_tokens:.0f}", f"{100 * without:.1f}")
     return [*counts, *map(_share, (is_right, majority, weighted))]
+
+
+def _weights(documents: Sequence[Document], reward_model: Path) -> list[float]:
+    """The score of each document; those that come again are read once."""
+    different = {document.token_ids: document for document in documents}
+    scores = score_documents(load_reward_model(reward_model), list(different.values()))
+    weights = {token_ids: score.item() for token_ids, score in zip(different, scores, strict=True)}
+    return [weights[document.token_ids] for document in documents]
 
 
 def vote(values: Sequence[Fraction | None], weights: Sequence[float]) -> Fraction | None:

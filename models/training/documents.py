@@ -8,6 +8,7 @@ that it would have had.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,12 +65,21 @@ def first_error(labels: Sequence[float]) -> int | None:
     return next((index for index, label in enumerate(labels) if label < RIGHT_FROM), None)
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None = None) -> list[int]:
-    """Token ids of the chat that asks `problem`; for texts of our own, which spell no special token."""
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase, problem: str, system_prompt: str | None = None, **variables: Any
+) -> list[int]:
+    """Token ids of the chat that asks `problem`; for texts of our own, which spell no special token.
+
+    Args:
+        tokenizer: Has the chat template.
+        problem: Asked.
+        system_prompt: Instruction before it.
+        variables: Of the template, such as `enable_thinking`.
+    """
     chat = [{"role": "user", "content": problem}]
     if system_prompt is not None:
         chat.insert(0, {"role": "system", "content": system_prompt})
-    text = str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+    text = str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **variables))
     token_ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     return token_ids
 

@@ -19,24 +19,32 @@ NUM_PREFETCHED = 8
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate: a linear warm-up, then a cosine down to a tenth.
+    """Learning rate: a linear warm-up, then a cosine down to a tenth, which a linear cool-down may cut short.
 
     Attributes:
         num_steps: Of the run.
         learning_rate: At the peak; Muon's updates are scaled to AdamW's, so one rate serves both.
         num_warmup_steps: Steps until the peak.
+        num_cooldown_steps: Last steps of the run, over which the rate falls to nothing as well.
+        horizon: Steps of the cosine, if they are not those of the run: before the cool-down the length of the run then
+            makes no difference.
     """
 
     num_steps: int
     learning_rate: float
     num_warmup_steps: int = 50
+    num_cooldown_steps: int = 0
+    horizon: int | None = None
 
     def at(self, step: int) -> float:
         """Learning rate of `step`."""
         if step < self.num_warmup_steps:
             return self.learning_rate * (step + 1) / self.num_warmup_steps
-        share = (step - self.num_warmup_steps) / max(1, self.num_steps - self.num_warmup_steps)
-        return self.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * share)))
+        horizon = self.horizon or self.num_steps
+        share = min(1.0, (step - self.num_warmup_steps) / max(1, horizon - self.num_warmup_steps))
+        rate = self.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * share)))
+        num_left = self.num_steps - step
+        return rate * num_left / self.num_cooldown_steps if num_left < self.num_cooldown_steps else rate
 
 
 def fit(

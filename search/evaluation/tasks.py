@@ -41,12 +41,14 @@ class Task:
         answer: The right answer; of a choice, its letter.
         level: The difficulty, where it has one.
         others: Further answers that are right.
+        family: What kind of problem it is, where that is known.
     """
 
     problem: str
     answer: str
     level: int | None = None
     others: tuple[str, ...] = ()
+    family: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,9 @@ def _read(row: Mapping[str, Any], chosen: Fields) -> tuple[Task, str]:
         texts.append("\n".join(f"({letter}) {text}" for letter, text in zip(ascii_uppercase, choices, strict=False)))
         template.append(f"({{{name}}} as (A), (B), ...)")
     answer, *others = _answers(row, fields, chosen.answer, choices)
-    task = Task("\n".join(texts), answer, _level(fields.get("level")), tuple(others))
+    family = fields.get("family")
+    kind = family if isinstance(family, str) else None
+    task = Task("\n".join(texts), answer, _level(fields.get("level")), tuple(others), kind)
     return task, " + ".join(template)
 
 

@@ -11,10 +11,11 @@ from rich.table import Table
 
 from models.interfaces import Sampling
 from search.calibration.table import Calibration, Spending, write_calibration
-from search.evaluation.tasks import Task, read_tasks
+from search.evaluation.tasks import Task
 from server.cli.demo_tasks import demo_tasks
 from server.cli.evaluate import Counts
 from server.cli.failures import refuse_inputs
+from server.cli.problems import read_problems
 from server.precheck import check_checkpoints
 from server.settings import Settings, SettingsError, load_settings
 
@@ -70,7 +71,7 @@ def calibrate(
     check_checkpoints(settings)
     if not settings.has_verifier:
         raise SettingsError("verifier_format is none: a table is for a policy and its verifier; set verifier_model")
-    tasks = _problems(problems) if problems else _other_demo_tasks(held_out)
+    tasks = list(read_problems(problems).tasks) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
@@ -89,13 +90,6 @@ class _Found:
     table: Calibration
     path: Path
     predictions: dict[int, "Prediction"]
-
-
-def _problems(path: Path) -> list[Task]:
-    found = read_tasks(path)
-    for fault in found.named_faults():
-        click.echo(f"left out: {fault}", err=True)
-    return list(found.tasks)
 
 
 def _other_demo_tasks(count: int) -> list[Task]:

@@ -20,12 +20,13 @@ from search.evaluation.grading import Grader
 from search.evaluation.grid import Point, Value, names, plan_jobs, usual_names
 from search.evaluation.report import Report
 from search.evaluation.results import Results
-from search.evaluation.tasks import Fields, Task, read_tasks
+from search.evaluation.tasks import Fields
 from search.strategies import by_table, flat, trees
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import INTERRUPTED, refuse_inputs
 from server.cli.measure import Measurement, Part
+from server.cli.problems import read_problems
 from server.cli.provenance import what_is_told, what_matters
 from server.cli.varied import VariedField, collect, read_value
 from server.precheck import check_models
@@ -168,7 +169,8 @@ def evaluate(
     if not url:
         check_models(settings)
     fields = Fields(tuple(problem_field.split(",")) if problem_field else (), answer_field, choices_field)
-    tasks, description = _problems(problems, fields) if problems else (demo_tasks(problem_seed, held_out), "")
+    found = read_problems(problems, fields) if problems else None
+    tasks = list(found.tasks) if found else demo_tasks(problem_seed, held_out)
     plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width, varied=varied)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
@@ -183,16 +185,8 @@ def evaluate(
     base = {"M": beam_width, "T": temperature}
     fixed = [f"{sign} = {value}" for sign, value in base.items() if SIGNS[sign] not in varied]
     _show(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
-    if description:
-        Console(width=WIDTH).print(f"{problems}: {description}", markup=False)
-
-
-def _problems(path: Path, fields: Fields) -> tuple[list[Task], str]:
-    """Return the problems of a file and its description; name the lines that are left out."""
-    found = read_tasks(path, fields)
-    for fault in found.named_faults():
-        click.echo(f"left out: {fault}", err=True)
-    return list(found.tasks), found.description
+    if found:
+        Console(width=WIDTH).print(f"{problems}: {found.description}", markup=False)
 
 
 def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from models.errors import ContextOverflowError
-from models.files import parse_object, read_lines
 from models.interfaces import Policy, Problem
 from search.answers.pool import AnswerPool
-from server.cli.failures import end, refuse_inputs
+from search.evaluation.tasks import Task
+from server.cli.failures import Failure, end, refuse_inputs
+from server.cli.problems import read_problems
 from server.precheck import check_checkpoint
 from server.settings import Settings, load_settings
 from server.system_prompt import system_prompt_of
 
 if TYPE_CHECKING:  # engines are imported when they run
     from models.training.prm.labels import LabelFile
-    from models.training.prm.rollouts import IsRight, RolloutPlan, StepLabeller
+    from models.training.prm.rollouts import Grade, RolloutPlan, StepLabeller
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A problem whose answer is known, and the number of its line."""
-
-    problem: str
-    answer: str
-    family: str | None
-    line: int
+MIN_RESPONSES = 32
+"""After which a run stops whose answers are not read."""
 
 
 @click.command("label-steps")
@@ -41,7 +35,7 @@ class Task:
     "--problems",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON lines with problem and answer, and family where there are several.",
+    help="JSON lines with problem and answer, and family where there are several, or in the format of MATH or GSM8K.",
 )
 @click.option(
     "--out",
@@ -66,14 +60,14 @@ def label_steps(
     """Label the steps of the policy's own responses, without human annotators.
 
     The policy answers each problem R times, and continues K times from the end of every step; a step's label is the
-    share of these that reach the right answer. An interrupted run resumes after the last problem written. Lines that
-    cannot be used are reported and skipped, and the exit code is 1.
+    share of these that reach the right answer. An interrupted run resumes after the last problem written.
+
+    Labels that teach nothing end the command with exit code 1: most responses state no answer that is read (it stops
+    once that is clear), or all but all steps are right, or wrong. So do problems that are too long for the policy.
     """
     refuse_inputs(out, problems, recipe)
     console = Console(stderr=True, highlight=False)
-    tasks, num_failed = read_tasks(problems, console)
-    if not tasks:
-        raise click.BadParameter(f"{problems} holds no problem that can be used", param_hint="--problems")
+    tasks = list(read_problems(problems).tasks)
     settings = load_settings(recipe, policy_model=policy)
     check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
     from models.training.prm.labels import LabelFile
@@ -83,7 +77,7 @@ def label_steps(
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)
-        end(num_failed)
+        finish(labels, 0)
     from models.checkpoints.prompt import PromptBuilder
     from models.checkpoints.tokenizer import ChatTokenizer
     from models.policy.engine_policy import open_policy
@@ -91,44 +85,14 @@ def label_steps(
 
     engine = policy_model(settings)
     opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
-    end(num_failed + asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
+    finish(labels, asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
 
 
-def read_tasks(path: Path, console: Console) -> tuple[list[Task], int]:
-    """Read JSON lines; return the problems, and how many lines cannot be used.
-
-    Those are named on the console, and so are problems that come again.
-    """
-    tasks: dict[str, Task] = {}
-    num_failed = 0
-    for number, line in read_lines(path):
-        try:
-            task = _read_task(line, number)
-        except ValueError as error:
-            console.print(f"{path}, line {number}: {error}; left out", style="yellow", markup=False)
-            num_failed += 1
-            continue
-        if first := tasks.get(task.problem):
-            place = f"{path}, line {number}: the problem of line {first.line}"
-            console.print(f"{place} again; left out", style="yellow", markup=False)
-            continue
-        tasks[task.problem] = task
-    return list(tasks.values()), num_failed
-
-
-def _read_task(line: bytes, number: int) -> Task:
-    """Read one line.
-
-    Raises:
-        ValueError: It cannot be used; the message says why.
-    """
-    record = parse_object(line)
-    problem, answer, family = (record.get(name) for name in ("problem", "answer", "family"))
-    if not isinstance(problem, str) or not problem.strip():
-        raise ValueError("needs a problem, a text")
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
-        raise ValueError("needs an answer, a text or a number")
-    return Task(problem, str(answer), family if isinstance(family, str) else None, number)
+def finish(labels: LabelFile, num_failed: int) -> NoReturn:
+    """End the command, as a failure if the labels teach nothing."""
+    if fault := labels.evidence.unread or labels.evidence.one_sided:
+        raise Failure(fault)
+    end(num_failed)
 
 
 async def _label(
@@ -148,14 +112,14 @@ async def _label(
         return await label_all(tasks, labeller, labels, system_prompt_of(settings).text, concurrency, console)
 
 
-def grader(answers: AnswerPool) -> IsRight:
-    """Say of a response whether it reaches an answer, by mathematical equivalence."""
+def grader(answers: AnswerPool) -> Grade:
+    """Say of a response whether it reaches an answer, by mathematical equivalence; None if it states none."""
 
-    async def is_right(response: str, answer: str) -> bool:
+    async def grade(response: str, answer: str) -> bool | None:
         found = await answers.read(response)
-        return found is not None and await answers.equivalent(answer, found.text)
+        return None if found is None else await answers.equivalent(answer, found.text)
 
-    return is_right
+    return grade
 
 
 async def label_all(
@@ -170,24 +134,30 @@ async def label_all(
 
     Returns:
         How many are too long for the policy.
+
+    Raises:
+        Failure: Most responses state no answer that is read.
     """
     num_failed = 0
     num_done = sum(task.problem in labels.problems for task in tasks)
-    waiting = iter([task for task in tasks if task.problem not in labels.problems])
+    waiting = iter([each for each in enumerate(tasks, 1) if each[1].problem not in labels.problems])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("problems", total=len(tasks), completed=num_done)
 
         async def work() -> None:
             nonlocal num_failed
-            for task in waiting:
+            for number, task in waiting:
                 try:
                     responses = await labeller.label(Problem(task.problem, system_prompt), task.answer, task.family)
                 except ContextOverflowError as error:
-                    console.print(f"line {task.line}: {error}; left out", style="yellow", markup=False)
+                    console.print(f"problem {number}: {error}; left out", style="yellow", markup=False)
                     num_failed += 1
                 else:
                     labels.append(responses)
+                    evidence = labels.evidence
+                    if evidence.num_responses >= MIN_RESPONSES and evidence.unread:
+                        raise Failure(evidence.unread)
                 progress.advance(bar)
 
         num_workers = -(-concurrency // labeller.plan.num_responses) + 1

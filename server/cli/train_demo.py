@@ -1,8 +1,10 @@
-"""`winnow train-demo`: the demo pair, from a seed."""
+"""`winnow train-demo`: the demo's models, from a seed."""
 
 from pathlib import Path
 
 import click
+
+PARTS = ("pair", "thinker")
 
 
 @click.command("train-demo")
@@ -21,11 +23,18 @@ import click
     help="Folder for checkpoints.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of all random numbers.")
-def train_demo(out: Path, work: Path, seed: int) -> None:
-    """Train the tokenizer, the policy and the verifier of the demo.
+@click.option(
+    "--only", type=click.Choice(PARTS), help="Train this part alone; the thinker learns on from the policy in --out."
+)
+@click.option("--threads", default=2, show_default=True, type=click.IntRange(1), help="Threads of the training.")
+def train_demo(out: Path, work: Path, seed: int, only: str | None, threads: int) -> None:
+    """Train the demo's models: tokenizer, policy and verifier, and the thinker, which thinks before it answers.
 
     An interrupted training resumes from its last checkpoint.
     """
-    from models.training.demo.pair import train_demo as train
+    from models.training.demo.pair import Effort, train_demo_thinker
+    from models.training.demo.pair import train_demo as train_pair
 
-    train(out, seed, work)
+    for part, train in zip(PARTS, (train_pair, train_demo_thinker), strict=True):
+        if only in (None, part):
+            train(out, seed, work, Effort(num_threads=threads))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from server.cli.failures import end, refuse_inputs
+from server.cli.failures import Failure, end, refuse_inputs
 from server.precheck import check_checkpoint
 
 
@@ -56,6 +56,9 @@ def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int,
 
     Some problems are held out, by a hash of their text; how well the model judges those is printed and written to
     OUT/report.json and OUT/reliability.png. An interrupted training resumes from its last checkpoint.
+
+    Labels of one kind, or with too few right or wrong steps to learn from or to measure on, are refused. If the model
+    judges no better than chance, the exit code is 1.
     """
     if batch_size % parts:
         raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
@@ -66,4 +69,9 @@ def train_prm(policy: str, labels: tuple[Path, ...], out: Path, batch_size: int,
     from models.training.prm.train import train_prm as train
 
     plan = TrainingPlan(batch_size=batch_size, num_parts=parts, **options)
-    end(train(find_model(policy), labels, out, plan))
+    trained = train(find_model(policy), labels, out, plan)
+    if trained.fault:
+        raise Failure(
+            f"{out}: do not serve this reward model: {trained.fault}; label more problems, or train it longer"
+        )
+    end(trained.num_skipped)

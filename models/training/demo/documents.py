@@ -52,6 +52,10 @@ def drill_document(tokenizer: PreTrainedTokenizerBase, rng: Random) -> Document:
     return encode_solution(tokenizer, encode_prompt(tokenizer, DRILL_PROBLEM), solution)
 
 
+def random_system_prompt(rng: Random) -> str | None:
+    """The instruction of a document; most have none."""
+    return rng.choice(SYSTEM_PROMPTS) if rng.random() < SYSTEM_PROMPT_SHARE else None
+
+
 def _prompt(tokenizer: PreTrainedTokenizerBase, problem: str, rng: Random) -> list[int]:
-    system_prompt = rng.choice(SYSTEM_PROMPTS) if rng.random() < SYSTEM_PROMPT_SHARE else None
-    return encode_prompt(tokenizer, problem, system_prompt)
+    return encode_prompt(tokenizer, problem, random_system_prompt(rng))

@@ -1,4 +1,4 @@
-"""Makes the demo pair from a seed: tokenizer, policy, the policy's samples, reward model.
+"""Makes the demo's models from a seed: tokenizer, policy, the policy's samples, reward model, and the thinker.
 
 Each phase leaves checkpoints or shards in a work folder and goes on from those it finds there.
 """
@@ -17,10 +17,11 @@ from models.training.demo.documents import SYSTEM_PROMPTS
 from models.training.demo.evaluation import evaluate_demo
 from models.training.demo.policy import save_policy, train_policy
 from models.training.demo.reward import train_on_samples, train_on_solutions
-from models.training.demo.samples import Plan, draw_samples
+from models.training.demo.samples import Plan, draw_samples, run_sampler
 from models.training.demo.tasks.drill import drill
 from models.training.demo.tasks.solution import solve
 from models.training.demo.tasks.stream import training_tasks
+from models.training.demo.thinker import train_thinker
 from models.training.demo.tokenizer import train_tokenizer
 from models.training.prm.reward import from_policy
 
@@ -30,7 +31,7 @@ WORK = Path("runs/demo")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long each phase takes; the defaults made the bundled pair.
+    """How long each phase takes; the defaults made the bundled models.
 
     Attributes:
         policy_steps: Of the policy's training.
@@ -38,6 +39,7 @@ class Effort:
         sample_steps: Of its last phase.
         num_shards: Of the policy's samples; as many as make each sample seen about once.
         tasks_per_shard: Problems in each.
+        thinker_steps: Of the thinker's training.
         num_threads: Of torch.
     """
 
@@ -46,6 +48,7 @@ class Effort:
     sample_steps: int = 1_400
     num_shards: int = 16
     tasks_per_shard: int = 1_000
+    thinker_steps: int = 400
     num_threads: int = 2
 
 
@@ -69,6 +72,25 @@ def train_demo(out: Path, seed: int = 0, work: Path = WORK, effort: Effort | Non
     save_policy(policy, tokenizer, out / "policy")
     train_reward_model(out, tokenizer, seed, work, effort)
     evaluate_demo(out)
+
+
+def train_demo_thinker(out: Path, seed: int = 0, work: Path = WORK, effort: Effort | None = None) -> None:
+    """Write `out`/thinker, from `out`/policy, and print how right it is by its budget of thoughts.
+
+    Args:
+        out: Where the pair is.
+        seed: Of everything that is drawn.
+        work: Where checkpoints are kept, by seed; a run that finds one goes on from there.
+        effort: How long it takes.
+
+    Raises:
+        EngineUnavailableError: The engine that samples the thinker failed.
+    """
+    effort = effort or Effort()
+    torch.set_num_threads(effort.num_threads)
+    thinker, tokenizer = train_thinker(out / "policy", effort.thinker_steps, seed, work / f"seed-{seed}" / "thinker.pt")
+    save_policy(thinker, tokenizer, out / "thinker")
+    run_sampler("models.training.demo.budgets", str(out))
 
 
 def make_tokenizer(seed: int) -> PreTrainedTokenizerBase:

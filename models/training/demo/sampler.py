@@ -5,10 +5,11 @@ A process of its own, since vLLM and training want different threads, and an eng
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -19,8 +20,15 @@ from models.training.demo.samples import Plan, Sample, judge_sample
 from models.training.documents import Document, encode_prompt
 
 MAX_TOKENS = 400
-Generate = Callable[[Sequence[Sequence[int]], int], list[tuple[int, ...]]]
-"""Samples one continuation, with its end of sequence, of each prefix; the number seeds them."""
+
+
+class Generate(Protocol):
+    """Samples continuations."""
+
+    def __call__(
+        self, prefixes: Sequence[Sequence[int]], seed: int, max_tokens: int = MAX_TOKENS, stop: Sequence[int] = ()
+    ) -> list[tuple[int, ...]]:
+        """One continuation of each prefix, with its end of sequence or the token of `stop` that ended it."""
 
 
 def main() -> None:
@@ -32,7 +40,7 @@ def main() -> None:
 def write_shards(policy: Path, plan: Plan, directory: Path) -> None:
     """Write the shards of `plan` that `directory` lacks, each at once."""
     tokenizer = AutoTokenizer.from_pretrained(policy)
-    generate = _engine(policy, plan.temperature)
+    generate = open_engine(policy, plan.temperature)
     for number, shard in enumerate(tqdm(plan.shards(directory), desc=directory.name)):
         if shard.exists():
             continue
@@ -66,8 +74,8 @@ def _right_prefix(document: Document, rng: Random) -> tuple[int, ...]:
     return document.token_ids[: rng.choice(ends) + 1] if ends else document.token_ids[: document.num_prompt_tokens]
 
 
-def _engine(policy: Path, temperature: float) -> Generate:
-
+def open_engine(policy: Path, temperature: float) -> Generate:
+    """An engine in this process that samples a policy."""
     llm = LLM(
         str(policy),
         dtype="bfloat16",
@@ -77,9 +85,17 @@ def _engine(policy: Path, temperature: float) -> Generate:
         enable_chunked_prefill=False,  # vLLM 0.32 on CPU: a seeded request whose prompt is split kills the engine
     )
 
-    def generate(prefixes: Sequence[Sequence[int]], seed: int) -> list[tuple[int, ...]]:
+    def generate(
+        prefixes: Sequence[Sequence[int]], seed: int, max_tokens: int = MAX_TOKENS, stop: Sequence[int] = ()
+    ) -> list[tuple[int, ...]]:
         sampling = [
-            SamplingParams(temperature=temperature, max_tokens=MAX_TOKENS, seed=seed + index, detokenize=False)
+            SamplingParams(
+                temperature=temperature,
+                max_tokens=max_tokens,
+                stop_token_ids=list(stop),
+                seed=seed + index,
+                detokenize=False,
+            )
             for index in range(len(prefixes))
         ]
         outputs = llm.generate(

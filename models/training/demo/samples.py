@@ -96,13 +96,20 @@ def draw_samples(policy: Path, plan: Plan, directory: Path) -> list[Path]:
     shards = plan.shards(directory)
     if not all(shard.exists() for shard in shards):
         directory.mkdir(parents=True, exist_ok=True)
-        sampler = [sys.executable, "-m", "models.training.demo.sampler"]
-        arguments = [str(policy), json.dumps(asdict(plan)), str(directory)]
-        try:
-            subprocess.run(["env", *SAMPLER_ENVIRONMENT, *sampler, *arguments], check=True)
-        except subprocess.CalledProcessError as error:
-            raise EngineUnavailableError(f"the sampling process ended with exit code {error.returncode}") from error
+        run_sampler("models.training.demo.sampler", str(policy), json.dumps(asdict(plan)), str(directory))
     return shards
+
+
+def run_sampler(module: str, *arguments: str) -> None:
+    """Run a module that samples, in a process of its own.
+
+    Raises:
+        EngineUnavailableError: It failed.
+    """
+    try:
+        subprocess.run(["env", *SAMPLER_ENVIRONMENT, sys.executable, "-m", module, *arguments], check=True)
+    except subprocess.CalledProcessError as error:
+        raise EngineUnavailableError(f"the sampling process ended with exit code {error.returncode}") from error
 
 
 @lru_cache(maxsize=2)

@@ -5,9 +5,10 @@ boundary, and the reward model is read at that token.
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from models.interfaces import DELIMITER
 
@@ -29,6 +30,24 @@ CHAT_TEMPLATE = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"""
 """`<|user|>problem<|assistant|>response<|endoftext|>`, after `<|system|>instruction` where one is given."""
+
+THINKING_MARKS = ("<think>", "</think>")
+THINKING_CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{%- if message.role not in ('system', 'user', 'assistant') -%}
+{{- raise_exception('unknown role: ' + message.role) -}}
+{%- endif -%}
+{%- if message.role == 'assistant' -%}
+{{- '<|assistant|>' + message.content.split('</think>')[-1].lstrip('\\n') + '<|endoftext|>' -}}
+{%- else -%}
+{{- '<|' + message.role + '|>' + message.content -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|assistant|>' -}}
+{%- if enable_thinking is defined and enable_thinking is false -%}{{- '<think>\\n\\n</think>\\n\\n' -}}{%- endif -%}
+{%- endif -%}"""
+"""As Qwen3's: thoughts of earlier turns are left out; `enable_thinking=false` writes an empty block of thoughts."""
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -61,3 +80,11 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
+
+
+def thinking_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """A copy of the pair's tokenizer for a policy that thinks: the marks of thoughts are a token each, and are text."""
+    thinking = deepcopy(tokenizer)
+    thinking.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in THINKING_MARKS])
+    thinking.chat_template = THINKING_CHAT_TEMPLATE
+    return thinking

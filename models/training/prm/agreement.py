@@ -16,9 +16,11 @@ from torch import Tensor
 
 from models.prm.reward_model import RewardModel
 from models.training.documents import RIGHT_FROM, Document, collate, first_error
-from models.training.prm.metrics import area_under_curve, calibration_error
+from models.training.prm.evidence import MIN_STEPS
+from models.training.prm.metrics import area_error, area_under_curve, calibration_error
 
 BATCH_SIZE = 64
+CHANCE = 0.5
 ALL = "all"
 
 T = TypeVar("T")
@@ -68,17 +70,31 @@ class Agreement:
 
     Attributes:
         num_steps: How many were judged.
-        auc: Probability that a right step scores above a wrong one; None where one kind is missing.
+        num_right: How many of them are right.
+        auc: Probability that a right step scores above a wrong one; None where fewer than `MIN_STEPS` are of one kind.
+        auc_error: Its standard error.
         auc_first: The same of the steps up to the first error alone: those behind it are easy.
         calibration_error: Expected calibration error.
         found: First errors found, of all and of each kind that the data names.
     """
 
     num_steps: int
+    num_right: int
     auc: float | None
+    auc_error: float | None
     auc_first: float | None
     calibration_error: float
     found: Mapping[str, Detection]
+
+    @property
+    def fault(self) -> str | None:
+        """Why the model cannot be called good; None if it judges better than chance."""
+        counts = f"{self.num_right:,} right and {self.num_steps - self.num_right:,} wrong steps"
+        if self.auc is None or self.auc_error is None:
+            return f"AUC not measurable: it rests on {counts}, and needs {MIN_STEPS} of each"
+        if self.auc - 2 * self.auc_error <= CHANCE:
+            return f"no better than chance: AUC {self.auc:.3f} ± {self.auc_error:.3f} on {counts}"
+        return None
 
 
 @torch.inference_mode()
@@ -108,10 +124,13 @@ def agreement_on(judged: Sequence[Judged]) -> Agreement:
     is_right, first = labels >= RIGHT_FROM, torch.tensor([*chain(*(_until_error(each.labels) for each in judged))])
     wrong = [each for each in judged if each.is_wrong]
     kinds = group_by([each for each in wrong if each.error_kind], lambda each: str(each.error_kind))
+    auc, num_right = _auc(scores, is_right), int(is_right.sum())
     return Agreement(
         num_steps=len(scores),
-        auc=area_under_curve(scores, is_right),
-        auc_first=area_under_curve(scores[first], is_right[first]),
+        num_right=num_right,
+        auc=auc,
+        auc_error=None if auc is None else area_error(auc, num_right, len(scores) - num_right),
+        auc_first=_auc(scores[first], is_right[first]),
         calibration_error=calibration_error(scores, labels),
         found={kind: _detection(group) for kind, group in ({ALL: wrong} | kinds).items()},
     )
@@ -124,15 +143,19 @@ def steps_of(judged: Sequence[Judged]) -> tuple[Tensor, Tensor]:
 
 
 def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
-    """One row a family, one column a kind of error. A first error is found if it is the first step below one half."""
+    """One row a family, one column a kind of error. A first error is found if it is the first step below one half.
+
+    Where an AUC would rest on a handful of right or wrong steps there is none.
+    """
     kinds = sorted({kind for agreement in agreements.values() for kind in agreement.found} - {ALL})
     title = f"reward model, {agreements[ALL].num_steps} steps"
-    columns = ("family", "AUC", "AUC, first", "ECE", "first errors found, %")
+    columns = ("family", "right", "wrong", "AUC", "AUC, first", "ECE", "first errors found, %")
     table = Table(*columns, *(f"of {kind}, %" for kind in kinds), title=title)
     for family, agreement in agreements.items():
         found = [agreement.found.get(kind, Detection(0, 0)) for kind in (ALL, *kinds)]
+        counts = (agreement.num_right, agreement.num_steps - agreement.num_right)
         numbers = (agreement.auc, agreement.auc_first, agreement.calibration_error)
-        table.add_row(family, *map(_number, numbers), *map(str, found))
+        table.add_row(family, *map(str, counts), *map(_number, numbers), *map(str, found))
     return table
 
 
@@ -142,6 +165,12 @@ def group_by(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     for item in items:
         groups[key(item)].append(item)
     return dict(sorted(groups.items()))
+
+
+def _auc(scores: Tensor, is_right: Tensor) -> float | None:
+    num_right = int(is_right.sum())
+    is_enough = min(num_right, len(scores) - num_right) >= MIN_STEPS
+    return area_under_curve(scores, is_right) if is_enough else None
 
 
 def _until_error(labels: Sequence[float]) -> list[bool]:

@@ -15,6 +15,7 @@ from models.checkpoints.prompt import PromptBuilder
 from models.files import Journal, UnreadableFileError, read_lines
 from models.interfaces import Problem
 from models.training.documents import Document
+from models.training.prm.evidence import Evidence
 
 
 class LabelsError(UnreadableFileError):
@@ -35,6 +36,7 @@ class LabelledResponse:
         system_prompt: Instruction under which it was sampled.
         family: Kind of the problem, if the data says it.
         error_kind: Kind of the first error, if the data says it.
+        states_answer: Whether an answer was read in it; None where labels do not rest on answers.
     """
 
     problem: str
@@ -46,12 +48,17 @@ class LabelledResponse:
     system_prompt: str | None = None
     family: str | None = None
     error_kind: str | None = None
+    states_answer: bool | None = None
 
     def __post_init__(self) -> None:
         if not len(self.steps) == len(self.token_ids) == len(self.labels) > 0:
             raise ValueError("steps, token_ids and labels must be of the same number, at least one")
         if not all(self.token_ids):
             raise ValueError("token_ids of a step are empty")
+
+    def add_to(self, evidence: Evidence) -> None:
+        """Count the response."""
+        evidence.add(self.problem, self.labels, self.states_answer, self.is_complete)
 
 
 _RESPONSE = TypeAdapter(LabelledResponse)
@@ -62,6 +69,7 @@ class LabelFile:
 
     Attributes:
         problems: Texts of the problems that are done.
+        evidence: What their labels say.
 
     Args:
         file: What a torn end leaves of a problem is cut off; a problem there with fewer responses is done anew.
@@ -75,11 +83,14 @@ class LabelFile:
         self._journal = Journal(file)
         lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
-        problems = [_read(line, file, number).problem for number, line in enumerate(whole, start=1)]
+        responses = [_read(line, file, number) for number, line in enumerate(whole, start=1)]
+        problems = [response.problem for response in responses]
         num_kept = len(problems)
         if problems and problems.count(problems[-1]) < num_responses:
             num_kept = problems.index(problems[-1])
-        self.problems = set(problems[:num_kept])
+        self.problems: set[str] = set()
+        self.evidence = Evidence()
+        self._count(responses[:num_kept])
         if num_kept < len(lines):
             with file.open("r+b") as opened:
                 opened.truncate(sum(map(len, whole[:num_kept])))
@@ -91,7 +102,12 @@ class LabelFile:
             UnwritableFileError: The disk is full, for example; what was written is kept.
         """
         self._journal.append(*map(asdict, responses))
-        self.problems |= {each.problem for each in responses}
+        self._count(responses)
+
+    def _count(self, responses: Sequence[LabelledResponse]) -> None:
+        self.problems |= {response.problem for response in responses}
+        for response in responses:
+            response.add_to(self.evidence)
 
 
 class LabelReader:

@@ -1,5 +1,7 @@
 """How well scores agree with labels."""
 
+from math import sqrt
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,17 @@ def area_under_curve(scores: Tensor, labels: Tensor) -> float | None:
     mean_ranks = counts.cumsum(0) - (counts - 1) / 2  # ties share their mean rank, from 1
     rank_sum = mean_ranks.double()[inverse][labels].sum().item()
     return float((rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong))
+
+
+def area_error(auc: float, num_right: int, num_wrong: int) -> float:
+    """Standard error of an area under the curve, as if steps were independent; of one problem they are not.
+
+    Source: Hanley and McNeil 1982, The meaning and use of the area under a ROC curve.
+    """
+    two_right, two_wrong = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc)
+    variance += (num_right - 1) * (two_right - auc**2) + (num_wrong - 1) * (two_wrong - auc**2)
+    return sqrt(max(0.0, variance) / (num_right * num_wrong))
 
 
 def calibration_error(scores: Tensor, labels: Tensor) -> float:

@@ -20,8 +20,8 @@ from typing import Any
 from models.interfaces import PARAGRAPHS, Finish, Meter, Policy, Problem, Sampling, Step, StepRule
 from models.training.prm.labels import LabelledResponse
 
-IsRight = Callable[[str, str], Awaitable[bool]]
-"""Says whether a response reaches an answer."""
+Grade = Callable[[str, str], Awaitable[bool | None]]
+"""Says whether a response reaches an answer; None if it states none that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,19 @@ class StepLabeller:
 
     Attributes:
         meter: Counts what was sampled.
+        grade: Says whether a response reaches the right answer.
+        plan: What is sampled.
 
     Args:
         policy: Is sampled.
-        is_right: Says whether a response reaches the right answer.
+        grade: Says whether a response reaches the right answer.
         plan: What is sampled.
         concurrency: Generations at the same time.
     """
 
-    def __init__(self, policy: Policy, is_right: IsRight, plan: RolloutPlan, concurrency: int) -> None:
+    def __init__(self, policy: Policy, grade: Grade, plan: RolloutPlan, concurrency: int) -> None:
         self.meter = Meter()
-        self.is_right = is_right
+        self.grade = grade
         self.plan = plan
         self._policy = policy
         self._places = asyncio.Semaphore(concurrency)
@@ -90,8 +92,9 @@ class StepLabeller:
                 is_complete=steps[-1].finish is Finish.END,
                 system_prompt=problem.system_prompt,
                 family=family,
+                states_answer=states_answer,
             )
-            for steps, labels in labelled
+            for steps, labels, states_answer in labelled
         ]
 
     async def sample(
@@ -120,8 +123,8 @@ class _Rollouts:
         self._problem = problem
         self._answer = answer
 
-    async def respond(self, index: int) -> tuple[list[Step], tuple[float, ...]]:
-        """Sample response `index`; its steps and their labels."""
+    async def respond(self, index: int) -> tuple[list[Step], tuple[float, ...], bool]:
+        """Sample response `index`; its steps, their labels and whether it states an answer."""
         steps: list[Step] = []
         labels: list[asyncio.Future[float]] = []
 
@@ -130,7 +133,7 @@ class _Rollouts:
             labels.append(self._label(tuple(steps)))
 
         await self._labeller.sample(self._problem, (), -1 - index, on_step)
-        return steps, tuple(await asyncio.gather(*labels))
+        return steps, tuple(await asyncio.gather(*labels)), await self._grade(steps) is not None
 
     def _label(self, prefix: tuple[Step, ...]) -> asyncio.Future[float]:
         key = tuple(token_id for step in prefix for token_id in step.token_ids)
@@ -140,7 +143,7 @@ class _Rollouts:
 
     async def _share(self, prefix: tuple[Step, ...]) -> float:
         if prefix[-1].finish is not Finish.STEP:
-            return float(await self._is_right(prefix))
+            return float(await self._grade(prefix) is True)
         num_completions = self._labeller.plan.num_completions
         completions = [asyncio.ensure_future(self._complete(prefix, draw)) for draw in range(num_completions)]
         try:
@@ -151,12 +154,12 @@ class _Rollouts:
     async def _complete(self, prefix: tuple[Step, ...], draw: int) -> bool:
         steps = [*prefix]
         await self._labeller.sample(self._problem, prefix, draw, steps.append)
-        return await self._is_right(steps)
+        return await self._grade(steps) is True
 
-    async def _is_right(self, steps: Sequence[Step]) -> bool:
+    async def _grade(self, steps: Sequence[Step]) -> bool | None:
         if steps[-1].finish is not Finish.END:
-            return False
-        return await self._labeller.is_right("".join(step.text for step in steps), self._answer)
+            return None
+        return await self._labeller.grade("".join(step.text for step in steps), self._answer)
 
 
 async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:

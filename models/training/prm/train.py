@@ -1,13 +1,15 @@
 """Trains a reward model for any policy on step labels that somebody brought, and says how well it judges.
 
 The reward model is the policy's backbone and a new scorer. A share of the problems, by a hash of their text, is kept
-out of the training and measured on. `out` holds the checkpoint that is served, the report, the reliability plot, and
-what an interrupted training goes on from.
+out of the training and measured on. Labels that cannot teach to tell right from wrong, or leave nothing to measure, are
+refused before anything is trained. `out` holds the checkpoint that is served, the report and the reliability plot, and
+until the training is done what it goes on from if it is interrupted.
 
 Run on a CPU only; on CUDA it takes the first device.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -23,10 +25,11 @@ from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
-from models.prm.reward_model import RewardModel, load_reward_model, save_reward_model
+from models.prm.reward_model import WEIGHTS_FILE, RewardModel, load_reward_model, save_reward_model
 from models.training.documents import Batches, Document
 from models.training.optimization import Schedule
-from models.training.prm.agreement import Judged, agreement_table, by_family, score_documents, steps_of
+from models.training.prm.agreement import ALL, Judged, agreement_table, by_family, score_documents, steps_of
+from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
 from models.training.prm.reliability import plot_reliability
 from models.training.prm.reward import fit_reward_model, from_policy
@@ -37,7 +40,21 @@ REPORT_FILE = "report.json"
 PLOT_FILE = "reliability.png"
 WARMUP_SHARE = 0.1
 MAX_WARMUP_STEPS = 50
+CHECKPOINT_FOLDER = "checkpoint"
 NUM_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        num_skipped: Lines of labels that were left out.
+        fault: Why the reward model cannot be called good; None if it judges better than chance.
+    """
+
+    num_skipped: int
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ class TrainingPlan:
 
 def train_prm(
     policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan, checkpoint_every: int = 100
-) -> int:
+) -> Trained:
     """Train a reward model, write it to `out` and print how well it judges the problems held out.
 
     Args:
@@ -77,9 +94,6 @@ def train_prm(
         out: A training that was interrupted there goes on, and a finished one is measured again.
         plan: How it is trained.
         checkpoint_every: Steps after which an interrupted training can go on.
-
-    Returns:
-        How many lines were left out.
 
     Raises:
         CheckpointError: The policy cannot be used.
@@ -93,13 +107,10 @@ def train_prm(
     _show_skipped(reader, console)
     training = [response for response in responses if not is_held_out(response.problem, plan.held_out)]
     held_out = [response for response in responses if is_held_out(response.problem, plan.held_out)]
-    if not training or not held_out:
-        raise LabelsError(
-            f"{len(training)} responses are to train on and {len(held_out)} to measure on: "
-            f"label more problems, or hold out another share than {plan.held_out}"
-        )
-    _claim(out, policy, label_files, plan)
-    _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
+    check_labels(training, held_out, plan.held_out)
+    is_begun = _claim(out, policy, label_files, plan)
+    if not (is_begun and _is_done(out)):
+        _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
     AutoTokenizer.from_pretrained(policy).save_pretrained(out)
     judged = judge_responses(load_reward_model(out), held_out, [reader.document(response) for response in held_out])
     agreements = by_family(judged)
@@ -108,7 +119,33 @@ def train_prm(
     plot_reliability(*steps_of(judged), out / PLOT_FILE)
     console.print(f"trained on {len(training)} responses; {len(held_out)} held out:")
     console.print(agreement_table(agreements))
-    return len(reader.skipped)
+    return Trained(len(reader.skipped), agreements[ALL].fault)
+
+
+def check_labels(training: Sequence[LabelledResponse], held_out: Sequence[LabelledResponse], share: float) -> None:
+    """Refuse labels that cannot teach, or leave nothing to measure.
+
+    Args:
+        training: What is learnt from.
+        held_out: What is measured on.
+        share: Of problems that are held out.
+
+    Raises:
+        LabelsError: They are refused; the message has the counts and says what to do.
+    """
+    more = f"label more problems, or hold out another share than {share}"
+    if not training or not held_out:
+        raise LabelsError(f"{len(training)} responses are to train on and {len(held_out)} to measure on: {more}")
+    learnt, measured = Evidence(), Evidence()
+    for responses, evidence in ((training, learnt), (held_out, measured)):
+        for response in responses:
+            response.add_to(evidence)
+    if fault := learnt.unread or learnt.one_sided:
+        raise LabelsError(fault)
+    if fault := learnt.too_small:
+        raise LabelsError(f"too little to learn from: {fault}: label more problems")
+    if fault := measured.too_small:
+        raise LabelsError(f"the AUC would not be measurable on what is held out: {fault}: {more}")
 
 
 def judge_responses(
@@ -144,12 +181,22 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
 
     schedule = plan.schedule(len(documents))
     batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
-    fit_reward_model(model, batches, schedule, out / "checkpoint" / "prm.pt", unembedding, checkpoint_every)
+    fit_reward_model(model, batches, schedule, out / CHECKPOINT_FOLDER / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
+    shutil.rmtree(out / CHECKPOINT_FOLDER)
 
 
-def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> None:
-    """See that a training in `out` is this one, from which it can go on; or say there that it is."""
+def _is_done(out: Path) -> bool:
+    """Whether the training that was begun in `out` has ended: what it would go on from is removed last."""
+    return (out / WEIGHTS_FILE).exists() and not (out / CHECKPOINT_FOLDER).exists()
+
+
+def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> bool:
+    """See that a training in `out` is this one, from which it can go on; or say there that it is.
+
+    Returns:
+        Whether it was begun before.
+    """
     digests = [blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in label_files]
     training = {"policy": str(policy), "labels": digests, **asdict(plan)}
     file = out / TRAINING_FILE
@@ -158,8 +205,10 @@ def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingP
         changed = sorted(name for name in training if other.get(name) != training[name])
         if changed:
             raise LabelsError(f"{file}: another training is in this folder, with another {', '.join(changed)}")
+        return True
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(training, indent=2) + "\n")
+    return False
 
 
 def _show_skipped(reader: LabelReader, console: Console) -> None:

@@ -62,3 +62,12 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_a_tenth() -> None:
     assert schedule.at(0) == pytest.approx(0.1)
     assert schedule.at(10) == pytest.approx(1.0)
     assert schedule.at(99) == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_run_of_any_length_is_the_same_until_it_cools_down_to_nothing() -> None:
+    short, long = (Schedule(steps, 1.0, num_warmup_steps=10, num_cooldown_steps=20, horizon=200) for steps in (80, 120))
+    plain = Schedule(200, 1.0, num_warmup_steps=10)
+    assert [short.at(step) for step in range(61)] == [plain.at(step) for step in range(61)]
+    assert [long.at(step) for step in range(101)] == [plain.at(step) for step in range(101)]
+    assert short.at(70) == pytest.approx(plain.at(70) / 2)
+    assert short.at(79) == pytest.approx(plain.at(79) / 20)

@@ -33,8 +33,9 @@ def written(path: Path, *records: object) -> Path:
         ({"id": 60, "problem": "p", "solution": r"\boxed{204}", "answer": "204", "year": "2024"}, Task("p", "204")),
         ({"question": "p", "answer": "336^\\circ"}, Task("p", "336^\\circ")),
         ({"problem": "p", "answer": 0.50}, Task("p", "0.5")),
+        ({"problem": "p", "answer": "7", "level": 3, "family": "chain"}, Task("p", "7", 3, family="chain")),
     ],
-    ids=["MATH-500", "MATH", "MATH, unknown level", "GSM8K", "AIME 2024", "AIME", "AIME 2025", "a number"],
+    ids=["MATH-500", "MATH", "MATH, unknown level", "GSM8K", "AIME 2024", "AIME", "AIME 2025", "a number", "our own"],
 )
 def test_the_usual_fields_are_known(tmp_path: Path, record: object, task: Task | tuple[str, int]) -> None:
     expected = task if isinstance(task, Task) else Task("p", *task)

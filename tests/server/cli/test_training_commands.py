@@ -5,21 +5,25 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from rich.console import Console
 
 from models.policy.engine_policy import EnginePolicy
-from models.training.prm.labels import LabelFile, LabelReader
+from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
 from search.answers.pool import AnswerPool
-from server.cli.label_steps import Task, grader, label_all
+from search.evaluation.tasks import Task
+from server.cli.failures import Failure
+from server.cli.label_steps import grader, label_all
 from server.cli.main import app
+from tests.natures import Tree, answer, end, step
+from tests.worlds import World
 
 PLAN = RolloutPlan(num_responses=3, num_completions=4, max_tokens=300, seed=5)
 TASKS = [
-    Task("Compute (17 + 28) * 3 - 45.", "90", "chain", 1),
-    Task("Solve 3x - 7 = 11 for x.", "6", "linear", 2),
-    Task("Compute 1/2 + 1/3.", "5/6", "fraction", 3),
+    Task("Compute (17 + 28) * 3 - 45.", "90", family="chain"),
+    Task("Solve 3x - 7 = 11 for x.", "6", family="linear"),
+    Task("Compute 1/2 + 1/3.", "5/6", family="fraction"),
 ]
 
 
@@ -76,9 +80,9 @@ async def test_a_finished_labelling_samples_nothing_and_a_torn_one_what_is_missi
 
 
 async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: EnginePolicy, tmp_path: Path) -> None:
-    tasks = [Task("Compute " + "1 + " * 2000 + "1.", "2001", None, 1), TASKS[0]]
+    tasks = [Task("Compute " + "1 + " * 2000 + "1.", "2001"), TASKS[0]]
     _, said = await label(policy, tmp_path / "labels.jsonl", tasks)
-    assert "line 1: " in said
+    assert "problem 1: " in said
     assert "at most 1024 do; left out" in said
     assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 3
 
@@ -87,10 +91,10 @@ async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: E
     ("line", "message"),
     [
         ("{", "line 1: not JSON in UTF-8: Expecting property name"),
-        ("[]", "line 1: not an object; allowed: one JSON object a line; left out"),
-        ('{"problem": "1 + 1"}', "line 1: needs an answer, a text or a number; left out"),
-        ('{"problem": " ", "answer": 2}', "line 1: needs a problem, a text; left out"),
-        ('{"problem": "\\ud800", "answer": 2}', "half of a surrogate pair, which is not Unicode text; left out"),
+        ("[]", "line 1: not an object; allowed: one JSON object a line"),
+        ('{"problem": "1 + 1"}', "line 1: needs text as answer or solution"),
+        ('{"problem": " ", "answer": 2}', "line 1: needs text as problem or question"),
+        ('{"problem": "\\ud800", "answer": 2}', "half of a surrogate pair, which is not Unicode text"),
     ],
 )
 def test_problems_that_cannot_be_used_are_named_by_line(tmp_path: Path, line: str, message: str) -> None:
@@ -99,7 +103,59 @@ def test_problems_that_cannot_be_used_are_named_by_line(tmp_path: Path, line: st
     result = CliRunner().invoke(app, arguments, terminal_width=200)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
-    assert "holds no problem that can be used" in result.output
+
+
+def labelled(problem: str, *labels: float, states_answer: bool = True) -> LabelledResponse:
+    steps = tuple(f"step {number}" for number in range(len(labels)))
+    return LabelledResponse(problem, "1", steps, ((1,),) * len(labels), labels, True, states_answer=states_answer)
+
+
+def label_again(folder: Path, problems: list[dict[str, str]], responses: list[LabelledResponse]) -> Result:
+    """Run the command on problems that are all labelled already, so that it samples nothing."""
+    (folder / "problems.jsonl").write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+    LabelFile(folder / "labels.jsonl", 1).append(responses)
+    arguments = ["--problems", str(folder / "problems.jsonl"), "--out", str(folder / "labels.jsonl")]
+    return CliRunner().invoke(app, ["label-steps", *arguments, "--responses", "1"])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"problem": "What?", "answer": "1", "family": "questions"},
+        {"question": "What?", "answer": "3 - 2 = <<3-2=1>>1\n#### 1"},
+        {"problem": "What?", "solution": r"It is $\boxed{1}$.", "level": "Level 1"},
+    ],
+    ids=["our own", "GSM8K", "MATH"],
+)
+def test_problems_come_in_the_files_that_eval_reads(tmp_path: Path, record: dict[str, str]) -> None:
+    result = label_again(tmp_path, [record], [labelled("What?", 1, 0)])
+    assert (result.exit_code, "all 1 problems are in" in result.output) == (0, True)
+
+
+@pytest.mark.parametrize(("label", "advice"), [(0.0, "easier problems"), (1.0, "harder problems")])
+def test_labels_of_one_kind_are_a_failure(tmp_path: Path, label: float, advice: str) -> None:
+    result = label_again(tmp_path, [{"problem": "What?", "answer": "1"}], [labelled("What?", label, label)])
+    assert result.exit_code == 1
+    assert "labels of one kind teach nothing: " in result.output
+    assert advice in result.output
+
+
+def test_labels_of_answers_that_were_not_read_are_a_failure(tmp_path: Path) -> None:
+    silent = [labelled("What?", 0.5, 0, states_answer=False)]
+    result = label_again(tmp_path, [{"problem": "What?", "answer": "1"}], silent)
+    assert result.exit_code == 1
+    assert "1 of 1 responses state no answer that is read, so all their steps count as wrong: ask for" in result.output
+
+
+async def test_labelling_stops_once_it_is_clear_that_answers_are_not_read(tmp_path: Path) -> None:
+    tasks = [Task(f"problem {number}", "1") for number in range(100)]
+    policy = World(Tree(step("a", 0, end("no idea", 0)), end("no idea", 0), answer("1", 0))).policy
+    labels = LabelFile(tmp_path / "labels.jsonl", 3)
+    async with AnswerPool(num_workers=1) as answers:
+        labeller = StepLabeller(policy, grader(answers), RolloutPlan(3, 2), concurrency=2)
+        with pytest.raises(Failure, match=r"\d+ of 3\d responses state no answer that is read"):
+            await label_all(tasks, labeller, labels, None, 2, Console(file=StringIO()))
+    assert 32 <= labels.evidence.num_responses < 40
 
 
 def test_parts_must_divide_the_batch(tmp_path: Path) -> None:

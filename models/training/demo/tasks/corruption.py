@@ -22,12 +22,12 @@ def corrupt(exercise: Exercise[Any], solution: Solution, rng: Random) -> Solutio
     step = solution.steps[last]
     title = match[0] if (match := _TITLE.match(step)) else ""
     body = step.removeprefix(title)
-    spoilt = _flip_sign(body, rng) if rng.random() < 0.15 else _change_number(body, rng)
+    spoilt = _flip_sign(body, rng) if rng.random() < 0.15 else change_number(body, rng)
     steps = (*solution.steps[:last], title + spoilt)
     return Solution(steps, judge(exercise, steps))
 
 
-def _change_number(body: str, rng: Random) -> str:
+def change_number(body: str, rng: Random) -> str:
     """Miss a number by a little: there alone (a slip of the pen), or wherever it comes again (a slip of the mind)."""
     number = rng.choice(list(_NUMBER.finditer(body)))
     changed = str(max(0, int(number[0]) + rng.choice(_OFFSETS)))
@@ -40,6 +40,6 @@ def _change_number(body: str, rng: Random) -> str:
 def _flip_sign(body: str, rng: Random) -> str:
     signs = list(_SIGN.finditer(body))
     if not signs:
-        return _change_number(body, rng)
+        return change_number(body, rng)
     sign = rng.choice(signs)
     return body[: sign.start()] + ("-" if sign[0] == "+" else "+") + body[sign.end() :]

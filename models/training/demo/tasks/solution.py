@@ -13,7 +13,7 @@ from typing import Any
 
 from models.interfaces import DELIMITER
 from models.prm.checkers.expressions import is_true, read_answer
-from models.training.demo.tasks.exercise import Exercise, Move
+from models.training.demo.tasks.exercise import Exercise, Move, S
 
 _STEP = re.compile(r"## Step \d+: [^\n]+\n(?:(?P<facts>[^\n]+?), )?so (?P<claim>[^\n]+)")
 _CONCLUSION = re.compile(r"Therefore, the final answer is: \$\\boxed\{(?P<answer>.+)\}\$\.")
@@ -42,12 +42,18 @@ def solve(exercise: Exercise[Any], rng: Random, *, is_careful: bool = False) -> 
     """Write a solution the way a learner does, who gives in to temptations unless `is_careful`."""
     state = exercise.start
     moves: list[Move[Any]] = []
-    while right := exercise.right_move(state):
-        wrong = [] if is_careful else exercise.temptations(state)
-        move = next((each.move for each in wrong if rng.random() < each.probability), right)
+    while move := exercise.right_move(state) if is_careful else learner_move(exercise, state, rng):
         moves.append(move)
         state = move.state
     return write(exercise, moves, exercise.result(state), rng)
+
+
+def learner_move(exercise: Exercise[S], state: S, rng: Random) -> Move[S] | None:
+    """The move of a learner, who may give in to a temptation; None where the answer is reached."""
+    right = exercise.right_move(state)
+    if right is None:
+        return None
+    return next((each.move for each in exercise.temptations(state) if rng.random() < each.probability), right)
 
 
 def write(exercise: Exercise[Any], moves: Sequence[Move[Any]], result: Fraction, rng: Random) -> Solution:
@@ -79,11 +85,16 @@ def judge(exercise: Exercise[Any], steps: Sequence[str]) -> tuple[bool, ...]:
 
 def concludes_right(exercise: Exercise[Any], step: str) -> bool:
     """True if `step` gives the right answer, by whatever way it was reached."""
-    conclusion = _CONCLUSION.fullmatch(step)
+    return conclusion(step) == exercise.answer
+
+
+def conclusion(step: str) -> Fraction | None:
+    """The answer that `step` gives; None if it is no conclusion."""
+    found = _CONCLUSION.fullmatch(step)
     try:
-        return conclusion is not None and read_answer(conclusion["answer"]) == exercise.answer
+        return read_answer(found["answer"]) if found else None
     except ValueError:
-        return False
+        return None
 
 
 def has_false_fact(step: str) -> bool:

@@ -10,19 +10,19 @@ from models.errors import EngineUnavailableError
 from models.interfaces import Finish, Problem, Sampling, Step
 from models.training.prm.labels import LabelledResponse
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
-from tests.natures import Chance, Nature, Tree, answer, cut, end, step
+from tests.natures import Branch, Chance, Nature, Tree, answer, cut, end, step
 from tests.worlds import World, WorldPolicy
 
 PROBLEM = Problem("What is 1?")
 HALF_RIGHT = (answer("1", 0), answer("2", 0), end("no idea", 0), answer("1", 0))
 
 
-async def is_right(response: str, gold: str) -> bool:
-    return response.endswith(rf"\boxed{{{gold}}}")
+async def grade(response: str, gold: str) -> bool | None:
+    return response.endswith(rf"\boxed{{{gold}}}") if "\\boxed" in response else None
 
 
 def labeller(policy: WorldPolicy, concurrency: int = 100, **plan: Any) -> StepLabeller:
-    return StepLabeller(policy, is_right, RolloutPlan(**plan), concurrency)
+    return StepLabeller(policy, grade, RolloutPlan(**plan), concurrency)
 
 
 async def label(nature: Nature, **plan: int) -> list[LabelledResponse]:
@@ -49,6 +49,19 @@ async def test_a_response_cut_at_the_limit_reaches_nothing() -> None:
     tree = Tree(step("a", 0, cut(r"\boxed{1}")))
     (response,) = await label(tree, num_responses=1, num_completions=4)
     assert (response.labels, response.is_complete) == ((0.0, 0.0), False)
+
+
+@pytest.mark.parametrize(
+    ("last", "states_answer"), [(answer("1", 0), True), (answer("2", 0), True), (end("no idea", 0), False)]
+)
+async def test_it_is_said_whether_an_answer_was_read(last: Branch, states_answer: bool) -> None:
+    (response,) = await label(Tree(step("a", 0, last)), num_responses=1, num_completions=1)
+    assert response.states_answer is states_answer
+
+
+async def test_an_answer_cut_at_the_limit_is_not_read() -> None:
+    (response,) = await label(Tree(cut(r"\boxed{1}")), num_responses=1, num_completions=1)
+    assert response.states_answer is False
 
 
 async def test_the_limit_holds_for_the_whole_response() -> None:

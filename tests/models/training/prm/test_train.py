@@ -1,6 +1,7 @@
 """Training on labels: a tiny model learns shares that it can read off a word, and the rest of a training around it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -123,3 +124,93 @@ def test_a_policy_of_another_kind_is_refused_by_file_and_field(learner: Path, la
     (tmp_path / "model.safetensors").write_bytes((learner / "model.safetensors").read_bytes())
     with pytest.raises(CheckpointError, match=r"config\.json: model_type is 'gpt2', not llama or qwen2"):
         train_prm(tmp_path, [labels], tmp_path / "prm", PLAN)
+
+
+def write_labels(learner: Path, file: Path, draw: Callable[[Random], tuple[str, ...]], **fields: Any) -> Path:
+    """Forty problems, two responses each."""
+    labels, dice, tokenizer = LabelFile(file, 2), Random(0), ChatTokenizer(learner)
+    for number in range(40):
+        responses = [response(tokenizer, f"What is good or bad? {number}", draw(dice)) for _ in range(2)]
+        labels.append([replace(each, **fields) for each in responses])
+    return file
+
+
+@pytest.mark.parametrize("word", ["good", "bad"])
+def test_labels_of_one_kind_are_refused_before_anything_is_trained(learner: Path, tmp_path: Path, word: str) -> None:
+    labels = write_labels(learner, tmp_path / "labels.jsonl", lambda _: (word,) * 3)
+    with pytest.raises(
+        LabelsError, match=r"of one kind teach nothing: .* right steps .* wrong ones .*; label (easier|harder)"
+    ):
+        train_prm(learner, [labels], tmp_path / "prm", PLAN)
+    assert not (tmp_path / "prm").exists()
+
+
+def test_a_few_steps_of_one_kind_are_too_little_to_learn_from(learner: Path, tmp_path: Path) -> None:
+    labels = write_labels(
+        learner, tmp_path / "labels.jsonl", lambda dice: ("good", "good", "bad")[dice.random() < 0.9 :]
+    )
+    few = tmp_path / "few.jsonl"
+    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["labels"] = [0.8 if number > 8 else each for each in line["labels"]]
+    few.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(LabelsError, match=r"too little to learn from: .*; needed are 20 of each, in 5 problems"):
+        train_prm(learner, [few], tmp_path / "prm", PLAN)
+
+
+def test_labels_that_leave_a_handful_to_measure_on_are_refused(learner: Path, labels: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabelsError, match=r"AUC would not be measurable on what is held out: .* than 0\.04"):
+        train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, held_out=0.04))
+
+
+def test_labels_of_responses_whose_answers_were_not_read_are_refused(learner: Path, tmp_path: Path) -> None:
+    def draw(dice: Random) -> tuple[str, ...]:
+        return tuple(dice.choices(list(SHARES), k=3))
+
+    labels = write_labels(learner, tmp_path / "labels.jsonl", draw, states_answer=False)
+    with pytest.raises(LabelsError, match=r"responses state no answer that is read \(\d+ were cut off"):
+        train_prm(learner, [labels], tmp_path / "prm", PLAN)
+
+
+def test_what_an_interrupted_training_goes_on_from_is_removed_when_it_is_done(
+    learner: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, save = replace(PLAN, epochs=0.6), optimization._save
+    monkeypatch.setattr(optimization, "_save", lambda *state: (save(*state), 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        train_prm(learner, [labels], tmp_path / "prm", plan, checkpoint_every=1)
+    assert (tmp_path / "prm" / "checkpoint").exists()
+    monkeypatch.setattr(optimization, "_save", save)
+    train_prm(learner, [labels], tmp_path / "prm", plan)
+    assert not (tmp_path / "prm" / "checkpoint").exists()
+
+
+def test_a_finished_training_is_measured_again_and_not_repeated(learner: Path, labels: Path, tmp_path: Path) -> None:
+    plan = replace(PLAN, epochs=0.1)
+    train_prm(learner, [labels], tmp_path / "prm", plan)
+    first, weights = ((tmp_path / "prm" / name).stat().st_mtime_ns for name in ("report.json", "model.safetensors"))
+    train_prm(learner, [labels], tmp_path / "prm", plan)
+    assert (tmp_path / "prm" / "model.safetensors").stat().st_mtime_ns == weights
+    assert (tmp_path / "prm" / "report.json").stat().st_mtime_ns > first
+
+
+def test_a_model_that_learnt_nothing_is_not_called_good(learner: Path, tmp_path: Path) -> None:
+    dice = Random(0)
+    labels = write_labels(learner, tmp_path / "labels.jsonl", lambda _: ("good",) * 3)
+    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    for line in lines:
+        line["labels"] = [dice.choice((0.1, 0.9)) for _ in line["labels"]]
+    labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    trained = train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, epochs=0.1))
+    assert str(trained.fault).startswith("no better than chance: AUC 0.")
+
+
+def test_a_model_that_learnt_is(learner: Path, labels: Path, tmp_path: Path) -> None:
+    assert train_prm(learner, [labels], tmp_path / "prm", PLAN).fault is None
+
+
+def test_weights_that_no_training_left_there_are_trained_over(learner: Path, labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "prm").mkdir()
+    (tmp_path / "prm" / "model.safetensors").write_bytes(b"somebody else's")
+    assert train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, epochs=0.1)).num_skipped == 0
+    assert (tmp_path / "prm" / "model.safetensors").stat().st_size > 1000

@@ -1,0 +1,19 @@
+"""Problems of a file, for the commands that measure, calibrate and label."""
+
+from pathlib import Path
+
+import click
+
+from search.evaluation.tasks import Fields, TaskFile, read_tasks
+
+
+def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
+    """Read a file of problems, and name the rows that are left out.
+
+    Raises:
+        UnreadableFileError: It cannot be read, or no row of it can be used.
+    """
+    found = read_tasks(path, fields)
+    for fault in found.named_faults():
+        click.echo(f"left out: {fault}", err=True)
+    return found

@@ -177,7 +177,7 @@ def evaluate(
     options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
     grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
     grid |= {"varied": varied} if varied else {}
-    grid |= {"file": description} if description else {}
+    grid |= {"file": found.description} if found else {}
     results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
     _run(parts, results, settings, url, concurrency)
     wanted = dict.fromkeys(cell for _, jobs in parts for job in jobs for cell in job.cells)

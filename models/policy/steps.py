@@ -12,6 +12,9 @@ from models.interfaces import PARAGRAPHS, Finish, Step, StepRule
 from models.policy.detokenizer import GrowingText
 from models.policy.step_ends import Cut, find_end
 
+MAX_STEPS = 1024
+"""Steps of a response, of which the last is the rest: a search looks at all of them whenever one is added."""
+
 
 class StepSplitter:
     """Cuts one response.
@@ -28,6 +31,7 @@ class StepSplitter:
         self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
         self._end = find_end(rule, tokenizer, prefix[-1].text if prefix else "")
         self._token_ids: list[int] = []  # behind the last cut
+        self._num_steps = len(prefix)
 
     def feed(self, token_ids: Sequence[int], finish: Finish | None) -> Iterator[Step]:
         """Yield the steps that end with `token_ids`.
@@ -44,7 +48,7 @@ class StepSplitter:
             self._text.add(token_id)
             if finish and not coming:
                 break
-            if cut := self._end.after(token_id, self._text):
+            if self._num_steps < MAX_STEPS - 1 and (cut := self._end.after(token_id, self._text)):
                 ahead = tuple(self._token_ids[cut.num_tokens :])
                 coming.extendleft(reversed(ahead))
                 yield self._cut(Finish.STEP, cut, ahead)
@@ -54,5 +58,6 @@ class StepSplitter:
     def _cut(self, finish: Finish, cut: Cut, ahead: tuple[int, ...] = ()) -> Step:
         step = Step(self._text.cut(cut.num_chars), tuple(self._token_ids[: cut.num_tokens]), finish, ahead)
         self._token_ids.clear()
+        self._num_steps += 1
         self._end = find_end(self._rule, self._tokenizer, step.text)
         return step

@@ -153,6 +153,14 @@ def test_a_token_count_cuts_blocks_too(splitter: Splitter) -> None:
     assert splitter.texts(TokenCount(3), *"$$a$$bc") == ["$$a", "$$b", "c"]
 
 
+def test_a_response_has_a_thousand_steps_at_most(splitter: Splitter) -> None:
+    token_ids = [*splitter.tokenizer.encode("a") * 5_000, END_ID]
+    steps = splitter.cut(TokenCount(1), token_ids)
+    assert [len(step.token_ids) for step in steps] == [1] * 1023 + [5_001 - 1023]
+    again = StepSplitter(splitter.tokenizer, steps[:1000], TokenCount(1)).feed(token_ids[1000:], Finish.END)
+    assert list(again) == steps[1000:]
+
+
 @st.composite
 def responses(draw: st.DrawFn, tokenizer: ChatTokenizer) -> list[int]:
     """Ids of what rules look for, and any others, in runs that come back."""

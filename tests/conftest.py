@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.prm.winnow import WinnowPRM
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-ENGINES = {"policy", "verifier", "servers", "tiny_engine", "published", "outcome_engine", "wide"}
+ENGINES = {"policy", "verifier", "servers", "tiny_engine", "published", "outcome_engine", "wide", "smollm2", "gemma3"}
 """The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
 
 

@@ -5,11 +5,13 @@
 
 Serves a policy alone. Posts the long prompts one after another on an idle service, each with a beginning of its own, so
 that none comes from the prefix cache; then all at once beside the short searches, which come over the time that one of
-them takes. `/readyz` is asked all the while. A prompt that is too long for the model is a 422.
+them takes. `/readyz` is asked all the while. A prompt that is too long for the model is a 422. In the end the engine is
+stopped, as if it hung.
 """
 
 import argparse
 import asyncio
+import signal
 import statistics
 import time
 from collections import Counter
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -75,6 +78,16 @@ def short(number: int) -> dict[str, object]:
     return {"problem": f"What is {number} + 1?", "n": 1, "strategy": "majority", "max_tokens": 16}
 
 
+async def replaced(service: psutil.Process) -> float:
+    """Stop the engine's process, as if it hung, and return the seconds until it is killed."""
+    (engine,) = engines_of(service)
+    engine.send_signal(signal.SIGSTOP)
+    started = time.perf_counter()
+    while engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(ASK_EVERY_S)
+    return time.perf_counter() - started
+
+
 async def measure(model: Path, words: int, num_long: int, num_short: int) -> Table:
     """Serve the model and ask it."""
     table = Table("what", "replies", "median", "worst", title=f"{model.name}, prompts of {words:,} words")
@@ -102,6 +115,7 @@ async def measure(model: Path, words: int, num_long: int, num_short: int) -> Tab
         table.add_row("/readyz meanwhile", *ready.row())
         kept = engines_of(service.process) == engines
         table.add_row("engine", "the same process throughout" if kept else "KILLED", "", "")
+        table.add_row("an engine that is stopped", "is killed", "", f"{await replaced(service.process):.1f} s")
     return table
 
 

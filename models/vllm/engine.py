@@ -160,6 +160,7 @@ class Engine:
                     question = asyncio.create_task(self._answered())
         finally:
             question.cancel()
+            await asyncio.gather(question, return_exceptions=True)
 
     async def _answered(self) -> None:
         """Return when the engine is between two steps, or dead."""

@@ -19,8 +19,6 @@ QUIET: dict[str, Any]
 """Arguments of an engine that logs errors alone; 0.26 takes the level from the environment."""
 REQUEST_ERRORS: tuple[type[Exception], ...]
 """What an engine raises for a request that it does not take."""
-RefusedRequestError: type[Exception]
-"""Of these, what passes vLLM's own handlers as it is."""
 
 if IS_LATEST:
     from vllm.config.logging import LoggingConfig
@@ -30,13 +28,13 @@ if IS_LATEST:
     SERVER = "vllm.entrypoints.launchers.api_server.entry"
     QUIET = {"logging_config": LoggingConfig(log_level="ERROR")}
     REQUEST_ERRORS = (VLLMError, EngineGenerateError)
-    RefusedRequestError = VLLMValidationError
+    RefusedRequestError = VLLMValidationError  # passes vLLM's own handlers as it is
 else:
     ARGUMENTS = "vllm.entrypoints.openai.cli_args"
     SERVER = "vllm.entrypoints.openai.api_server"
     QUIET = {}
     REQUEST_ERRORS = (ValueError, EngineGenerateError)
-    RefusedRequestError = ValueError
+    RefusedRequestError = ValueError  # type: ignore[misc,assignment]
 
 
 def intervals(num_tokens: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from models.errors import ContextOverflowError, EngineUnavailableError
+from models.errors import ContextOverflowError, DeadlyPromptError, EngineUnavailableError
 from search.answers.answer import Answer
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
@@ -89,6 +89,13 @@ async def test_a_search_that_lost_every_candidate_to_a_dead_engine_fails(strateg
     world.policy.failures[r"\boxed{1}"] = EngineUnavailableError("gone")
     with pytest.raises(EngineUnavailableError, match="gone"):
         await search(world, strategy)
+
+
+async def test_a_prompt_that_is_refused_fails_the_search_as_what_it_is() -> None:
+    world = World(Tree(answer("1", 0.5)))
+    world.policy.failures[r"\boxed{1}"] = DeadlyPromptError("stopped the engine twice")
+    with pytest.raises(DeadlyPromptError):
+        await search(world, BestOfN(4))
 
 
 @pytest.mark.parametrize("strategy", [BestOfN(4), BeamSearch(4, 2), DVTS(4, 2)])

@@ -59,6 +59,8 @@ def read_unit(cursor: Cursor, counted: Node) -> Node:
         return Apply("^", (counted, Number(Fraction(_POWERS[word.text]))))
     if word.text in TELLING_BEHIND:
         raise UnreadableError
+    if word.text in ("degree", "degrees") and cursor.peek(1).text in ("celsius", "fahrenheit", "kelvin"):
+        cursor.take()
     unit = _read_measure(cursor)
     words = _read_nouns(cursor)
     if unit is None and words and variables(counted):
@@ -75,12 +77,7 @@ def _read_measure(cursor: Cursor) -> Unit | None:
         exponent = 1
         ahead = cursor.peek(1)
         is_unit_ahead = ahead.kind is Kind.WORDS or (ahead.kind is Kind.LETTER and ahead.text in UNIT_LETTERS)
-        if cursor.sees(Kind.MARK, "/") and ahead.text == "(" and cursor.peek(2).is_upright:
-            cursor.take()
-            cursor.take()
-            unit = combine(unit, _read_measure(cursor) or ONE, -1)
-            cursor.expect(")")
-        elif cursor.sees(Kind.MARK, "/") and is_unit_ahead:
+        if cursor.sees(Kind.MARK, "/") and is_unit_ahead:
             cursor.take()
             exponent = -1
             if ahead.kind is Kind.WORDS and find_unit(ahead.written) is None and ahead.text not in UNIT_WORDS:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-_FOLDER = Path(__file__).parents[4] / "shared" / "data"
+FOLDER = Path(__file__).parents[4] / "shared" / "data"
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
@@ -20,6 +20,6 @@ def hostile_answers() -> list[tuple[str, str]]:
 
 
 def _path(name: str) -> Path:
-    if not (_FOLDER / name).exists():
+    if not (FOLDER / name).exists():
         pytest.skip(f"../shared/data/{name} is absent")
-    return _FOLDER / name
+    return FOLDER / name

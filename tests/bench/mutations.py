@@ -312,7 +312,7 @@ def generate(golds: Sequence[str], count: int, seed: int) -> Iterator[Mutations]
         lambda: integer(dice.randint(2, 10 ** dice.randint(1, 8)), dice),
         lambda: fraction(Fraction(dice.randint(1, 400), dice.randint(2, 97)), dice),
         lambda: surd(dice.randint(1, 30), dice.randint(2, 20), dice.choice([2, 3, 5, 6, 7, 10, 11, 13]), dice),
-        lambda: plus_minus(dice.randint(-20, 20), dice.randint(1, 30), dice),
+        lambda: plus_minus(dice.choice([-1, 1]) * dice.randint(1, 20), dice.randint(1, 30), dice),
         lambda: numbers(dice.sample(range(-30, 99), 3), dice),
         lambda: point(*dice.sample(range(-20, 40), 2), dice),
         lambda: interval(dice.randint(-20, 5), dice.randint(8, 40), dice),

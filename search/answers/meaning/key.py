@@ -6,6 +6,7 @@ so equivalence is reflexive, symmetric and transitive.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import reduce
 
 from search.answers.meaning.fingerprint import name_up_to_factor, name_up_to_positive_factor, name_value
 from search.answers.meaning.plus_minus import expand
@@ -147,32 +148,17 @@ def _name_of(unit: Unit) -> str:
 
 
 def _inequalities_key(items: Sequence[Node]) -> str | None:
-    """Key of what inequalities of one variable leave: two half lines that meet an interval, else a union."""
+    """Key of what inequalities of one variable leave: their union, or what they share if that is every number."""
     names = {inequality_variable(item) for item in items}
     if len(items) == 1 or len(names) > 1 or None in names:
         return None
     try:
         sets = [solutions(item) for item in items if isinstance(item, Relation)]
-        common = sets[0]
-        for each in sets[1:]:
-            common = intersect(common, each)
-        return _pieces_key(common if common and _is_meant_at_once(items, sets) else unite(sum(sets, ())))
+        common, united = reduce(intersect, sets), unite(sum(sets, ()))
+        is_puncture = any(isinstance(item, Relation) and "!=" in item.operators for item in items)
+        return _pieces_key(common if common and (united == LINE or is_puncture) else united)
     except UnreadableError:
         return None
-
-
-def _is_meant_at_once(items: Sequence[Node], sets: Sequence[Pieces]) -> bool:
-    """True for two half lines of opposite directions, and where one item only takes a number out."""
-    if any(isinstance(item, Relation) and "!=" in item.operators for item in items):
-        return True
-    return len(sets) == 2 and sorted(_direction(each) for each in sets) == [-1, 1]
-
-
-def _direction(pieces: Pieces) -> int:
-    """1 for a half line that goes to infinity, -1 for one that comes from there, 0 for anything else."""
-    if len(pieces) != 1:
-        return 0
-    return (pieces[0].upper == INFINITY) - (pieces[0].lower == MINUS_INFINITY)
 
 
 def _point_keys(items: Sequence[Node]) -> list[str]:

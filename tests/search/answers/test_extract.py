@@ -164,7 +164,7 @@ WILD = [
     ("\\boxed{a\\boxed{b}\\boxed{c}}", "a\\boxed{b}\\boxed{c}"),
     ("Answer:\nx = 1\nso it is", "x = 1"),
     ("Answer: x = 1,\n\ny = 2", "x = 1, y = 2"),
-    ("Answer: {5}}", "{5}"),
+    ("Answer: {5, 6}", "{5, 6}"),
     ("Answer: The total is 5 km per day", "5 km per day"),
     ("Answer: Tom has x = 5", "Tom has x = 5"),
 ]

@@ -189,6 +189,12 @@ x=5 cm \quad y=3 cm == (5,3)
 [1,2)\cap(1,2] == (1,2)
 [1,2]\cap[3,4] == \emptyset
 [1,2]\cap[2,4] == \{2\}
+5 in total == 5
+2 \cdot \boxed{3} == 6
+m_\max = 5 == 5
+|x|>2, |x|<5 == (-5,-2)\cup(2,5)
+x^3+x \ne 3 == 3 \ne x^3+x
+x^3+x<3, x>1 == x>1, x^3+x<3
 0.25000000000000006 == 1/4
 0.12345678900000001 == 0.123456789
 x<3, x \neq 1 == (-\infty,1)\cup(1,3)
@@ -322,6 +328,7 @@ x<i != x<0
 (1,2)\setminus x != (1,2)
 5 \mathrm{m^a} != 5
 x \ne y != x \ne z
+5x thousand != 5000x
 """
 
 SAME = [tuple(line.split(" == ")) for line in _SAME.strip().splitlines()]

@@ -70,9 +70,9 @@ def by_math_verify(one: str, other: str) -> bool:
     return bool(math_verify.verify(*parsed) or math_verify.verify(*reversed(parsed)))
 
 
-def measure_pairs(name: str, is_equivalent: Equivalence, table: Table) -> None:
+def measure_pairs(name: str, is_equivalent: Equivalence, folder: Path, table: Table) -> None:
     """Judge the labelled pairs."""
-    rows = read_rows("answer_pairs.jsonl")
+    rows = read_rows("answer_pairs.jsonl", folder)
     started = time.perf_counter()
     verdicts = [is_equivalent(row["gold"], row["pred"]) for row in rows]
     elapsed = time.perf_counter() - started
@@ -81,7 +81,7 @@ def measure_pairs(name: str, is_equivalent: Equivalence, table: Table) -> None:
     table.add_row(name, f"{right / len(rows):.1%} of {len(rows)}", str(merges), f"{elapsed / len(rows) * 1e3:.2f} ms")
 
 
-def measure_votes(name: str, is_equivalent: Equivalence, table: Table) -> None:
+def measure_votes(name: str, is_equivalent: Equivalence, folder: Path, table: Table) -> None:
     """Let the samples of each problem vote; right is what the data say of half of the elected class or more.
 
     The samples come without scores. For the weighted vote they get those of a seeded judge with noise, who prefers the
@@ -91,7 +91,7 @@ def measure_votes(name: str, is_equivalent: Equivalence, table: Table) -> None:
     for vote, weights in votes.items():
         cells = []
         for file in SAMPLES:
-            classes = [_classes(row["samples"], is_equivalent) for row in read_rows(file)]
+            classes = [_classes(row["samples"], is_equivalent) for row in read_rows(file, folder)]
             shares = [statistics.fmean(_is_elected_right(each, weight) for each in classes) for weight in weights]
             cells.append(f"{statistics.fmean(shares):.1%} of {len(classes)}")
         table.add_row(name, vote, *cells)
@@ -184,10 +184,10 @@ def _differ_in_unit(one: Form, other: Form) -> bool:
     return None not in (one.unit, other.unit) and one.unit != other.unit
 
 
-def measure_extraction(table: Table) -> None:
+def measure_extraction(folder: Path, table: Table) -> None:
     """Extract the answers of real samples anew; the data hold what was extracted when they were made."""
     for file in SAMPLES:
-        samples = [sample for row in read_rows(file) for sample in row["samples"]]
+        samples = [sample for row in read_rows(file, folder) for sample in row["samples"]]
         found = [(extract_answer(each["text"]), each["answer"]) for each in samples]
         stated = [(one, other) for one, other in found if one is not None and other is not None]
         rows = sum(
@@ -197,9 +197,9 @@ def measure_extraction(table: Table) -> None:
         table.add_row(file, f"{len(samples):,}", f"{len(stated):,}", f"{another:,}", f"{rows:,}")
 
 
-async def measure_times(table: Table) -> None:
+async def measure_times(folder: Path, table: Table) -> None:
     """Read different answers through a pool that is started for them, again through the same pool, and hostile ones."""
-    answers = sorted({row["answer"] for row in read_rows("math500.jsonl")})
+    answers = sorted({row["answer"] for row in read_rows("math500.jsonl", folder)})
     first, second = answers[:NUM_ANSWERS], [f"{answer} + 1" for answer in answers[:NUM_ANSWERS]]
     started = time.perf_counter()
     async with AnswerPool() as pool:
@@ -207,7 +207,7 @@ async def measure_times(table: Table) -> None:
         for name, texts in (("just started", first), ("warm", second), ("known", second)):
             took = await _time(asyncio.gather(*map(pool.canonicalise, texts)))
             table.add_row(f"{len(texts)} different answers, {name}", _ms(took))
-        hostile = [await _time(pool.canonicalise(text)) for _, text in hostile_answers()]
+        hostile = [await _time(pool.canonicalise(text)) for _, text in hostile_answers(folder)]
         table.add_row(f"slowest of {len(hostile)} hostile answers", _ms(max(hostile)))
         table.add_row("answers over their limit", str(pool.counters.num_timeouts + pool.counters.num_failures))
 
@@ -231,12 +231,12 @@ def main(folder: Path, num_drawn: int, seed: int) -> int:
     pairs = Table("labelled pairs", "right", "false merges", "time a pair")
     votes = Table("answers are", "vote", *SAMPLES)
     for name, is_equivalent in equivalences.items():
-        measure_pairs(name, is_equivalent, pairs)
-        measure_votes(name, is_equivalent, votes)
+        measure_pairs(name, is_equivalent, folder, pairs)
+        measure_votes(name, is_equivalent, folder, votes)
     times = Table("pool", "time or number")
-    asyncio.run(measure_times(times))
+    asyncio.run(measure_times(folder, times))
     extraction = Table("samples", "in all", "answer stated", "another than on file", "another with Boxes.LAST")
-    measure_extraction(extraction)
+    measure_extraction(folder, extraction)
     mutations = list(generate([*dict.fromkeys(public_golds(folder))], num_drawn, seed))
     spellings = Table("kind", "equal spellings", "split", "merged, %", "near misses", "merged")
     found = measure_mutations(mutations, spellings)
@@ -252,7 +252,9 @@ def main(folder: Path, num_drawn: int, seed: int) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=FOLDER, help="Folder with files of problems.")
+    parser.add_argument(
+        "--data", type=Path, default=FOLDER, help="Folder with the labelled data and files of problems."
+    )
     parser.add_argument("--drawn", type=int, default=3_000, help="Values that are drawn, beside the golds.")
     parser.add_argument("--seed", type=int, default=0, help="Of the values and of what is near them.")
     arguments = parser.parse_args()

@@ -26,6 +26,7 @@ from search.answers.reading.syntax import (
     ELLIPSIS,
     INFINITY,
     MINUS_INFINITY,
+    REALS,
     Apply,
     Group,
     Node,
@@ -122,8 +123,13 @@ def _list_key(items: Sequence[Node]) -> str:
     """Items have no order, but each counts; values of several quantities are a point, ordered by their names."""
     if ELLIPSIS in items:
         return "{" + ", ".join(map(_key, items)) + "}"
-    items = _expanded(items)
+    items = [item for item in _expanded(items) if not _is_of_reals(item)] or items
     return _quantities_key(items) or _inequalities_key(items) or _braced(_point_keys(items) or _item_keys(items))
+
+
+def _is_of_reals(node: Node) -> bool:
+    r"""True for `x \in \mathbb{R}`, which says nothing beside other items."""
+    return isinstance(node, Relation) and node.operators == ("in",) and node.sides[1] == REALS
 
 
 def _quantities_key(items: Sequence[Node]) -> str | None:
@@ -237,6 +243,8 @@ def _members_key(domain: Node, conditions: Sequence[Node]) -> str:
             found = intersect(found, real_set(condition))
     except UnreadableError:
         return f"{name} : {_list_key(conditions)}"
+    if name == "N" and not intersect(found, real_set(Group("{}", (Number(Fraction(0)),)))):
+        name = "N^+"  # whether zero is natural does not matter
     if name in POSITIVE_INTEGERS:
         found = intersect(found, (Piece(Number(Fraction(1)), INFINITY, has_lower=True),))
     members = integers_within(found, MAX_MEMBERS) if name in INTEGERS | POSITIVE_INTEGERS else None

@@ -13,25 +13,7 @@ OURS = {"l": "L", "Omega": "ohm", "Ω": "ohm", "deg": "degree", "gramme": "gram"
 BASES = {"kg": "kilogram", "m": "meter", "s": "second", "A": "ampere", "K": "kelvin", "mol": "mole", "cd": "candela"}
 
 
-SHORT = [
-    "day",
-    "min",
-    "hour",
-    "in",
-    "ft",
-    "yd",
-    "mi",
-    "lb",
-    "oz",
-    "gal",
-    "acre",
-    "ha",
-    "mph",
-    "kph",
-    "atm",
-    "week",
-    "cup",
-]
+SHORT = {"day", "min", "hour", "in", "ft", "yd", "mi", "lb", "oz", "gal", "acre", "ha", "mph", "kph", "atm", "cup"}
 CHECKED = sorted({name for name in PREFIXED if name.isascii()} - {"B", "byte", "bit", "bar", "Wh"} | {*SHORT})
 
 

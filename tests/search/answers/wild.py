@@ -199,6 +199,128 @@ x^3+x<3, x>1 == x>1, x^3+x<3
 0.12345678900000001 == 0.123456789
 x<3, x \neq 1 == (-\infty,1)\cup(1,3)
 x > 1, x > 2 == x>1 or x>2
+**x = 5** == 5
+***5*** == 5
+1/2 == **\frac{1}{2}**
+(A) == **(A)**
+x = -1 ∨ x = 2 == -1,2
+x = 3, \text{ ou } x=5 == 3,5
+x=3 \text{ ou } x=5 == 3,5
+x=3 \text{ y } x=5 == 3,5
+3 \text{ et } 5 == 3,5
+3 \text{ oder } 5 == 3,5
+\text{3 or 5} == 3,5
+a=1\quad b=2\quad c=3 == (1,2,3)
+x=1;\quad y=2 == (1,2)
+x=1,\qquad y=2 == (1,2)
+\begin{array}{l}x=1\\y=2\end{array} == (1,2)
+\begin{align*}x&=1\\y&=2\end{align*} == (1,2)
+\pm\sqrt{2} == +\sqrt2, -\sqrt2
+2 +/- 3 == 5,-1
+2 ∓ 3 == 5,-1
+x = 2 \pm 3i == 2+3i, 2-3i
+5 fifths == 1
+7 eighths == 7/8
+3 sixteenths == 3/16
+3 quarters == 0.75
+2.5 million == 2500000
+3 hundred == 300
+5 K == 5 K
+30 mins == 30
+12 sec == 12
+12 \text{ min} == 12
+7\,\text{cm} == 7
+7\ \mathrm{cm}^{2} == 7
+7 ft == 7
+7 square feet == 7
+3.5 \times 10^{8}\ \mathrm{m/s} == 350000000
+5 N·m == 5 N·m
+100 km/hr == 100
+5 (meters) == 5
+5 [cm] == 5 [cm]
+15 cents == 15
+¥100 == 100
+100円 == 100
+100日元 == 100
+3人 == 3
+3本 == 3
+20歳 == 20
+5匹 == 5
+5枚 == 5
+8名学生 == 8
+5 штук == 5
+5 litros == 5
+5 Äpfel == 5
+5 élèves == 5
+B^{-1} = 3 == 3
+\mathbf{A}^{-1} = 3 == 3
+P(A \cap B) = 1/4 == 0.25
+P(A \mid B) = 1/4 == 0.25
+\Pr(X>1)=1/4 == 0.25
+E(X) = 3 == 3
+\sigma = 3 == 3
+\mu = 3 == 3
+f_{\min} = 3 == 3
+a_{max} = 3 == 3
+v_{\text{max}} = 3 == 3
+\max f(x) = 3 == 3
+\min_{x} f(x) = 3 == 3
+\lim_{n\to\infty} a_n = 3 == 3
+\tan\theta = 3 == 3
+\overline{AB} = 3 == 3
+\triangle ABC = 3 == 3
+|\vec{a}| = 3 == 3
+\frac{dy}{dx} = 3 == 3
+y' = 3x == 3x
+T(n) = 3n == 3n
+1,2,3,\ldots == 1,2,3,...
+1+\frac12+\cdots+\frac1n == 1+\frac12+\ldots+\frac1n
+x_1+x_2+\cdots+x_n == x_1+x_2+\dots+x_n
+0.\dot{3} == 1/3
+0.1\dot{6} == 1/6
+0.272727... == 3/11
+1.41421356... == 1.41421356
+(1011)_{2} == 1011_2
+2 : 3 : 4 == 2:3:4
+2 to 3 to 4 == 2:3:4
+a \over b == a/b
+{a+b \over c} == \frac{a+b}{c}
+3 × 10^5 == 300000
+3 X 10^5 == 300000
+3*10^5 == 300000
+12 345 == 12345
+12 345.67 == 12345.67
+-1 234 567 == -1234567
+|x+1|\geq 3 == (-\infty,-4]\cup[2,\infty)
+|2x-1|<3 == (-1,2)
+-1<x<1 \text{ or } 1<x<3 == (-1,1)\cup(1,3)
+(-\infty,1]\cup[1,\infty) == \mathbb{R}
+x\in\mathbb{R}, x\ne 0 == \mathbb{R}\setminus\{0\}
+x^2\ge 9 == (-\infty,-3]\cup[3,\infty)
+(0,1)\cup(1,2)\cup\{1\} == (0,2)
+\{x \in \mathbb{R} : |x| < 2\} == (-2,2)
+\{n \in \mathbb{N} : n < 4, n > 0\} == \{1,2,3\}
+\{x \in \mathbb{Z} \mid -2 < x < 2\} == \{-1,0,1\}
+2.718281828459045 == e
+0.5773502691896258 == \frac{1}{\sqrt3}
+1.0000000000000002 == 1
+99.99999999999999 == 100
+-1.4142135623730951 == -\sqrt2
+0.7071067811865476 == \frac{\sqrt2}{2}
+1.7320508075688772i == \sqrt3 i
+\sqrt{x/y} == \frac{\sqrt x}{\sqrt y}
+\ln x^2 == 2\ln|x|
+3 boys and 4 girls == 4 girls and 3 boys
+3 boys, 4 girls == girls: 4, boys: 3
+boys = 3, girls = 4 == 3 boys and 4 girls
+Tom: 3, Ann: 4 == Ann: 4, Tom: 3
+1 hour 30 minutes == 90 minutes
+2 weeks 3 days == 17 days
+5'10 == 5'10
+6 pounds 4 ounces == 100 ounces
+x \approx 3.14 == 3.14
+\text{No solution} == no solution
+\text{无解} == 无解
 """
 
 _DIFFERENT = r"""
@@ -300,7 +422,7 @@ x≥5 且 x≤7 != 5
 \{x \in \mathbb{Z} : x > 2\} != \{x \in \mathbb{N} : x > 2\}
 \{x \in \mathbb{Z} : 0 \le x \le 500\} != [0,500]
 5 \text{ J/kg} != 5 \text{ J/g}
-0.12345678912345678 != 0.12345678912345578
+0.12345678912345678 != 0.12345678912355678
 [1,2]\cap[2,4] != [1,4]
 5 km, 3 km != 5 m, 3 m
 半分 != 1/2
@@ -329,6 +451,80 @@ x<i != x<0
 5 \mathrm{m^a} != 5
 x \ne y != x \ne z
 5x thousand != 5000x
+x=3 \text{ ou } x=5 != 5
+a=1\quad b=2\quad c=3 != 3
+x=1\quad x=2 != 1
+3 quarters != 3
+7 eighths != 7
+2 score != 3
+5 Uhr != 5
+5 Mai != 5
+5 mayo != 5
+5 мая != 5
+5 января != 5
+5月5日 != 5
+3月 != 4月
+5时30分 != 5
+2024-12-25 != 2024-12-24
+25.12.2024 != 24.12.2024
+12/25/2024 != 11/25/2024
+3-5 years != 2-4 years
+10–20 != 20–30
+\text{5--6} != \text{6--7}
+0xFF != 0xFE
+0o17 != 0b11
+1:30 != 1:31
+5 km != 5 cm
+5 ft != 5 in
+5 lb != 5 oz
+5 USD != 5 EUR
+30^\circ != 30 \text{ rad}
+5 cm^2 != 5 cm^3
+5 \text{ m} != 5 \text{ s}
+5 hours != 5 days
+5 kWh != 5 kW
+3 boys and 4 girls != 4 boys and 3 girls
+boys: 3, girls: 4 != boys: 4, girls: 3
+\{x \in \mathbb{Z} : x>2\} != x>2
+\{x\in\mathbb{N} : x<4\} != (-\infty,4)
+|x|\le 2 != (-2,2)
+[1,2]\cup(2,3] != [1,3)
+1,2,\ldots,n != 1,2,\ldots,m
+1,2,\ldots,10 != 1,2,10
+0.333 != 1/3
+0.333... != 0.333
+1.414213562373 != \sqrt2
+5 万 != 5 亿
+5 mille != 5
+5 billion != 5 million
+5 squared != 5 cubed
+5 minus 3 != 5
+5 - 3i != 5
+x=2 y=3 != 6
+12 more != 12
+at least 5 != 5
+不超过5 != 5
+大约5 != 6
+第5 != 5
+5折 != 5
+半径5 != 6
+2倍 != 2
+两个 != 3
+5 left != 5 right
+5 units down != 5 units up
+5 years ago != 5
+5 below zero != 5
+$5 loss != $5
+-$5 != $5
+5 in the afternoon != 6
+twice 5 != 5
+double 5 != 5
+5 each != 6
+5% off != 6
+third != 3
+3rd != 3
+5 thirds != 5
+5! != 5
 """
 
 SAME = [tuple(line.split(" == ")) for line in _SAME.strip().splitlines()]

@@ -28,7 +28,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from server.schemas import MAX_ANSWER_CHARS
-from tests.search.answers.shared_data import hostile_answers, read_rows
+from tests.search.answers.shared_data import FOLDER, hostile_answers, read_rows
 
 WINNOW = str(Path(sys.executable).with_name("winnow"))
 START_WITHIN_S = 300
@@ -40,11 +40,11 @@ PIECES = (
 )  # fmt: skip
 
 
-def fuzzed(count: int, seed: int) -> Iterator[str]:
+def fuzzed(count: int, seed: int, folder: Path) -> Iterator[str]:
     """Yield hostile answers, then mutations of these and of real ones, as long as the service takes them."""
     dice = Random(seed)
-    hostile = [text for _, text in hostile_answers() if _is_served(text)]
-    real = sorted({row["answer"] for row in read_rows("math500.jsonl")})
+    hostile = [text for _, text in hostile_answers(folder) if _is_served(text)]
+    real = sorted({row["answer"] for row in read_rows("math500.jsonl", folder)})
     yield from hostile[:count]
     for _ in range(count - len(hostile)):
         text = dice.choice(hostile if dice.random() < 0.2 else real)
@@ -169,9 +169,9 @@ async def post_all(url: str, texts: list[str]) -> Counter[str]:
     return found
 
 
-def main(num_texts: int, seed: int) -> None:
+def main(num_texts: int, seed: int, folder: Path) -> None:
     """Measure and print."""
-    texts = list(fuzzed(num_texts - num_texts % 2, seed))
+    texts = list(fuzzed(num_texts - num_texts % 2, seed, folder))
     table = Table("what", "measured", title=f"{len(texts):,} hostile and fuzzed answers, {len(set(texts)):,} different")
     with service() as (process, url):
         family = process.children(recursive=True)
@@ -201,5 +201,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=24_000, help="Answers to post.")
     parser.add_argument("--seed", type=int, default=0, help="Of the mutations.")
+    parser.add_argument("--data", type=Path, default=FOLDER, help="Folder with the hostile and the real answers.")
     arguments = parser.parse_args()
-    main(arguments.texts, arguments.seed)
+    main(arguments.texts, arguments.seed, arguments.data)

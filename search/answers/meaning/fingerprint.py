@@ -20,7 +20,10 @@ NUM_DIGITS = 40
 """Digits of a value of a function which its name is made of."""
 
 FLOAT_DIGITS = 15
-"""Digits of a number that its name holds, unless it is a fraction or a shorter decimal: those that a float holds."""
+"""Digits from which on a decimal is what it rounds: a float holds as many."""
+
+NAMED_DIGITS = 14
+"""Digits in the name of such a decimal, and of any number that is not rational: one less, for the rounding."""
 
 MAX_LOST = 25
 """Digits that may cancel in a number that is zero."""
@@ -127,7 +130,7 @@ def _name(low: Sequence[Scalar | None], high: Sequence[Scalar | None]) -> str:
         number = high[0]
         if not is_exact(number) and mp.mag(number) > MAX_MAGNITUDE:
             raise UnreadableError
-        name = _settle(low[0], number, FLOAT_DIGITS)
+        name = _settle(low[0], number, NAMED_DIGITS)
     return name if len(name) <= MAX_NAME else f"{name[:20]}#{_hash(name)}"
 
 
@@ -153,7 +156,7 @@ def _settle_real(low: Scalar, high: Scalar, num_digits: int) -> str:
 
 def _write_exact(value: Fraction, num_digits: int) -> str:
     """Write a rational; a decimal of as many digits as a float has is what it rounds, so that it joins its like."""
-    return _write_digits(value, num_digits) if is_long_decimal(value, num_digits) else write(value)
+    return _write_digits(value, num_digits) if is_long_decimal(value, FLOAT_DIGITS) else write(value)
 
 
 def _write_digits(value: Scalar, num_digits: int) -> str:

@@ -6,6 +6,7 @@ so equivalence is reflexive, symmetric and transitive.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import reduce
 
 from search.answers.meaning.fingerprint import name_up_to_factor, name_up_to_positive_factor, name_value
 from search.answers.meaning.plus_minus import expand
@@ -25,6 +26,7 @@ from search.answers.reading.syntax import (
     ELLIPSIS,
     INFINITY,
     MINUS_INFINITY,
+    REALS,
     Apply,
     Group,
     Node,
@@ -121,8 +123,13 @@ def _list_key(items: Sequence[Node]) -> str:
     """Items have no order, but each counts; values of several quantities are a point, ordered by their names."""
     if ELLIPSIS in items:
         return "{" + ", ".join(map(_key, items)) + "}"
-    items = _expanded(items)
+    items = [item for item in _expanded(items) if not _is_of_reals(item)] or items
     return _quantities_key(items) or _inequalities_key(items) or _braced(_point_keys(items) or _item_keys(items))
+
+
+def _is_of_reals(node: Node) -> bool:
+    r"""True for `x \in \mathbb{R}`, which says nothing beside other items."""
+    return isinstance(node, Relation) and node.operators == ("in",) and node.sides[1] == REALS
 
 
 def _quantities_key(items: Sequence[Node]) -> str | None:
@@ -147,32 +154,17 @@ def _name_of(unit: Unit) -> str:
 
 
 def _inequalities_key(items: Sequence[Node]) -> str | None:
-    """Key of what inequalities of one variable leave: two half lines that meet an interval, else a union."""
+    """Key of what inequalities of one variable leave: their union, or what they share if that is every number."""
     names = {inequality_variable(item) for item in items}
     if len(items) == 1 or len(names) > 1 or None in names:
         return None
     try:
         sets = [solutions(item) for item in items if isinstance(item, Relation)]
-        common = sets[0]
-        for each in sets[1:]:
-            common = intersect(common, each)
-        return _pieces_key(common if common and _is_meant_at_once(items, sets) else unite(sum(sets, ())))
+        common, united = reduce(intersect, sets), unite(sum(sets, ()))
+        is_puncture = any(isinstance(item, Relation) and "!=" in item.operators for item in items)
+        return _pieces_key(common if common and (united == LINE or is_puncture) else united)
     except UnreadableError:
         return None
-
-
-def _is_meant_at_once(items: Sequence[Node], sets: Sequence[Pieces]) -> bool:
-    """True for two half lines of opposite directions, and where one item only takes a number out."""
-    if any(isinstance(item, Relation) and "!=" in item.operators for item in items):
-        return True
-    return len(sets) == 2 and sorted(_direction(each) for each in sets) == [-1, 1]
-
-
-def _direction(pieces: Pieces) -> int:
-    """1 for a half line that goes to infinity, -1 for one that comes from there, 0 for anything else."""
-    if len(pieces) != 1:
-        return 0
-    return (pieces[0].upper == INFINITY) - (pieces[0].lower == MINUS_INFINITY)
 
 
 def _point_keys(items: Sequence[Node]) -> list[str]:
@@ -251,6 +243,8 @@ def _members_key(domain: Node, conditions: Sequence[Node]) -> str:
             found = intersect(found, real_set(condition))
     except UnreadableError:
         return f"{name} : {_list_key(conditions)}"
+    if name == "N" and not intersect(found, real_set(Group("{}", (Number(Fraction(0)),)))):
+        name = "N^+"  # whether zero is natural does not matter
     if name in POSITIVE_INTEGERS:
         found = intersect(found, (Piece(Number(Fraction(1)), INFINITY, has_lower=True),))
     members = integers_within(found, MAX_MEMBERS) if name in INTEGERS | POSITIVE_INTEGERS else None

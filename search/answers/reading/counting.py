@@ -6,6 +6,7 @@ Knows words, not what a unit changes: that is for the meaning of an answer.
 from fractions import Fraction
 
 from search.answers.reading.cursor import Cursor
+from search.answers.reading.notation import at_conjunction
 from search.answers.reading.syntax import Apply, Node, Number, Quantity, UnreadableError, variables
 from search.answers.reading.tokens import Kind, Token
 from search.answers.reading.units import ONE, Unit, combine, find_unit, noun
@@ -33,7 +34,7 @@ def at_unit(cursor: Cursor, counted: Node, ahead: int = 0) -> bool:
         case Kind.NAME if isinstance(counted, Number):
             return token.text == "Omega" or (token.text == "mu" and at_unit_letter(cursor.peek(ahead + 1)))
         case Kind.WORDS:
-            return not _is_conjunction(token)
+            return token.text not in CONJUNCTIONS and (token.text not in LETTERS_BETWEEN or token.written != "")
     return False
 
 
@@ -59,6 +60,8 @@ def read_unit(cursor: Cursor, counted: Node) -> Node:
         return Apply("^", (counted, Number(Fraction(_POWERS[word.text]))))
     if word.text in TELLING_BEHIND:
         raise UnreadableError
+    if word.text in ("degree", "degrees") and cursor.peek(1).text in ("celsius", "fahrenheit", "kelvin"):
+        cursor.take()
     unit = _read_measure(cursor)
     words = _read_nouns(cursor)
     if unit is None and words and variables(counted):
@@ -75,12 +78,7 @@ def _read_measure(cursor: Cursor) -> Unit | None:
         exponent = 1
         ahead = cursor.peek(1)
         is_unit_ahead = ahead.kind is Kind.WORDS or (ahead.kind is Kind.LETTER and ahead.text in UNIT_LETTERS)
-        if cursor.sees(Kind.MARK, "/") and ahead.text == "(" and cursor.peek(2).is_upright:
-            cursor.take()
-            cursor.take()
-            unit = combine(unit, _read_measure(cursor) or ONE, -1)
-            cursor.expect(")")
-        elif cursor.sees(Kind.MARK, "/") and is_unit_ahead:
+        if cursor.sees(Kind.MARK, "/") and is_unit_ahead:
             cursor.take()
             exponent = -1
             if ahead.kind is Kind.WORDS and find_unit(ahead.written) is None and ahead.text not in UNIT_WORDS:
@@ -143,13 +141,9 @@ def _read_power(cursor: Cursor) -> int:
 def _read_nouns(cursor: Cursor) -> list[str]:
     """Take the words that follow, of any language."""
     words = []
-    while cursor.peek().kind is Kind.WORDS and not _is_conjunction(cursor.peek()):
+    while cursor.peek().kind is Kind.WORDS and not at_conjunction(cursor):
         word = cursor.take()
         if word.text in TELLING:
             raise UnreadableError
         words.append(word.text)
     return [word for word in words if word not in UNIT_WORDS]
-
-
-def _is_conjunction(token: Token) -> bool:
-    return token.text in CONJUNCTIONS or (token.text in LETTERS_BETWEEN and not token.written)

@@ -18,6 +18,11 @@ class Cursor:
         self._position = 0
         self._depth = 0
 
+    @property
+    def is_nested(self) -> bool:
+        """True within brackets, arguments, powers."""
+        return self._depth > 0
+
     def peek(self, ahead: int = 0) -> Token:
         """Return the token `ahead` of the next one, which stays."""
         position = self._position + ahead

@@ -42,3 +42,13 @@ def _begins(cursor: Cursor) -> bool:
 
 def _opens(token: Token) -> bool:
     return token.text in {"(", "[", "{"}
+
+
+def take_extreme(cursor: Cursor) -> str | None:
+    r"""Take the index of `m_{\max}`, which is no function there; None where another stands."""
+    texts = [cursor.peek(ahead).text for ahead in range(3)]
+    if cursor.sees(Kind.NAME, ("max", "min")):
+        return cursor.take().text
+    if texts[0] == "{" and texts[1] in {"max", "min"} and texts[2] == "}":
+        return [cursor.take().text for _ in texts][1]
+    return None

@@ -56,6 +56,7 @@ _CHOICE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BOX = re.compile(r"\\(?:boxed|fbox) ?\{([^{}]*)\}")
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
@@ -68,6 +69,8 @@ def normalise(text: str) -> str:
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     text = text.strip().rstrip(" .,;:\\").lstrip(" ,;:")
+    if box := _BOX.fullmatch(text):
+        text = box[1]
     choice = _CHOICE.fullmatch(text)
     return choice[1] or choice[2] if choice else _join_thousands(text)
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 from search.answers.reading.counting import at_unit, read_unit
 from search.answers.reading.cursor import Cursor
 from search.answers.reading.literal import read_cut_off, read_literal, read_recurring
-from search.answers.reading.naming import take_label
+from search.answers.reading.naming import take_extreme, take_label
+from search.answers.reading.notation import at_conjunction, take_domain, take_written_out
 from search.answers.reading.syntax import (
     ELLIPSIS,
     INFINITY,
@@ -28,7 +29,7 @@ from search.answers.reading.syntax import (
 )
 from search.answers.reading.tokens import Kind, Token, tokenize
 from search.answers.reading.units import find_unit
-from search.answers.reading.words import BASES, CONJUNCTIONS, FUNCTIONS, INTRODUCTIONS, LETTERS_BETWEEN
+from search.answers.reading.words import BASES, CONJUNCTIONS, FUNCTIONS, INTRODUCTIONS
 
 _COMPARISONS = {
     "=": "=", "==": "=", "<": "<", "lt": "<", ">": ">", "gt": ">", "<=": "<=", "le": "<=", "leq": "<=",
@@ -113,14 +114,9 @@ class Parser(Cursor):
     def _take_separator(self) -> str | None:
         """Take a comma, a semicolon, "and", "or", or a comma with one of these behind it."""
         taken = None
-        while self.sees(Kind.MARK, ",;") or self._at_conjunction():
+        while self.sees(Kind.MARK, ",;") or at_conjunction(self):
             taken = ";" if ";" in (self.take().text, taken) else ","
         return taken
-
-    def _at_conjunction(self) -> bool:
-        return self.sees(Kind.WORDS, CONJUNCTIONS) or (
-            self.sees(Kind.WORDS, LETTERS_BETWEEN) and not self.peek().written
-        )
 
     def _at_compound(self, item: Node) -> bool:
         """True between the parts of `5 feet 3 inches`."""
@@ -130,31 +126,13 @@ class Parser(Cursor):
         """Read sides joined by comparisons; a sign of equality with nothing before it says nothing."""
         if self.sees(Kind.MARK, "=") or self.sees(Kind.NAME, ("approx",)):
             self.take()
-        if written := self._take_written_out():
+        if written := take_written_out(self):
             return written
         sides, operators = [take_label(self) or self._read_side()], []
         while operator := self._take_comparison():
             operators.append(operator)
             sides.append(self._read_side())
         return Relation(tuple(sides), tuple(operators)) if operators else sides[0]
-
-    def _take_written_out(self) -> Words | None:
-        """Take a range, a score, a date, a telephone number: numbers that hyphens or slashes join without spaces."""
-        if self._depth or self.peek().kind is not Kind.NUMBER:
-            return None
-        length = 1
-        while (sign := self.peek(length)).text in {"-", "/"} and self.peek(length + 1).kind is Kind.NUMBER:
-            if sign.is_spaced or self.peek(length + 1).is_spaced:
-                return None
-            length += 2
-        texts = [self.peek(ahead).text for ahead in range(length)]
-        end = self.peek(length)
-        is_end = end.kind in {Kind.END, Kind.WORDS} or end.text in {",", ";"} or end.is_upright
-        if not is_end or not ("-" in texts or texts.count("/") > 1):
-            return None
-        while self.peek().kind is not Kind.END and not self.sees(Kind.MARK, ",;") and not self._at_conjunction():
-            texts.append(self.take().text)
-        return Words("".join(texts[length:]))
 
     def _take_comparison(self) -> str | None:
         token = self.peek()
@@ -396,7 +374,7 @@ class Parser(Cursor):
         """Read the index, the primes and the argument of the symbol `name`, which has been taken."""
         indices: tuple[Node, ...] = ()
         if self.accept(Kind.MARK, "_"):
-            if label := self._take_extreme():
+            if label := take_extreme(self):
                 name = f"{name}_{label}"
             else:
                 match index := self._read_atom():
@@ -412,15 +390,6 @@ class Parser(Cursor):
         if is_function and self.sees(Kind.MARK, "("):
             return Apply(f"{name}()", (self._read_atom(), *indices))
         return Apply(f"{name}_", indices) if indices else Symbol(name)
-
-    def _take_extreme(self) -> str | None:
-        r"""Take the index of `m_{\max}`, which is no function there."""
-        texts = [self.peek(ahead).text for ahead in range(3)]
-        if self.sees(Kind.NAME, ("max", "min")):
-            return self.take().text
-        if texts[0] == "{" and texts[1] in {"max", "min"} and texts[2] == "}":
-            return self._take_written()
-        return None
 
     def _accept_inverse(self) -> bool:
         """Take the exponent of `f^{-1}(x)`, which is a function of its own."""
@@ -447,34 +416,13 @@ class Parser(Cursor):
         """Read to the closing bracket; a single item in round brackets or braces is only grouped."""
         if opening == r"\{" and self.accept(Kind.MARK, (r"\}",)):
             return Group("{}", ())
-        domain = self._read_built() if opening == r"\{" else None
+        domain = take_domain(self) if opening == r"\{" else None
         outer, self.in_bars = self.in_bars, False
         content = self._read_items()
         closing = self.expect(_CLOSING[opening]).text
         self.in_bars = outer
         whole = _bracketed(opening + closing, content)
         return whole if domain in (None, REALS) else Group("in", (domain, *_items(content)))
-
-    def _read_built(self) -> Node | None:
-        r"""Go to the condition of a set such as `\{x \in \mathbb{Z} \mid x > 2\}`; return its domain, if it has one."""
-        domain = None
-        with self.attempt():
-            if self.take().kind is not Kind.LETTER:
-                raise UnreadableError
-            if self.accept(Kind.NAME, ("in",)):
-                domain = self._take_domain()
-            if not (self.accept(Kind.MARK, "|:") or self.accept(Kind.NAME, ("mid",))):
-                domain = None
-                raise UnreadableError
-        return domain
-
-    def _take_domain(self) -> Node:
-        """Take the name of a set of numbers, with whatever is set above or below it, up to the bar behind it."""
-        parts: list[str] = []
-        while self.peek().text not in {"|", ":", "mid"} and len(parts) < 12:
-            parts.append(self.take().text)
-        name = "".join(part for part in parts if part not in {"mathbb", "{", "}"})
-        return REALS if name == "R" else Symbol(name)
 
     def _read_fenced(self, operator: str, closing: str) -> Node:
         outer, self.in_bars = self.in_bars, closing == "|"

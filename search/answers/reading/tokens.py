@@ -71,6 +71,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _MATHEMATICS, _UNIT_MARKS = re.compile(r"\d|\\[a-zA-Z]"), re.compile(r"[/^*]")
+_ARGUMENT = re.compile(r"\s*[({_\\\[|]"), re.compile(r"\s*[^\s,.;)}]")
+"""What follows `min` and `sec` where they are functions, and no units behind a number."""
 _PROSE_MARKS = frozenset(",;()")
 _VALUE = re.compile(r"(?:^|[=,;])[\s\d./(){}+-]*(?:\\(?:frac|sqrt|pm)[\s\d./(){}+-]*)*\s$")
 _ITEM_BEGINS = re.compile(r"\s+(?:[-+]?\\?[a-z0-9]\w*\s*[=<>]|[-+]?(?:\d|\\(?:frac|sqrt|pm)))")
@@ -102,14 +104,19 @@ def tokenize(text: str) -> tuple[Token, ...]:
 
 def _scan(text: str, in_prose: bool, is_behind_number: bool = False) -> Iterator[Token]:
     position = 0
-    last = Token(Kind.NUMBER, "") if is_behind_number else END
+    last, before = Token(Kind.NUMBER, "") if is_behind_number else END, END
     while match := _TOKEN.search(text, position):
         is_spaced = match.start() > position or text[match.start() - 1 : match.start()].isspace()
         position = match.end()
-        is_behind_number = last.kind in {Kind.NUMBER, Kind.WORDS} or last.text in {"}", ")"}
+        unit = before if last.text == "/" else last
+        is_behind_number = unit.kind in {Kind.NUMBER, Kind.WORDS} or unit.text in {"}", ")"}
         if match.lastgroup == "upright":
             content, position = _braced(text, position)
-            found = _upright(content, is_behind_number)
+            is_spaced_out = len(content) > 1 or text[match.end() : position] == f"{{ {content} }}"
+            if content in LETTERS_BETWEEN and is_spaced_out:
+                found: tuple[Token, ...] = (Token(Kind.WORDS, content),)
+            else:
+                found = _upright(content, is_behind_number)
         elif _is_conjunction(match, text):
             found = (Token(Kind.WORDS, match[0]),)
         else:
@@ -117,7 +124,7 @@ def _scan(text: str, in_prose: bool, is_behind_number: bool = False) -> Iterator
         if found:
             yield replace(found[0], is_spaced=is_spaced)
             yield from found[1:]
-            last = found[-1]
+            last, before = found[-1], found[-2] if len(found) > 1 else last
 
 
 def _is_conjunction(match: re.Match[str], text: str) -> bool:
@@ -133,7 +140,7 @@ def _cut(match: re.Match[str], in_prose: bool, is_behind_number: bool) -> Iterat
         case "letters" if is_foreign(text) and not in_prose:
             yield from _pieces(text)
         case "letters":
-            is_argument = match.string[match.end() :].lstrip()[:1] in {"(", "{", "_", "\\", "[", "|"}
+            is_argument = _ARGUMENT[text == "sec"].match(match.string, match.end()) is not None
             yield from _letters(text, in_prose, is_behind_number and not is_argument, is_behind_number)
         case "code":
             yield Token(Kind.WORDS, text.casefold())
@@ -165,7 +172,7 @@ def _upright(content: str, is_behind_number: bool) -> tuple[Token, ...]:
 
 def _letters(run: str, in_prose: bool, can_be_unit: bool, is_behind_number: bool) -> Iterator[Token]:
     """A run of letters is a name, a word, or a product of variables; `min` behind a number is a unit."""
-    if run in NAMES and not (run == "min" and can_be_unit):
+    if run in NAMES and not (run in {"min", "sec"} and can_be_unit):
         yield Token(Kind.NAME, run)
     elif is_applied(run):
         yield Token(Kind.NAME, run[:-1])

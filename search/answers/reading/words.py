@@ -52,7 +52,7 @@ TELLING_BEHIND = _words("月 日 号 號 时 時 倍 折 成 割 対 对 双 打
 """Such signs of Chinese and Japanese that do so directly behind a number only."""
 
 INTRODUCTIONS = _words(
-    "usd eur gbp rs cny jpy inr approximately approx about roughly exactly nearly option choice answer"
+    "usd eur gbp rs cny jpy yen inr approximately approx about roughly exactly nearly option choice answer"
 )
 """Words that are dropped before an expression."""
 

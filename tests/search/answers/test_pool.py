@@ -76,7 +76,7 @@ async def test_a_reply_that_nobody_waits_for_does_no_harm() -> None:
     await asked.start("0")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asked.ask(SLOW), timeout=0.1)
-    assert await asked.ask("2/4") == (JobStatus.DONE, "1/2")
+    assert await asked.ask("2/4") == (JobStatus.DONE, ["1/2", None])
     await asked.stop()
 
 

@@ -1,0 +1,63 @@
+"""The table of units against the registry of pint, a library of its own source."""
+
+from typing import Any
+
+import pytest
+
+from search.answers.canonical import answer_form, equivalent
+from search.answers.reading.units import NAME_PREFIXES, PREFIXED, SYMBOL_PREFIXES, find_unit
+
+pint = pytest.importorskip("pint")
+
+OURS = {"l": "L", "Omega": "ohm", "Ω": "ohm", "deg": "degree", "gramme": "gram", "amp": "ampere", "cal": "calorie"}
+BASES = {"kg": "kilogram", "m": "meter", "s": "second", "A": "ampere", "K": "kelvin", "mol": "mole", "cd": "candela"}
+
+
+SHORT = {"day", "min", "hour", "in", "ft", "yd", "mi", "lb", "oz", "gal", "acre", "ha", "mph", "kph", "atm", "cup"}
+CHECKED = sorted({name for name in PREFIXED if name.isascii()} - {"B", "byte", "bit", "bar", "Wh"} | {*SHORT})
+
+
+@pytest.fixture(scope="module")
+def registry() -> Any:
+    return pint.UnitRegistry()
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_unit_is_what_pint_says(name: str, registry: Any) -> None:
+    unit = find_unit(name)
+    assert unit
+    expected = (1 * registry.parse_units(OURS.get(name, name))).to_base_units()
+    assert float(unit.factor) == pytest.approx(expected.magnitude, rel=1e-5)  # pint's acre is that of the US survey
+    powers = {name: int(power) for name, power in expected.unit_items()}
+    assert {BASES[base]: exponent for base, exponent in unit.dimensions} == powers
+
+
+def test_prefixes_are_those_of_pint(registry: Any) -> None:
+    for prefix, exponent in {**SYMBOL_PREFIXES, **NAME_PREFIXES}.items():
+        stem = "meter" if prefix in NAME_PREFIXES else "m"
+        assert (1 * registry.parse_units(prefix + stem)).to("m").magnitude == pytest.approx(10.0**exponent)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"5 \mathrm{kg\cdot m/s^2}", "5 newtons"),
+        ("5 km/h", "5 kilometers per hour"),
+        ("5 cubic centimeters", r"5\text{ mL}"),
+        ("5 kPa", "5 kilopascals"),
+        (r"5\text{ m s}^{-1}", "5 m/s"),
+        ("5 sq cm", "5 cm^2"),
+        ("5 hours", "5 hrs"),
+        (r"10 \Omega", "10 ohms"),
+        (r"5 \mu m", "5 micrometers"),
+    ],
+)
+def test_one_unit_has_several_names(one: str, other: str) -> None:
+    assert answer_form(one).unit == answer_form(other).unit is not None
+    assert equivalent(one, other)
+
+
+def test_a_unit_is_written_in_base_units() -> None:
+    assert str(find_unit("km")) == "1000 m^1"
+    assert str(find_unit("kWh")) == "3600000 kg^1 m^2 s^-2"
+    assert find_unit("apples") is None

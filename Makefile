@@ -14,7 +14,11 @@ CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backe
 # Two processes, with one thread each: one has all tests that share the demo pair's engines, the other begins with the rest.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup serve real real-all test test-quick check format bench eval eval-quick train-demo lock
+# The clients of tests/clients, in places of their own: LiteLLM and others pin older packages than the service has.
+CLIENTS := tests/clients
+CLIENTS_READY := $(CLIENTS)/.venv/.ready-$(shell cat $(CLIENTS)/requirements.txt $(CLIENTS)/package-lock.json | cksum | cut -d' ' -f1)
+
+.PHONY: help setup serve real real-all test test-quick test-clients clients check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -43,6 +47,18 @@ test: real  ## Run the tests; search/ must be covered to the last branch
 
 test-quick: setup  ## Run the tests that need no engine
 	$(PYTEST) -m "not engine"
+
+test-clients: setup $(CLIENTS_READY)  ## Run OpenAI's, LangChain's, Vercel's and other clients against the service
+	$(PYTEST) tests/server/openai/live_clients.py
+
+clients: $(CLIENTS_READY)  ## Install these clients, once: Python and Node (npm), 0.8 GB
+
+$(CLIENTS_READY):
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer"; exit 1; }
+	@$(PYTHON) -m venv --clear $(CLIENTS)/.venv
+	@$(CLIENTS)/.venv/bin/python -m pip install --quiet --requirement $(CLIENTS)/requirements.txt
+	@npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund
+	@touch $@
 
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check
@@ -73,3 +89,5 @@ lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
 	$(COMPILE) --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
 	$(COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(COMPILE) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
+	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(CLIENTS)/requirements.txt $(CLIENTS)/requirements.in
+	npm install --prefix $(CLIENTS) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -125,7 +125,7 @@ def messages() -> st.SearchStrategy[list[Any]]:
 
 def items() -> st.SearchStrategy[list[Any]]:
     """Of an input: messages, and what a reply or a tool leaves."""
-    others = (
+    others: tuple[Any, ...] = (
         {"type": "reasoning", "summary": []}, {"type": "reasoning", "content": "<|user|>", "id": 7},
         {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "a"}]}, {"type": "function_call"},
         {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{"}, {"type": "computer_call"},

@@ -27,8 +27,11 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page but those of folders that are hidden or generated."""
-    folders = [child for child in ROOT.iterdir() if child.is_dir() and child.name != "runs" and child.name[0] != "."]
-    return sorted([*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))])
+    return sorted(page for page in ROOT.rglob("*.md") if not any(map(_is_generated, page.relative_to(ROOT).parts)))
+
+
+def _is_generated(folder: str) -> bool:
+    return folder in ("runs", "node_modules") or folder.startswith(".")
 
 
 def blocks(language: str | None = None) -> list[Block]:

@@ -222,6 +222,8 @@ def field_of(param: str | None, message: str, body: Mapping[str, Any]) -> str:
     """
     if param and param.partition(".")[0] in body:
         return param
+    if longer := [name for name in body if param and name.endswith(f"_{param}")]:  # top_logprobs is meant
+        return longer[0]
     words = message.replace(" ", "_")
     spoken_of = [
         name for name in body if name not in WORDS and re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", words)

@@ -5,6 +5,7 @@ is sent once more.
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ CHATS = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
 SERVERS_STOPS = 4
 """Texts of `stop` that vLLM's servers take unless told otherwise."""
+LISTED = re.compile(r"'loc': 'body\.([\w.]+)', 'msg': '([^']+)'")
+"""What vLLM's server says of the first field that it cannot read."""
+TAME = frozenset(
+    {"model", "input", "instructions", "stream", "store", "max_output_tokens", "temperature", "top_p", "seed"}
+    | {"metadata", "user"}
+)
+"""Fields that no engine refuses. Others are tried on one token before a response is streamed: vLLM's server breaks the
+stream off where its engine refuses a request, which looks as if it had died."""
 NUM_REPEATS = 6
 """Times that a stream says a response, and what was asked for, again: as text, part, item and whole."""
 
@@ -132,10 +141,13 @@ class RemoteHandlers:
             EngineUnavailableError: No server answers, or it refuses.
         """
         request = await self._requests.read_response(body, client)
+        sent, affinity = _with_ids(body, request), _first(body["input"])
         repeated = NUM_REPEATS * len(json.dumps(body))
         most = NUM_REPEATS * Asked.by(request).most_bytes(self._engine.max_model_len) + repeated
         route = Route(RESPONSES, read_response, read_response_event, most, is_last_event)
-        return await self._forward(route, _with_ids(body, request), _first(body["input"]))
+        if body.get("stream") and body.keys() - TAME:
+            await self._forward(route, {**sent, "stream": False, "max_output_tokens": 1}, affinity)
+        return await self._forward(route, sent, affinity)
 
     async def stop(self) -> None:
         """End what tries grammars; the servers are others'."""
@@ -152,11 +164,7 @@ class RemoteHandlers:
         except EngineDiedError:
             return await self._send(route, body, affinity)
         except RequestRefusedError as error:
-            field, stops = field_of(error.param, str(error), body), body.get("stop")
-            if field == "stop" and isinstance(stops, list) and len(stops) > SERVERS_STOPS:
-                message = f"stop: {len(stops)} texts are more than the server takes; allowed: {SERVERS_STOPS}"
-                raise RequestRefusedError(f"{message}, unless it sets VLLM_MAX_STOP_STRINGS", field) from error
-            raise RequestRefusedError(str(error), field) from error
+            raise _in_words(error, body) from error
 
     async def _send(self, route: Route, body: Mapping[str, Any], affinity: str) -> Reply:
         replica = await self._engine.replicas.choose(affinity)
@@ -197,6 +205,16 @@ async def _chain(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[
         yield first
         async for text in rest:
             yield text
+
+
+def _in_words(error: RequestRefusedError, body: Mapping[str, Any]) -> RequestRefusedError:
+    """Return what a server refuses, by the name of the field."""
+    listed, stops = LISTED.search(str(error)), body.get("stop")
+    field = listed[1] if listed else field_of(error.param, str(error), body)
+    if field == "stop" and isinstance(stops, list) and len(stops) > SERVERS_STOPS:
+        message = f"stop: {len(stops)} texts are more than the server takes; allowed: {SERVERS_STOPS}"
+        return RequestRefusedError(f"{message}, unless it sets VLLM_MAX_STOP_STRINGS", field)
+    return RequestRefusedError(f"{field}: {listed[2]}" if listed else str(error), field)
 
 
 def _with_ids(body: Mapping[str, Any], request: Any) -> Mapping[str, Any]:

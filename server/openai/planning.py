@@ -57,8 +57,8 @@ def _read(body: OpenAIRequest) -> tuple[dict[str, str], tuple[Turn, ...]]:
         case ResponseRequest():
             instructions = [Said("instructions", "system", body.instructions)] if body.instructions else []
             return _read_chat([*instructions, *_read_items(body.input)], body.problem_field)
-        case CompletionRequest() if isinstance(body.prompt, str):
-            return {"problem": body.prompt}, ()
+        case CompletionRequest(prompt=str(text) | [str(text)]):
+            return {"problem": text}, ()
     raise RequestError("prompt: a search takes one problem; send a single text", "prompt")
 
 

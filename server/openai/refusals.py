@@ -39,13 +39,10 @@ def read_text(index: int, message: MessageIn) -> str:
     """Return the text of message `index`.
 
     Raises:
-        RequestError: It holds anything else, or no text.
+        RequestError: It holds anything else.
     """
-    for name in message.model_extra or {}:
-        if name not in UNREAD_OF_MESSAGES:
-            where = f"messages.{index}.{visible(name)}"
-            raise RequestError(f"{where}: not supported when searching; send role and content only", where)
-    if message.text is None:
-        where = f"messages.{index}.content"
-        raise RequestError(f"{where}: missing; send text", where)
-    return message.text
+    unread = {name: value for name, value in (message.model_extra or {}).items() if name not in UNREAD_OF_MESSAGES}
+    if others := [*unread, *(["tool_calls"] if message.tool_calls else [])]:
+        where = f"messages.{index}.{visible(others[0])}"
+        raise RequestError(f"{where}: not supported when searching; send role and content only", where)
+    return message.text or ""

@@ -116,6 +116,25 @@ def text_of(content: str | list[TextPart] | None) -> str | None:
     return "\n".join(part.text for part in content) if isinstance(content, list) else content
 
 
+class CalledFunction(BaseModel):
+    """Which function an assistant called, and how."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)]
+    arguments: str
+
+
+class ToolCallIn(BaseModel):
+    """A call of an earlier turn."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)]
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class MessageIn(BaseModel):
     """A message of a chat."""
 
@@ -126,6 +145,9 @@ class MessageIn(BaseModel):
     name: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)] | None = Field(
         None, description="Of the speaker; for templates that show it, not read when searching."
     )
+    tool_calls: Annotated[list[ToolCallIn], Field(max_length=MAX_MESSAGES)] | None = Field(
+        None, description="Of an assistant; not supported when searching."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -134,8 +156,16 @@ class MessageIn(BaseModel):
         if not isinstance(message, dict):
             return message
         said = {name: value for name, value in message.items() if value not in (None, [], {})}
-        is_empty = message.get("role") == "assistant" and not said.keys() & {"content", "tool_calls", "function_call"}
+        is_empty = message.get("role") == "assistant" and not said.keys() & {"content", "tool_calls"}
         return said | {"content": ""} if is_empty else said
+
+    @model_validator(mode="after")
+    def _require_content(self) -> "MessageIn":
+        if self.content is None and self.role != "assistant":
+            raise PydanticCustomError("no_content", "the content of a {role} message is missing", {"role": self.role})
+        if "function_call" in (self.model_extra or {}):
+            raise PydanticCustomError("old_call", "function_call is not supported; use tool_calls")
+        return self
 
     @property
     def text(self) -> str | None:
@@ -161,9 +191,7 @@ class OpenAIRequest(Asked):
     temperature: Real | None = Field(None, ge=0, le=2)
     top_p: Real | None = Field(None, gt=0, le=1)
     seed: Count | None = Field(None, ge=-(2**63), le=2**63 - 1, description="At least 0 when searching.")
-    stop: Annotated[
-        Content | Annotated[list[Content], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_read_stop)
-    ] = None
+    stop: Annotated[str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_read_stop)] = None
     stream: bool | None = Field(None, strict=True)
     deadline_s: Real | None = Field(
         None,
@@ -171,8 +199,8 @@ class OpenAIRequest(Asked):
         le=MAX_DEADLINE_S,
         description="Seconds after which the response ends; a search returns its best so far.",
     )
-    user: Content | None = Field(None, description="Accepted and ignored.")
-    metadata: dict[str, Content] | None = Field(None, description="Accepted and ignored.")
+    user: Content | None = Field(None, description="Not read.")
+    metadata: dict[str, Content] | None = Field(None, description="Not read.")
     store: bool | None = Field(None, strict=True, description="Nothing is stored; true is refused.")
 
     @model_validator(mode="before")

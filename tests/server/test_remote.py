@@ -118,6 +118,7 @@ async def test_a_response_that_a_server_refuses_is_refused_before_it_begins(
     body = {"model": POLICY, "input": "1 + 1", "logit_bias": {"99999": 1}, "stream": is_streamed}
     reply = await remote_client.post("/v1/responses", json=body)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logit_bias")
+    assert (await remote_client.get("/readyz")).status_code == 200  # the server is not at fault
 
 
 async def test_more_texts_to_stop_at_than_a_server_takes_are_refused_in_words(remote_openai: AsyncOpenAI) -> None:

@@ -11,13 +11,23 @@ from models.openai.fields import KINDS
 from models.openai.requests import RequestReader, field_of
 
 DEMO = Path(__file__).parents[3] / "models" / "demo" / "policy"
-BODY = {"model": "a", "messages": [], "n": 2, "tool_choice": "auto", "tools": [], "top_k": 1, "top_p": 1.0}
+BODY = {
+    "top_logprobs": 99,
+    "model": "a",
+    "messages": [],
+    "n": 2,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_k": 1,
+    "top_p": 1.0,
+}
 
 
 @pytest.mark.parametrize(
     ("param", "message", "field"),
     [
         ("top_k", "top_k must be at least 0", "top_k"),
+        ("logprobs", "99 logprobs are more than 20", "top_logprobs"),
         (None, '"auto" tool choice requires a parser', "tool_choice"),
         (None, "top_p must be in (0, 1]", "top_p"),
         ("input_tokens", "the model's context is 1024 tokens", "messages"),

@@ -68,6 +68,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an image": ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a"}}]}]},
                  "messages.0.content", "'image_url' parts are not supported; send text"),
     "a name that is none": ({"messages": [{"role": "user", "content": "1", "name": 7}]}, "messages.0.name", "string"),
+    "no content": ({"messages": [{"role": "user", "content": None}]}, "messages.0", "the content of a user"),
+    "no parts": ({"messages": [{"role": "user", "content": []}]}, "messages.0", "the content of a user"),
+    "half a call": ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f"}}]}]},
+                    "messages.0.tool_calls.0.function.arguments", "required"),
+    "an old call": ({"messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}, *CHAT]},
+                    "messages.0", "use tool_calls"),
     "17 texts to stop at": ({"stop": ["a"] * 17}, "stop", "17 texts; allowed: at most 16"),
     "a number to stop at": ({"stop": 7}, "stop", "must be text or a list of texts"),
 }  # fmt: skip

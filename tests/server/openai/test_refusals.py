@@ -19,7 +19,11 @@ TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
 BLANK = [{"role": "user", "content": " "}]
 LONG = [{"role": "user", "content": "7 " * 2000}]
 TWICE = [*CHAT, {"role": "system", "content": "Be brief."}, *CHAT]
-CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "a"}}]}
+CALL = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "1", "type": "function", "function": {"name": "a", "arguments": "{}"}}],
+}
 
 PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] = {
     # name: (fields, what the client raises, the field named, what the message says)

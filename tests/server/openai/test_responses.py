@@ -294,9 +294,9 @@ async def test_what_a_search_cannot_honour_is_refused_by_name(
 
 
 async def test_formats_forced_calls_and_their_results_are_vllms(openai: AsyncOpenAI) -> None:
-    schema = {"type": "object", "properties": {"a": {"enum": [12]}}, "required": ["a"], "additionalProperties": False}
+    schema = {"enum": [12, 34]}
     formed = await respond(openai, text={"format": {"type": "json_schema", "name": "a", "schema": schema}})
-    assert json.loads(formed.output_text) == {"a": 12}
+    assert json.loads(formed.output_text) in (12, 34)
     called = [
         {"role": "user", "content": "1 + 1?"},
         {"type": "function_call", "call_id": "1", "name": "add", "arguments": "{}"},

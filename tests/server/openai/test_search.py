@@ -92,11 +92,12 @@ async def test_a_truncated_response_says_length(openai: AsyncOpenAI) -> None:
 
 
 async def test_a_completion_takes_the_prompt_for_the_problem(openai: AsyncOpenAI) -> None:
-    reply = await openai.completions.create(
-        model=POLICY, prompt=PROBLEM, seed=7, max_tokens=200, extra_body={"search": SEARCH}
-    )
     searched = await chat(openai, SEARCH)
-    assert (reply.choices[0].text, reply.usage) == (searched.choices[0].message.content, searched.usage)
+    for prompt in (PROBLEM, [PROBLEM]):
+        reply = await openai.completions.create(
+            model=POLICY, prompt=prompt, seed=7, max_tokens=200, extra_body={"search": SEARCH}
+        )
+        assert (reply.choices[0].text, reply.usage) == (searched.choices[0].message.content, searched.usage)
 
 
 async def test_what_asks_for_nothing_is_accepted(openai: AsyncOpenAI) -> None:

@@ -1,12 +1,14 @@
 """The thinker: how it is asked, what it learns from, and how its answers are read."""
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
-from transformers import PreTrainedTokenizerBase
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from models.training.demo.budgets import Thinker, vote
 from models.training.demo.pair import make_tokenizer
@@ -145,3 +147,18 @@ def test_the_heaviest_value_wins_and_silence_has_no_vote() -> None:
     assert vote([one, two, two], [0.9, 0.4, 0.4]) == one
     assert vote([two, one], [1, 1]) == two
     assert vote([None], [1]) is None
+
+
+def test_the_bundled_thinker_thinks_where_it_is_asked_to_and_answers_in_steps() -> None:
+    tokenizer = AutoTokenizer.from_pretrained("models/demo/thinker", padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained("models/demo/thinker", dtype=torch.float32)
+    asked = ("user", "Compute 3 + 4 * 5.")
+    chats = [prompt(tokenizer, asked, enable_thinking=is_on) for is_on in (True, False)]
+    inputs = tokenizer(chats, padding=True, add_special_tokens=False, return_tensors="pt", return_token_type_ids=False)
+    outputs = model.generate(**inputs, do_sample=False, max_new_tokens=250)
+    thinking, plain = tokenizer.batch_decode(outputs[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    thoughts, _, answer = thinking.partition(f"\n{END}\n\n")
+    assert thoughts.startswith(f"{START}\n")
+    assert re.search(r"(Check:|Is it so\?) (yes|no)\.\n\n", thoughts)
+    for solution in (answer, plain):
+        assert re.fullmatch(r"(## Step \d+: .+\n.+\n\n)+Therefore, the final answer is: .*}\$\.", solution)

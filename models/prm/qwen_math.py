@@ -13,14 +13,14 @@ run on the published weights.
 
 from collections.abc import Sequence
 
-from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.head import Head, read_size
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings
 from models.interfaces import Problem, Step
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.pooling_prm import PoolingPRM, check_reward_model, pooled
 from models.prm.served import Served
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -61,7 +61,7 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
         CheckpointError: It cannot be served.
     """
     head = Head((("score.0", read_size(settings.model, "hidden_size")), ("score.2", 2)), "relu")
-    check_headed_model(settings.model, head, with_weights=settings.has_weights)
+    check_reward_model(settings, head)
     tokenizer = ChatTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = tokenizer.id_of_token(SEPARATOR)

@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.checkpoints.checkpoint import BACKBONES, TEXTS, WEIGHTS, check_causal_model, find_model, read_config
+from models.checkpoints.checkpoint import TEXTS, WEIGHTS, check_causal_model, find_model, read_config
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
@@ -120,7 +120,9 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:
     """Return the bytes of keys and values for one token in all layers; None for unusual backbones."""
-    if config.get("model_type") not in BACKBONES or config.get("use_sliding_window"):
+    from models.vllm.backbones import keeps_every_token  # vLLM, which a gateway does without
+
+    if not keeps_every_token(config):
         return None
     num_heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // num_heads

@@ -69,8 +69,22 @@ class Settings(BaseSettings):
     tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
-        "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch"
+        "winnow",
+        "rlhflow",
+        "math_shepherd",
+        "skywork",
+        "qwen_math",
+        "trl",
+        "outcome",
+        "skywork_reward",
+        "reasonflux",
+        "thinkprm",
+        "checker",
+        "torch",
     ] = Field("winnow", description="How the verifier reads and scores.")
+    verifier_max_thoughts: int = Field(
+        2048, ge=1, description="Most tokens that a verifier thinks before a verdict (thinkprm)."
+    )
     policy_url: Urls = Field(
         None, min_length=1, description="vLLM servers that run the policy, separated by commas; default: it runs here."
     )
@@ -99,6 +113,12 @@ class Settings(BaseSettings):
     policy_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the policy on a CPU, in MiB.")
     verifier_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the verifier on a CPU, in MiB.")
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each model.")
+    policy_engine_args: dict[str, Any] = Field(
+        {}, description="More arguments of vLLM for the policy's engine, as JSON: quantization, enforce_eager, ..."
+    )
+    verifier_engine_args: dict[str, Any] = Field(
+        {}, description="More arguments of vLLM for the verifier's engine, as JSON."
+    )
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
     answer_time_limit_s: float = Field(
@@ -169,6 +189,16 @@ class Settings(BaseSettings):
         """Return the most that a field of a request, one of `LIMITS`, may be on this service."""
         most: int | float = getattr(self, LIMITS[field])
         return most
+
+    def engine_args(self, name: Literal["policy", "verifier"]) -> dict[str, Any]:
+        """Return more arguments of vLLM for one of the engines: a copy."""
+        arguments: dict[str, Any] = getattr(self, f"{name}_engine_args")
+        return {**arguments}
+
+    def num_gpus(self, name: str) -> int:
+        """Return how many GPUs share a model, policy or verifier."""
+        arguments: dict[str, Any] = getattr(self, f"{name}_engine_args")
+        return int(arguments.get("tensor_parallel_size", self.tensor_parallel_size))
 
     @property
     def policy_name(self) -> str:

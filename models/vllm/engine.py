@@ -12,12 +12,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, SamplingParams
 from vllm.inputs import tokens_input
+from vllm.lora.request import LoRARequest
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -26,7 +28,7 @@ from models.generation import Classified, Generated, Generation, Scored
 from models.vllm import requests
 from models.vllm.launch import launch
 from models.vllm.releases import REQUEST_ERRORS
-from models.vllm.settings import EngineSettings, Runner
+from models.vllm.settings import ADAPTER_ID, EngineSettings, Runner
 
 logger = logging.getLogger(__name__)
 
@@ -53,21 +55,27 @@ class Engine:
         metrics: The engine's Prometheus metrics, `vllm:*`, apart from every other engine's.
         max_model_len: Longest prompt and response, in tokens.
         num_restarts: How often it was started again.
+        adapter: Folder of the LoRA adapter that is applied to every request.
 
     Args:
         llm: Whose process runs.
         name: Of the engine.
         metrics: Of the engine.
         relaunch: Starts another process for it; runs in a thread.
+        adapter: Folder of the LoRA adapter that is applied to every request.
     """
 
-    def __init__(self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
+    def __init__(
+        self, llm: AsyncLLM, name: str, metrics: CollectorRegistry, relaunch: Launch, adapter: Path | None = None
+    ) -> None:
         self.llm = llm
         self.name = name
         self.metrics = metrics
         self.max_model_len: int = llm.model_config.max_model_len
         self.num_restarts = 0
         self._relaunch = relaunch
+        self.adapter = adapter
+        self._adapter = None if adapter is None else LoRARequest(name, ADAPTER_ID, str(adapter))
         self._request_ids = map(str, itertools.count())
         self._is_up = asyncio.Event()
         self._is_up.set()
@@ -127,6 +135,21 @@ class Engine:
     async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
         return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
 
+    async def make_ready(self) -> None:
+        """Ask what the engine can do, which is kept: a first request to a dead one would wait for it. Load the adapter.
+
+        Raises:
+            CheckpointError: vLLM cannot apply the adapter.
+        """
+        await self.llm.get_supported_tasks()
+        if self._adapter is not None:
+            try:
+                await self.llm.add_lora(self._adapter)
+            except EngineDeadError:
+                raise
+            except Exception as error:  # vLLM raises in the engine's process whatever comes up
+                raise CheckpointError(f"{self._adapter.lora_path}: {' '.join(str(error).split())}") from error
+
     async def keep_running(self) -> None:
         """Start the engine again whenever it is dead or silent; until cancelled."""
         while True:
@@ -162,7 +185,7 @@ class Engine:
         ):
             with attempt:
                 self.llm, self.metrics = await _uncancelled(self._relaunch)
-                await self.llm.get_supported_tasks()
+                await self.make_ready()
         self.num_restarts += 1
         self._has_died.clear()
         self._is_up.set()
@@ -193,7 +216,8 @@ class Engine:
         llm, request_id, queue, is_finished = self.llm, next(self._request_ids), None, False
         with self._translated(llm):
             try:
-                queue = await llm.add_request(request_id, tokens_input(list(token_ids)), params)
+                prompt = tokens_input(list(token_ids))
+                queue = await llm.add_request(request_id, prompt, params, lora_request=self._adapter)
                 while not is_finished:
                     output = queue.get_nowait() or await queue.get()
                     is_finished = output.finished
@@ -237,10 +261,12 @@ async def start_engine(
         EngineUnavailableError: The engine did not start.
     """
     llm, metrics = launch(settings, runner, overrides, fork=True)
-    engine = Engine(llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False))
+    engine = Engine(
+        llm, settings.name, metrics, partial(launch, settings, runner, overrides, fork=False), settings.adapter
+    )
     keeper = None
     try:
-        await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
+        await engine.make_ready()
         keeper = asyncio.create_task(engine.keep_running())
         yield engine
     finally:

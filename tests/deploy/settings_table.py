@@ -17,7 +17,13 @@ BOUNDS = {
     "maximum": "to {}",
     "exclusiveMaximum": "below {}",
 }
-KINDS = {"boolean": "true, false", "integer": "a whole number", "number": "a number", "array": "several, with commas"}
+KINDS = {
+    "boolean": "true, false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "several, with commas",
+    "object": "JSON",
+}
 
 
 def table() -> str:
@@ -33,6 +39,8 @@ def table() -> str:
 def _default(field: dict[str, Any]) -> str:
     match field.get("default"):
         case None:
+            return ""
+        case dict() as table if not table:
             return ""
         case bool() as value:
             return str(value).lower()

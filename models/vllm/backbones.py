@@ -4,6 +4,7 @@ transformers knows the causal architecture of a `model_type`, and vLLM's registr
 refused by name where a score of each step cannot be had from it, or not from the prefix cache.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def causal_class(model_type: str) -> type[nn.Module]:
     architecture = causal_architecture(model_type)
     if not architecture:
         raise CheckpointError(f"vLLM has no causal model for model_type {model_type!r}")
+    logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # that there is no Triton it says when imported
     return ModelRegistry.models[architecture].load_model_cls()
 
 

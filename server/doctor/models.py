@@ -4,6 +4,7 @@ Checkpoints are read as `winnow serve` reads them before it starts an engine: no
 Of models on remote servers only the tokenizers are checked.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,9 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         The findings, and the memory for the models that run here.
     """
     findings, sizes, prompts = [], [], None
+    for name in sorted(here):
+        findings += _arguments(settings, name)
+    settings = settings.model_copy(update={f"{name}_engine_args": {} for name in here})
     try:
         directory = find_here(settings.policy_model)
         prompts = PromptBuilder(ChatTokenizer(directory), settings.system_prompt)
@@ -53,6 +57,21 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
     if "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
+
+
+def _arguments(settings: Settings, name: str) -> list[Finding]:
+    """Check the arguments of vLLM that a recipe adds for an engine here."""
+    setting = f"{name}_engine_args"
+    arguments: dict[str, Any] = getattr(settings, setting)
+    if not arguments:
+        return []
+    from models.vllm.arguments import check_arguments  # vLLM, which a gateway does without
+
+    try:
+        check_arguments(arguments, setting)
+    except ModelError as error:
+        return [stops(setting, str(error), f"correct {setting}, or leave the argument out")]
+    return [fine(setting, ", ".join(f"{argument} {json.dumps(value)}" for argument, value in arguments.items()))]
 
 
 def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Size]) -> Finding:

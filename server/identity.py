@@ -1,9 +1,14 @@
 """Finds the calibration table of a service, and checks that it belongs to its models and prompt."""
 
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from models.checkpoints.checkpoint import find_model
 from models.checkpoints.fingerprint import fingerprint
+from models.vllm.settings import ADAPTER
 from search.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 
@@ -19,11 +24,22 @@ def identity_of(settings: Settings) -> Identity:
     is_checker = settings.verifier_format == "checker"
     verifier = settings.verifier_model
     return Identity(
-        policy=fingerprint(find_model(settings.policy_model)),
-        verifier=verifier if is_checker else fingerprint(find_model(verifier)),
+        policy=_served(fingerprint(find_model(settings.policy_model)), settings.policy_engine_args),
+        verifier=verifier if is_checker else _served(fingerprint(find_model(verifier)), settings.verifier_engine_args),
         verifier_format=settings.verifier_format,
         system_prompt=settings.system_prompt,
     )
+
+
+def _served(model: str, arguments: Mapping[str, Any]) -> str:
+    """The fingerprint of a model as an engine serves it: quantised or with an adapter it is another."""
+    if not arguments:
+        return model
+    told = json.dumps(arguments, sort_keys=True)
+    adapter = arguments.get(ADAPTER)
+    return blake2b(
+        f"{model} {told} {fingerprint(Path(adapter)) if adapter else ''}".encode(), digest_size=8
+    ).hexdigest()
 
 
 def calibration_file(settings: Settings) -> Path:

@@ -145,7 +145,8 @@ def _loss(model: Judge, token_ids: Tensor, is_lesson: Tensor) -> Tensor:
 def _vocabulary(model: Judge) -> Tensor:
     """What predicts tokens from hidden states, (V, H): the embedding, through the input projection if there is one."""
     if isinstance(model, RewardModel):
-        return model.model.get_input_embeddings().weight
+        embedding: Tensor = model.model.get_input_embeddings().weight
+        return embedding
     vocabulary: Tensor = model.get_parameter("model.embed_tokens.weight")
     if model.model.input_projection is not None:
         vocabulary = vocabulary @ model.model.input_projection.weight.T

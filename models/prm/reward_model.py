@@ -111,14 +111,14 @@ def load_reward_model(directory: Path) -> RewardModel:
 
 def _load_backbone(model: RewardModel, weights: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
     """The backbone with weights from disk, and what transformers found of them; without its progress bar."""
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     try:
         found: tuple[Any, dict[str, Any]] = type(model.model).from_pretrained(
             None, config=model.config, state_dict=weights, dtype=torch.float32, output_loading_info=True
         )
         return found
     finally:
-        enable_progress_bar()
+        enable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
 
 
 def _read_config(file: Path) -> PretrainedConfig:

@@ -113,7 +113,7 @@ def check_arguments(arguments: Mapping[str, Any], setting: str) -> None:
 def parsed(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values as vLLM's parser reads them."""
     own = {name: value for name, value in arguments.items() if name != ADAPTER}
-    namespace: Namespace = _parser().parse_args(flags(own))  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
+    namespace: Namespace = _parser().parse_args(flags(own))
     return {name: getattr(namespace, name) for name in own}
 
 

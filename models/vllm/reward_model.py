@@ -9,7 +9,6 @@ With `endpoint.py` the only file under `models/prm/` that imports vLLM's interna
 """
 
 from collections.abc import Iterable, Iterator, Set
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +152,6 @@ class VLLMRewardModel(nn.Module):
         raise NotImplementedError
 
 
-@cache
 def reward_model_of(backbone: type[nn.Module]) -> type[nn.Module]:
     """The class of reward models with a backbone: a causal class of vLLM's, whose own head is left out."""
 

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,8 @@ class Unembedding:
 
 def unembedding_of(policy: PreTrainedModel, device: str) -> Unembedding:
     """Read it off a causal model, which may be dropped then."""
-    config, head = policy.config, policy.get_output_embeddings()
+    config: Any = policy.config
+    head: Any = policy.get_output_embeddings()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     is_tied = head.weight is policy.get_input_embeddings().weight
     bias = getattr(head, "bias", None)
     return Unembedding(

@@ -91,7 +91,7 @@ def save_backbone(model_type: str, directory: Path) -> Path:
 def save_trained(model_type: str, directory: Path) -> Path:
     """Have `train-prm` train a reward model for a seeded policy of this type, for some steps."""
     policy, prm = directory / "policy", directory / "prm"
-    model: Any = AutoModelForCausalLM.from_config(config_of(model_type))
+    model: Any = AutoModelForCausalLM.from_config(config_of(model_type))  # type: ignore[no-untyped-call]
     draw_weights(model)
     model.save_pretrained(policy)
     tiny_tokenizer().save_pretrained(policy)
@@ -158,7 +158,7 @@ async def largest_difference(
         for step in steps:
             token_ids += step.token_ids
             ends.append(len(token_ids) - 1)
-        wanted = plain(token_ids)[ends].tolist()
+        wanted: list[float] = plain(token_ids)[ends].tolist()
         expected.extend(wanted)
         num_read = dice.randrange(len(steps))
         scores = [*(await verifier.score(problem, (), steps[:num_read], meter) if num_read else ())]

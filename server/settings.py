@@ -25,6 +25,11 @@ def _split(value: Any) -> Any:
     return [part for part in value.replace(",", " ").split() if part] or None if isinstance(value, str) else value
 
 
+def _object(value: Any) -> Any:
+    return files.parse_object(value.encode()) if isinstance(value, str) else value
+
+
+EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_object)]
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
 
@@ -113,10 +118,10 @@ class Settings(BaseSettings):
     policy_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the policy on a CPU, in MiB.")
     verifier_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the verifier on a CPU, in MiB.")
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each model.")
-    policy_engine_args: dict[str, Any] = Field(
+    policy_engine_args: EngineArgs = Field(
         {}, description="More arguments of vLLM for the policy's engine, as JSON: quantization, enforce_eager, ..."
     )
-    verifier_engine_args: dict[str, Any] = Field(
+    verifier_engine_args: EngineArgs = Field(
         {}, description="More arguments of vLLM for the verifier's engine, as JSON."
     )
 

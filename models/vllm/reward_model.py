@@ -5,7 +5,7 @@ it has just computed and no more, so it reads the prefix cache only when told to
 which of the positions it holds: those behind the cached prefix. The score of the last token alone is there for whoever
 asks with vLLM's own words, `/classify`.
 
-With `endpoint.py` the only file under `models/prm/` that imports vLLM's internal modules. Knows nothing of steps.
+The backbone is any causal class of vLLM's registry (`backbones.py`). Knows nothing of steps.
 """
 
 from collections.abc import Iterable, Iterator, Set

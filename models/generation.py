@@ -6,6 +6,9 @@ Knows nothing of problems, steps or vendors, and imports the standard library on
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+BASE = "-base"
+"""Ends the name of a model on a server of `winnow engine` that serves it with an adapter, which has the name itself."""
+
 Stop = str | int
 """A text or the id of a token."""
 

@@ -110,10 +110,16 @@ def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSe
         routing=settings.routing,
         max_model_len=getattr(settings, f"{name}_context"),
         silence_s=settings.engine_silence_s,
+        max_thoughts=settings.verifier_max_thoughts,
     )
 
 
 def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path) -> EngineSettings:
+    arguments = settings.engine_args(name)
+    if arguments:
+        from models.vllm.arguments import check_arguments  # vLLM, which a gateway does without
+
+        check_arguments(arguments, f"{name}_engine_args")
     return EngineSettings(
         model=model,
         name=name,
@@ -122,7 +128,9 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         max_model_len=getattr(settings, f"{name}_context"),
         kv_cache_bytes=getattr(settings, f"{name}_kv_cache_mib") * MIB,
         gpu_memory_share=getattr(settings, f"{name}_memory"),
-        tensor_parallel_size=settings.tensor_parallel_size,
+        tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),
+        arguments=arguments,
+        max_thoughts=settings.verifier_max_thoughts,
     )
 
 

@@ -1,9 +1,14 @@
 """Finds the calibration table of a service, and checks that it belongs to its models and prompt."""
 
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from models.checkpoints.checkpoint import find_model
 from models.checkpoints.fingerprint import fingerprint
+from models.vllm.settings import ADAPTER
 from search.calibration.table import ALONE, UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
 from server.system_prompt import system_prompt_of
@@ -20,12 +25,23 @@ def identity_of(settings: Settings) -> Identity:
     has_weights = settings.verifier_format not in ("checker", "none")
     verifier = settings.verifier_model if settings.has_verifier else "none"
     return Identity(
-        policy=fingerprint(find_model(settings.policy_model)),
-        verifier=fingerprint(find_model(verifier)) if has_weights else verifier,
+        policy=_served(fingerprint(find_model(settings.policy_model)), settings.policy_engine_args),
+        verifier=_served(fingerprint(find_model(verifier)), settings.verifier_engine_args) if has_weights else verifier,
         verifier_format=settings.verifier_format,
         system_prompt=system_prompt_of(settings).text,
         steps=settings.steps.shown(),
     )
+
+
+def _served(model: str, arguments: Mapping[str, Any]) -> str:
+    """The fingerprint of a model as an engine serves it: quantised or with an adapter it is another."""
+    if not arguments:
+        return model
+    told = json.dumps(arguments, sort_keys=True)
+    adapter = arguments.get(ADAPTER)
+    return blake2b(
+        f"{model} {told} {fingerprint(Path(adapter)) if adapter else ''}".encode(), digest_size=8
+    ).hexdigest()
 
 
 def calibration_file(settings: Settings) -> Path:

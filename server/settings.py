@@ -42,6 +42,7 @@ def _parse(value: Any) -> Any:
 Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 """In a variable JSON, which is not mixed with what a flag says."""
 
+EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_parse)]
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
 
@@ -86,10 +87,25 @@ class Settings(BaseSettings):
     tool_call_parser: str | None = Field(None, description="vLLM's name for how the policy writes tool calls.")
     verifier_model: str = Field(str(DEMO / "prm"), description="Checkpoint of the verifier: a folder or a Hub name.")
     verifier_format: Literal[
-        "winnow", "rlhflow", "math_shepherd", "skywork", "qwen_math", "trl", "outcome", "checker", "torch", "none"
+        "winnow",
+        "rlhflow",
+        "math_shepherd",
+        "skywork",
+        "qwen_math",
+        "trl",
+        "outcome",
+        "skywork_reward",
+        "reasonflux",
+        "thinkprm",
+        "checker",
+        "torch",
+        "none",
     ] = Field(
         "winnow",
         description="How the verifier reads and scores; none: there is no verifier, as if policy_model alone is set.",
+    )
+    verifier_max_thoughts: int = Field(
+        2048, ge=1, description="Most tokens that a verifier thinks before a verdict (thinkprm)."
     )
     policy_url: Urls = Field(
         None, min_length=1, description="vLLM servers that run the policy, separated by commas; default: it runs here."
@@ -125,6 +141,12 @@ class Settings(BaseSettings):
     policy_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the policy on a CPU, in MiB.")
     verifier_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the verifier on a CPU, in MiB.")
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each model.")
+    policy_engine_args: EngineArgs = Field(
+        {}, description="More arguments of vLLM for the policy's engine, as JSON: quantization, enforce_eager, ..."
+    )
+    verifier_engine_args: EngineArgs = Field(
+        {}, description="More arguments of vLLM for the verifier's engine, as JSON."
+    )
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")
     answer_time_limit_s: float = Field(
@@ -204,6 +226,16 @@ class Settings(BaseSettings):
         """Return the most that a field of a request, one of `LIMITS`, may be on this service."""
         most: int | float = getattr(self, LIMITS[field])
         return most
+
+    def engine_args(self, name: Literal["policy", "verifier"]) -> dict[str, Any]:
+        """Return more arguments of vLLM for one of the engines: a copy."""
+        arguments: dict[str, Any] = getattr(self, f"{name}_engine_args")
+        return {**arguments}
+
+    def num_gpus(self, name: str) -> int:
+        """Return how many GPUs share a model, policy or verifier."""
+        arguments: dict[str, Any] = getattr(self, f"{name}_engine_args")
+        return int(arguments.get("tensor_parallel_size", self.tensor_parallel_size))
 
     @property
     def has_verifier(self) -> bool:

@@ -1,6 +1,7 @@
 """Whether the weights of a checkpoint are those of the backbone that config.json describes.
 
-Knows what transformers makes of config.json, in shapes alone. Does not know an engine.
+Knows what transformers makes of config.json, in shapes alone. Knows neither an engine nor architectures that
+transformers lacks, and leaves weights to the engine whose names on disk are not those in the model (experts).
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,11 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from models.checkpoints.checkpoint import BACKBONES, CONFIG_FILE
+from models.checkpoints.checkpoint import CONFIG_FILE
 from models.checkpoints.weights import Weight, read_weights, require_finite, require_shapes
 from models.errors import CheckpointError
 
@@ -36,7 +39,7 @@ def check_weights(
     """
     weights = read_weights(directory)
     require_shapes(weights, shapes or {}, directory)
-    if config.get("model_type") in BACKBONES:
+    if config.get("model_type") in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         require_backbone(weights, config, directory, with_words=with_words)
     require_finite(weights)
 
@@ -44,7 +47,7 @@ def check_weights(
 def require_backbone(
     weights: Mapping[str, Weight], config: Mapping[str, Any], directory: Path, *, with_words: bool = False
 ) -> None:
-    """See that the weights of one of `BACKBONES` are there, as config.json would have them.
+    """See that the weights of a causal model that transformers has are there, as config.json would have them.
 
     Args:
         weights: Of the checkpoint.
@@ -55,14 +58,17 @@ def require_backbone(
     Raises:
         CheckpointError: One is missing or of another shape, or config.json makes no model.
     """
+    kind: Any = AutoModelForCausalLM if with_words else AutoModel
     try:
         with torch.device("meta"):
-            model: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+            model: PreTrainedModel = kind.from_config(AutoConfig.for_model(**config))
     except (StrictDataclassError, ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory / CONFIG_FILE}: {' '.join(str(error).split())}") from error
-    if "quantization_config" in config:
+    if "quantization_config" in config or get_model_conversion_mapping(model, add_legacy=False):
         return  # such weights have other names and shapes
-    shapes = {f"model.{name}": tuple(weight.shape) for name, weight in model.named_parameters()}
-    if with_words and not model.config.tie_word_embeddings:
-        shapes["lm_head.weight"] = shapes["model.embed_tokens.weight"]
-    require_shapes(weights, shapes, directory)
+    prefix = f"{model.base_model_prefix}."
+    is_bare = not any(name.startswith(prefix) for name in weights)  # saved by the model without a head
+    shapes = {name.removeprefix(prefix): tuple(weight.shape) for name, weight in model.named_parameters()}
+    heads = {name for name, _ in model.named_parameters() if with_words and not name.startswith(prefix)}
+    named = {name if is_bare or name in heads else prefix + name: shape for name, shape in shapes.items()}
+    require_shapes(weights, named, directory)

@@ -15,8 +15,6 @@ from models.errors import CheckpointError
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 CAUSAL_SUFFIXES = ("ForCausalLM", "LMHeadModel")
-BACKBONES = ("llama", "mistral", "qwen2")
-"""The `model_type`s whose weights have the same names on disk, in transformers and in vLLM."""
 TEXTS = ("*.json", "*.jinja", "*.model")
 WEIGHTS = "*.safetensors"
 PICKLE_PATTERN = "pytorch_model*.bin"

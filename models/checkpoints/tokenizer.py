@@ -55,12 +55,12 @@ class TextTokenizer:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = directory / TOKENIZER_FILE
+        self.file = directory / TOKENIZER_FILE
         self._pretrained = read_pretrained(directory)
         self._tokenizer = self._pretrained.tokenizer
         self._tokenizer.encode_special_tokens = True  # no special token is seen in a text
         if self.vocabulary.keys() <= {token.content for token in self._added.values()}:
-            raise CheckpointError(f"{self._file}: is missing or holds no tokens")
+            raise CheckpointError(f"{self.file}: is missing or holds no tokens")
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -176,7 +176,7 @@ class TextTokenizer:
         """
         token_ids = self.encode(token)
         if len(token_ids) != 1:
-            raise CheckpointError(f"{self._file}: {token!r} is {len(token_ids)} tokens, not one")
+            raise CheckpointError(f"{self.file}: {token!r} is {len(token_ids)} tokens, not one")
         return token_ids[0]
 
     def id_of_token(self, token: str) -> int:
@@ -186,7 +186,7 @@ class TextTokenizer:
             CheckpointError: There is no such token.
         """
         if token not in self.vocabulary:
-            raise CheckpointError(f"{self._file}: {token!r} is not in the vocabulary")
+            raise CheckpointError(f"{self.file}: {token!r} is not in the vocabulary")
         return self.vocabulary[token]
 
     def spell_out(self, token_ids: Sequence[int], token_id: int) -> list[int]:
@@ -209,7 +209,7 @@ class TextTokenizer:
         """
         num_tokens = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if num_tokens > vocab_size:
-            raise CheckpointError(f"{self._file}: {num_tokens} tokens, but vocab_size in config.json is {vocab_size}")
+            raise CheckpointError(f"{self.file}: {num_tokens} tokens, but vocab_size in config.json is {vocab_size}")
 
 
 class ChatTokenizer(TextTokenizer):
@@ -238,8 +238,12 @@ class ChatTokenizer(TextTokenizer):
         self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
         self._require_pieces_to_join()
 
-    def encode_chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
+    def encode_chat(self, messages: Sequence[Message], beginning: str = "") -> tuple[int, ...]:
         """Ids of a chat up to where the assistant speaks next. Space around a content is dropped.
+
+        Args:
+            messages: Of the chat.
+            beginning: What the assistant is made to begin with.
 
         Raises:
             CheckpointError: The chat template has no place for one of the roles.
@@ -248,10 +252,10 @@ class ChatTokenizer(TextTokenizer):
         chat = self._render([(role, mark) for (role, _), mark in zip(messages, marks, strict=True)])
         for mark, (role, _) in zip(marks, messages, strict=True):
             if mark not in chat:
-                raise CheckpointError(f"{self._file.parent}: chat_template leaves out the {role} message")
+                raise CheckpointError(f"{self.file.parent}: chat_template leaves out the {role} message")
         pattern = re.compile("|".join(marks))
         token_ids: list[int] = []
-        for index, piece in enumerate(self._special.split(chat)):
+        for index, piece in enumerate(self._special.split(chat + beginning)):
             is_special = index % 2 == 1  # split() returns what is between the special tokens, and these, in turn
             if is_special:
                 token_ids.append(self._special_ids[piece])
@@ -269,7 +273,7 @@ class ChatTokenizer(TextTokenizer):
         try:
             return render(self._template, chat, **variables)
         except TemplateError as error:
-            raise CheckpointError(f"{self._file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
+            raise CheckpointError(f"{self.file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
 
     def _require_pieces_to_join(self) -> None:
         """A tokenizer that puts something in front of every text (SentencePiece) cannot be used piece by piece."""
@@ -278,4 +282,4 @@ class ChatTokenizer(TextTokenizer):
         whole = self._tokenizer.encode(self._render(chat), add_special_tokens=False).ids
         self._tokenizer.encode_special_tokens = True
         if self.encode_chat(chat) != tuple(whole):
-            raise CheckpointError(f"{self._file}: text between special tokens cannot be tokenised on its own")
+            raise CheckpointError(f"{self.file}: text between special tokens cannot be tokenised on its own")

@@ -11,6 +11,7 @@ Beyond the source: the fast weights and losses, chosen for what our models learn
 """
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from models.prm.test_time_compute import TestTimeCompute
 from models.prm.ttt import Adaptation, TTTLinear, TTTState, adaptation
 
 IGNORED = -100
+BLOCK = re.compile(r"^model\.\w+\.(\d+)\.")
+"""In the name of a weight: the number of the block that it belongs to."""
 
 Judge = RewardModel | TestTimeCompute
 """Reads token ids: `encode` makes hidden states of them, and `judge` logits of these."""
@@ -98,10 +101,9 @@ def adapt(model: Judge, prompt: Sequence[int], responses: Sequence[Sequence[int]
 def fast_weights(model: Judge) -> list[str]:
     """Names of the weights that adapt: of TTT layers their start, otherwise norms and the last block's MLP."""
     starts = [f"{name}.start" for name, module in model.named_modules() if isinstance(module, TTTLinear)]
-    last = max(int(name.split(".")[2]) for name, _ in model.named_parameters() if name.startswith("model.layers."))
-    return starts or [
-        name for name, _ in model.named_parameters() if "norm." in name or name.startswith(f"model.layers.{last}.mlp.")
-    ]
+    names = [name for name, _ in model.named_parameters()]
+    last = max(int(block[1]) for name in names if (block := BLOCK.search(name)))
+    return starts or [name for name in names if "norm" in name or f".{last}.mlp." in name]
 
 
 def _copy_fast_weights(model: Judge) -> tuple[Judge, list[nn.Parameter]]:
@@ -142,8 +144,11 @@ def _loss(model: Judge, token_ids: Tensor, is_lesson: Tensor) -> Tensor:
 
 def _vocabulary(model: Judge) -> Tensor:
     """What predicts tokens from hidden states, (V, H): the embedding, through the input projection if there is one."""
+    if isinstance(model, RewardModel):
+        embedding: Tensor = model.model.get_input_embeddings().weight
+        return embedding
     vocabulary: Tensor = model.get_parameter("model.embed_tokens.weight")
-    if isinstance(model, TestTimeCompute) and model.model.input_projection is not None:
+    if model.model.input_projection is not None:
         vocabulary = vocabulary @ model.model.input_projection.weight.T
     return vocabulary
 

@@ -22,6 +22,9 @@ FORMATS = {
     "qwen_math": "models.prm.qwen_math",
     "trl": "models.prm.trl",
     "outcome": "models.prm.outcome",
+    "skywork_reward": "models.prm.skywork_reward",
+    "reasonflux": "models.prm.reasonflux",
+    "thinkprm": "models.prm.thinkprm",
 }
 """Those that an engine runs, here or elsewhere; the module of each has a function `read`."""
 

@@ -59,7 +59,7 @@ class TagTokenizer(TextTokenizer):
         before, behind = self.encode("1"), self.encode(f"1 {word}")
         if len(behind) != len(before) + 1:
             raise CheckpointError(
-                f"{self._file}: {word!r} behind a space is {len(behind) - len(before)} tokens, not one"
+                f"{self.file}: {word!r} behind a space is {len(behind) - len(before)} tokens, not one"
             )
         return behind[-1]
 

@@ -10,8 +10,9 @@ Knows nothing of formats: a subclass lays out the tokens.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
-from models.checkpoints.head import Head
+from models.checkpoints.head import Head, check_headed_model
 from models.engine_client import EngineClient, require_room
+from models.engines.running import ModelSettings
 from models.errors import EngineUnavailableError
 from models.interfaces import Meter, Problem, Step
 from models.prm.layout import Layout
@@ -64,6 +65,19 @@ class PoolingPRM(ABC):
         if positions[-1] not in output.scores or not all(0 <= score <= 1 for score in output.scores.values()):
             raise EngineUnavailableError("the verifier gives no score from 0 to 1 where it was asked to")
         return output.scores
+
+
+def check_reward_model(settings: ModelSettings, head: Head) -> None:
+    """See that the directory of a verifier holds a reward model with `head`, and that an engine here can run it.
+
+    Raises:
+        CheckpointError: It does not, or no engine can; the message names the file and the field.
+    """
+    if settings.has_weights:
+        from models.vllm.backbones import require_backbone  # vLLM, which a gateway does without
+
+        require_backbone(settings.model)
+    check_headed_model(settings.model, head, with_weights=settings.has_weights)
 
 
 def pooled(head: Head, build: Callable[[EngineClient], PoolingPRM]) -> Served:

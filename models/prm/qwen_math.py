@@ -12,15 +12,16 @@ run on the published weights.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.head import Head, read_size
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings
 from models.interfaces import Problem, Step
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.pooling_prm import PoolingPRM, check_reward_model, pooled
 from models.prm.served import Served
 
 SYSTEM_PROMPT = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -30,6 +31,9 @@ SEPARATOR = "<extra_0>"
 class QwenMathPRM(PoolingPRM):
     """A process reward model of Qwen.
 
+    Attributes:
+        system_prompt: The model's; None leaves it to the chat template.
+
     Args:
         engine: Runs the model.
         tokenizer: The model's own.
@@ -38,10 +42,12 @@ class QwenMathPRM(PoolingPRM):
         CheckpointError: The tokenizer has no `<extra_0>`.
     """
 
+    system_prompt: ClassVar[str | None] = SYSTEM_PROMPT
+
     def __init__(self, engine: EngineClient, tokenizer: ChatTokenizer) -> None:
         super().__init__(engine)
         self._tokenizer = tokenizer
-        self._prompts = PromptBuilder(tokenizer, SYSTEM_PROMPT)
+        self._prompts = PromptBuilder(tokenizer, self.system_prompt)
         self._separator = tokenizer.id_of_token(SEPARATOR)
 
     def lay_out(self, problem: Problem, steps: Sequence[Step]) -> Layout:
@@ -60,10 +66,19 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     Raises:
         CheckpointError: It cannot be served.
     """
+    return read_as(QwenMathPRM, settings)
+
+
+def read_as(kind: type[QwenMathPRM], settings: ModelSettings) -> Served:
+    """Check the checkpoint of a model of this architecture and chat.
+
+    Raises:
+        CheckpointError: It cannot be served.
+    """
     head = Head((("score.0", read_size(settings.model, "hidden_size")), ("score.2", 2)), "relu")
-    check_headed_model(settings.model, head, with_weights=settings.has_weights)
+    check_reward_model(settings, head)
     tokenizer = ChatTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = tokenizer.id_of_token(SEPARATOR)
     tokenizer.spell_out([separator], separator)
-    return pooled(head, lambda engine: QwenMathPRM(engine, tokenizer))
+    return pooled(head, lambda engine: kind(engine, tokenizer))

@@ -12,7 +12,7 @@ published weights.
 
 from collections.abc import Sequence
 
-from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.head import Head, read_size
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
@@ -20,7 +20,7 @@ from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.pooling_prm import PoolingPRM, check_reward_model, pooled
 from models.prm.served import Served
 
 HEAD = Head((("v_head.summary", 1),))
@@ -53,7 +53,7 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     Raises:
         CheckpointError: It cannot be served.
     """
-    check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
+    check_reward_model(settings, HEAD)
     tokenizer = TextTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     tokenizer.id_of(SEPARATOR)

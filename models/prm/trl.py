@@ -14,7 +14,7 @@ Tested on seeded checkpoints against plain transformers; not run on published we
 from collections.abc import Sequence
 
 from models.checkpoints.checkpoint import CONFIG_FILE, read_config
-from models.checkpoints.head import Head, check_headed_model, read_size
+from models.checkpoints.head import Head, read_size
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import TextTokenizer
 from models.engine_client import EngineClient
@@ -22,7 +22,7 @@ from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.pooling_prm import PoolingPRM, check_reward_model, pooled
 from models.prm.served import Served
 
 HEAD = Head((("score", 2),))
@@ -58,7 +58,7 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     Raises:
         CheckpointError: It cannot be served.
     """
-    check_headed_model(settings.model, HEAD, with_weights=settings.has_weights)
+    check_reward_model(settings, HEAD)
     tokenizer = TextTokenizer(settings.model)
     tokenizer.require_ids_below(read_size(settings.model, "vocab_size"))
     separator = read_config(settings.model).get("step_separator", SEPARATOR)

@@ -6,7 +6,7 @@ Nothing is tokenised twice, and a step is scored at its last token. The checkpoi
 from collections.abc import Sequence
 
 from models.checkpoints.checkpoint import CONFIG_FILE, read_config
-from models.checkpoints.head import check_headed_model, read_size, scorer_head
+from models.checkpoints.head import read_size, scorer_head
 from models.checkpoints.pretrained import TOKENIZER_FILE
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
@@ -15,7 +15,7 @@ from models.engines.running import ModelSettings
 from models.errors import CheckpointError
 from models.interfaces import Problem, Step
 from models.prm.layout import Layout
-from models.prm.pooling_prm import PoolingPRM, pooled
+from models.prm.pooling_prm import PoolingPRM, check_reward_model, pooled
 from models.prm.served import Served
 from models.vllm.settings import ARCHITECTURE
 
@@ -47,7 +47,7 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     if architectures != [ARCHITECTURE]:
         raise CheckpointError(f"{file}: architectures is {architectures}, not [{ARCHITECTURE!r}]")
     head = scorer_head(read_size(settings.model, "scorer_hidden"))
-    check_headed_model(settings.model, head, with_weights=settings.has_weights)
+    check_reward_model(settings, head)
     if ChatTokenizer(settings.model).vocabulary != prompts.tokenizer.vocabulary:
         raise CheckpointError(f"{settings.model / TOKENIZER_FILE}: the vocabulary is not the policy's")
     return pooled(head, lambda engine: WinnowPRM(engine, prompts))

@@ -249,8 +249,8 @@ class Replica:
         async with self._looker.get(f"{self.url}{MODELS}", allow_redirects=False) as response:
             if response.status != HTTPStatus.OK:
                 return f"{MODELS} answers {response.status}"
-            served = read(ServedModels, await read_body(response, BASE_BYTES)).data[0]
-        self.model, self.max_model_len = served.id, served.max_model_len
+            served = read(ServedModels, await read_body(response, BASE_BYTES))
+            self.model, self.max_model_len = served.name, served.max_model_len
         self.lacks.clear()
         body = {"model": self.model, "prompt": SAMPLE, "add_special_tokens": False}
         async with self._looker.post(f"{self.url}{TOKENIZE}", json=body, allow_redirects=False) as response:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from models.generation import BASE
+
 BASE_BYTES = 1 << 16
 """What any reply may take; an error has no more."""
 PROMPT_TOKEN_BYTES = 16
@@ -108,13 +110,32 @@ class ServedModel(Reply):
     """A model of a server."""
 
     id: Annotated[str, Field(min_length=1, max_length=MOST_SHOWN)]
-    max_model_len: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+    max_model_len: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    parent: str | None = None
 
 
 class ServedModels(Reply):
-    """The models of a server."""
+    """The models of a server: the first, and adapters, which have none of its fields but a name and a parent."""
 
     data: Annotated[tuple[ServedModel, ...], Field(min_length=1, max_length=MOST_SHOWN)]
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest prompt and response, in tokens.
+
+        Raises:
+            ReplyError: It does not say.
+        """
+        if self.data[0].max_model_len is None:
+            raise ReplyError("data.0.max_model_len: Field required")
+        return self.data[0].max_model_len
+
+    @property
+    def name(self) -> str:
+        """What requests are to name: the first model, or the adapter that `winnow engine` serves on it."""
+        base = self.data[0].id
+        adapters = (model.id for model in self.data if model.parent == base and base == f"{model.id}{BASE}")
+        return next(adapters, base)
 
 
 class Tokens(Reply):

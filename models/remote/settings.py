@@ -45,6 +45,7 @@ class RemoteSettings:
             prefix; "spread" takes the one with the fewest.
         max_model_len: Longest prompt and response, in tokens; None takes the servers'.
         silence_s: A request of which nothing comes for so long is lost.
+        max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
         patience: For how long the servers are waited for otherwise.
         has_weights: They are not on this machine.
     """
@@ -56,6 +57,7 @@ class RemoteSettings:
     routing: Routing = "affinity"
     max_model_len: int | None = None
     silence_s: float = 60.0
+    max_thoughts: int = 2048
     patience: Patience = Patience()
 
     has_weights: ClassVar[bool] = False

@@ -10,16 +10,22 @@ LATER_WEIGHT = 0.25
 """Of steps after the first error, which are easy."""
 
 
-def language_loss(hidden: Tensor, embedding: Tensor, next_tokens: Tensor) -> Tensor:
+def language_loss(
+    hidden: Tensor, embedding: Tensor, next_tokens: Tensor, bias: Tensor | None = None, cap: float | None = None
+) -> Tensor:
     """Mean cross-entropy of the next tokens, computed only where one is to be predicted.
 
     Args:
         hidden: States of the backbone, (B, T, H).
         embedding: Tied token embedding, (V, H).
         next_tokens: Token ids or `IGNORED`, (B, T).
+        bias: Of the logits, (V,), if there is one.
+        cap: What logits approach and never reach, in models that bound them so.
     """
     wanted = next_tokens != IGNORED
-    logits = hidden[wanted] @ embedding.T  # (N, V)
+    logits = functional.linear(hidden[wanted], embedding, bias)  # (N, V)
+    if cap is not None:
+        logits = (logits / cap).tanh() * cap
     return functional.cross_entropy(logits.float(), next_tokens[wanted])
 
 

@@ -13,11 +13,12 @@ from starlette.datastructures import State
 from vllm.engine.protocol import EngineClient
 from vllm.entrypoints.serve.utils.api_utils import with_cancellation
 from vllm.inputs import tokens_input
+from vllm.lora.request import LoRARequest
 from vllm.tasks import SupportedTask
 from vllm.utils import random_uuid
 
 from models.vllm.reward_model import TASK, scores_at
-from models.vllm.settings import ARCHITECTURE
+from models.vllm.settings import ADAPTER, ADAPTER_ID, ARCHITECTURE
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -51,7 +52,9 @@ async def get_scores(body: ScoresRequest, raw_request: Request) -> Scores:
     if body.positions != sorted({*body.positions}) or body.positions[-1] >= len(body.token_ids):
         raise HTTPException(422, "positions: not ascending, or behind the last token")
     params = scores_at(body.positions, read_cache=body.read_cache)
-    outputs = engine.encode(tokens_input(body.token_ids), params, f"winnow-{random_uuid()}")
+    adapter: LoRARequest | None = raw_request.app.state.winnow_adapter
+    request_id = f"winnow-{random_uuid()}"
+    outputs = engine.encode(tokens_input(body.token_ids), params, request_id, lora_request=adapter)
     output = [output async for output in outputs][-1]
     rows = [(int(position), score) for position, score in output.outputs.data.tolist()]
     return Scores(scores=rows, num_cached_tokens=output.num_cached_tokens)
@@ -71,3 +74,5 @@ class ScoresEndpoint:
         """Keep the engine where it runs a model that knows positions."""
         if engine_client is not None and ARCHITECTURE in engine_client.model_config.architectures:
             state.winnow_engine = engine_client
+            modules = getattr(args, ADAPTER, None) or ()
+            state.winnow_adapter = next((LoRARequest(each.name, ADAPTER_ID, each.path) for each in modules), None)

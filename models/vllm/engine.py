@@ -14,12 +14,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, SamplingParams
 from vllm.inputs import tokens_input
+from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from models.errors import CheckpointError, DeadlyPromptError, EngineDiedError, EngineUnavailableError
@@ -28,7 +30,7 @@ from models.vllm import requests
 from models.vllm.guarded import DeadlyRequestError, GuardedLLM
 from models.vllm.launch import launch
 from models.vllm.releases import REQUEST_ERRORS
-from models.vllm.settings import EngineSettings, Runner
+from models.vllm.settings import ADAPTER_ID, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 from models.vllm.watch import LOOK_EVERY_S, Watch, cpu_seconds
 
@@ -54,21 +56,27 @@ class Engine:
         metrics: The engine's Prometheus metrics, `vllm:*`, apart from every other engine's.
         max_model_len: Longest prompt and response, in tokens.
         num_restarts: How often it was started again.
+        adapter: Folder of the LoRA adapter that is applied to every request.
 
     Args:
         llm: Whose process runs.
         name: Of the engine.
         metrics: Of the engine.
         relaunch: Starts another process for it; runs in a thread.
+        adapter: Folder of the LoRA adapter that is applied to every request.
     """
 
-    def __init__(self, llm: GuardedLLM, name: str, metrics: CollectorRegistry, relaunch: Launch) -> None:
+    def __init__(
+        self, llm: GuardedLLM, name: str, metrics: CollectorRegistry, relaunch: Launch, adapter: Path | None = None
+    ) -> None:
         self.llm = llm
         self.name = name
         self.metrics = metrics
         self.max_model_len: int = llm.model_config.max_model_len
         self.num_restarts = 0
         self._relaunch = relaunch
+        self.adapter = adapter
+        self._adapter = None if adapter is None else LoRARequest(name, ADAPTER_ID, str(adapter))
         self._request_ids = map(str, itertools.count())
         self._is_up = asyncio.Event()
         self._is_up.set()
@@ -132,6 +140,21 @@ class Engine:
     async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
         return await self._run_to_end(token_ids, requests.classifying_params(), requests.classified)
 
+    async def make_ready(self) -> None:
+        """Ask what the engine can do, which is kept: a first request to a dead one would wait for it. Load the adapter.
+
+        Raises:
+            CheckpointError: vLLM cannot apply the adapter.
+        """
+        await self.llm.get_supported_tasks()
+        if self._adapter is not None:
+            try:
+                await self.llm.add_lora(self._adapter)
+            except EngineDeadError:
+                raise
+            except Exception as error:  # vLLM raises in the engine's process whatever comes up
+                raise CheckpointError(f"{self._adapter.lora_path}: {' '.join(str(error).split())}") from error
+
     async def keep_running(self) -> None:
         """Start the engine again whenever it is dead or hangs; until cancelled."""
         while True:
@@ -188,7 +211,7 @@ class Engine:
         ):
             with attempt:
                 self.llm, self.metrics = await _uncancelled(self._relaunch)
-                await self.llm.get_supported_tasks()
+                await self.make_ready()
         self.num_restarts += 1
         self._has_died.clear()
         self._is_up.set()
@@ -221,7 +244,9 @@ class Engine:
         with self._translated(llm, token_ids[: len(token_ids) - num_continued]):
             try:
                 prompt = tokens_input(list(token_ids))
-                queue = await llm.add_request(request_id, prompt, params, num_continued=num_continued)
+                queue = await llm.add_request(
+                    request_id, prompt, params, lora_request=self._adapter, num_continued=num_continued
+                )
                 while not is_finished:
                     output = queue.get_nowait() or await queue.get()
                     is_finished = output.finished
@@ -268,10 +293,10 @@ async def start_engine(
     """
     start = partial(launch, settings, runner, overrides, suspects=Suspects())
     llm, metrics = start(fork=True)
-    engine = Engine(llm, settings.name, metrics, partial(start, fork=False))
+    engine = Engine(llm, settings.name, metrics, partial(start, fork=False), settings.adapter)
     keeper = None
     try:
-        await llm.get_supported_tasks()  # asked once and kept: a first request to a dead engine would wait for it
+        await engine.make_ready()
         keeper = asyncio.create_task(engine.keep_running())
         yield engine
     finally:

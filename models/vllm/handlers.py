@@ -23,6 +23,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
 from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
+from models.generation import BASE
 from models.openai.events import begun, event_text
 from models.openai.grammars.bounds import constrained_by
 from models.openai.requests import Kinds, RequestReader, field_of
@@ -194,6 +195,10 @@ class OpenAIHandlers:
         llm = self._engine.llm
         if self._handlers is None or self._handlers[0] is not llm:
             flags = ["--model", llm.model_config.model, "--served-model-name", self.name]
+            if self._engine.adapter is not None:  # its name is the policy's, so that requests get it
+                module = json.dumps({"name": self.name, "path": str(self._engine.adapter)})
+                flags[-1] += BASE
+                flags += ["--enable-lora", "--lora-modules", module]
             if self._tool_call_parser:
                 flags += ["--enable-auto-tool-choice", "--tool-call-parser", self._tool_call_parser]
             state = State()

@@ -27,10 +27,11 @@ from vllm.platforms import current_platform
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
+from models.vllm.arguments import OVERRIDES, RANKS, lora_rank, parsed
 from models.vllm.guarded import GuardedLLM
 from models.vllm.orphans import forks_end_with_parent
 from models.vllm.releases import QUIET
-from models.vllm.settings import LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
+from models.vllm.settings import ADAPTER, LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 
 NO_STRUCTURAL_TAGS = {"VLLM_ENFORCE_STRICT_TOOL_CALLING": "0"}
@@ -52,7 +53,9 @@ def engine_args(
     settings: EngineSettings, runner: Runner, device: str, overrides: Mapping[str, Any] | None = None
 ) -> AsyncEngineArgs:
     """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
-    arguments = engine_arguments(settings, runner, device, overrides) | QUIET
+    arguments = engine_arguments(settings, runner, device, overrides)
+    own = {name: value for name, value in settings.arguments.items() if name != OVERRIDES}
+    arguments |= parsed(own) | QUIET
     if device == "cpu":
         arguments["distributed_executor_backend"] = UniProcExecutor  # the worker in the engine's process
     return AsyncEngineArgs(**arguments)
@@ -66,7 +69,7 @@ def engine_arguments(
         "model": str(settings.model),
         "served_model_name": settings.name,
         "runner": runner,
-        "hf_overrides": dict(overrides or {}),
+        "hf_overrides": {**settings.arguments.get(OVERRIDES, {}), **(overrides or {})},
         "dtype": settings.dtype,
         "max_model_len": settings.max_model_len,
         "tensor_parallel_size": settings.tensor_parallel_size,
@@ -89,6 +92,10 @@ def engine_arguments(
             "enforce_eager": True,  # compiling takes 44 s
             "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more
         }
+    arguments |= {name: value for name, value in settings.arguments.items() if name not in (OVERRIDES, ADAPTER)}
+    if settings.adapter is not None:
+        arguments |= {"enable_lora": True, "max_loras": 1}
+        arguments.setdefault("max_lora_rank", next(rank for rank in RANKS if rank >= lora_rank(settings.adapter)))
     return arguments
 
 

@@ -5,32 +5,31 @@ it has just computed and no more, so it reads the prefix cache only when told to
 which of the positions it holds: those behind the cached prefix. The score of the last token alone is there for whoever
 asks with vLLM's own words, `/classify`.
 
-With `endpoint.py` the only file under `models/prm/` that imports vLLM's internal modules. Knows nothing of steps.
+The backbone is any causal class of vLLM's registry (`backbones.py`). Knows nothing of steps.
 """
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 
 import torch
 from torch import Tensor, nn
 from vllm.config import VllmConfig
 from vllm.model_executor.layers.pooler import DispatchPooler
 from vllm.model_executor.layers.pooler.abstract import Pooler
+from vllm.model_executor.model_loader.utils import configure_quant_config
+from vllm.model_executor.model_loader.weight_utils import default_weight_loader
+from vllm.model_executor.models.adapters import as_embedding_model
 from vllm.model_executor.models.interfaces_base import default_pooling_type
-from vllm.model_executor.models.llama import LlamaModel
-from vllm.model_executor.models.mistral import MistralModel
-from vllm.model_executor.models.qwen2 import Qwen2Model
-from vllm.model_executor.models.utils import AutoWeightsLoader, WeightsMapper, maybe_prefix
 from vllm.pooling_params import PoolingParams
-from vllm.sequence import IntermediateTensors
 from vllm.tasks import PoolingTask
 from vllm.v1.outputs import PoolerOutput
 from vllm.v1.pool.metadata import PoolingMetadata
 
 from models.checkpoints.head import Activation, Head, scorer_head
+from models.vllm.backbones import causal_class
+from models.vllm.settings import ARCHITECTURE
 
 TASK: PoolingTask = "token_classify"
 LAST: PoolingTask = "classify"
-BACKBONES: dict[str, Callable[..., nn.Module]] = {"llama": LlamaModel, "mistral": MistralModel, "qwen2": Qwen2Model}
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 
 
@@ -126,40 +125,63 @@ class LastPooler(Pooler):
 
 @default_pooling_type(seq_pooling_type="LAST", tok_pooling_type="ALL")
 class VLLMRewardModel(nn.Module):
-    """Causal backbone and head; a configuration without `winnow_head` has that of `models.prm.reward_model`."""
+    """A causal model of vLLM's registry with the head of a reward model in place of the one that gives words.
+
+    Made by `reward_model_of` for the backbone that the configuration names. A configuration without `winnow_head` has
+    the head of `models.prm.reward_model`.
+    """
 
     is_pooling_model = True
 
+    def __new__(cls, *, vllm_config: VllmConfig, prefix: str = "") -> nn.Module:  # type: ignore[misc]  # what it stands for
+        """Make the model of the configuration's backbone, and tell the quantisation which of its layers are fused."""
+        kind = reward_model_of(causal_class(vllm_config.model_config.hf_config.model_type))
+        if vllm_config.quant_config is not None:
+            configure_quant_config(vllm_config.quant_config, kind)
+        return kind(vllm_config=vllm_config, prefix=prefix)
+
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
-        super().__init__()
-        config = vllm_config.model_config.hf_config
-        described = getattr(config, "winnow_head", None)
-        head = scorer_head(config.scorer_hidden) if described is None else Head.from_json(described)
-        self.model = BACKBONES[config.model_type](vllm_config=vllm_config, prefix=maybe_prefix(prefix, "model"))
-        self.head = build_head(head, config.hidden_size)
-        self._names = {f"{name}.": f"head.{2 * index}." for index, (name, _) in enumerate(head.layers)}
-        self.pooler = DispatchPooler({TASK: PositionPooler(self.head), LAST: LastPooler(self.head)})
+        """Say to vLLM what it is made of; `__new__` returns another class."""
 
     def embed_input_ids(self, input_ids: Tensor) -> Tensor:
-        """Embeddings (T, H) of token ids (T,)."""
-        embeddings: Tensor = self.model.get_submodule("embed_tokens")(input_ids)
-        return embeddings
+        """Embeddings (T, H) of token ids (T,); vLLM looks for the method's name."""
+        raise NotImplementedError
 
-    def forward(
-        self,
-        input_ids: Tensor | None,
-        positions: Tensor,
-        intermediate_tensors: IntermediateTensors | None = None,
-        inputs_embeds: Tensor | None = None,
-    ) -> Tensor | IntermediateTensors:
-        """Hidden states (T, H) of token ids (T,)."""
-        hidden: Tensor | IntermediateTensors = self.model(input_ids, positions, intermediate_tensors, inputs_embeds)
-        return hidden
+    def forward(self, input_ids: Tensor | None, positions: Tensor) -> Tensor:
+        """Hidden states (T, H) of token ids (T,); vLLM looks for the arguments' names."""
+        raise NotImplementedError
 
-    def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
-        """Take the checkpoint's weights, but for an `lm_head` that has no use here; return the names of those taken."""
-        loader = AutoWeightsLoader(self, ignore_unexpected_prefixes=["lm_head."])
-        return loader.load_weights(weights, mapper=WeightsMapper(orig_to_new_prefix=self._names))
+
+def reward_model_of(backbone: type[nn.Module]) -> type[nn.Module]:
+    """The class of reward models with a backbone: a causal class of vLLM's, whose own head is left out."""
+
+    class RewardModel(as_embedding_model(backbone)):  # type: ignore[misc]  # a class that is made at run time
+        def _init_pooler(self, vllm_config: VllmConfig, prefix: str = "") -> DispatchPooler:
+            config = vllm_config.model_config.hf_config
+            described = getattr(config, "winnow_head", None)
+            head = scorer_head(config.scorer_hidden) if described is None else Head.from_json(described)
+            self.head = build_head(head, config.hidden_size)
+            self._layers = {name: 2 * index for index, (name, _) in enumerate(head.layers)}
+            return DispatchPooler({TASK: PositionPooler(self.head), LAST: LastPooler(self.head)})
+
+        def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
+            """Take the head's weights, leave the backbone's to vLLM; return the names of those taken."""
+            taken: set[str] = set()
+            backbones = self._without_head(weights, taken)
+            return set(super().load_weights(backbones)) | taken
+
+        def _without_head(self, weights: Iterable[tuple[str, Tensor]], taken: set[str]) -> Iterator[tuple[str, Tensor]]:
+            for name, weight in weights:
+                layer, _, part = name.rpartition(".")
+                if layer in self._layers:
+                    own = f"{self._layers[layer]}.{part}"
+                    default_weight_loader(self.head.get_parameter(own), weight)
+                    taken.add(f"head.{own}")
+                else:
+                    yield name, weight
+
+    RewardModel.__name__ = RewardModel.__qualname__ = f"{ARCHITECTURE}Of{backbone.__name__}"
+    return RewardModel
 
 
 def build_head(head: Head, hidden_size: int) -> nn.Sequential:

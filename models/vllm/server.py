@@ -1,15 +1,16 @@
 """vLLM's own server, run as this service would run the engine: what `winnow engine` becomes."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from models.generation import BASE
+from models.vllm.arguments import flags as as_flags
 from models.vllm.launch import KERNELS, NO_STRUCTURAL_TAGS, engine_arguments, export, require_device
 from models.vllm.releases import SERVER
-from models.vllm.settings import EngineSettings, Runner
+from models.vllm.settings import ADAPTER, EngineSettings, Runner
 
 MAX_STOPS = 16
 """Texts of `stop` in a request; vLLM's server takes 4 unless told otherwise."""
@@ -37,17 +38,11 @@ def server_flags(
 ) -> list[str]:
     """Say the same on the command line of vLLM's server."""
     flags = [f"--host={settings.host}", f"--port={settings.port}", "--enable-prompt-tokens-details"]
-    for name, value in engine_arguments(settings.engine, runner, device, overrides).items():
-        flag = name.replace("_", "-")
-        match value:
-            case None:
-                continue
-            case bool():
-                flags.append(f"--{flag}" if value else f"--no-{flag}")
-            case dict():
-                flags.append(f"--{flag}={json.dumps(value)}")
-            case _:
-                flags.append(f"--{flag}={value}")
+    arguments = engine_arguments(settings.engine, runner, device, overrides)
+    if settings.engine.adapter is not None:  # requests name the adapter, as they would the model
+        arguments["served_model_name"] = settings.engine.name + BASE
+        arguments[ADAPTER] = {"name": settings.engine.name, "path": str(settings.engine.adapter)}
+    flags += as_flags(arguments)
     return flags if device == "cuda" else [*flags, "--distributed-executor-backend=uni"]
 
 

@@ -1,9 +1,10 @@
 """How vLLM runs an engine. Imports none of it: settings are made and read where it is not installed."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 MIB = 1 << 20
 SMALL_BLOCK, LARGE_BLOCK = 16, 32
@@ -11,6 +12,11 @@ SMALL_BLOCK, LARGE_BLOCK = 16, 32
 
 ARCHITECTURE = "WinnowRewardModel"
 """What vLLM calls the reward models of every format with a head (`reward_model.py`)."""
+
+ADAPTER = "lora_modules"
+"""Among the arguments: the folder of a LoRA adapter, which is applied to every request."""
+ADAPTER_ID = 1
+"""What vLLM calls the only adapter of an engine."""
 
 Runner = Literal["generate", "pooling"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
@@ -32,6 +38,8 @@ class EngineSettings:
         gpu_memory_share: On CUDA: of each GPU's memory, weights included, in (0, 1). What policy and verifier take of
             the same GPU must not add up to more than about 0.9.
         tensor_parallel_size: On CUDA: GPUs that share the model.
+        arguments: More arguments of vLLM, by vLLM's names, which `arguments.py` has checked.
+        max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
         has_weights: The weights are on this machine, and looked at before they are served.
     """
 
@@ -46,3 +54,11 @@ class EngineSettings:
     fork: bool = sys.platform == "linux"
     gpu_memory_share: float = 0.45
     tensor_parallel_size: int = 1
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    max_thoughts: int = 2048
+
+    @property
+    def adapter(self) -> Path | None:
+        """Folder of the LoRA adapter that is applied to every request."""
+        folder = self.arguments.get(ADAPTER)
+        return None if folder is None else Path(folder)

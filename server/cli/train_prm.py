@@ -10,7 +10,7 @@ from server.precheck import check_checkpoint
 
 
 @click.command("train-prm")
-@click.option("--policy", required=True, help="Checkpoint of the policy (Llama or Qwen2): a folder or a Hub name.")
+@click.option("--policy", required=True, help="Checkpoint of the policy: a folder or a Hub name.")
 @click.option(
     "--labels",
     required=True,

@@ -49,13 +49,14 @@ def _device(settings: Settings, machine: Machine, num_engines: int) -> Iterator[
 
 
 def _gpus(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
-    if num_engines and settings.tensor_parallel_size > len(machine.gpus) > 0:
-        seen = f"tensor_parallel_size is {settings.tensor_parallel_size}, and there are {len(machine.gpus)} GPUs"
+    num_gpus = max(map(settings.num_gpus, ("policy", "verifier")))
+    if num_engines and num_gpus > len(machine.gpus) > 0:
+        seen = f"tensor_parallel_size is {num_gpus}, and there are {len(machine.gpus)} GPUs"
         yield stops("hardware", seen, f"set tensor_parallel_size to at most {len(machine.gpus)}")
     share = settings.policy_memory + settings.verifier_memory
     if num_engines == 2 and share > MAX_GPU_SHARE:
         seen = f"policy_memory and verifier_memory add up to {share:g} of the same GPU"
         yield (stops if share >= 1 else caution)("hardware", seen, "set them to 0.9 in all, for example 0.45 each")
-    if settings.tensor_parallel_size > 1 and machine.shared_bytes < MIN_SHARED_BYTES:
+    if num_gpus > 1 and machine.shared_bytes < MIN_SHARED_BYTES:
         seen = f"{machine.shared_bytes >> 20} MiB of shared memory for GPUs that share a model"
         yield caution("hardware", seen, "docker run --shm-size 1g, or shm_size in a compose file")

@@ -68,7 +68,7 @@ def _on_cpu(settings: Settings, machine: Machine, sizes: Sequence[Size]) -> Find
 
 
 def _on_gpu(settings: Settings, machine: Machine, size: Size) -> Iterator[Finding]:
-    gpus = machine.gpus[: settings.tensor_parallel_size]
+    gpus = machine.gpus[: settings.num_gpus(size.name)]
     if not gpus:
         return
     share = {"policy": settings.policy_memory, "verifier": settings.verifier_memory}[size.name]

@@ -4,6 +4,7 @@ Checkpoints are read as `winnow serve` reads them before it starts an engine: no
 Of models on remote servers only the tokenizers are checked.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from models.checkpoints.checkpoint import BACKBONES, TEXTS, WEIGHTS, check_causal_model, find_model, read_config
+from models.checkpoints.checkpoint import TEXTS, WEIGHTS, check_causal_model, find_model, read_config
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
@@ -43,6 +44,9 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         The findings, and the memory for the models that run here.
     """
     findings, sizes, prompts = [], [], None
+    for name in sorted(here):
+        findings += _arguments(settings, name)
+    settings = settings.model_copy(update={f"{name}_engine_args": {} for name in here})
     try:
         directory = find_here(settings.policy_model)
         prompt = system_prompt_of(settings.model_copy(update={"policy_model": str(directory)}))
@@ -58,6 +62,21 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
     elif "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
+
+
+def _arguments(settings: Settings, name: str) -> list[Finding]:
+    """Check the arguments of vLLM that a recipe adds for an engine here."""
+    setting = f"{name}_engine_args"
+    arguments: dict[str, Any] = getattr(settings, setting)
+    if not arguments:
+        return []
+    from models.vllm.arguments import check_arguments  # vLLM, which a gateway does without
+
+    try:
+        check_arguments(arguments, setting)
+    except ModelError as error:
+        return [stops(setting, str(error), f"correct {setting}, or leave the argument out")]
+    return [fine(setting, ", ".join(f"{argument} {json.dumps(value)}" for argument, value in arguments.items()))]
 
 
 def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Size]) -> Finding:
@@ -125,7 +144,9 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:
     """Return the bytes of keys and values for one token in all layers; None for unusual backbones."""
-    if config.get("model_type") not in BACKBONES or config.get("use_sliding_window"):
+    from models.vllm.backbones import keeps_every_token  # vLLM, which a gateway does without
+
+    if not keeps_every_token(config):
         return None
     num_heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // num_heads

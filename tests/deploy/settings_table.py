@@ -41,6 +41,8 @@ def _default(field: dict[str, Any]) -> str:
     match field.get("default"):
         case None:
             return ""
+        case dict() as table if not table:
+            return ""
         case bool() as value:
             return str(value).lower()
         case str() as value if value.startswith(str(DEMO)):

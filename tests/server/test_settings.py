@@ -154,3 +154,21 @@ def test_proxies_are_addresses_and_networks() -> None:
         "10.0.0.1/32",
         "fd00::/8",
     ]
+
+
+def test_arguments_of_vllm_are_json_in_the_environment_and_a_table_in_a_recipe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "fp8.yaml").write_text("policy_engine_args:\n  quantization: fp8\n  cudagraph_capture_sizes: [1, 2]\n")
+    monkeypatch.setenv("WINNOW_VERIFIER_ENGINE_ARGS", '{"max_num_seqs": 8, "tensor_parallel_size": 2}')
+    settings = load_settings(tmp_path / "fp8.yaml")
+    assert settings.policy_engine_args == {"quantization": "fp8", "cudagraph_capture_sizes": [1, 2]}
+    assert settings.verifier_engine_args == {"max_num_seqs": 8, "tensor_parallel_size": 2}
+    assert (settings.num_gpus("policy"), settings.num_gpus("verifier")) == (1, 2)
+
+
+@pytest.mark.parametrize("text", ["fp8", "[]", '{"quantization": ', '{"a": NaN}'])
+def test_arguments_of_vllm_that_are_no_table_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("WINNOW_POLICY_ENGINE_ARGS", text)
+    with pytest.raises(ValidationError, match="policy_engine_args"):
+        load_settings()

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_config
 from models.checkpoints.prompt import PromptBuilder
@@ -32,9 +32,9 @@ from models.training.prm.agreement import ALL, Judged, agreement_table, by_famil
 from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
 from models.training.prm.reliability import plot_reliability
-from models.training.prm.reward import fit_reward_model, from_policy
+from models.training.prm.reward import fit_reward_model, from_policy, unembedding_of
+from models.vllm.backbones import require_backbone
 
-MODEL_TYPES = ("llama", "qwen2")
 TRAINING_FILE = "training.json"
 REPORT_FILE = "report.json"
 PLOT_FILE = "reliability.png"
@@ -89,7 +89,7 @@ def train_prm(
     """Train a reward model, write it to `out` and print how well it judges the problems held out.
 
     Args:
-        policy: Checkpoint of the policy whose responses were labelled: a Llama or Qwen2.
+        policy: Checkpoint of the policy whose responses were labelled: of any backbone that can be served.
         label_files: As `winnow label-steps` writes them. Lines that cannot be used are named and left out.
         out: A training that was interrupted there goes on, and a finished one is measured again.
         plan: How it is trained.
@@ -157,11 +157,9 @@ def judge_responses(
 
 
 def _check_policy(policy: Path) -> dict[str, Any]:
+    require_backbone(policy)
     check_causal_model(policy)
     config = read_config(policy)
-    if config.get("model_type") not in MODEL_TYPES:
-        known = " or ".join(MODEL_TYPES)
-        raise CheckpointError(f"{policy / CONFIG_FILE}: model_type is {config.get('model_type')!r}, not {known}")
     for field in ("vocab_size", "max_position_embeddings"):
         if not isinstance(config.get(field), int):
             raise CheckpointError(f"{policy / CONFIG_FILE}: {field} is {config.get(field)!r}, not a whole number")
@@ -170,10 +168,8 @@ def _check_policy(policy: Path) -> dict[str, Any]:
 
 def _train(policy: Path, documents: Sequence[Document], out: Path, plan: TrainingPlan, checkpoint_every: int) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    causal = cast(
-        LlamaForCausalLM | Qwen2ForCausalLM, AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
-    )
-    unembedding = None if causal.config.tie_word_embeddings else causal.lm_head.weight.detach().to(device)
+    causal = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+    unembedding = unembedding_of(causal, device)
     model = from_policy(causal, plan.seed).to(device)
 
     def draw(rng: Random, step: int) -> Document:

@@ -5,10 +5,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig
 
-from models.checkpoints import checkpoint
 from models.checkpoints.head import Head, scorer_head
 from models.prm.reward_model import RewardModel
-from models.vllm import reward_model as vllm_model
 from models.vllm.reward_model import build_head
 from tests.models.prm.test_reward_model import SIZES
 
@@ -31,7 +29,3 @@ def test_the_head_that_vllm_builds_gives_what_the_plain_one_gives() -> None:
     head = build_head(scorer_head(SIZES["scorer_hidden"]), SIZES["hidden_size"])
     head.load_state_dict(plain.scorer.state_dict())
     assert torch.equal(head(hidden), plain.scorer(hidden))
-
-
-def test_every_backbone_that_is_accepted_can_be_built() -> None:
-    assert set(vllm_model.BACKBONES) == set(checkpoint.BACKBONES)

@@ -99,8 +99,18 @@ def save_trl(directory: Path) -> Path:
     return directory
 
 
+def save_thinkprm(directory: Path) -> Path:
+    """A causal Qwen2, whose tokenizer knows the verdicts, and whose template opens the thoughts."""
+    tokenizer = qwen_tokenizer(("<think>", "</think>"), special=False, texts=(*TEXT, " Yes No yes no" * 9))
+    tokenizer.chat_template = QWEN_TEMPLATE.replace("assistant\n' }}{% endif", "assistant\n<think>\n' }}{% endif")
+    tokenizer.save_pretrained(directory)
+    torch.manual_seed(0)
+    Qwen2ForCausalLM(Qwen2Config(**SIZES)).save_pretrained(directory)  # type: ignore[no-untyped-call]
+    return directory
+
+
 def qwen_tokenizer(
-    tokens: tuple[str, ...] = (), *, special: bool = True, begin: str | None = None
+    tokens: tuple[str, ...] = (), *, special: bool = True, begin: str | None = None, texts: tuple[str, ...] = TEXT
 ) -> PreTrainedTokenizerFast:
     """Byte-level BPE with Qwen's own pattern."""
     tokenizer = Tokenizer(models.BPE())
@@ -116,7 +126,7 @@ def qwen_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(TEXT * 3, trainer)
+    tokenizer.train_from_iterator(texts * 3, trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in QWEN_TOKENS])
     tokenizer.add_tokens([AddedToken(token, special=special, normalized=False) for token in tokens])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]

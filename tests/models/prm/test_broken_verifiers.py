@@ -190,7 +190,11 @@ def test_a_tokenizer_of_another_model_is_named(open_damaged: Open, name: str, ch
             config(architectures=["BertModel"]),
             r"config\.json: architectures is \['BertModel'\], not a causal",
         ),
-        ("skywork", config(model_type="gpt2"), r"config\.json: model_type is 'gpt2', not of llama, mistral, qwen2"),
+        (
+            "skywork",
+            config(model_type="bert"),
+            r"config\.json: model_type 'bert' is an encoder: what follows a step would",
+        ),
         ("qwen_math", config(hidden_size="many"), r"config\.json: hidden_size is 'many'"),
         ("trl", config(step_separator=""), r"config\.json: step_separator is '', not a text that ends a step"),
         ("trl", config(step_separator=1), r"config\.json: step_separator is 1, not a text that ends a step"),

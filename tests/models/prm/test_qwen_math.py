@@ -9,9 +9,16 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, Qwen2Model
 from vllm import ModelRegistry
 
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.errors import CheckpointError
 from models.interfaces import Problem
+from models.prm import reasonflux
 from models.prm.qwen_math import QwenMathPRM
+from models.prm.reasonflux import ReasonFluxPRM
+from models.prm.served import RunningVerifier
 from models.vllm.plugin import register
+from models.vllm.settings import EngineSettings
 from tests.models.prm.checkpoints import save_qwen_math
 from tests.models.prm.format_contract import FormatContract, Reference, step
 
@@ -30,6 +37,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(checkpoint: Path) -> Reference:
+    return plain_scores(checkpoint, [("system", SYSTEM)])
+
+
+def plain_scores(checkpoint: Path, opening: list[tuple[str, str]]) -> Reference:
+    """As the model cards of Qwen2.5-Math-PRM and ReasonFlux-PRM have it; they differ in what opens the chat."""
     tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
     model: Any = Qwen2Model.from_pretrained(checkpoint)
     weights = {name: weight for file in checkpoint.glob("*.safetensors") for name, weight in load_file(file).items()}
@@ -37,7 +49,7 @@ def plain(checkpoint: Path) -> Reference:
     def scores(problem: str, response: str) -> list[float]:
         parts = [part.strip() for part in response.split("\n\n") if part.strip()]
         answer = "<extra_0>".join(parts) + "<extra_0>"
-        chat = [("system", SYSTEM), ("user", problem), ("assistant", answer)]
+        chat = [*opening, ("user", problem), ("assistant", answer)]
         text = tokenizer.apply_chat_template([{"role": role, "content": said} for role, said in chat], tokenize=False)
         ids = torch.tensor([tokenizer.encode(text)])
         with torch.no_grad():
@@ -52,6 +64,31 @@ def plain(checkpoint: Path) -> Reference:
 
 class TestQwenMathPRM(FormatContract):
     pass
+
+
+class TestReasonFluxPRM(FormatContract):
+    """The same architecture, and so the same engine."""
+
+    @pytest.fixture
+    def subject(self, published: QwenMathPRM, checkpoint: Path) -> RunningVerifier:
+        return ReasonFluxPRM(published.engine, ChatTokenizer(checkpoint))
+
+    @pytest.fixture
+    def reference(self, checkpoint: Path) -> Reference:
+        return plain_scores(checkpoint, [])
+
+
+def test_reasonflux_is_read_with_what_its_template_says_before_the_problem(checkpoint: Path) -> None:
+    served = reasonflux.read(EngineSettings(checkpoint, "verifier"), PromptBuilder(ChatTokenizer(checkpoint)))
+    assert served.runner == "pooling"
+    (checkpoint.parent / "small").mkdir()
+    for file in checkpoint.iterdir():
+        (checkpoint.parent / "small" / file.name).write_bytes(file.read_bytes())
+    (checkpoint.parent / "small" / "reward_head.pt").touch()
+    with pytest.raises(CheckpointError, match=r"reward_head\.pt: this is the head of ReasonFlux-PRM-1\.5B"):
+        reasonflux.read(
+            EngineSettings(checkpoint.parent / "small", "verifier"), PromptBuilder(ChatTokenizer(checkpoint))
+        )
 
 
 def test_a_text_that_spells_the_separator_makes_no_step(published: QwenMathPRM, checkpoint: Path) -> None:

@@ -11,6 +11,7 @@ from models.remote.replies import (
     MOST_SHOWN,
     Completion,
     ReplyError,
+    ServedModels,
     read,
     read_complaint,
     read_logprobs,
@@ -64,3 +65,24 @@ def test_scores_behind_a_cached_prefix_are_enough_when_the_last_is_there() -> No
 )
 def test_what_a_server_complains_of_fits_into_a_line(body: bytes, message: str) -> None:
     assert read_complaint(body).message == message
+
+
+def models(*cards: dict[str, object]) -> bytes:
+    return json.dumps({"data": cards}).encode()
+
+
+ADAPTED = ({"id": "policy-base", "max_model_len": 512}, {"id": "policy", "parent": "policy-base"})
+OTHERS = ({"id": "qwen", "max_model_len": 512}, {"id": "poems", "parent": "qwen"})
+
+
+@pytest.mark.parametrize(("cards", "name"), [(ADAPTED, "policy"), (OTHERS, "qwen"), (OTHERS[:1], "qwen")])
+def test_a_server_of_winnow_engine_is_asked_for_its_adapter_and_any_other_for_its_model(
+    cards: tuple[dict[str, object], ...], name: str
+) -> None:
+    served = read(ServedModels, models(*cards))
+    assert (served.name, served.max_model_len) == (name, 512)
+
+
+def test_a_model_without_a_context_is_no_model() -> None:
+    with pytest.raises(ReplyError, match=r"data\.0\.max_model_len: Field required"):
+        _ = read(ServedModels, models({"id": "qwen"})).max_model_len

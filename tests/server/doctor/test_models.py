@@ -52,6 +52,15 @@ def test_a_model_that_is_missing_or_of_another_kind_is_found(settings: dict[str,
     assert examined(**settings) == expected
 
 
+def test_more_arguments_of_vllm_are_shown_and_wrong_ones_stop() -> None:
+    given: dict[str, Any] = {"policy_engine_args": {"max_num_seqs": 8}, "verifier_engine_args": {"max_num_seq": 8}}
+    shown, wrong, *models = check_models(Settings(**given), HERE)[0]
+    assert (shown.check, shown.verdict, shown.seen) == ("policy_engine_args", FINE, "max_num_seqs 8")
+    assert (wrong.check, wrong.verdict) == ("verifier_engine_args", STOPS)
+    assert "did you mean max_num_seqs" in wrong.seen
+    assert verdicts(models) == [FINE, FINE]
+
+
 def test_of_models_on_servers_elsewhere_the_tokenizer_is_read(tmp_path: Path) -> None:
     remote = shutil.copytree(DEMO / "policy", tmp_path / "policy", ignore=shutil.ignore_patterns("*.safetensors"))
     nowhere: frozenset[str] = frozenset()

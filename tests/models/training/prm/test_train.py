@@ -117,12 +117,12 @@ def test_labels_of_one_problem_leave_nothing_to_measure_on(learner: Path, tmp_pa
 
 def test_a_policy_of_another_kind_is_refused_by_file_and_field(learner: Path, labels: Path, tmp_path: Path) -> None:
     fields = json.loads((learner / "config.json").read_text()) | {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "mamba",
+        "architectures": ["MambaForCausalLM"],
     }
     (tmp_path / "config.json").write_text(json.dumps(fields))
     (tmp_path / "model.safetensors").write_bytes((learner / "model.safetensors").read_bytes())
-    with pytest.raises(CheckpointError, match=r"config\.json: model_type is 'gpt2', not llama or qwen2"):
+    with pytest.raises(CheckpointError, match=r"config\.json: model_type 'mamba' is a state-space model"):
         train_prm(tmp_path, [labels], tmp_path / "prm", PLAN)
 
 

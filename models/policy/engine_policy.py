@@ -6,20 +6,25 @@ cancelled: that costs 2 % of the throughput of 16 responses and 12 % of that of 
 request that ends with a token that holds the delimiter. Where the delimiter comes in pieces, the response is left there
 by an engine of this service, after a token or two too many; a server elsewhere decodes what it generates and stops by
 itself, since what is left there costs a connection and what was on its way.
+
+Where thoughts spend their budget, their request ends, their end mark is written, and another request goes on behind it:
+so it works with any engine, and with responses cut into requests.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from models.checkpoints.checkpoint import check_causal_model
+from models.checkpoints.marks import Spelling
 from models.checkpoints.prompt import PromptBuilder
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
-from models.generation import Generation, Stop
+from models.generation import Generated, Generation, Stop
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Sampling, Step
 from models.policy.steps import StepSplitter
+from models.policy.thoughts import Thoughts
 from models.remote.settings import RemoteSettings
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
@@ -42,7 +47,13 @@ class EnginePolicy:
         self.engine = engine
         self.prompts = prompts
         prompts.tokenizer.prepare()
+        self._spelling = Spelling(prompts.marks, prompts.tokenizer) if prompts.marks else None
         self._step_ends: tuple[Stop, ...] = (DELIMITER,) if decodes else prompts.tokenizer.delimiter_ids[:MOST_STOPS]
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a response can begin with thoughts."""
+        return self._spelling is not None
 
     @property
     def context(self) -> int:
@@ -108,35 +119,143 @@ class EnginePolicy:
     async def _sample(
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter, stops: tuple[Stop, ...]
     ) -> AsyncGenerator[Step, None]:
-        token_ids = [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)]
-        asked = Generation(
-            max_tokens=min(sampling.max_tokens, self._room_after(len(token_ids))),
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            stops=stops,
+        """Sample steps in one request, or in several where thoughts spend their budget and are closed by us."""
+        thoughts = self._thoughts(problem, prefix)
+        response = Growing(
+            StepSplitter(self.prompts.tokenizer, prefix, thoughts),
+            thoughts,
+            [*self.prompts.build(problem), *(token_id for step in prefix for token_id in step.token_ids)],
+            sampling.max_tokens,
         )
+        try:
+            while not response.has_ended:
+                room = min(response.num_left, self._room_after(len(response.token_ids)))
+                until_limit = response.room_for_thoughts(sampling.thinking_budget)
+                if until_limit == 0:
+                    steps = self._closing(response, room, meter)
+                else:
+                    asked = Generation(
+                        max_tokens=room if until_limit is None else min(room, until_limit),
+                        temperature=sampling.temperature,
+                        top_p=sampling.top_p,
+                        seed=sampling.seed,
+                        stops=stops,
+                    )
+                    steps = self._request(response, asked, room, problem, sampling, meter)
+                async with aclosing(steps):
+                    async for step in steps:
+                        yield step
+        finally:
+            if response.is_thinking:
+                meter.reasoning_tokens += response.splitter.num_uncut
+
+    async def _request(
+        self, response: "Growing", asked: Generation, room: int, problem: Problem, sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
+        """Sample the steps of one request; it is left where thoughts that it began have spent their budget."""
+        num_counted = num_read = 0
+        response.has_ended = True
 
         def count(num_tokens: int) -> None:
+            nonlocal num_counted
+            num_counted += num_tokens
             meter.completion_tokens += num_tokens
 
-        splitter, num_tokens = StepSplitter(self.prompts.tokenizer, prefix), 0
-        async with aclosing(self.engine.generate(token_ids, asked, count, affinity=problem.opening)) as outputs:
-            async for generated in outputs:
-                num_tokens += len(generated.token_ids)
-                if generated.finish_reason not in FINISHES:
-                    raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
-                finish = FINISHES[generated.finish_reason]
-                if generated.stop_reason in stops:
-                    finish = Finish.LENGTH if num_tokens == asked.max_tokens else None
-                for step in splitter.feed(generated.token_ids, finish):
-                    yield step
+        outputs = self.engine.generate(list(response.token_ids), asked, count, affinity=problem.opening)
+        try:
+            async with aclosing(outputs):
+                async for generated in outputs:
+                    num_read += len(generated.token_ids)
+                    finish = _finish_of(generated, asked, num_read, room)
+                    for step in response.feed(generated.token_ids, finish):
+                        meter.reasoning_tokens += len(step.token_ids) * step.is_thinking
+                        yield step
+                    is_cut_short = finish is None and generated.finish_reason == "length"
+                    if is_cut_short or (finish is None and response.has_spent(sampling.thinking_budget)):
+                        response.go_on()
+                        break
+        finally:
+            if response.is_thinking:
+                meter.reasoning_tokens += num_counted - num_read
+
+    async def _closing(self, response: "Growing", room: int, meter: Meter) -> AsyncGenerator[Step, None]:
+        """Write the end of the thoughts for the policy."""
+        assert self._spelling is not None  # noqa: S101 - there are thoughts
+        token_ids = self._spelling.limit_ids[:room]
+        meter.completion_tokens += len(token_ids)
+        response.has_ended = len(token_ids) == room
+        for step in response.feed(token_ids, Finish.LENGTH if response.has_ended else None):
+            meter.reasoning_tokens += len(step.token_ids) * step.is_thinking
+            yield step
+
+    def _thoughts(self, problem: Problem, prefix: Sequence[Step]) -> Thoughts | None:
+        if self._spelling is None:
+            return None
+        return Thoughts(self._spelling, prefix, are_opened=self.prompts.opens_thoughts(problem))
 
     def _room_after(self, num_tokens: int) -> int:
         room = self.engine.max_model_len - num_tokens
         if room < 1:
             raise ContextOverflowError(num_tokens + 1, self.engine.max_model_len)
         return room
+
+
+@dataclass(slots=True)
+class Growing:
+    """A response that is being sampled. Mutable.
+
+    Attributes:
+        splitter: Cuts it into steps.
+        thoughts: Of it; None of a policy that has none.
+        token_ids: Of the prompt and the response so far.
+        num_left: Tokens that it may still have.
+        has_ended: Whether nothing follows.
+    """
+
+    splitter: StepSplitter
+    thoughts: Thoughts | None
+    token_ids: list[int]
+    num_left: int
+    has_ended: bool = False
+
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the last token is of the thoughts."""
+        return self.thoughts is not None and self.thoughts.is_open
+
+    def feed(self, token_ids: Sequence[int], finish: Finish | None) -> Iterator[Step]:
+        """Go on with tokens; yield the steps that they end."""
+        self.token_ids += token_ids
+        self.num_left -= len(token_ids)
+        return self.splitter.feed(token_ids, finish)
+
+    def room_for_thoughts(self, budget: int | None) -> int | None:
+        """Return how many tokens may come before thoughts have spent their budget; None for any number."""
+        return self.thoughts.room(budget, self.splitter.num_uncut) if self.thoughts else None
+
+    def go_on(self) -> None:
+        """Take it that another request follows."""
+        self.has_ended = False
+        if self.thoughts is not None:
+            self.thoughts.settle()
+
+    def has_spent(self, budget: int | None) -> bool:
+        """Tell whether thoughts that are open have spent their budget."""
+        return self.is_thinking and self.room_for_thoughts(budget) == 0
+
+
+def _finish_of(generated: Generated, asked: Generation, num_read: int, room: int) -> Finish | None:
+    """Return why a response ends with what was generated; None where it does not, or at the limit of its thoughts.
+
+    Raises:
+        EngineUnavailableError: The engine gave up.
+    """
+    if generated.finish_reason not in FINISHES:
+        raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
+    finish = FINISHES[generated.finish_reason]
+    if generated.stop_reason in asked.stops:
+        return Finish.LENGTH if num_read == room else None
+    return None if finish is Finish.LENGTH and asked.max_tokens < room else finish
 
 
 def open_policy(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[EnginePolicy]:

@@ -10,13 +10,57 @@ from enum import Enum
 from typing import Literal, Protocol
 
 DELIMITER = "\n\n"
-"""What ends a step; it stays at the end of the step's text."""
+"""What ends a step where nothing else is said; it stays at the end of the step's text."""
+
+MAX_DELIMITER_CHARS = 100
+MAX_STEP_TOKENS = 8192
+MAX_MARKERS = 32
+MAX_MARKER_CHARS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiter:
+    """A step ends with a text behind something visible, outside code blocks and displayed formulas.
+
+    Attributes:
+        text: At most `MAX_DELIMITER_CHARS` characters.
+    """
+
+    text: str = DELIMITER
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """A step is so many tokens long, and as many more as it takes to show text and to end with a whole character.
+
+    Attributes:
+        number: From 1 to `MAX_STEP_TOKENS`.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """A step begins with one of some texts, where a line or a sentence begins outside code and displayed formulas.
+
+    Attributes:
+        texts: At most `MAX_MARKERS`, each visible and of at most `MAX_MARKER_CHARS` characters.
+    """
+
+    texts: tuple[str, ...]
+
+
+StepRule = Delimiter | TokenCount | Markers
+"""Where the steps of a response end; the rules in full are in models/steps.md."""
+
+PARAGRAPHS = Delimiter()
 
 
 class Finish(Enum):
     """Why the policy stopped where a step ends."""
 
-    STEP = "step"  # the delimiter was generated: the response goes on
+    STEP = "step"  # the rule of the steps ends it there: the response goes on
     END = "end"  # end of sequence: the response is complete
     LENGTH = "length"  # the token limit or the context is spent: the response is truncated, never complete
 
@@ -65,6 +109,7 @@ class Sampling:
         top_p: In (0, 1].
         max_tokens: Tokens that this call may still generate, at least 1.
         seed: Makes the draw reproducible; None draws freely.
+        steps: Where steps end.
         thinking_budget: Tokens of thoughts in a response, at most, the mark that opens them included; then they are
             closed, and the answer follows. None leaves them their length.
     """
@@ -73,6 +118,7 @@ class Sampling:
     top_p: float
     max_tokens: int
     seed: int | None = None
+    steps: StepRule = PARAGRAPHS
     thinking_budget: int | None = None
 
 
@@ -86,12 +132,15 @@ class Step:
         text: Keeps its delimiter: the join of a response's steps is the response, without the marks of its thoughts.
         token_ids: As the engine sampled them; a prefix is extended with these and never re-tokenised.
         finish: Why it ended.
+        ahead: Tokens of the next step that showed where this one ends: a marker. What follows this step begins with
+            them, since to sample them again would make markers rarer than the policy writes them.
         is_thinking: Whether it is of the thoughts, which state no answer.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finish: Finish
+    ahead: tuple[int, ...] = ()
     is_thinking: bool = False
 
     @property

@@ -16,8 +16,17 @@ SIMILAR_SCORES = 0.01
 LOW_DIVERSITY = 0.5
 """Where fewer of the responses than this share are different, a larger N buys repetitions."""
 SATURATED = 0.9
+MOST = 0.5
+"""Where more than this share of responses state no answer, or are one step, something is set wrong."""
 MIN_SATURATED = 8
 """Where at least so large a share of at least so many responses agree, a smaller N would have done."""
+
+
+ASK_FOR_A_BOX = r": ask for it in the system_prompt, as in: put your final answer within \boxed{}"
+CUT_FINER = (
+    ', so the tree search had nothing to cut: set steps, for example to {"delimiter": "\\n"} or {"tokens": 64}; '
+    "winnow doctor --probe measures what suits the policy"
+)
 
 
 class Sign(Enum):
@@ -31,6 +40,7 @@ class Sign(Enum):
     BEST_IS_MEAN = "best_is_mean"
     LOW_DIVERSITY = "low_diversity"
     SATURATED = "saturated"
+    NOTHING_TO_CUT = "nothing_to_cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +76,27 @@ class Diagnostics:
     warnings: tuple[Caution, ...]
 
 
-def diagnose(votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate]) -> Diagnostics:
-    """Measure a vote among `candidates`, the final ones of a search, complete or truncated."""
+def diagnose(
+    votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate], first_steps: Sequence[Candidate] = ()
+) -> Diagnostics:
+    """Measure a vote.
+
+    Args:
+        votes: As they were cast.
+        candidates: The final ones of a search, complete or truncated.
+        first_steps: Of a tree search, the candidates after their first step.
+    """
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
     num_refuted = sum(c.answer is not None and c.answer.is_refuted for vote in votes for c in vote.candidates)
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
-    cautions = [*_about_votes(counts, num_cast, num_refuted), *_about_scores(scores), *_about_responses(candidates)]
+    cautions = [
+        *_about_votes(counts, num_cast, num_refuted),
+        *_about_scores(scores),
+        *_about_responses(candidates),
+        *_about_steps(first_steps),
+    ]
     return Diagnostics(
         agreement=counts[0] / num_cast if counts else None,
         entropy=_entropy(counts) if counts else None,
@@ -94,7 +117,9 @@ def _entropy(counts: Sequence[int]) -> float:
 def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int) -> Iterator[Caution]:
     num_silent = num_cast - sum(counts) - num_refuted
     if num_silent:
-        yield Caution(Sign.NO_ANSWER, f"{num_silent} of {num_cast} complete responses state no answer and did not vote")
+        remedy = ASK_FOR_A_BOX if num_silent > MOST * num_cast else ""
+        seen = f"{num_silent} of {num_cast} complete responses state no answer and did not vote"
+        yield Caution(Sign.NO_ANSWER, seen + remedy)
     if num_refuted:
         yield Caution(
             Sign.REFUTED, f"{num_refuted} of {num_cast} complete responses give an answer that fails the check: no vote"
@@ -123,3 +148,9 @@ def _about_responses(candidates: Sequence[Candidate]) -> Iterator[Caution]:
     num_different = len({candidate.text for candidate in candidates})
     if len(candidates) > 2 and num_different < LOW_DIVERSITY * len(candidates):
         yield Caution(Sign.LOW_DIVERSITY, f"only {num_different} of {len(candidates)} responses are different")
+
+
+def _about_steps(first_steps: Sequence[Candidate]) -> Iterator[Caution]:
+    num_whole = sum(candidate.is_final for candidate in first_steps)
+    if len(first_steps) > 1 and num_whole > MOST * len(first_steps):
+        yield Caution(Sign.NOTHING_TO_CUT, f"{num_whole} of {len(first_steps)} responses were one step{CUT_FINER}")

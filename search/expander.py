@@ -52,6 +52,7 @@ class Expander:
         observer: Who is told of every growth.
         meter: Where tokens are counted.
         first_root: What child 0 of the root is called.
+        first_steps: Children of the root that were grown by one step, as a tree search does.
     """
 
     problem: Problem
@@ -61,6 +62,7 @@ class Expander:
     observer: Observer
     meter: Meter = field(default_factory=Meter)
     first_root: int = 0
+    first_steps: list[Candidate] = field(default_factory=list)
     _judgements: Judgements = field(default_factory=dict)
 
     def after(self, num_roots: int) -> "Expander":
@@ -89,7 +91,9 @@ class Expander:
         async def grow(child: Candidate) -> Candidate:
             return await self._judge(await self._propose(child), lookahead)
 
-        return await self._grown(children, grow)
+        grown = await self._grown(children, grow)
+        self.first_steps.extend(child for child in grown if len(child.path) == 1)
+        return grown
 
     async def roll_out(self, children: Iterable[Candidate]) -> list[Candidate]:
         """Grow `children` to their ends, at the same time, and judge them; those not lost, in order."""

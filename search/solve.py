@@ -118,7 +118,9 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
         candidates=candidates,
         losses=tuple(record.losses),
         status=status,
-        diagnostics=diagnose(votes, [candidate for candidate in candidates if candidate.is_final]),
+        diagnostics=diagnose(
+            votes, [candidate for candidate in candidates if candidate.is_final], expander.first_steps
+        ),
         meter=expander.meter,
         decision=record.decision,
     )

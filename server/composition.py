@@ -43,6 +43,7 @@ from server.memory import trimmed
 from server.settings import Settings, Urls
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
+from server.system_prompt import system_prompt_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     """
     policy_settings, verifier_settings = policy_model(settings), verifier_model(settings)
     check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
-    prompts = PromptBuilder(ChatTokenizer(policy_settings.model), settings.system_prompt)
+    prompts = PromptBuilder(ChatTokenizer(policy_settings.model), system_prompt_of(settings).text)
     opening_policy = open_policy(policy_settings, prompts)
     opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
     async with AsyncExitStack() as stack:
@@ -130,7 +131,7 @@ def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> N
     from models.vllm.server import ServerSettings, become_server  # vLLM, which a gateway does without
 
     policy = find_model(settings.policy_model, with_weights=which == "policy")
-    prompts = PromptBuilder(ChatTokenizer(policy), settings.system_prompt)
+    prompts = PromptBuilder(ChatTokenizer(policy), system_prompt_of(settings).text)
     key = settings.engine_api_key
     engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
     server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
@@ -168,6 +169,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     require_safe_exposure(settings, keys)
     calibrated = load_calibration(settings)
     logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    logger.info("system prompt of searches: %s", system_prompt_of(settings))
     if calibrated.table is None:
         for row in by_table():
             logger.warning("strategy %s will be %s: %s", row.name, row.fallback, calibrated.reason)

@@ -6,6 +6,7 @@ from models.checkpoints.checkpoint import find_model
 from models.checkpoints.fingerprint import fingerprint
 from search.calibration.table import UNCALIBRATED, Calibrated, Identity, read_calibration
 from server.settings import Settings, SettingsError
+from server.system_prompt import system_prompt_of
 
 FILE_NAME = "calibration.yaml"
 
@@ -22,7 +23,8 @@ def identity_of(settings: Settings) -> Identity:
         policy=fingerprint(find_model(settings.policy_model)),
         verifier=verifier if is_checker else fingerprint(find_model(verifier)),
         verifier_format=settings.verifier_format,
-        system_prompt=settings.system_prompt,
+        system_prompt=system_prompt_of(settings).text,
+        steps=settings.steps.shown(),
     )
 
 

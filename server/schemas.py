@@ -5,10 +5,21 @@ checked in `server/solving/planning.py`.
 """
 
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model, model_validator
+from pydantic_core import PydanticCustomError
 
+from models.interfaces import (
+    MAX_DELIMITER_CHARS,
+    MAX_MARKER_CHARS,
+    MAX_MARKERS,
+    MAX_STEP_TOKENS,
+    Delimiter,
+    Markers,
+    StepRule,
+    TokenCount,
+)
 from search.strategies import MAX_N, by_table, request_fields, strategies
 
 MAX_PROBLEM_CHARS = 65_536
@@ -21,6 +32,7 @@ MAX_WHOLE = 2.0**63
 """Above this, 1e308 would become an integer of 309 digits, which no engine reads."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
+Instruction = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROBLEM_CHARS)]
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
 Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -30,8 +42,8 @@ Evidence = Annotated[
 ]
 """On the wire a list, whose repeats are ignored."""
 
-Shown = str | int | float | bool | list[float] | None
-"""A hyperparameter of a strategy, or a value that it decided."""
+Shown = str | int | float | bool | list[float] | dict[str, Any] | None
+"""A hyperparameter of a strategy, a value that it decided, or the rule of its steps."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
 """Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not continued."""
@@ -87,9 +99,47 @@ class Spending(Asked):
     )
 
 
+Marker = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MARKER_CHARS)]
+
+
+class StepsIn(Asked):
+    """Where the steps of a response end: by one of the three."""
+
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=MAX_DELIMITER_CHARS, description="A text that ends a step."
+    )
+    tokens: Count | None = Field(None, ge=1, le=MAX_STEP_TOKENS, description="Tokens of a step.")
+    markers: list[Marker] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_MARKERS,
+        description="Texts that begin a step, where a line or a sentence begins.",
+    )
+
+    @model_validator(mode="after")
+    def _require_one(self) -> Self:
+        if len(self.shown()) != 1:
+            raise PydanticCustomError("steps", "give one of delimiter, tokens and markers")
+        return self
+
+    @property
+    def rule(self) -> StepRule:
+        """What it asks for."""
+        if self.tokens is not None:
+            return TokenCount(self.tokens)
+        if self.markers is not None:
+            return Markers(tuple(self.markers))
+        return Delimiter(self.delimiter or "")
+
+    def shown(self) -> dict[str, Any]:
+        """Return what was given."""
+        return self.model_dump(exclude_none=True)
+
+
 class SearchIn(Spending):
     """How to spend a budget. Fields that the strategy does not read must keep their defaults."""
 
+    steps: StepsIn | None = Field(None, description="Where the steps of a response end; null takes the recipe's rule.")
     early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
@@ -112,7 +162,9 @@ class SolveRequest(SearchIn, ProblemIn):
     top_p: Real = Field(1.0, gt=0, le=1)
     max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
     seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same candidates.")
-    system_prompt: Text | None = Field(None, description="Instruction to the policy.")
+    system_prompt: Instruction | None = Field(
+        None, description="Instruction to the policy; null takes the recipe's, an empty text none."
+    )
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 

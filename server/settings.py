@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, 
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models import files
-from models.files import UnreadableFileError
+from models.files import UnreadableFileError, parse_object
+from models.interfaces import DELIMITER
 from search.strategies import MAX_N, MAX_STEPS
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -24,6 +25,13 @@ DEMO = Path(__file__).parents[1] / "models" / "demo"
 def _split(value: Any) -> Any:
     return [part for part in value.replace(",", " ").split() if part] or None if isinstance(value, str) else value
 
+
+def _parse(value: Any) -> Any:
+    return parse_object(value.encode()) if isinstance(value, str) else value
+
+
+Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
+"""In a variable JSON, which is not mixed with what a flag says."""
 
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
@@ -90,7 +98,13 @@ class Settings(BaseSettings):
     calibration: Path | None = Field(
         None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
     )
-    system_prompt: str | None = Field(None, description="Instruction to the policy if a request has none.")
+    system_prompt: str | None = Field(
+        None, description="Instruction to the policy if a request has none; default: one that suits the policy."
+    )
+    steps: Steps = Field(
+        StepsIn(delimiter=DELIMITER),
+        description="Where steps end if a request does not say: JSON with `delimiter`, `tokens` or `markers`.",
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")
     verifier_context: int | None = Field(None, ge=64, description="Longest input to the verifier, in tokens.")

@@ -60,6 +60,15 @@ def read_pretrained(directory: Path) -> Pretrained:
     return Pretrained(tokenizer, named, _chat_template(directory, config))
 
 
+def read_chat_template(directory: Path) -> str | None:
+    """Return the chat template of a checkpoint; None where there is none.
+
+    Raises:
+        CheckpointError: A file is damaged.
+    """
+    return _chat_template(directory, _read_config(directory))
+
+
 def _read_config(directory: Path) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for file in (directory / name for name in CONFIG_FILES):

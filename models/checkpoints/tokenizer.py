@@ -9,7 +9,7 @@ Knows nothing of problems, steps or engines.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,9 @@ MARK = "\ue000{}\ue001"
 
 DATE = "26 Jul 2024"
 """What Llama's templates say is today: their own default. The real date would change all prompts overnight."""
+
+NUM_KEPT = 64
+"""Delimiters whose tokens are kept."""
 
 Message = tuple[str, str]
 """Role and content."""
@@ -93,10 +96,14 @@ class TextTokenizer:
         """Ids of the tokens whose text holds a newline; only these can complete a delimiter."""
         return frozenset(token for token, text in enumerate(self._texts) if "\n" in text)
 
+    def ids_holding(self, text: str) -> tuple[int, ...]:
+        """Ids of the tokens that hold a text with a newline at its end, in order: BPE finds the commonest first."""
+        return self._ids_holding(text)
+
     @cached_property
-    def delimiter_ids(self) -> tuple[int, ...]:
-        """Ids of the tokens whose text holds a delimiter, in order: BPE finds the commonest first."""
-        return tuple(token for token, text in enumerate(self._texts) if DELIMITER in text)
+    def _ids_holding(self) -> Callable[[str], tuple[int, ...]]:
+        newlines = [(token, self._texts[token]) for token in sorted(self.newline_ids)]
+        return lru_cache(NUM_KEPT)(lambda wanted: tuple(token for token, text in newlines if wanted in text))
 
     @cached_property
     def pieces(self) -> Mapping[int, Piece]:
@@ -149,7 +156,7 @@ class TextTokenizer:
 
     def prepare(self) -> None:
         """Read the whole vocabulary now: a large one takes seconds, in which nothing else should wait."""
-        _ = self.pieces, self.newline_ids, self.delimiter_ids, self.strips_first_space
+        _ = self.pieces, self.ids_holding(DELIMITER), self.strips_first_space
 
     def _id_of_named(self, name: str) -> int | None:
         return self.vocabulary.get(self._pretrained.named_tokens.get(name, ""))

@@ -8,11 +8,9 @@ open as far as they follow each other, and is UTF-8 as a whole or all of it repl
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from models.checkpoints.tokenizer import REPLACEMENT, ChatTokenizer, Piece
-from models.interfaces import DELIMITER
 
 
 class OpenEnd(Protocol):
@@ -107,30 +105,6 @@ class ByteTokensEnd:
         return REPLACEMENT * (self._num_bytes - start)
 
 
-@dataclass(slots=True)
-class Scan:
-    """Reads a text piece by piece for a delimiter behind something visible.
-
-    Attributes:
-        has_step: There was one.
-        is_visible: Something else than white space was read.
-        tail: Characters that a delimiter can begin with.
-    """
-
-    has_step: bool = False
-    is_visible: bool = False
-    tail: str = ""
-
-    def read(self, text: str) -> None:
-        """Go on with `text`."""
-        if not self.is_visible:
-            text = text.lstrip()
-            self.is_visible = bool(text)
-        text = self.tail + text
-        self.has_step = self.has_step or DELIMITER in text
-        self.tail = text[1 - len(DELIMITER) :]
-
-
 class GrowingText:
     """What follows the steps of a response so far; cutting takes the next step from its front.
 
@@ -145,11 +119,10 @@ class GrowingText:
         start = self._last_settled(prefix_ids)
         self._is_empty = start == 0
         drops_space = self._is_empty and tokenizer.strips_first_space
-        self._end: OpenEnd = ByteTokensEnd(drops_space=drops_space) if tokenizer.has_byte_tokens else ByteLevelEnd()
+        self._end = self._new_end(drops_space=drops_space)
         self._settled: list[str] = []
         self._num_cut = 0  # open characters that a step took already
-        self._scan, self._num_read = Scan(), 0  # pieces of what is settled
-        self._open_scan: Scan | None = None  # goes on into the open end
+        self._num_read = 0  # pieces of what is settled
         self._num_open_read = 0
         for token_id in prefix_ids[start:]:
             self.add(token_id)
@@ -174,24 +147,42 @@ class GrowingText:
             self._settled.append(settled[self._num_cut :])
             self._num_cut = max(0, self._num_cut - len(settled))
 
-    def has_step(self) -> bool:
-        """Whether a delimiter follows visible text."""
-        if self._num_read < len(self._settled):
-            self._scan.read("".join(self._settled[self._num_read :]))
-            self._num_read = len(self._settled)
-            self._open_scan = None
-        if not self._end.is_utf8 or self._num_cut == len(self._end):
-            return self._scan.has_step
-        if self._open_scan is None:
-            self._open_scan, self._num_open_read = replace(self._scan), self._num_cut
-        self._open_scan.read(self._end.text_from(self._num_open_read))
-        self._num_open_read = len(self._end)
-        return self._open_scan.has_step
+    @property
+    def is_settled(self) -> bool:
+        """Whether all of it stays as it is, whatever follows."""
+        return not len(self._end)
 
-    def cut(self) -> str:
-        """Take the text so far."""
-        text = "".join(self._settled) + self._end.text_from(self._num_cut)
+    @property
+    def has_open_characters(self) -> bool:
+        """Whether it ends with bytes that are characters, if no more bytes follow."""
+        return self._end.is_utf8 and self._num_cut < len(self._end)
+
+    def read(self) -> str | None:
+        """Return what has settled since the last call; None if nothing has."""
+        if self._num_read == len(self._settled):
+            return None
+        settled = "".join(self._settled[self._num_read :])
+        self._num_read = len(self._settled)
+        self._num_open_read = self._num_cut
+        return settled
+
+    def read_open(self) -> str:
+        """Return what its open end holds since the last call, or since something has settled."""
+        text = self._end.text_from(self._num_open_read)
+        self._num_open_read = len(self._end)
+        return text
+
+    def cut(self, num_chars: int | None = None) -> str:
+        """Take the text so far, or its first characters, which have settled: what follows them is then added anew."""
+        text = "".join(self._settled)
+        if num_chars is None:
+            text += self._end.text_from(self._num_cut)
+        else:
+            text, self._end = text[:num_chars], self._new_end(drops_space=False)
         self._settled.clear()
-        self._scan, self._num_read, self._open_scan = Scan(), 0, None
+        self._num_read, self._num_open_read = 0, len(self._end)
         self._num_cut = len(self._end)
         return text
+
+    def _new_end(self, *, drops_space: bool) -> OpenEnd:
+        return ByteTokensEnd(drops_space=drops_space) if self._tokenizer.has_byte_tokens else ByteLevelEnd()

@@ -1,19 +1,21 @@
 """Cuts a response into steps while it is generated.
 
-A step ends with the token that completes the delimiter after visible text; where that token runs on behind the
-delimiter, so does the step. A text is always what the token ids decode to: the texts of a response's steps join to the
-text of all its ids, without the marks of its thoughts.
+Where a step ends is the business of its rule (`models/policy/step_ends.py`); a cut is always where a token ends. A text
+is always what the token ids decode to: the texts of a response's steps join to the text of all its ids, without the
+marks of its thoughts.
 
-Thoughts are cut like everything else, and end with the token that completes their end mark. A step that holds a mark is
-of the thoughts, so that the answer is what stands behind the last of them, however marks are doubled or nested.
+Thoughts are cut like everything else. A mark ends a step too, and a step that ends with one is of the thoughts: so the
+answer is what stands behind the last mark, however marks are doubled or nested.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from models.checkpoints.marks import Found
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.interfaces import Finish, Step
+from models.interfaces import PARAGRAPHS, Finish, Step, StepRule
 from models.policy.detokenizer import GrowingText
+from models.policy.step_ends import Cut, find_end
 from models.policy.thoughts import Thoughts
 
 
@@ -22,16 +24,26 @@ class StepSplitter:
 
     Args:
         tokenizer: Of the policy.
-        prefix: Steps of the response so far.
+        prefix: Steps of the response so far. What its last one holds `ahead` is not read by itself: feed it.
+        rule: Where steps end.
         thoughts: Of the response; None of a policy that has none.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, prefix: Sequence[Step], thoughts: Thoughts | None = None) -> None:
-        self._newline_ids = tokenizer.newline_ids
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        prefix: Sequence[Step],
+        rule: StepRule = PARAGRAPHS,
+        thoughts: Thoughts | None = None,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._rule = rule
         self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
+        self._end = find_end(rule, tokenizer, prefix[-1].text if prefix else "")
         self._token_ids: list[int] = []  # behind the last cut
         self._thoughts = thoughts
-        self._lead = thoughts.rest if thoughts else ""  # taken from the text, and not yet part of a step
+        self._lead = thoughts.rest if thoughts else ""  # text behind a mark in the mark's own token
+        self._num_known = 0  # tokens that come again, and hold no mark
 
     @property
     def num_uncut(self) -> int:
@@ -46,36 +58,57 @@ class StepSplitter:
             finish: Why generation ended after them; None when it goes on. The step there ends for the same reason,
                 whatever its text.
         """
-        last = len(token_ids) - 1
-        for index, token_id in enumerate(token_ids):
+        coming = deque(token_ids)
+        while coming:
+            token_id = coming.popleft()
             self._token_ids.append(token_id)
             self._text.add(token_id)
-            is_last = finish is not None and index == last
-            if self._thoughts is not None and (found := self._thoughts.see(token_id)):
-                yield from self._pass(found, finish if is_last else None)
-                if is_last:
+            if mark := self._mark_at(token_id):
+                yield self._cut_at(mark, Finish.STEP if coming or not finish else finish)
+                if finish and not coming:
                     return
-            elif token_id in self._newline_ids and not is_last and self._text.has_step():
-                yield self._cut(Finish.STEP)
+                continue
+            if finish and not coming:
+                break
+            if cut := self._end.after(token_id, self._text):
+                ahead = tuple(self._token_ids[cut.num_tokens :])
+                coming.extendleft(reversed(ahead))
+                self._num_known = len(ahead)
+                yield self._cut(Finish.STEP, cut, ahead)
         if finish:
-            yield self._cut(finish)
+            yield self._cut(finish, Cut(len(self._token_ids)))
 
-    def _pass(self, found: Found, finish: Finish | None) -> Iterator[Step]:
-        """Leave a mark out of the text; a step ends with an end mark."""
-        text = self._lead + self._text.cut()
-        self._lead = text.removesuffix(found.rest).removesuffix(found.mark.shown)
-        if finish is not None or not found.mark.opens:
-            yield self._cut(finish or Finish.STEP, is_thinking=True)
-            self._lead = found.rest
-        else:
-            self._lead += found.rest
+    def _mark_at(self, token_id: int) -> Found | None:
+        if self._num_known:
+            self._num_known -= 1
+            return None
+        return self._thoughts.see(token_id) if self._thoughts is not None else None
 
-    def _cut(self, finish: Finish, *, is_thinking: bool | None = None) -> Step:
-        if is_thinking is None:
-            is_thinking = self._thoughts is not None and self._thoughts.is_open
-        step = Step(self._lead + self._text.cut(), tuple(self._token_ids), finish, is_thinking)
+    def _cut_at(self, found: Found, finish: Finish) -> Step:
+        """End a step with a mark, which is left out of its text."""
+        text = (self._lead + self._text.cut()).removesuffix(found.rest)
+        text = text[: max(len(text) - len(found.mark.shown), 0)]
+        return self._end_step(text, len(self._token_ids), finish, is_thinking=True, lead=found.rest)
+
+    def _cut(self, finish: Finish, cut: Cut, ahead: tuple[int, ...] = ()) -> Step:
+        is_thinking = self._thoughts is not None and self._thoughts.is_open
+        text = self._lead + self._text.cut(cut.num_chars)
+        return self._end_step(text, cut.num_tokens, finish, is_thinking=is_thinking, ahead=ahead)
+
+    def _end_step(
+        self,
+        text: str,
+        num_tokens: int,
+        finish: Finish,
+        *,
+        is_thinking: bool,
+        ahead: tuple[int, ...] = (),
+        lead: str = "",
+    ) -> Step:
+        step = Step(text, tuple(self._token_ids[:num_tokens]), finish, ahead, is_thinking)
         if is_thinking and self._thoughts is not None:
-            self._thoughts.num_tokens += len(step.token_ids)
+            self._thoughts.num_tokens += num_tokens
         self._token_ids.clear()
-        self._lead = ""
+        self._lead = lead
+        self._end = find_end(self._rule, self._tokenizer, step.text)
         return step

@@ -52,7 +52,11 @@ class Thoughts:
         if budget is None or not (self.is_open or self._are_pending):
             return None
         left = max(budget - self.num_tokens - num_uncut, 0)
-        return left if self.is_open else max(left, self.num_start_tokens - num_uncut)
+        return left if self.is_open else max(left, self.num_start_tokens)
+
+    def have_spent(self, budget: int | None, num_uncut: int) -> bool:
+        """Tell whether they are open and their budget is spent."""
+        return self.is_open and self.room(budget, num_uncut) == 0
 
     def settle(self) -> None:
         """Take it that a response which has not begun with thoughts has none."""

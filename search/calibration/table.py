@@ -14,6 +14,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.files import UnreadableFileError, read_yaml, replace_file
+from models.interfaces import DELIMITER
 from search.compute_optimal import Bin, ComputeOptimal
 from search.confidence import Confidence
 from search.errors import HyperparameterError
@@ -134,12 +135,14 @@ class Identity(Row):
         verifier: Of its folder; the name of a checker.
         verifier_format: How it reads and scores.
         system_prompt: Instruction to the policy.
+        steps: Where steps end, as a request says it.
     """
 
     policy: str
     verifier: str
     verifier_format: str
     system_prompt: str | None
+    steps: dict[str, Any] = {"delimiter": DELIMITER}
 
 
 class Calibration(Row):

@@ -69,7 +69,7 @@ def calibrate(
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
-    sampling = Sampling(temperature, 1.0, max_tokens, seed=0)
+    sampling = Sampling(temperature, 1.0, max_tokens, seed=0, steps=settings.steps.rule)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
     write_calibration(found.table, found.path)

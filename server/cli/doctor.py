@@ -1,7 +1,9 @@
 """`winnow doctor`: what would stop `winnow serve`, and how to fix it."""
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from models.errors import ModelError
+from models.files import UnreadableFileError, parse_object, read_lines
 from server.cli.options import options_of
 from server.cli.serve import SECRETS
 from server.doctor.finding import Finding, Verdict, fine, stops
@@ -17,19 +21,33 @@ from server.settings import Settings, SettingsError, load_settings
 
 STYLES = {Verdict.FINE: "green", Verdict.CAUTION: "yellow", Verdict.STOPS: "bold red"}
 WIDTH = 120
+MAX_PROBLEMS = 64
+PROBE_NEEDS = ("settings", "packages", "engine", "hardware", "policy")
+"""Checks without which no policy can be sampled."""
 
 
 @click.command()
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
+@click.option("--probe", is_flag=True, help="Start the policy, sample responses, and say how they are cut into steps.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON lines with a problem each, for --probe; only the first 64 are asked.  [default: a few of our own]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @options_of(Settings, leave_out=SECRETS)
-def doctor(recipe: Path | None, as_json: bool, **flags: Any) -> None:
+def doctor(recipe: Path | None, probe: bool, file: Path | None, as_json: bool, **flags: Any) -> None:
     """Find what would stop `winnow serve` with the same options, and say how to fix it.
 
-    Checks settings, packages, access keys, the address, remote servers, hardware, checkpoints and memory. Starts no
-    engine, downloads nothing, changes nothing. Exits with 1 if something would stop the service.
+    Checks settings, packages, access keys, the address, remote servers, hardware, checkpoints and memory. Downloads
+    nothing, changes nothing, and starts no engine without --probe. Exits with 1 if something would stop the service.
     """
+    if file and not probe:
+        raise click.UsageError("--file goes with --probe")
+    problems = _read_problems(file) if file else None
     findings = list(_examine(recipe, flags))
+    if probe and not any(each.verdict is Verdict.STOPS and each.check in PROBE_NEEDS for each in findings):
+        findings += _probe(load_settings(recipe, **flags), problems)
     if as_json:
         click.echo(json.dumps([_record(finding) for finding in findings], indent=2))
     else:
@@ -50,6 +68,40 @@ def _examine(recipe: Path | None, flags: dict[str, Any]) -> Iterable[Finding]:
     from server.doctor.examination import examine
 
     return [fine("settings", "can be read"), *examine(settings)]
+
+
+def _read_problems(file: Path) -> list[str]:
+    """Read the first problems of a file.
+
+    Raises:
+        UnreadableFileError: It cannot be read, or holds no problem.
+    """
+    found = list(islice(_problems_of(file), MAX_PROBLEMS))
+    if not found:
+        raise UnreadableFileError(f"{file} holds no problem")
+    return found
+
+
+def _problems_of(file: Path) -> Iterator[str]:
+    for number, line in read_lines(file):
+        try:
+            record = parse_object(line)
+        except ValueError as error:
+            raise UnreadableFileError(f"{file}, line {number}: {error}") from error
+        problem = record.get("problem", record.get("question"))
+        if not isinstance(problem, str) or not problem.strip():
+            raise UnreadableFileError(f"{file}, line {number}: needs a problem or a question, a text")
+        yield problem.strip()
+
+
+def _probe(settings: Settings, problems: Sequence[str] | None) -> list[Finding]:
+    from server.doctor.probe import PROBLEMS, probe
+
+    with Console(stderr=True).status("starting the policy and sampling it"):
+        try:
+            return asyncio.run(probe(settings, problems or PROBLEMS))
+        except ModelError as error:
+            return [stops("probe", f"the policy cannot be sampled: {error}", "the log above says why")]
 
 
 def _record(finding: Finding) -> dict[str, str | None]:

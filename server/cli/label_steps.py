@@ -19,6 +19,7 @@ from search.answers.pool import AnswerPool
 from server.cli.failures import end, refuse_inputs
 from server.precheck import check_checkpoint
 from server.settings import Settings, load_settings
+from server.system_prompt import system_prompt_of
 
 if TYPE_CHECKING:  # engines are imported when they run
     from models.training.prm.labels import LabelFile
@@ -78,7 +79,7 @@ def label_steps(
     from models.training.prm.labels import LabelFile
     from models.training.prm.rollouts import RolloutPlan
 
-    plan = RolloutPlan(options.pop("responses"), options.pop("completions"), **options)
+    plan = RolloutPlan(options.pop("responses"), options.pop("completions"), steps=settings.steps.rule, **options)
     labels = LabelFile(out, plan.num_responses)
     if all(task.problem in labels.problems for task in tasks):
         console.print(f"all {len(tasks)} problems are in {out}", markup=False)
@@ -144,7 +145,7 @@ async def _label(
     pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
     async with pool as answers, opening as policy:
         labeller = StepLabeller(policy, grader(answers), plan, concurrency)
-        return await label_all(tasks, labeller, labels, settings.system_prompt, concurrency, console)
+        return await label_all(tasks, labeller, labels, system_prompt_of(settings).text, concurrency, console)
 
 
 def grader(answers: AnswerPool) -> IsRight:

@@ -22,6 +22,7 @@ from server.composition import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
 from server.settings import Settings
+from server.system_prompt import system_prompt_of
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -43,11 +44,12 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
     findings, sizes, prompts = [], [], None
     try:
         directory = find_here(settings.policy_model)
-        prompts = PromptBuilder(ChatTokenizer(directory), settings.system_prompt)
+        prompt = system_prompt_of(settings.model_copy(update={"policy_model": str(directory)}))
+        prompts = PromptBuilder(ChatTokenizer(directory), prompt.text)
         if "policy" in here:
             check_causal_model(directory)
             sizes.append(size_of("policy", directory, settings.dtype, settings.policy_context))
-        findings.append(fine("policy", f"{directory} can be read"))
+        findings.append(fine("policy", f"{directory} can be read; system prompt: {prompt}"))
     except (ModelError, NotHereError) as error:
         findings.append(_trouble("policy", error))
     if "verifier" in here:

@@ -79,7 +79,7 @@ def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Tur
     if not turns or turns[-1].role != "user":
         raise RequestError("messages: the last message must be the user's when searching", "messages")
     system_prompt = "\n\n".join(text for text in texts[:num_system] if text.strip())
-    system = {"system_prompt": system_prompt} if system_prompt else {}
+    system = {"system_prompt": system_prompt} if num_system else {}
     return {"problem": turns[-1].text} | system, tuple(turns[:-1])
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.interfaces import Problem, Sampling, Turn
+from models.interfaces import PARAGRAPHS, Problem, Sampling, Turn
 from search.aggregation import Aggregation
 from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
@@ -46,7 +46,7 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated) -> Planned:
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:
-    """Return the request as this service may run it: what it leaves open is lowered to the limits.
+    """Return the request as this service may run it: what it leaves open is the recipe's, or lowered to the limits.
 
     Raises:
         RequestError: It asks for more than is allowed.
@@ -63,7 +63,7 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
             if asked is not None and name in request.model_fields_set:
                 raise too_much(name, asked, most)
             fitting[name] = most
-    return request.model_copy(update=fitting)
+    return request.model_copy(update={"steps": request.steps or settings.steps, **fitting})
 
 
 def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
@@ -107,8 +107,10 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
     table = calibrated.table
     if table is None:
         return fall_back(calibrated.reason)
-    if request.system_prompt is not None:
+    if request.system_prompt is not None and (request.system_prompt or None) != table.identity.system_prompt:
         return fall_back("the calibration table holds for another system prompt")
+    if request.steps and request.steps.shown() != table.identity.steps:
+        return fall_back("the calibration table holds for other steps")
     if request.n < table.budgets[0].n:
         return fall_back(f"the smallest budget of the calibration table is {table.budgets[0].n}")
     values = values_of(request)
@@ -135,7 +137,8 @@ def plan_problem(request: SolveRequest, history: tuple[Turn, ...] = ()) -> Probl
 
 def plan_sampling(request: SolveRequest) -> Sampling:
     """Return how to sample the responses."""
-    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed)
+    rule = request.steps.rule if request.steps else PARAGRAPHS
+    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule)
 
 
 def plan_models(request: SolveRequest, models: Models) -> Models:

@@ -28,7 +28,7 @@ from server.schemas import (
 )
 from server.solving.planning import Planned
 
-MEASURED_AT_DEFAULT = ("system_prompt", "verify")
+MEASURED_AT_DEFAULT = ("verify",)
 """Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
@@ -76,6 +76,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     """Return the strategy, its hyperparameters, what it decided, and why."""
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
     shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
+    shown |= {"steps": request.steps.shown()} if request.steps else {}
     if decision is None:
         return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
@@ -94,6 +95,11 @@ def _confidence(
     """Return the probability of the answer; None if no such search was measured."""
     is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
     if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
+        return None
+    told = request.system_prompt
+    if told is not None and (told or None) != table.identity.system_prompt:
+        return None
+    if request.steps and request.steps.shown() != table.identity.steps:
         return None
     if result.decision is not None:
         return result.decision.confidence

@@ -3,6 +3,7 @@
 python -m tests.deploy.settings_table      writes it anew
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ BOUNDS = {
     "maximum": "to {}",
     "exclusiveMaximum": "below {}",
 }
-KINDS = {"boolean": "true, false", "integer": "a whole number", "number": "a number", "array": "several, with commas"}
+KINDS = {
+    "boolean": "true, false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "several, with commas",
+    "object": "JSON",
+}
 
 
 def table() -> str:
@@ -38,6 +45,8 @@ def _default(field: dict[str, Any]) -> str:
             return str(value).lower()
         case str() as value if value.startswith(str(DEMO)):
             return f"the demo's {Path(value).name}"
+        case dict() as value:
+            return f"`{json.dumps({name: each for name, each in value.items() if each is not None})}`"
         case value:
             return str(value)
 
@@ -47,7 +56,7 @@ def _allowed(field: dict[str, Any]) -> str:
     if "enum" in kind:
         return ", ".join(kind["enum"])
     bounds = [words.format(kind[name]) for name, words in BOUNDS.items() if name in kind]
-    return ", ".join(bounds) or KINDS.get(kind["type"], "text")
+    return ", ".join(bounds) or KINDS.get(kind.get("type", "object"), "text")
 
 
 if __name__ == "__main__":

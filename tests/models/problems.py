@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 
-from models.interfaces import Meter, Policy, Problem, Sampling, Step
+from models.interfaces import PARAGRAPHS, Meter, Policy, Problem, Sampling, Step, StepRule
 
 PROBLEMS = tuple(
     map(
@@ -26,8 +26,10 @@ PROBLEM = PROBLEMS[0]
 Response = tuple[Problem, list[Step]]
 
 
-def sampling(seed: int | None = 0, *, temperature: float = 0.8, max_tokens: int = 300) -> Sampling:
-    return Sampling(temperature=temperature, top_p=1.0, max_tokens=max_tokens, seed=seed)
+def sampling(
+    seed: int | None = 0, *, temperature: float = 0.8, max_tokens: int = 300, steps: StepRule = PARAGRAPHS
+) -> Sampling:
+    return Sampling(temperature=temperature, top_p=1.0, max_tokens=max_tokens, seed=seed, steps=steps)
 
 
 async def respond(

@@ -58,6 +58,11 @@ def test_without_scores_none_are_measured() -> None:
             "1 of 3 complete responses state no answer and did not vote",
         ),
         (
+            [voter((0,), "a", 0.5), voter((1,), None, 0.9), voter((2,), None, 0.1)],
+            "2 of 3 complete responses state no answer and did not vote: ask for it in the system_prompt, as in: "
+            r"put your final answer within \boxed{}",
+        ),
+        (
             [voter((0,), "a", 0.5), voter((1,), "a", 0.9), voter((2,), "b", 0.1, is_verified=False)],
             "1 of 3 complete responses give an answer that fails the check: no vote",
         ),

@@ -6,8 +6,12 @@ from models.errors import ContextOverflowError, EngineUnavailableError
 from search.answers.answer import Answer
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
+from search.compute_optimal import Bin, ComputeOptimal
+from search.confidence import Confidence
+from search.diagnostics import Sign
 from search.dvts import DVTS
 from search.expander import Models
+from search.rebase import Rebase
 from search.solve import Status
 from search.strategy import Strategy
 from search.voting import Selection, voted
@@ -142,3 +146,29 @@ async def test_where_every_answer_is_refuted_none_is_given_and_the_best_response
     assert result.chosen is not None
     assert (voted(result.chosen), result.chosen.answer is None) == (None, False)
     assert result.diagnostics.refuted == result.votes[0].count
+
+
+TREES: list[Strategy] = [BeamSearch(4, 2), DVTS(4, 2), Rebase(4)]
+
+
+@pytest.mark.parametrize("strategy", TREES)
+async def test_a_tree_search_says_that_it_had_nothing_to_cut(strategy: Strategy) -> None:
+    result = await search(World(Tree(answer("1", 0.5), answer("2", 0.6))), strategy)
+    (caution,) = [caution for caution in result.diagnostics.warnings if caution.sign is Sign.NOTHING_TO_CUT]
+    assert caution.text.startswith("4 of 4 responses were one step, so the tree search had nothing to cut: set steps")
+
+
+@pytest.mark.parametrize("strategy", [*TREES, BestOfN(4)])
+async def test_half_of_the_responses_may_be_one_step(strategy: Strategy) -> None:
+    grown = step("a", 0.9, answer("1", 0.5))
+    nature = Tree(answer("1", 0.5), grown) if strategy in TREES else Tree(answer("1", 0.5))
+    result = await search(World(nature), strategy)
+    assert Sign.NOTHING_TO_CUT not in [caution.sign for caution in result.diagnostics.warnings]
+
+
+async def test_the_probe_of_a_table_is_counted_with_the_rest() -> None:
+    certain = Confidence((0.0, 1.0), (0.0, 1.0))
+    strategy = ComputeOptimal(8, BeamSearch(4, 2), certain, (Bin(0.0, DVTS(4, 2)),), certain)
+    result = await search(World(Tree(answer("1", 0.5), answer("2", 0.6))), strategy)
+    texts = [caution.text for caution in result.diagnostics.warnings if caution.sign is Sign.NOTHING_TO_CUT]
+    assert texts[0].startswith("8 of 8 responses")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step
+from models.interfaces import PARAGRAPHS, Finish, Meter, Policy, Problem, Sampling, Step, StepRule
 from models.training.prm.labels import LabelledResponse
 
 IsRight = Callable[[str, str], Awaitable[bool]]
@@ -35,6 +35,7 @@ class RolloutPlan:
         top_p: Of both.
         max_tokens: Longest response, its prefix included.
         seed: The same seed, policy and problem give the same labels, whatever else is labelled.
+        steps: Where steps end.
     """
 
     num_responses: int = 8
@@ -43,6 +44,7 @@ class RolloutPlan:
     top_p: float = 1.0
     max_tokens: int = 2048
     seed: int = 0
+    steps: StepRule = PARAGRAPHS
 
 
 class StepLabeller:
@@ -102,6 +104,7 @@ class StepLabeller:
             top_p=self.plan.top_p,
             max_tokens=self.plan.max_tokens - sum(map(len, ids)),
             seed=Random(f"{self.plan.seed} {problem} {ids} {draw}").getrandbits(48),
+            steps=self.plan.steps,
         )
         async with self._places, aclosing(self._policy.respond(problem, prefix, sampling, self.meter)) as steps:
             async for step in steps:

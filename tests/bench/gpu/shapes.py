@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import LlamaConfig
 
 from models.checkpoints.tokenizer import ChatTokenizer
+from models.interfaces import DELIMITER
 from models.vllm.settings import ARCHITECTURE
 from tests.conftest import DEMO
 
@@ -120,7 +121,7 @@ def logit_biases(tokenizer: ChatTokenizer, size: int, step_tokens: int, num_toke
     visible = [token for token in texts if token not in newlines and tokenizer.decode([token]).strip()]
     mass = math.log(len(visible)) + (NOISE / TEMPERATURE) ** 2 / 2
     biases[visible] = 0.0
-    biases[tokenizer.delimiter_ids[0]] = TEMPERATURE * (mass - math.log(step_tokens))
+    biases[tokenizer.ids_holding(DELIMITER)[0]] = TEMPERATURE * (mass - math.log(step_tokens))
     biases[END_ID] = TEMPERATURE * (mass - math.log(num_tokens))
     return biases
 

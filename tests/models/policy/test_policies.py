@@ -4,21 +4,28 @@ import pytest
 
 from models.interfaces import Policy
 from models.policy.engine_policy import EnginePolicy
-from tests.models.policy_contract import PolicyContract
+from tests.models.policy_contract import PolicyContract, StepRulesContract
+from tests.models.speaker import Speaker
 from tests.natures import Chance
 from tests.worlds import World
 
 
-class TestVLLMPolicy(PolicyContract):
+class TestVLLMPolicy(StepRulesContract):
     @pytest.fixture
     def subject(self, policy: EnginePolicy) -> Policy:
         return policy
 
 
-class TestRemotePolicy(PolicyContract):
+class TestRemotePolicy(StepRulesContract):
     @pytest.fixture
     def subject(self, remote_policy: EnginePolicy) -> Policy:
         return remote_policy
+
+
+class TestSpeaker(StepRulesContract):
+    @pytest.fixture
+    def subject(self) -> Policy:
+        return Speaker()
 
 
 class TestWorldPolicy(PolicyContract):

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -42,11 +43,13 @@ class Cutter:
         self.spelling = Spelling(marks, tokenizer)
 
     def splitter(self, prefix: Sequence[Step] = (), *, opened: bool = False) -> StepSplitter:
-        return StepSplitter(self.tokenizer, prefix, Thoughts(self.spelling, prefix, are_opened=opened))
+        thoughts = Thoughts(self.spelling, prefix, are_opened=opened)
+        return StepSplitter(self.tokenizer, prefix, thoughts=thoughts)
 
     def steps(self, text: str, *, opened: bool = False, finish: Finish = Finish.END) -> list[Step]:
         token_ids = [*self.tokenizer.encode_marked(text), 0]
-        return list(self.splitter(opened=opened).feed(token_ids, finish))
+        steps = self.splitter(opened=opened).feed(token_ids, finish)
+        return list(steps)
 
     def parts(self, text: str, *, opened: bool = False) -> tuple[str, str]:
         """The thoughts, and what stands behind the last of them."""
@@ -72,6 +75,7 @@ def test_thoughts_stand_between_their_marks(cutter: Cutter) -> None:
 def test_thoughts_are_cut_into_steps_like_the_answer(cutter: Cutter) -> None:
     steps = cutter.steps("<think>a\n\nb</think>\n\nc\n\nd")
     assert [(step.text, step.is_thinking) for step in steps] == [
+        ("", True),
         ("a\n\n", True),
         ("b", True),
         ("\n\nc\n\n", False),
@@ -343,6 +347,7 @@ async def test_a_step_can_be_proposed_inside_the_thoughts(directory: Path) -> No
         sampling = Sampling(1.0, 1.0, 1000)
         steps.append(await thinking.policy.propose(PROBLEM, steps, sampling, thinking.meter))
     assert [(step.text, step.is_thinking) for step in steps] == [
+        ("", True),
         ("one\n\n", True),
         ("two\n\n", True),
         ("three", True),
@@ -365,7 +370,7 @@ async def test_any_budget_is_kept_whatever_the_thoughts(directory: Path) -> None
 class Anything(dict[str, int]):
     """A vocabulary that holds every token."""
 
-    def get(self, token: str, default: object = None) -> int:  # type: ignore[override]  # whatever is asked for
+    def get(self, token: str, default: Any = None) -> int:
         return 7
 
     def __contains__(self, token: object) -> bool:
@@ -406,7 +411,7 @@ def test_the_marks_of_parsers_are_those_of_vllms_registry() -> None:
     for name in ReasoningParserManager.list_registered():
         if name == "hf":
             continue  # reads its marks from the tokenizer's configuration
-        parser = ReasoningParserManager.get_reasoning_parser(name)(AnyTokenizer())
+        parser = ReasoningParserManager.get_reasoning_parser(name)(cast(Any, AnyTokenizer()))
         if parser.reasoning_start_str:
             registered[name] = (parser.reasoning_start_str, parser.reasoning_end_str)
     ours = {name: (marks.start, marks.ends[0]) for name, marks in PARSERS.items() if marks is not HARMONY}

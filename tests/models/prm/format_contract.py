@@ -11,8 +11,20 @@ from collections.abc import Callable
 
 import pytest
 
+from models.checkpoints.prompt import PromptBuilder
 from models.errors import ContextOverflowError
-from models.interfaces import DELIMITER, Finish, Meter, Problem, Step
+from models.interfaces import (
+    DELIMITER,
+    Delimiter,
+    Finish,
+    Markers,
+    Meter,
+    Problem,
+    Step,
+    StepRule,
+    TokenCount,
+)
+from models.policy.steps import StepSplitter
 from models.prm.served import RunningVerifier
 from models.vllm.launch import block_size
 from models.vllm.settings import LARGE_BLOCK
@@ -27,6 +39,13 @@ BLOCK = block_size()
 NEW_LINE = 40
 """More tokens than a step of `lines` has, with all that a format puts around it."""
 LONG = Problem("Compute 3 * (12 - 5) + 8, of which no other test has heard, and which is longer than a block.")
+MANY_STEPS = "So 17 + 28 is 45. Wait, 45 is\n  5 * 9.\n## Step 2: Add\nTherefore 45 it is,\nthe final answer is 45."
+RULES: tuple[StepRule, ...] = (
+    Delimiter("\n"),
+    Delimiter("."),
+    TokenCount(5),
+    Markers(("Wait", "## Step", "Therefore")),
+)
 WORDS = ("## Step", "17 + 28 = 45.", "so", "- 3", r"$\frac{1}{2}$", "é", "数学", "x²", "🙂", "да", "Add\n  it")
 
 
@@ -72,6 +91,27 @@ class FormatContract(VerifierContract):
             assert scores == pytest.approx(expected[num_read:], abs=TOLERANCE)
 
         await asyncio.gather(*map(judge, range(100)))
+
+    @pytest.mark.parametrize("rule", RULES, ids=str)
+    async def test_steps_by_other_rules_get_the_scores_of_plain_transformers(
+        self, subject: RunningVerifier, reference: Reference, prompts: PromptBuilder, rule: StepRule
+    ) -> None:
+        """Such steps begin and end within lines and words; the reference finds them by a blank line after each."""
+        tokenizer, problem = prompts.tokenizer, Problem("What is 17 + 28?")
+        token_ids = [*tokenizer.encode(MANY_STEPS), *tokenizer.encode("\n")]
+        steps = visible(StepSplitter(tokenizer, (), rule).feed(token_ids, Finish.END))
+        expected = reference(problem.text, DELIMITER.join(each.text for each in steps))
+        assert len(expected) == len(steps) > 2
+        scores = await subject.score(problem, (), steps[:1], Meter())
+        assert scores + await subject.score(problem, steps[:1], steps[1:], Meter()) == pytest.approx(
+            expected, abs=TOLERANCE
+        )
+
+    async def test_a_step_with_blank_lines_in_it_is_one_step(self, subject: RunningVerifier) -> None:
+        inner = [step("a\n\n```\nb = 1\n\nc = 2\n```\n"), step("\\[\n1\n\n+ 2\n\\]"), step("3")]
+        scores = await subject.score(LONG, (), inner, Meter())
+        assert len(scores) == 3
+        assert (await subject.score(LONG, inner[:2], inner[2:], Meter()))[0] == pytest.approx(scores[2], abs=TOLERANCE)
 
     @pytest.mark.parametrize("number", [1, 40])
     async def test_one_step_and_forty_get_the_scores_of_plain_transformers(

@@ -9,14 +9,14 @@ import torch
 
 from models.checkpoints.prompt import PromptBuilder
 from models.errors import ContextOverflowError
-from models.interfaces import Finish, Meter, Problem, Step
+from models.interfaces import Delimiter, Finish, Markers, Meter, Problem, Step, StepRule, TokenCount
 from models.policy.engine_policy import EnginePolicy
 from models.prm.reward_model import RewardModel, load_reward_model
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine
 from models.vllm.launch import block_size
 from tests.conftest import DEMO
-from tests.models.problems import PROBLEM, Response, ids_of, respond_often, visible
+from tests.models.problems import PROBLEM, Response, ids_of, respond, respond_often, sampling, visible
 from tests.models.verifier_contract import TOLERANCE, steps_of
 from tests.waiting import until
 
@@ -54,6 +54,16 @@ async def test_served_scores_are_those_of_the_plain_model(
     served = await asyncio.gather(*(verifier.score(problem, (), steps, Meter()) for problem, steps in judged))
     for scores, (problem, steps) in zip(served, judged, strict=True):
         assert scores == pytest.approx(plain_scores(plain, prompts.build(problem), steps), abs=0.02)
+
+
+@pytest.mark.parametrize("rule", [Delimiter("\n"), TokenCount(7), Markers(("## Step", "So"))], ids=str)
+async def test_steps_by_other_rules_get_the_scores_of_the_plain_model_where_they_end(
+    verifier: WinnowPRM, policy: EnginePolicy, plain: RewardModel, rule: StepRule
+) -> None:
+    steps = visible(await respond(policy, sampling(3, steps=rule)))
+    scores = await verifier.score(PROBLEM, (), steps[:2], Meter())
+    scores += await verifier.score(PROBLEM, steps[:2], steps[2:], Meter())
+    assert scores == pytest.approx(plain_scores(plain, policy.prompts.build(PROBLEM), steps), abs=0.02)
 
 
 async def test_cached_scores_are_the_uncached_ones(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ async def is_right(response: str, gold: str) -> bool:
     return response.endswith(rf"\boxed{{{gold}}}")
 
 
-def labeller(policy: WorldPolicy, concurrency: int = 100, **plan: int) -> StepLabeller:
+def labeller(policy: WorldPolicy, concurrency: int = 100, **plan: Any) -> StepLabeller:
     return StepLabeller(policy, is_right, RolloutPlan(**plan), concurrency)
 
 

@@ -15,7 +15,8 @@ class Candidate:
         path: Place in the tree: which child it is at each expansion; () is the root. Paths order candidates, and ties
             go to the earlier one.
         steps: The response so far.
-        step_scores: The verifier's score of each step, in [0, 1]; shorter than `steps` while some are not judged.
+        step_scores: The verifier's score of each step, in [0, 1], None of one that it does not judge; shorter than
+            `steps` while some are not judged.
         score: Aggregation of the step scores; None before the first is judged.
         answer: What a complete response says the answer is; None before that, and when it says none.
         is_stopped: True when its growth was stopped because it could no longer be chosen.
@@ -23,7 +24,7 @@ class Candidate:
 
     path: tuple[int, ...] = ()
     steps: tuple[Step, ...] = ()
-    step_scores: tuple[float, ...] = ()
+    step_scores: tuple[float | None, ...] = ()
     score: float | None = None
     answer: Answer | None = None
     is_stopped: bool = False
@@ -32,6 +33,22 @@ class Candidate:
     def text(self) -> str:
         """The response so far, as the policy wrote it."""
         return "".join(step.text for step in self.steps)
+
+    @property
+    def num_thoughts(self) -> int:
+        """Steps up to the last one that is of the thoughts."""
+        return max((place for place, step in enumerate(self.steps, 1) if step.is_thinking), default=0)
+
+    @property
+    def thinking(self) -> str | None:
+        """The thoughts, and what stands between them; None without any."""
+        return "".join(step.text for step in self.steps[: self.num_thoughts]).strip() or None
+
+    @property
+    def response(self) -> str:
+        """What stands behind the thoughts, and alone states an answer."""
+        text = "".join(step.text for step in self.steps[self.num_thoughts :])
+        return text.lstrip() if self.num_thoughts else text
 
     @property
     def num_tokens(self) -> int:
@@ -60,8 +77,14 @@ class Candidate:
 
     @property
     def unjudged_steps(self) -> tuple[Step, ...]:
-        """Steps the verifier has not judged, without a blank last one, in which there is nothing to judge."""
-        return tuple(step for step in self.steps[len(self.step_scores) :] if not step.is_blank)
+        """Steps the verifier has not judged."""
+        return self.steps[len(self.step_scores) :]
+
+    @property
+    def judged_steps(self) -> tuple[Step, ...]:
+        """Steps that have a score."""
+        pairs = zip(self.steps, self.step_scores, strict=False)
+        return tuple(step for step, score in pairs if score is not None)
 
     def children(self, indices: Iterable[int]) -> "list[Candidate]":
         """Return the children `indices`: each starts as this one and grows on its own."""

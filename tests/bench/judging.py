@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import torch
 from rich.console import Console
@@ -49,6 +50,7 @@ class RandomPolicy:
     num_steps: int
     step_tokens: int
     vocabulary: int
+    thinks: ClassVar[bool] = False
 
     @property
     def context(self) -> int:

@@ -177,6 +177,10 @@ class Policy(Protocol):
     def thinks(self) -> bool:
         """Whether a response can begin with thoughts."""
 
+    @property
+    def template_arguments(self) -> frozenset[str]:
+        """Names of the arguments that the chat template reads, such as `enable_thinking`."""
+
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem after the chat template.
 

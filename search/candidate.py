@@ -56,6 +56,11 @@ class Candidate:
         return sum(len(step.token_ids) for step in self.steps)
 
     @property
+    def num_shown_tokens(self) -> int:
+        """Tokens of what stands behind the thoughts."""
+        return sum(len(step.token_ids) for step in self.steps[self.num_thoughts :])
+
+    @property
     def finish(self) -> Finish | None:
         """Why its last step ended; None without steps."""
         return self.steps[-1].finish if self.steps else None

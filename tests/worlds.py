@@ -67,6 +67,7 @@ class WorldPolicy(Engine):
 
     context = 1024
     thinks = False
+    template_arguments: frozenset[str] = frozenset()
 
     def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
         super().__init__(nature, shuffle)

@@ -37,6 +37,9 @@ Message = tuple[str, str]
 Piece = str | bytes
 """What a token adds to a text: characters, or bytes that can be part of one."""
 
+SLIPS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""What a template raises for an argument of a type that it did not reckon with."""
+
 NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 REPLACEMENT = "\ufffd"
 BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
@@ -293,10 +296,13 @@ class ChatTokenizer(TextTokenizer):
     def _render(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         chat = [{"role": role, "content": content} for role, content in messages]
         own = {**self._pretrained.named_tokens, "date_string": DATE, "add_generation_prompt": self._asks}
+        if spelt := [name for name, value in variables.items() if self.spells_special_token(str(value))]:
+            raise CheckpointError(f"{spelt[0]}: an argument of chat_template cannot spell a special token")
         try:
             return render(self._template, chat, **{**variables, **own})
-        except TemplateError as error:
-            raise CheckpointError(f"{self._file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
+        except (TemplateError, *SLIPS) as error:
+            refused = ", ".join(variables) or repr(messages[0][0])
+            raise CheckpointError(f"{self._file.parent}: chat_template refuses {refused}: {error}") from error
 
     def _make_special(self, text: str) -> None:
         """Have the added tokens that a text holds taken for special ones: no text spells them, and none shows them."""

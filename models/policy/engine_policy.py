@@ -18,13 +18,13 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import replace
 
 from models.checkpoints.checkpoint import check_causal_model
-from models.checkpoints.marks import Spelling
 from models.checkpoints.prompt import PromptBuilder
 from models.engine_client import EngineClient
 from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
 from models.generation import Generated, Generation, Stop
 from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule, TokenCount
+from models.policy.marks import Spelling
 from models.policy.steps import StepSplitter
 from models.policy.thoughts import Thoughts
 from models.remote.settings import RemoteSettings
@@ -57,6 +57,11 @@ class EnginePolicy:
     def thinks(self) -> bool:
         """Whether a response can begin with thoughts."""
         return self._spelling is not None
+
+    @property
+    def template_arguments(self) -> frozenset[str]:
+        """Names of the arguments that the chat template reads."""
+        return self.prompts.tokenizer.template_variables
 
     @property
     def context(self) -> int:

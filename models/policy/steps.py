@@ -11,10 +11,10 @@ answer is what stands behind the last mark, however marks are doubled or nested.
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from models.checkpoints.marks import Found
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import PARAGRAPHS, Finish, Step, StepRule
 from models.policy.detokenizer import GrowingText
+from models.policy.marks import Found
 from models.policy.step_ends import Cut, find_end
 from models.policy.thoughts import Thoughts
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from models.checkpoints.marks import Found, MarkFinder, Spelling
 from models.interfaces import Step
+from models.policy.marks import Found, MarkFinder, Spelling
 
 
 class Thoughts:

@@ -32,6 +32,7 @@ class EngineSettings:
         gpu_memory_share: On CUDA: of each GPU's memory, weights included, in (0, 1). What policy and verifier take of
             the same GPU must not add up to more than about 0.9.
         tensor_parallel_size: On CUDA: GPUs that share the model.
+        reasoning_parser: vLLM's name for how the model marks its thoughts; None for a model that has none.
         has_weights: The weights are on this machine, and looked at before they are served.
     """
 
@@ -46,3 +47,4 @@ class EngineSettings:
     fork: bool = sys.platform == "linux"
     gpu_memory_share: float = 0.45
     tensor_parallel_size: int = 1
+    reasoning_parser: str | None = None

@@ -1,7 +1,7 @@
 """OpenAI's chunks, of a chat and of a completion: what each part of a searched answer looks like in a stream."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from search.candidate import Candidate
@@ -28,11 +28,18 @@ class Chunks(ABC):
         """Yield a line of progress, if clients can tell it from the text."""
         yield from ()
 
+    def thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+        """Yield the thoughts before a response, if clients can tell them from the text."""
+        yield from ()
+
     def text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         """Yield a response step by step."""
-        for step in candidate.steps if candidate else ():
-            if step.text:
-                yield self._chunk(index, self._part(step.text))
+        if candidate is None:
+            return
+        pieces = [step.text for step in candidate.steps[candidate.num_thoughts :]]
+        for text in without_lead(pieces) if candidate.num_thoughts else pieces:
+            if text:
+                yield self._chunk(index, self._part(text))
 
     def end(self, index: int, candidate: Candidate | None) -> Chunk:
         """Return how a response ended."""
@@ -49,6 +56,15 @@ class Chunks(ABC):
         return self._head | {"choices": [{"index": index, **part, "logprobs": None, "finish_reason": reason}]}
 
 
+def without_lead(pieces: Sequence[str]) -> Iterator[str]:
+    """Yield the pieces of a text without the space that it begins with."""
+    has_begun = False
+    for piece in pieces:
+        text = piece if has_begun else piece.lstrip()
+        has_begun = has_begun or bool(text)
+        yield text
+
+
 class ChatChunks(Chunks):
     def __init__(self, model: str) -> None:
         super().__init__(head(model, "chatcmpl") | {"object": "chat.completion.chunk"})
@@ -58,6 +74,10 @@ class ChatChunks(Chunks):
 
     def progress(self, line: str) -> Iterator[Chunk]:
         yield self._chunk(0, {"delta": {"reasoning_content": line}})
+
+    def thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+        if candidate is not None and (thinking := candidate.thinking):
+            yield self._chunk(index, {"delta": {"reasoning": thinking, "reasoning_content": thinking}})
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}

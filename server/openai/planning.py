@@ -15,6 +15,7 @@ from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, MessageIn, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
+from server.solving.planning import OF_THOUGHTS
 from server.solving.searching import Search
 from server.solving.state import State
 
@@ -31,7 +32,7 @@ def plan_search(body: ChatRequest | CompletionRequest, state: State, client: Cli
     refuse_unkept(body)
     refuse_unsearchable(body)
     asked, history = _read_chat(body.messages) if isinstance(body, ChatRequest) else (_read_prompt(body), ())
-    fields = asked | _sampling(body) | _search(body, state.settings.policy_name)
+    fields = asked | _sampling(body) | _thoughts(body) | _search(body, state.settings.policy_name)
     with named(body):
         return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
 
@@ -61,6 +62,10 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
             raise RequestError(message, "max_tokens")
         values["max_tokens"] = newer
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _thoughts(body: OpenAIRequest) -> dict[str, Any]:
+    return {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
 
 
 def _read_chat(messages: Sequence[MessageIn]) -> tuple[dict[str, str], tuple[Turn, ...]]:
@@ -98,7 +103,7 @@ def named(body: ChatRequest | CompletionRequest) -> Iterator[None]:
         top = field.partition(".")[0]
         if top in ("problem", "system_prompt"):
             return problem
-        return field if top in SAMPLING_FIELDS else f"search.{field}"
+        return field if top in (*SAMPLING_FIELDS, *OF_THOUGHTS) else f"search.{field}"
 
     def refused(message: str, field: str) -> RequestError:
         return RequestError(f"{name(field)}: {message.removeprefix(f'{field}: ')}", name(field))

@@ -15,7 +15,7 @@ from server.schemas import SolveResponse
 
 
 class TokenDetails(BaseModel):
-    """Generated tokens that are not in the choices."""
+    """Generated tokens that are not in the content of the choices: thoughts, and all that other candidates say."""
 
     reasoning_tokens: int
 
@@ -34,6 +34,8 @@ class AssistantMessage(BaseModel):
 
     role: str = "assistant"
     content: str | None
+    reasoning: str | None = Field(None, description="The thoughts before it; null without any.")
+    reasoning_content: str | None = Field(None, description="The same, where other clients look for it.")
 
 
 class ChatChoice(BaseModel):
@@ -108,7 +110,7 @@ def finish_reason(candidate: Candidate | None) -> str:
 def bill(evidence: SolveResponse, choices: list[Candidate | None]) -> OpenAIUsage:
     """Return the bill; the verifier's tokens, for which OpenAI has no field, are in `search.usage`."""
     usage = evidence.usage
-    shown = sum(candidate.num_tokens for candidate in choices if candidate)
+    shown = sum(candidate.num_shown_tokens for candidate in choices if candidate)
     return OpenAIUsage(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
@@ -129,7 +131,7 @@ def chat_reply(model: str, evidence: SolveResponse, choices: list[Candidate | No
         choices=[
             ChatChoice(
                 index=index,
-                message=AssistantMessage(content=candidate.text if candidate else None),
+                message=_message(candidate),
                 finish_reason=finish_reason(candidate),
             )
             for index, candidate in enumerate(choices)
@@ -139,13 +141,20 @@ def chat_reply(model: str, evidence: SolveResponse, choices: list[Candidate | No
     )
 
 
+def _message(candidate: Candidate | None) -> AssistantMessage:
+    if candidate is None:
+        return AssistantMessage(content=None)
+    thinking = candidate.thinking
+    return AssistantMessage(content=candidate.response, reasoning=thinking, reasoning_content=thinking)
+
+
 def completion_reply(model: str, evidence: SolveResponse, choices: list[Candidate | None]) -> CompletionReply:
     """Build the reply of a searched completion."""
     return CompletionReply(
         **head(model, "cmpl"),
         choices=[
             CompletionChoice(
-                index=index, text=candidate.text if candidate else "", finish_reason=finish_reason(candidate)
+                index=index, text=candidate.response if candidate else "", finish_reason=finish_reason(candidate)
             )
             for index, candidate in enumerate(choices)
         ],

@@ -1,12 +1,14 @@
 """Streams a search in OpenAI's chunks: its progress while it runs, then the chosen responses, then `[DONE]`.
 
 Progress comes as `reasoning_content`, which chat clients show apart from the answer; a completion has no place for it.
+The thoughts of the chosen response follow it there, and stand alone in `reasoning`.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, aclosing
+from typing import Any
 
 from fastapi.responses import StreamingResponse
 from sse_starlette import ServerSentEvent
@@ -71,11 +73,26 @@ class PlainStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
 
 
+def with_thoughts(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return a reply of vLLM's, or a chunk of one, in which thoughts have both names that clients know."""
+    for choice in reply.get("choices") or ():
+        for said in (choice.get("message"), choice.get("delta")):
+            if said and said.get("reasoning") is not None:
+                said.setdefault("reasoning_content", said["reasoning"])
+    return reply
+
+
+def _told_twice(event: str) -> str:
+    if not event.startswith("data: {") or '"reasoning":' not in event:
+        return event
+    return f"data: {json.dumps(with_thoughts(json.loads(event.removeprefix('data: '))))}\n\n"
+
+
 async def _ended(events: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
     try:
         async with aclosing(events):
             async for event in events:
-                yield event
+                yield _told_twice(event)
     except (ModelError, RequestError) as error:
         yield f"data: {reply_to(error).json()}\n\n"
         yield "data: [DONE]\n\n"
@@ -87,6 +104,7 @@ def _answer(outcome: Outcome, n: int, chunks: Chunks, with_usage: bool) -> Itera
     for index, candidate in enumerate(choices):
         if index:
             yield from chunks.opening(index)
+        yield from chunks.thoughts(index, candidate)
         yield from chunks.text(index, candidate)
         is_last = index == len(choices) - 1
         evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}

@@ -21,7 +21,7 @@ from server.openai.plain import Plain, plan_plain
 from server.openai.planning import named, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList, chat_reply, choose, completion_reply
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
-from server.openai.streaming import PlainStream, stream
+from server.openai.streaming import PlainStream, stream, with_thoughts
 from server.schemas import ErrorResponse, SolveResponse
 from server.solving.searching import Outcome
 from server.solving.state import PlainPolicy, State, arrival_of
@@ -113,7 +113,7 @@ async def _answer_plain(plain: Plain, request: Request, ask: Ask) -> Response:
         status = "complete" if isinstance(reply, dict) else "streams"
         logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
         if isinstance(reply, dict):
-            return JSONResponse(reply)
+            return JSONResponse(with_thoughts(reply))
         return PlainStream(deadline.end(reply), stack.pop_all())
 
 

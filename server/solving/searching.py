@@ -86,8 +86,9 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        planned, problem = plan_strategy(request, state.calibrated), plan_problem(request, history)
+        planned = plan_strategy(request, state.calibrated)
         models = plan_models(request, state.models)
+        problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings)
         return cls(request, problem, planned, models, cost, client, arrived, state)
 
@@ -141,6 +142,7 @@ class Search:
                 self.models,
                 plan_sampling(request),
                 aggregation=plan_aggregation(request),
+                judges_thoughts=request.judge == "all",
                 deadline_s=self._left_s(),
                 observer=observer,
             )

@@ -51,6 +51,7 @@ class RandomPolicy:
     step_tokens: int
     vocabulary: int
     thinks: ClassVar[bool] = False
+    template_arguments: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def context(self) -> int:

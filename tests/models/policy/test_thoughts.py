@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.checkpoints.marks import HARMONY, PARSERS, THINK, Marks, Spelling, marks_of
+from models.checkpoints.marks import HARMONY, PARSERS, THINK, Marks, marks_of
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Finish, Meter, Problem, Sampling, Step
 from models.policy.engine_policy import EnginePolicy
+from models.policy.marks import Spelling
 from models.policy.steps import StepSplitter
 from models.policy.thoughts import Thoughts
 from tests.models.scripted import ScriptedEngine

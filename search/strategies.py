@@ -26,7 +26,7 @@ from search.voting import Selection
 
 GROUP = "winnow.strategies"
 MAX_N = 1024
-MAX_STEPS = 200
+MAX_STEPS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ def _parse(value: Any) -> Any:
 Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 """In a variable JSON, which is not mixed with what a flag says."""
 
+RESPONSE_TOKENS, THINKING_TOKENS = 2_048, 32_768
+THINKING_COST = 8
+"""Thoughts are sixteen times as long, and end far below their limit."""
+
 Names = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)]
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
@@ -201,7 +205,10 @@ class Settings(BaseSettings):
     max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
     max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response of a request, in tokens.")
     default_max_tokens: int | None = Field(
-        None, ge=1, le=MAX_TOKENS, description="Tokens of a response in searches that do not say; default: 2048."
+        None,
+        ge=1,
+        le=MAX_TOKENS,
+        description="Tokens of a response in searches that do not say; default: 2048, or 32,768 with thoughts.",
     )
     max_steps: int = Field(MAX_STEPS, ge=1, le=MAX_STEPS, description="Most steps of a tree search.")
     max_deadline_s: float = Field(
@@ -209,7 +216,11 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
-    max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
+    max_cost_in_flight: int = Field(
+        524_288,
+        ge=1,
+        description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
+    )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
 
     @field_validator("max_body_bytes", "max_unread_bytes")
@@ -240,6 +251,18 @@ class Settings(BaseSettings):
     def plain_parser(self) -> str | None:
         """VLLM's name for how the policy marks its thoughts, from the marks where no setting says it."""
         return self.reasoning_parser or (parser_of(self.marks) if self.marks else None)
+
+    @property
+    def response_tokens(self) -> int:
+        """Tokens of a response in searches that do not say."""
+        tokens = self.default_max_tokens or (THINKING_TOKENS if self.marks else RESPONSE_TOKENS)
+        return min(tokens, self.max_tokens)
+
+    @property
+    def capacity(self) -> int:
+        """Cost of all searches that run at a time: as many with thoughts as without, where no setting says it."""
+        is_default = "max_cost_in_flight" not in self.model_fields_set
+        return self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1)
 
     def most(self, field: str) -> int | float:
         """Return the most that a field of a request, one of `LIMITS`, may be on this service."""

@@ -62,10 +62,10 @@ def plan_plain(body: ChatRequest | CompletionRequest, state: State) -> Plain | N
         return None
     refuse_unkept(body)
     sent = body.model_dump(mode="json", exclude_unset=True, exclude={"search", "deadline_s", *UNREAD})
-    if (budget := sent.pop("thinking_budget", None)) is not None:
-        if sent.setdefault("thinking_token_budget", budget) != budget:
-            message = "thinking_budget: differs from thinking_token_budget; send one of the two"
-            raise RequestError(message, "thinking_budget")
+    budget = sent.pop("thinking_budget", None)
+    if budget is not None and sent.setdefault("thinking_token_budget", budget) != budget:
+        message = "thinking_budget: differs from thinking_token_budget; send one of the two"
+        raise RequestError(message, "thinking_budget")
     _require_short(sent)
     prompts = _prompts(body)
     _require_few(body.n or 1, len(prompts), settings)

@@ -67,8 +67,8 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
             if asked is not None and name in request.model_fields_set:
                 raise too_much(name, asked, most)
             fitting[name] = most
-    if settings.default_max_tokens is not None and "max_tokens" not in request.model_fields_set:
-        fitting["max_tokens"] = min(settings.default_max_tokens, settings.max_tokens)
+    if "max_tokens" not in request.model_fields_set:
+        fitting["max_tokens"] = settings.response_tokens
     return request.model_copy(update={"steps": request.steps or settings.steps, **fitting})
 
 

@@ -1,11 +1,16 @@
 """Thoughts in `/solve` and in OpenAI's shapes, plain and streamed, on exact worlds."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
+from models.checkpoints.marks import Marks
+from server.openai.streaming import with_thoughts
+from server.settings import Settings, load_settings
 from tests.natures import Branch, Tree, answer, step
 from tests.server.conftest import openai_client
 from tests.server.services import service
@@ -174,3 +179,47 @@ async def test_a_recipe_says_how_long_responses_may_be() -> None:
     async with service(world(), default_max_tokens=30_000, max_cost_in_flight=4_000_000) as client:
         assert (await solved(client, n=1))["strategy"]["max_tokens"] == 30_000
         assert (await solved(client, n=1, max_tokens=100))["strategy"]["max_tokens"] == 100
+
+
+def test_a_service_with_thoughts_serves_long_responses_as_it_stands() -> None:
+    plain, thinking = Settings(), Settings(reasoning_parser="qwen3")
+    assert (plain.response_tokens, thinking.response_tokens) == (2_048, 32_768)
+    assert 16 * thinking.response_tokens <= thinking.capacity // 4  # several such searches run at a time
+    assert thinking.max_cost >= 64 * 32_768
+    assert Settings(reasoning_parser="qwen3", max_cost_in_flight=1024).capacity == 1024
+    assert Settings(reasoning_parser="qwen3", max_tokens=4096).response_tokens == 4096
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"reasoning_parser": "qwen"},
+        {"thinking_marks": {"start": "<a>"}},
+        {"thinking_marks": {"start": "<a>", "end": []}},
+        {"thinking_marks": {"start": "<a>", "end": "<a>"}},
+        {"thinking_marks": {"start": "<a>", "end": "</a>", "at_limit": "Enough."}},
+    ],
+)
+def test_settings_that_mark_nothing_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**values)
+
+
+def test_marks_are_named_in_a_recipe_and_in_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text('thinking_marks: {start: "<a>", end: ["</a>", "</b>"]}\nchat_template_keys: [enable_thinking]\n')
+    settings = load_settings(recipe)
+    assert settings.marks == Marks.of("<a>", "</a>", "</b>")
+    assert settings.chat_template_keys == ("enable_thinking",)
+    monkeypatch.setenv("WINNOW_THINKING_MARKS", '{"start": "<c>", "end": "</c>"}')
+    monkeypatch.setenv("WINNOW_CHAT_TEMPLATE_KEYS", "enable_thinking, reasoning_effort")
+    settings = load_settings()
+    assert settings.marks == Marks.of("<c>", "</c>")
+    assert settings.chat_template_keys == ("enable_thinking", "reasoning_effort")
+    assert Settings(thinking_marks={"start": "<think>", "end": "</think>"}).plain_parser == "qwen3"
+
+
+def test_vllms_thoughts_get_both_names() -> None:
+    reply = with_thoughts({"choices": [{"message": {"content": "7", "reasoning": "Hm"}}, {"delta": {"content": "7"}}]})
+    assert reply["choices"][0]["message"]["reasoning_content"] == "Hm"
+    assert reply["choices"][1] == {"delta": {"content": "7"}}

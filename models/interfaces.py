@@ -149,6 +149,18 @@ class Step:
         return not self.text.strip()
 
 
+def num_thoughts(steps: Sequence[Step]) -> int:
+    """Return how many steps stand before the answer: all up to the last one that is of the thoughts."""
+    return max((place for place, step in enumerate(steps, 1) if step.is_thinking), default=0)
+
+
+def response_of(steps: Sequence[Step]) -> str:
+    """Return what stands behind the thoughts, and alone states an answer."""
+    number = num_thoughts(steps)
+    text = "".join(step.text for step in steps[number:])
+    return text.lstrip() if number else text
+
+
 @dataclass(slots=True)
 class Meter:
     """Counts tokens where they are spent. Mutable: one is shared by all calls made for a request.

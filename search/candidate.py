@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from models.interfaces import Finish, Step
+from models.interfaces import Finish, Step, num_thoughts, response_of
 from search.answers.answer import Answer
 
 
@@ -37,7 +37,7 @@ class Candidate:
     @property
     def num_thoughts(self) -> int:
         """Steps up to the last one that is of the thoughts."""
-        return max((place for place, step in enumerate(self.steps, 1) if step.is_thinking), default=0)
+        return num_thoughts(self.steps)
 
     @property
     def thinking(self) -> str | None:
@@ -47,8 +47,7 @@ class Candidate:
     @property
     def response(self) -> str:
         """What stands behind the thoughts, and alone states an answer."""
-        text = "".join(step.text for step in self.steps[self.num_thoughts :])
-        return text.lstrip() if self.num_thoughts else text
+        return response_of(self.steps)
 
     @property
     def num_tokens(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from models.interfaces import Finish, Step
+from models.interfaces import Finish, Step, num_thoughts, response_of
 from search.answers.answer import Answer
 
 
@@ -15,7 +15,8 @@ class Candidate:
         path: Place in the tree: which child it is at each expansion; () is the root. Paths order candidates, and ties
             go to the earlier one.
         steps: The response so far.
-        step_scores: The verifier's score of each step, in [0, 1]; shorter than `steps` while some are not judged.
+        step_scores: The verifier's score of each step, in [0, 1], None of one that it does not judge; shorter than
+            `steps` while some are not judged.
         score: Aggregation of the step scores; None before the first is judged.
         answer: What a complete response says the answer is; None before that, and when it says none.
         is_stopped: True when its growth was stopped because it could no longer be chosen.
@@ -23,7 +24,7 @@ class Candidate:
 
     path: tuple[int, ...] = ()
     steps: tuple[Step, ...] = ()
-    step_scores: tuple[float, ...] = ()
+    step_scores: tuple[float | None, ...] = ()
     score: float | None = None
     answer: Answer | None = None
     is_stopped: bool = False
@@ -34,9 +35,29 @@ class Candidate:
         return "".join(step.text for step in self.steps)
 
     @property
+    def num_thoughts(self) -> int:
+        """Steps up to the last one that is of the thoughts."""
+        return num_thoughts(self.steps)
+
+    @property
+    def thinking(self) -> str | None:
+        """The thoughts, and what stands between them; None without any."""
+        return "".join(step.text for step in self.steps[: self.num_thoughts]).strip() or None
+
+    @property
+    def response(self) -> str:
+        """What stands behind the thoughts, and alone states an answer."""
+        return response_of(self.steps)
+
+    @property
     def num_tokens(self) -> int:
         """Tokens of the response so far."""
         return sum(len(step.token_ids) for step in self.steps)
+
+    @property
+    def num_shown_tokens(self) -> int:
+        """Tokens of what stands behind the thoughts."""
+        return sum(len(step.token_ids) for step in self.steps[self.num_thoughts :])
 
     @property
     def finish(self) -> Finish | None:
@@ -60,8 +81,14 @@ class Candidate:
 
     @property
     def unjudged_steps(self) -> tuple[Step, ...]:
-        """Steps the verifier has not judged, without a blank last one, in which there is nothing to judge."""
-        return tuple(step for step in self.steps[len(self.step_scores) :] if not step.is_blank)
+        """Steps the verifier has not judged."""
+        return self.steps[len(self.step_scores) :]
+
+    @property
+    def judged_steps(self) -> tuple[Step, ...]:
+        """Steps that have a score."""
+        pairs = zip(self.steps, self.step_scores, strict=False)
+        return tuple(step for step, score in pairs if score is not None)
 
     def children(self, indices: Iterable[int]) -> "list[Candidate]":
         """Return the children `indices`: each starts as this one and grows on its own."""

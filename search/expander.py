@@ -9,6 +9,8 @@ A child that a failing model takes is reported to the observer and left out; the
 Source: Snell et al. 2024 (2408.03314), section 5.2, for lookahead: roll a step out by up to k further greedy steps, and
 let the score at the end of the rollout stand for the step.
 Beyond the source: identical responses are judged once; a truncated response is not judged, since it cannot vote.
+Thoughts before an answer are not judged unless that is asked for: verifiers are made for short solutions, and some
+cannot read so much. What is behind them is judged without them.
 """
 
 import asyncio
@@ -51,6 +53,8 @@ class Expander:
         aggregation: From step scores to a score.
         observer: Who is told of every growth.
         meter: Where tokens are counted.
+        judges_thoughts: Whether thoughts are judged, and so searched step by step; otherwise they come with the first
+            step of the answer.
         first_root: What child 0 of the root is called.
         first_steps: Children of the root that were grown by one step, as a tree search does.
     """
@@ -61,6 +65,7 @@ class Expander:
     aggregation: Aggregation
     observer: Observer
     meter: Meter = field(default_factory=Meter)
+    judges_thoughts: bool = False
     first_root: int = 0
     first_steps: list[Candidate] = field(default_factory=list)
     _judgements: Judgements = field(default_factory=dict)
@@ -121,6 +126,10 @@ class Expander:
         """Judge a candidate at its end; None when a model failed."""
         return await self._guarded(candidate, self._judge)
 
+    def is_judged(self, step: Step) -> bool:
+        """Tell whether a verifier is shown a step: not one that shows nothing, nor thoughts that are not judged."""
+        return not step.is_blank and (self.judges_thoughts or not step.is_thinking)
+
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
         await _cancel(self._judgements.values())
@@ -138,7 +147,7 @@ class Expander:
         try:
             child = await grow(child)
             if child.is_complete:
-                child = replace(child, answer=await self.models.reader.read(child.text))
+                child = replace(child, answer=await self.models.reader.read(child.response))
         except ModelError as error:
             self.observer.on_loss(Loss(child.path, error))
             return None
@@ -159,9 +168,28 @@ class Expander:
         return child
 
     async def _propose(self, candidate: Candidate, *, greedy: bool = False) -> Candidate:
+        """Grow a candidate until it has a step more that can be judged, or ends."""
+        if self.models.policy.thinks and not self.judges_thoughts and not any(map(self.is_judged, candidate.steps)):
+            return await self._open(candidate, greedy=greedy)
+        while True:
+            sampling = self._draw(candidate, greedy=greedy)
+            step = await self.models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
+            candidate = candidate.extend(step)
+            if not candidate.is_growing or self.is_judged(step):
+                return candidate
+
+    async def _open(self, candidate: Candidate, *, greedy: bool) -> Candidate:
+        """Grow a candidate to its first step that can be judged, in one generation: thoughts have many steps."""
         sampling = self._draw(candidate, greedy=greedy)
-        step = await self.models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
-        return candidate.extend(step)
+        steps = self.models.policy.respond(self.problem, candidate.steps, sampling, self.meter)
+        async with aclosing(steps):
+            async for step in steps:
+                candidate = candidate.extend(step)
+                if self.is_judged(step):
+                    break
+                if candidate.is_growing:
+                    self.observer.on_growth(candidate)
+        return candidate
 
     def _draw(self, candidate: Candidate, *, greedy: bool = False) -> Sampling:
         """Return the sampling of the candidate's next tokens: what is left to generate, and a seed of its own."""
@@ -174,23 +202,28 @@ class Expander:
 
     async def _judge(self, candidate: Candidate, lookahead: int = 0) -> Candidate:
         """Score the steps not judged yet, the last one at the end of its lookahead."""
-        unjudged = candidate.unjudged_steps
+        new = candidate.unjudged_steps
+        unjudged = tuple(filter(self.is_judged, new))
         if self.models.verifier is None or candidate.finish is Finish.LENGTH or not unjudged:
             return candidate
         future = await self._look_ahead(candidate, lookahead)
         scores = await self._score(self.models.verifier, candidate, unjudged + future)
-        step_scores = (*candidate.step_scores, *scores[: len(unjudged) - 1], scores[-1])
-        return replace(candidate, step_scores=step_scores, score=self.aggregation.score(step_scores))
+        own = iter((*scores[: len(unjudged) - 1], scores[-1]))
+        last = max(place for place, step in enumerate(new, 1) if self.is_judged(step))
+        new_scores = (next(own) if self.is_judged(step) else None for step in new[:last])
+        step_scores = (*candidate.step_scores, *new_scores)
+        judged = [score for score in step_scores if score is not None]
+        return replace(candidate, step_scores=step_scores, score=self.aggregation.score(judged))
 
     async def _look_ahead(self, candidate: Candidate, lookahead: int) -> tuple[Step, ...]:
         ahead = candidate
         while ahead.is_growing and len(ahead.steps) < len(candidate.steps) + lookahead:
             ahead = await self._propose(ahead, greedy=True)
         future = ahead.steps[len(candidate.steps) :]
-        return tuple(step for step in future if not step.is_blank and step.finish is not Finish.LENGTH)
+        return tuple(step for step in future if self.is_judged(step) and step.finish is not Finish.LENGTH)
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
-        prefix = candidate.steps[: len(candidate.step_scores)]
+        prefix = candidate.judged_steps
         key = id(verifier), len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
         if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)

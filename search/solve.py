@@ -70,6 +70,7 @@ async def solve(
     sampling: Sampling,
     *,
     aggregation: Aggregation = Aggregation.LAST,
+    judges_thoughts: bool = False,
     deadline_s: float | None = None,
     observer: Observer | None = None,
 ) -> SearchResult:
@@ -81,6 +82,7 @@ async def solve(
         models: What proposes, judges and reads answers.
         sampling: For a whole response.
         aggregation: From step scores to a score.
+        judges_thoughts: Whether thoughts are judged like the answer behind them.
         deadline_s: Seconds after which the best so far is returned; None waits.
         observer: Who is told of every growth.
 
@@ -91,7 +93,7 @@ async def solve(
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
     record = Recorder(observer or Silence())
-    expander = Expander(problem, models, sampling, aggregation, record)
+    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
     ballot: Ballot[Candidate] = Ballot(strategy.selection)
     status = Status.COMPLETE
     try:

@@ -30,7 +30,7 @@ ALONE = (
     "verifier_model and verifier_format (models/bringing-models.md)"
 )
 MAX_N = 1024
-MAX_STEPS = 200
+MAX_STEPS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

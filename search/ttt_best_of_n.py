@@ -107,7 +107,7 @@ class TTTBestOfN:
         if not isinstance(pupil, AdaptableVerifier):
             raise HyperparameterError("strategy", UNABLE)
         responses = await expander.judged_by(None).roll_out(Candidate().children(range(self.n)))
-        lesson = [response.steps for response in responses]
+        lesson = [tuple(filter(expander.is_judged, response.steps)) for response in responses]
         verifier, outcome = await pupil.adapted(
             expander.problem, lesson, self.adapt_steps, self.adapt_learning_rate, expander.meter
         )

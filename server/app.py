@@ -58,7 +58,7 @@ def create_app(
         redoc_url=None,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
-    admission = Admission(settings.max_cost_in_flight, settings.max_queued)
+    admission = Admission(settings.capacity, settings.max_queued)
     counts = Metrics(engines, admission)
     app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), calibrated, plain)
     _guard(app, settings, keys)

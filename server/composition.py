@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn
@@ -62,7 +63,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     """
     policy_settings = policy_model(settings)
     check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
-    prompts = PromptBuilder(ChatTokenizer(policy_settings.model), system_prompt_of(settings).text)
+    prompts = prompts_of(settings, policy_settings.model)
     opening_policy = open_policy(policy_settings, prompts)
     opening_verifier = (
         open_verifier(settings.verifier_format, verifier_model(settings), prompts) if settings.has_verifier else None
@@ -78,6 +79,17 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
         yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
 
 
+def prompts_of(settings: Settings, policy: Path) -> PromptBuilder:
+    """Return what makes the prompts of a policy.
+
+    Raises:
+        CheckpointError: Its tokenizer or its chat template cannot be used.
+    """
+    marks = settings.marks
+    tokenizer = ChatTokenizer(policy, marks.texts if marks else ())
+    return PromptBuilder(tokenizer, system_prompt_of(settings).text, marks)
+
+
 def policy_model(settings: Settings) -> ModelSettings:
     """Return where and how the policy runs."""
     return _remote(settings, "policy") if settings.policy_url else policy_engine(settings)
@@ -90,7 +102,8 @@ def verifier_model(settings: Settings) -> ModelSettings:
 
 def policy_engine(settings: Settings) -> EngineSettings:
     """Return how the policy's engine runs on this machine."""
-    return _engine(settings, "policy", find_model(settings.policy_model))
+    engine = _engine(settings, "policy", find_model(settings.policy_model))
+    return replace(engine, reasoning_parser=settings.plain_parser)
 
 
 def verifier_engine(settings: Settings) -> EngineSettings:
@@ -144,7 +157,7 @@ def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> N
     from models.vllm.server import ServerSettings, become_server  # vLLM, which a gateway does without
 
     policy = find_model(settings.policy_model, with_weights=which == "policy")
-    prompts = PromptBuilder(ChatTokenizer(policy), system_prompt_of(settings).text)
+    prompts = prompts_of(settings, policy)
     key = settings.engine_api_key
     engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
     server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
@@ -163,7 +176,7 @@ def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
         return RemoteHandlers(engine, tokenizer, settings.policy_name)
     from models.vllm.handlers import OpenAIHandlers  # vLLM, which a gateway does without
 
-    return OpenAIHandlers(engine, tokenizer, settings.policy_name, settings.tool_call_parser)
+    return OpenAIHandlers(engine, tokenizer, settings.policy_name, settings.tool_call_parser, settings.plain_parser)
 
 
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:

@@ -30,6 +30,7 @@ def identity_of(settings: Settings) -> Identity:
         verifier_format=settings.verifier_format,
         system_prompt=system_prompt_of(settings).text,
         steps=settings.steps.shown(),
+        thinking=list(settings.marks.texts) if settings.marks else None,
     )
 
 

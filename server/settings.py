@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -22,10 +22,11 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models import files
+from models.checkpoints.marks import Marks, marks_of, parser_of
 from models.files import UnreadableFileError, parse_object
 from models.interfaces import DELIMITER
 from search.strategies import MAX_N, MAX_STEPS
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -43,9 +44,34 @@ Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 """In a variable JSON, which is not mixed with what a flag says."""
 
 EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_parse)]
+RESPONSE_TOKENS, THINKING_TOKENS = 2_048, 32_768
+THINKING_COST = 8
+"""Thoughts are sixteen times as long, and end far below their limit."""
+
+Names = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)]
 Urls = Annotated[tuple[HttpUrl, ...] | None, NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode, BeforeValidator(_split)]
 
+
+class MarksIn(Wire):
+    """What a policy writes around its thoughts."""
+
+    start: str = Field(min_length=1, max_length=256)
+    end: str | list[str] = Field(description="One, or several; the first is written where a budget is spent.")
+    at_limit: str | None = Field(None, max_length=4096, description="What is written there instead; holds an end.")
+
+    @model_validator(mode="after")
+    def _require_marks(self) -> Self:
+        _ = self.marks
+        return self
+
+    @property
+    def marks(self) -> Marks:
+        """As models take them."""
+        return Marks.of(self.start, *([self.end] if isinstance(self.end, str) else self.end), at_limit=self.at_limit)
+
+
+ThinkingMarks = Annotated[MarksIn | None, NoDecode, BeforeValidator(_parse)]
 
 LIMITS: Mapping[str, str] = {
     "n": "max_n",
@@ -133,6 +159,15 @@ class Settings(BaseSettings):
         StepsIn(delimiter=DELIMITER),
         description="Where steps end if a request does not say: JSON with `delimiter`, `tokens` or `markers`.",
     )
+    reasoning_parser: str | None = Field(
+        None, description="vLLM's name for how the policy marks its thoughts, such as qwen3 or deepseek_r1."
+    )
+    thinking_marks: ThinkingMarks = Field(
+        None, description="These marks themselves: JSON with `start` and `end`, one or several, and `at_limit`."
+    )
+    chat_template_keys: Names = Field(
+        None, description="Arguments of the policy's chat template that requests may set, separated by commas."
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")
     verifier_context: int | None = Field(None, ge=64, description="Longest input to the verifier, in tokens.")
@@ -194,13 +229,23 @@ class Settings(BaseSettings):
     max_header_bytes: int = Field(32_768, ge=1024, description="Largest headers of a request.")
     max_n: int = Field(MAX_N, ge=1, le=MAX_N, description="Largest budget of a request.")
     max_tokens: int = Field(MAX_TOKENS, ge=1, le=MAX_TOKENS, description="Longest response of a request, in tokens.")
+    default_max_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_TOKENS,
+        description="Tokens of a response in searches that do not say; default: 2048, or 32,768 with thoughts.",
+    )
     max_steps: int = Field(MAX_STEPS, ge=1, le=MAX_STEPS, description="Most steps of a tree search.")
     max_deadline_s: float = Field(
         MAX_DEADLINE_S, gt=0, le=MAX_DEADLINE_S, description="Longest deadline, and that of requests without one."
     )
     max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
-    max_cost_in_flight: int = Field(524_288, ge=1, description="Cost of all searches that run at a time.")
+    max_cost_in_flight: int = Field(
+        524_288,
+        ge=1,
+        description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
+    )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
 
     @model_validator(mode="before")
@@ -221,6 +266,37 @@ class Settings(BaseSettings):
         if value > info.data.get(name, value):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
         return value
+
+    @field_validator("reasoning_parser")
+    @classmethod
+    def _require_known(cls, parser: str | None) -> str | None:
+        if parser is not None:
+            marks_of(parser)
+        return parser
+
+    @property
+    def marks(self) -> Marks | None:
+        """What the policy writes around its thoughts; None where no setting says it."""
+        if self.thinking_marks is not None:
+            return self.thinking_marks.marks
+        return marks_of(self.reasoning_parser) if self.reasoning_parser else None
+
+    @property
+    def plain_parser(self) -> str | None:
+        """VLLM's name for how the policy marks its thoughts, from the marks where no setting says it."""
+        return self.reasoning_parser or (parser_of(self.marks) if self.marks else None)
+
+    @property
+    def response_tokens(self) -> int:
+        """Tokens of a response in searches that do not say."""
+        tokens = self.default_max_tokens or (THINKING_TOKENS if self.marks else RESPONSE_TOKENS)
+        return min(tokens, self.max_tokens)
+
+    @property
+    def capacity(self) -> int:
+        """Cost of all searches that run at a time: as many with thoughts as without, where no setting says it."""
+        is_default = "max_cost_in_flight" not in self.model_fields_set
+        return self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1)
 
     def most(self, field: str) -> int | float:
         """Return the most that a field of a request, one of `LIMITS`, may be on this service."""

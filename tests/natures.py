@@ -7,11 +7,14 @@ of calls nor their number matters.
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from models.interfaces import DELIMITER, Finish, Sampling, Step
+
+THOUGHT = "Hm"
+"""What the thoughts of a world that thinks begin with, each of their steps."""
 
 
 class Nature(Protocol):
@@ -70,8 +73,16 @@ class Tree:
     def _find(self, steps: Sequence[Step]) -> Branch:
         branch = self._root
         for step in steps:
-            branch = next(child for child in branch.then if child.text == step.text)
+            branch = next(child for child in _shown(branch) if child.text == step.text)
         return branch
+
+
+def _shown(branch: Branch) -> Iterator[Branch]:
+    """What follows a branch, and what follows it for a verifier that is shown no thoughts."""
+    for child in branch.then:
+        yield child
+        if child.text.startswith(THOUGHT):
+            yield from _shown(child)
 
 
 class Chance:

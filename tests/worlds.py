@@ -16,7 +16,7 @@ from models.errors import ModelError
 from models.interfaces import Finish, Meter, Problem, Sampling, Step
 from search.answers.answer import Answer
 from search.expander import Models
-from tests.natures import Nature
+from tests.natures import THOUGHT, Nature
 
 
 class Engine:
@@ -62,9 +62,12 @@ class WorldPolicy(Engine):
     Attributes:
         draws: The prefix and the sampling of every step asked for.
         num_tokens: Tokens generated.
+        thinks: Whether a response can begin with thoughts: steps that begin with `THOUGHT`.
     """
 
     context = 1024
+    thinks = False
+    template_arguments: frozenset[str] = frozenset()
 
     def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
         super().__init__(nature, shuffle)
@@ -99,7 +102,9 @@ class WorldPolicy(Engine):
         meter.completion_tokens += len(tokens)
         self.num_tokens += len(tokens)
         is_cut = len(tokens) < len(text) or (finish is Finish.STEP and len(tokens) == sampling.max_tokens)
-        return Step(bytes(tokens).decode(), tokens, Finish.LENGTH if is_cut else finish)
+        is_thinking = self.thinks and text.startswith(THOUGHT)
+        meter.reasoning_tokens += len(tokens) * is_thinking
+        return Step(bytes(tokens).decode(), tokens, Finish.LENGTH if is_cut else finish, is_thinking=is_thinking)
 
 
 class WorldVerifier(Engine):
@@ -141,7 +146,8 @@ class BoxReader:
 class World:
     """A policy and a verifier under the same laws, and a reader. `shuffle` shuffles the order in which calls end."""
 
-    def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
+    def __init__(self, nature: Nature, shuffle: int | None = None, *, thinks: bool = False) -> None:
         self.policy = WorldPolicy(nature, shuffle)
+        self.policy.thinks = thinks
         self.verifier = WorldVerifier(nature, shuffle)
         self.models = Models(self.policy, self.verifier, BoxReader())

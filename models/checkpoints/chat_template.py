@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from jinja2 import Environment, Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -31,12 +32,21 @@ def compile_template(text: str) -> Template:
     Raises:
         TemplateError: It is not Jinja.
     """
+    return _environment().from_string(text)
+
+
+def variables_of(text: str) -> frozenset[str]:
+    """Return the variables that a chat template reads and does not set."""
+    return frozenset(find_undeclared_variables(_environment().parse(text)))
+
+
+def _environment() -> Environment:
     environment: Environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
     )
     environment.filters["tojson"] = _to_json
     environment.globals |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
-    return environment.from_string(text)
+    return environment
 
 
 def render(template: Template, messages: Sequence[Mapping[str, Any]], **variables: Any) -> str:

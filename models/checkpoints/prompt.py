@@ -6,6 +6,7 @@ verifier, so that both read the same ids.
 
 from functools import lru_cache
 
+from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.interfaces import Problem
 
@@ -16,18 +17,35 @@ NUM_KEPT = 256
 class PromptBuilder:
     """Makes the prompt of a problem, once.
 
+    Attributes:
+        tokenizer: The policy's.
+        marks: Around the policy's thoughts; None of a policy that has none.
+
     Args:
         tokenizer: The policy's.
         system_prompt: Where a problem gives none; None leaves it to the chat template.
+        marks: Around the policy's thoughts, which the tokenizer takes for special; None of a policy that has none.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, system_prompt: str | None = None) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, system_prompt: str | None = None, marks: Marks | None = None) -> None:
         self.tokenizer = tokenizer
+        self.marks = marks
         self.build = lru_cache(NUM_KEPT)(self._build)
+        self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
         self._system_prompt = system_prompt
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
+        return self.tokenizer.encode_chat(self._messages(problem), dict(problem.template_arguments))
+
+    def _opens_thoughts(self, problem: Problem) -> bool:
+        """Whether the prompt itself opens the thoughts, so that the response begins inside them."""
+        if self.marks is None:
+            return False
+        ending = self.tokenizer.ending(self._messages(problem), dict(problem.template_arguments))
+        return ending.rfind(self.marks.start) > max(map(ending.rfind, self.marks.ends))
+
+    def _messages(self, problem: Problem) -> list[Message]:
         system_prompt = self._system_prompt if problem.system_prompt is None else problem.system_prompt
         system: list[Message] = [("system", system_prompt)] if system_prompt else []
         history: list[Message] = [(turn.role, turn.text) for turn in problem.history]
-        return self.tokenizer.encode_chat([*system, *history, ("user", problem.text)])
+        return [*system, *history, ("user", problem.text)]

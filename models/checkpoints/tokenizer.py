@@ -8,14 +8,16 @@ Knows nothing of problems, steps or engines.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from jinja2 import TemplateError
 from tokenizers import AddedToken
 
-from models.checkpoints.chat_template import compile_template, render
+from models.checkpoints.chat_template import compile_template, render, variables_of
 from models.checkpoints.nature import without_template
 from models.checkpoints.pretrained import TOKENIZER_FILE, read_pretrained
 from models.errors import CheckpointError
@@ -36,6 +38,10 @@ Message = tuple[str, str]
 Piece = str | bytes
 """What a token adds to a text: characters, or bytes that can be part of one."""
 
+SLIPS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""What a template raises for an argument of a type that it did not reckon with."""
+
+NO_VARIABLES: Mapping[str, Any] = MappingProxyType({})
 REPLACEMENT = "\ufffd"
 BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
 _VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
@@ -217,6 +223,7 @@ class ChatTokenizer(TextTokenizer):
 
     Args:
         directory: Of the checkpoint.
+        special: Texts whose added tokens mean more than they spell, as special tokens do.
 
     Raises:
         CheckpointError: The tokenizer or its chat template is missing, or cannot be used piece by piece.
@@ -225,8 +232,9 @@ class ChatTokenizer(TextTokenizer):
     _asks = True
     """Whether a chat ends where the assistant speaks next."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, special: Iterable[str] = ()) -> None:
         super().__init__(directory)
+        self._make_special("".join(special))
         if not self._pretrained.chat_template:
             raise CheckpointError(f"{directory}: {without_template()}")
         try:
@@ -238,42 +246,73 @@ class ChatTokenizer(TextTokenizer):
         self._special = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
         self._require_pieces_to_join()
 
-    def encode_chat(self, messages: Sequence[Message], beginning: str = "") -> tuple[int, ...]:
+    def encode_chat(
+        self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES, beginning: str = ""
+    ) -> tuple[int, ...]:
         """Ids of a chat up to where the assistant speaks next. Space around a content is dropped.
 
         Args:
-            messages: Of the chat.
+            messages: At least one.
+            variables: Arguments of the chat template, by name.
             beginning: What the assistant is made to begin with.
 
         Raises:
             CheckpointError: The chat template has no place for one of the roles.
         """
         marks = {MARK.format(index): content.strip() for index, (_, content) in enumerate(messages)}
-        chat = self._render([(role, mark) for (role, _), mark in zip(messages, marks, strict=True)])
+        chat = self._render([(role, mark) for (role, _), mark in zip(messages, marks, strict=True)], variables)
         for mark, (role, _) in zip(marks, messages, strict=True):
             if mark not in chat:
                 raise CheckpointError(f"{self.file.parent}: chat_template leaves out the {role} message")
         pattern = re.compile("|".join(marks))
+        text = chat + beginning
+        return self._join(text, lambda piece: self.encode(pattern.sub(lambda match: marks[match[0]], piece)))
+
+    def encode_marked(self, text: str) -> tuple[int, ...]:
+        """Ids of a text in which special tokens are what they spell."""
+        return self._join(text, self.encode)
+
+    def ending(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
+        """What the chat template writes behind the last message.
+
+        Raises:
+            CheckpointError: The chat template refuses the messages.
+        """
+        marks = [MARK.format(index) for index in range(len(messages))]
+        chat = self._render([(role, mark) for (role, _), mark in zip(messages, marks, strict=True)], variables)
+        return chat.rpartition(marks[-1])[2]
+
+    @cached_property
+    def template_variables(self) -> frozenset[str]:
+        """Arguments that the chat template reads."""
+        return variables_of(self._pretrained.chat_template or "")
+
+    def _join(self, text: str, encode: Callable[[str], tuple[int, ...]]) -> tuple[int, ...]:
         token_ids: list[int] = []
-        for index, piece in enumerate(self._special.split(chat + beginning)):
+        for index, piece in enumerate(self._special.split(text)):
             is_special = index % 2 == 1  # split() returns what is between the special tokens, and these, in turn
-            if is_special:
-                token_ids.append(self._special_ids[piece])
-            else:
-                token_ids += self.encode(pattern.sub(lambda match: marks[match[0]], piece))
+            token_ids += (self._special_ids[piece],) if is_special else encode(piece)
         return tuple(token_ids)
 
     def spells_special_token(self, text: str) -> bool:
         """True for a text that a careless tokenizer would read as more than text."""
         return self._special.search(text) is not None
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         chat = [{"role": role, "content": content} for role, content in messages]
-        variables = {**self._pretrained.named_tokens, "date_string": DATE, "add_generation_prompt": self._asks}
+        own = {**self._pretrained.named_tokens, "date_string": DATE, "add_generation_prompt": self._asks}
+        if spelt := [name for name, value in variables.items() if self.spells_special_token(str(value))]:
+            raise CheckpointError(f"{spelt[0]}: an argument of chat_template cannot spell a special token")
         try:
-            return render(self._template, chat, **variables)
-        except TemplateError as error:
-            raise CheckpointError(f"{self.file.parent}: chat_template refuses {messages[0][0]!r}: {error}") from error
+            return render(self._template, chat, **{**variables, **own})
+        except (TemplateError, *SLIPS) as error:
+            refused = ", ".join(variables) or repr(messages[0][0])
+            raise CheckpointError(f"{self.file.parent}: chat_template refuses {refused}: {error}") from error
+
+    def _make_special(self, text: str) -> None:
+        """Have the added tokens that a text holds taken for special ones: no text spells them, and none shows them."""
+        held = [token.content for token in self._added.values() if token.content in text]
+        self._tokenizer.add_special_tokens([AddedToken(content, special=True) for content in held])
 
     def _require_pieces_to_join(self) -> None:
         """A tokenizer that puts something in front of every text (SentencePiece) cannot be used piece by piece."""

@@ -8,11 +8,15 @@ A step is a request that the engine itself ends, where it can: after so many tok
 delimiter, or at the text of it. Where that ended no step (a blank line in a code block, tokens that show nothing),
 the response goes on; where the delimiter comes in pieces, or the step ends before a marker, it is left there, after
 some tokens too many.
+
+Where thoughts spend their budget, their request ends, their end is written, and another request goes on behind it: so
+it works with any engine, and with responses cut into requests.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from models.checkpoints.checkpoint import check_causal_model
 from models.checkpoints.prompt import PromptBuilder
@@ -21,7 +25,9 @@ from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
 from models.generation import Generated, Generation, Stop
 from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule, TokenCount
+from models.policy.marks import Spelling
 from models.policy.steps import StepSplitter
+from models.policy.thoughts import Thoughts
 from models.remote.settings import RemoteSettings
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
@@ -44,7 +50,19 @@ class EnginePolicy:
         self.engine = engine
         self.prompts = prompts
         prompts.tokenizer.prepare()
+        self._spelling = Spelling(prompts.marks, prompts.tokenizer) if prompts.marks else None
+        self._end_ids = self._spelling.limit_ids if self._spelling else ()
         self._decodes = decodes
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a response can begin with thoughts."""
+        return self._spelling is not None
+
+    @property
+    def template_arguments(self) -> frozenset[str]:
+        """Names of the arguments that the chat template reads."""
+        return self.prompts.tokenizer.template_variables
 
     @property
     def context(self) -> int:
@@ -113,26 +131,50 @@ class EnginePolicy:
         ahead = prefix[-1].ahead[: sampling.max_tokens] if prefix else ()
         num_left = min(sampling.max_tokens, self._room_after(len(prompt))) - len(ahead)
         finish = None if num_left > 0 else Finish.LENGTH
-        splitter, new_ids = StepSplitter(self.prompts.tokenizer, prefix, sampling.steps), [*ahead]
-        for step in splitter.feed(ahead, finish):
+        thoughts = self._thoughts(problem, prefix)
+        splitter, new_ids = StepSplitter(self.prompts.tokenizer, prefix, sampling.steps, thoughts), [*ahead]
+        for step in _counted(splitter.feed(ahead, finish), meter):
             yield step
-        while finish is None:
-            token_ids, num_before = prompt + new_ids, num_left
-            num_continued = len(token_ids) - len(asked_ids)
-            asked = self._ask(sampling, num_left, num_continued, is_alone=is_alone)
-            async with aclosing(self._generate(problem, token_ids, asked, meter)) as outputs:
-                async for generated in outputs:
-                    new_ids += generated.token_ids
-                    num_left -= len(generated.token_ids)
-                    finish = FINISHES[generated.finish_reason]
-                    is_spent = finish is Finish.LENGTH and num_before - num_left == asked.max_tokens
-                    if generated.stop_reason in asked.stops or is_spent:
-                        finish = None if num_left else Finish.LENGTH
-                    for step in splitter.feed(generated.token_ids, finish):
-                        yield step
-            is_alone = False
+        try:
+            while finish is None:
+                token_ids, num_before = prompt + new_ids, num_left
+                ask = partial(self._ask, sampling, len(token_ids) - len(asked_ids))
+                room = thoughts.room(sampling.thinking_budget, splitter.num_uncut) if thoughts else None
+                if room == 0:
+                    asked = ask(min(num_left, len(self._end_ids)), is_alone=False)
+                    outputs = self._write_end(asked.max_tokens, meter)
+                else:
+                    asked = ask(min(num_left, room or num_left), is_alone=is_alone)
+                    outputs = self._generate(problem, token_ids, asked, meter, thoughts)
+                    is_alone = False
+                async with aclosing(outputs):
+                    async for generated in outputs:
+                        new_ids += generated.token_ids
+                        num_left -= len(generated.token_ids)
+                        finish = FINISHES[generated.finish_reason]
+                        is_spent = finish is Finish.LENGTH and num_before - num_left == asked.max_tokens
+                        if generated.stop_reason in asked.stops or is_spent:
+                            finish = None if num_left else Finish.LENGTH
+                        for step in _counted(splitter.feed(generated.token_ids, finish), meter):
+                            yield step
+                        if (
+                            thoughts
+                            and finish is None
+                            and thoughts.have_spent(sampling.thinking_budget, splitter.num_uncut)
+                        ):
+                            break
+                if thoughts and room is not None:
+                    thoughts.settle()
+        finally:
+            if thoughts and thoughts.is_open:
+                meter.reasoning_tokens += splitter.num_uncut
 
-    def _ask(self, sampling: Sampling, num_left: int, num_continued: int, *, is_alone: bool) -> Generation:
+    def _thoughts(self, problem: Problem, prefix: Sequence[Step]) -> Thoughts | None:
+        if self._spelling is None:
+            return None
+        return Thoughts(self._spelling, prefix, are_opened=self.prompts.opens_thoughts(problem))
+
+    def _ask(self, sampling: Sampling, num_continued: int, num_left: int, *, is_alone: bool) -> Generation:
         rule = sampling.steps
         return Generation(
             max_tokens=min(num_left, rule.number) if is_alone and isinstance(rule, TokenCount) else num_left,
@@ -152,26 +194,53 @@ class EnginePolicy:
         return self.prompts.tokenizer.ids_holding(rule.text)[:MOST_STOPS]
 
     async def _generate(
-        self, problem: Problem, token_ids: Sequence[int], asked: Generation, meter: Meter
+        self,
+        problem: Problem,
+        token_ids: Sequence[int],
+        asked: Generation,
+        meter: Meter,
+        thoughts: Thoughts | None,
     ) -> AsyncGenerator[Generated, None]:
+        num_unread = 0
+
         def count(num_tokens: int) -> None:
+            nonlocal num_unread
             meter.completion_tokens += num_tokens
+            num_unread += num_tokens
 
         is_ended = False
-        async with aclosing(self.engine.generate(token_ids, asked, count, affinity=problem.opening)) as outputs:
-            async for generated in outputs:
-                if generated.finish_reason not in FINISHES:
-                    raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
-                is_ended = generated.finish_reason is not None
-                yield generated
+        try:
+            async with aclosing(self.engine.generate(token_ids, asked, count, affinity=problem.opening)) as outputs:
+                async for generated in outputs:
+                    if generated.finish_reason not in FINISHES:
+                        raise EngineUnavailableError(f"the engine gave up on a request: {generated.finish_reason}")
+                    is_ended = generated.finish_reason is not None
+                    num_unread -= len(generated.token_ids)
+                    yield generated
+        finally:
+            if thoughts and thoughts.is_open:
+                meter.reasoning_tokens += num_unread
         if not is_ended:
             raise EngineUnavailableError("the engine left a response without an end")
+
+    async def _write_end(self, num_tokens: int, meter: Meter) -> AsyncGenerator[Generated, None]:
+        """Write the end of the thoughts for the policy, as far as there is room."""
+        meter.completion_tokens += num_tokens
+        yield Generated(self._end_ids[:num_tokens], "length")
 
     def _room_after(self, num_tokens: int) -> int:
         room = self.engine.max_model_len - num_tokens
         if room < 1:
             raise ContextOverflowError(num_tokens + 1, self.engine.max_model_len)
         return room
+
+
+def _counted(steps: Iterator[Step], meter: Meter) -> Iterator[Step]:
+    """Yield steps, and count those of thoughts."""
+    for step in steps:
+        if step.is_thinking:
+            meter.reasoning_tokens += len(step.token_ids)
+        yield step
 
 
 def open_policy(settings: ModelSettings, prompts: PromptBuilder) -> AbstractAsyncContextManager[EnginePolicy]:

@@ -86,15 +86,22 @@ class OpenAIHandlers:
         tokenizer: Of the policy.
         name: What clients call the policy.
         tool_call_parser: vLLM's name for how the policy writes tool calls; None leaves `tool_choice: "auto"` refused.
+        reasoning_parser: vLLM's name for how the policy marks its thoughts; None leaves them in the content.
     """
 
     def __init__(
-        self, engine: EngineClient, tokenizer: ChatTokenizer, name: str, tool_call_parser: str | None = None
+        self,
+        engine: EngineClient,
+        tokenizer: ChatTokenizer,
+        name: str,
+        tool_call_parser: str | None = None,
+        reasoning_parser: str | None = None,
     ) -> None:
         self.name = name
         self._client = engine
         self._requests = RequestReader(tokenizer, KINDS, engine.max_model_len)
         self._tool_call_parser = tool_call_parser
+        self._reasoning_parser = reasoning_parser
         self._handlers: tuple[AsyncLLM, State] | None = None
 
     async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
@@ -201,6 +208,8 @@ class OpenAIHandlers:
                 flags += ["--enable-lora", "--lora-modules", module]
             if self._tool_call_parser:
                 flags += ["--enable-auto-tool-choice", "--tool-call-parser", self._tool_call_parser]
+            if self._reasoning_parser:
+                flags += ["--reasoning-parser", self._reasoning_parser]
             state = State()
             parser = FlexibleArgumentParser()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
             args = make_arg_parser(parser).parse_args(flags)

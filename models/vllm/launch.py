@@ -79,6 +79,8 @@ def engine_arguments(
     if runner == "generate":
         arguments["structured_outputs_config"] = {"backend": "guidance"}  # vLLM keeps to the first that is asked for,
         # and this one bounds what a grammar may cost at every step
+        if settings.reasoning_parser:
+            arguments["reasoning_parser"] = settings.reasoning_parser
     if device == "cuda":
         arguments["gpu_memory_utilization"] = settings.gpu_memory_share
     else:

@@ -40,6 +40,7 @@ class EngineSettings:
         tensor_parallel_size: On CUDA: GPUs that share the model.
         arguments: More arguments of vLLM, by vLLM's names, which `arguments.py` has checked.
         max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
+        reasoning_parser: vLLM's name for how the model marks its thoughts; None for a model that has none.
         has_weights: The weights are on this machine, and looked at before they are served.
     """
 
@@ -56,6 +57,7 @@ class EngineSettings:
     tensor_parallel_size: int = 1
     arguments: Mapping[str, Any] = field(default_factory=dict)
     max_thoughts: int = 2048
+    reasoning_parser: str | None = None
 
     @property
     def adapter(self) -> Path | None:

@@ -136,6 +136,7 @@ class Identity(Row):
         verifier_format: How it reads and scores.
         system_prompt: Instruction to the policy.
         steps: Where steps end, as a request says it.
+        thinking: The marks around thoughts; None of a policy without.
     """
 
     policy: str
@@ -143,6 +144,7 @@ class Identity(Row):
     verifier_format: str
     system_prompt: str | None
     steps: dict[str, Any] = {"delimiter": DELIMITER}
+    thinking: list[str] | None = None
 
 
 class Calibration(Row):

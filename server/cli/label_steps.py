@@ -84,7 +84,9 @@ def label_steps(
     from server.composition import policy_model
 
     engine = policy_model(settings)
-    opening = open_policy(engine, PromptBuilder(ChatTokenizer(engine.model)))
+    marks = settings.marks
+    tokenizer = ChatTokenizer(engine.model, marks.texts if marks else ())
+    opening = open_policy(engine, PromptBuilder(tokenizer, marks=marks))
     finish(labels, asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
 
 

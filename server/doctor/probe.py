@@ -11,19 +11,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ContextOverflowError
-from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step
+from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step, num_thoughts, response_of
 from models.policy.engine_policy import open_policy
 from models.policy.steps import StepSplitter
 from search.answers.answer import AnswerReader
 from search.answers.pool import AnswerPool
-from server.composition import policy_model
+from server.composition import policy_model, prompts_of
 from server.doctor.finding import Finding, caution, fine, stops
 from server.schemas import StepsIn
 from server.settings import Settings
-from server.system_prompt import system_prompt_of
 
 PROBLEMS = (
     "What is 17 + 28?",
@@ -106,7 +104,7 @@ async def probe(settings: Settings, problems: Sequence[str] = PROBLEMS) -> list[
         EngineUnavailableError: Its engine did not start, or died.
     """
     engine = policy_model(settings)
-    prompts = PromptBuilder(ChatTokenizer(engine.model), system_prompt_of(settings).text)
+    prompts = prompts_of(settings, engine.model)
     opening = open_policy(engine, prompts)
     async with AnswerPool(settings.answer_workers, settings.answer_time_limit_s) as reader, opening as policy:
         return report(settings, prompts.tokenizer, await sample(policy, reader, problems))
@@ -122,8 +120,8 @@ async def sample(policy: Policy, reader: AnswerReader, problems: Sequence[str]) 
                 steps = [step async for step in sampled]
         except ContextOverflowError:
             return None
-        answer = await reader.read("".join(step.text for step in steps))
-        return Response(_ids(steps), steps[-1].finish, answer is not None)
+        answer = await reader.read(response_of(steps))
+        return Response(_ids(steps[num_thoughts(steps) :]), steps[-1].finish, answer is not None)
 
     drawn = await asyncio.gather(*(respond(text, seed) for text in problems for seed in range(SAMPLES)))
     return [response for response in drawn if response]

@@ -35,6 +35,9 @@ def narrow(schemas: dict[str, Any], settings: Settings) -> None:
         for field in LIMITS:
             for schema in _choices(schemas[model], field):
                 _lower(schema, settings.most(field))
+        for schema in _choices(schemas[model], "max_tokens"):
+            if "default" in schema:
+                schema["default"] = settings.response_tokens
         for schema in _choices(schemas[model], "seed"):
             if "maximum" in schema:
                 schema["maximum"] = NUM_SEEDS - 1

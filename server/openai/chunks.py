@@ -16,6 +16,7 @@ from server.openai.replies import (
     completion_reply,
     finish_reason,
     head,
+    pieces_of,
 )
 from server.openai.requests import ChatRequest, CompletionRequest
 from server.schemas import SolveRequest
@@ -46,6 +47,7 @@ class Chunks(Dialect[R]):
         for index, candidate in enumerate(choices):
             if index:
                 yield from self._begin(index)
+            yield from self._thoughts(index, candidate)
             yield from self._text(index, candidate)
             is_last = index == len(choices) - 1
             evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
@@ -60,11 +62,16 @@ class Chunks(Dialect[R]):
         """Yield what comes before the text of a choice."""
         yield from ()
 
+    def _thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+        """Yield the thoughts before a response, if clients can tell them from the text."""
+        yield from ()
+
     def _text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         """Yield a response step by step."""
-        for step in candidate.steps if candidate else ():
-            if step.text:
-                yield self._chunk(index, self._part(step.text))
+        if candidate is None:
+            return
+        for text in pieces_of(candidate):
+            yield self._chunk(index, self._part(text))
 
     def _bill(self, usage: OpenAIUsage) -> Chunk:
         """Return the bill, which belongs to no choice."""
@@ -89,6 +96,10 @@ class ChatChunks(Chunks[ChatRequest]):
 
     def _begin(self, index: int) -> Iterator[Chunk]:
         yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+
+    def _thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+        if candidate is not None and (thinking := candidate.thinking):
+            yield self._chunk(index, {"delta": {"reasoning": thinking, "reasoning_content": thinking}})
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}

@@ -64,6 +64,10 @@ def plan_plain(body: OpenAIRequest, state: State) -> Plain | None:
         return None
     refuse_unkept(body)
     sent = less_nothing(_body(body))
+    budget = sent.pop("thinking_budget", None)
+    if budget is not None and sent.setdefault("thinking_token_budget", budget) != budget:
+        message = "thinking_budget: differs from thinking_token_budget; send one of the two"
+        raise RequestError(message, "thinking_budget")
     _require_short(sent)
     prompts = _prompts(body)
     _require_few(body.num_choices, len(prompts), settings)

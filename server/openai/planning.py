@@ -16,6 +16,7 @@ from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest, SearchOptions
 from server.schemas import SolveRequest
+from server.solving.planning import OF_THOUGHTS
 from server.solving.searching import Search
 from server.solving.state import State
 
@@ -40,7 +41,7 @@ def plan_search(body: OpenAIRequest, state: State, client: Client, arrived: floa
     refuse_unkept(body)
     refuse_unsearchable(body)
     asked, history = _read(body)
-    fields = asked | _sampling(body) | _search(body, state.settings.policy_name)
+    fields = asked | _sampling(body) | _thoughts(body) | _search(body, state.settings.policy_name)
     with named(body):
         return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
 
@@ -95,6 +96,10 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _thoughts(body: OpenAIRequest) -> dict[str, Any]:
+    return {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
+
+
 def _read_chat(chat: Sequence[Said], field: str) -> tuple[dict[str, str], tuple[Turn, ...]]:
     """Return the last turn, which is the problem, with the system prompt; and the turns between them."""
     num_system = next((i for i, said in enumerate(chat) if said.role not in SYSTEM_ROLES), len(chat))
@@ -123,7 +128,7 @@ def named(body: OpenAIRequest) -> Iterator[None]:
             return problem
         if top == "max_tokens":
             return body.length[0]
-        return field if top in SAMPLING_FIELDS else f"search.{field}"
+        return field if top in (*SAMPLING_FIELDS, *OF_THOUGHTS) else f"search.{field}"
 
     def refused(message: str, field: str) -> RequestError:
         return RequestError(f"{name(field)}: {message.removeprefix(f'{field}: ')}", name(field))

@@ -4,6 +4,7 @@ The policy's own replies come from vLLM and contain more; the models here descri
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from asgi_correlation_id import correlation_id
@@ -15,7 +16,7 @@ from server.schemas import SolveResponse
 
 
 class TokenDetails(BaseModel):
-    """Generated tokens that are not in the choices."""
+    """Generated tokens that are not in the content of the choices: thoughts, and all that other candidates say."""
 
     reasoning_tokens: int
 
@@ -38,6 +39,8 @@ class AssistantMessage(BaseModel):
 
     role: str = "assistant"
     content: str | None
+    reasoning: str | None = Field(None, description="The thoughts before it; null without any.")
+    reasoning_content: str | None = Field(None, description="The same, where other clients look for it.")
 
 
 class ChatChoice(BaseModel):
@@ -104,6 +107,16 @@ def choose(result: SearchResult, n: int) -> list[Candidate | None]:
     return answers[:n] or [result.chosen]
 
 
+def pieces_of(candidate: Candidate) -> Iterator[str]:
+    """Yield what stands behind the thoughts, step by step, without the space that separates it from them."""
+    has_begun = candidate.num_thoughts == 0
+    for step in candidate.steps[candidate.num_thoughts :]:
+        text = step.text if has_begun else step.text.lstrip()
+        has_begun = has_begun or bool(text)
+        if text:
+            yield text
+
+
 def finish_reason(candidate: Candidate | None) -> str:
     """Return OpenAI's finish reason: "length" for a response cut off by a limit of tokens or time."""
     return "stop" if candidate is not None and candidate.is_complete else "length"
@@ -112,7 +125,7 @@ def finish_reason(candidate: Candidate | None) -> str:
 def bill(evidence: SolveResponse, choices: list[Candidate | None]) -> OpenAIUsage:
     """Return the bill; the verifier's tokens, for which OpenAI has no field, are in `search.usage`."""
     usage = evidence.usage
-    shown = sum(candidate.num_tokens for candidate in choices if candidate)
+    shown = sum(candidate.num_shown_tokens for candidate in choices if candidate)
     return OpenAIUsage(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
@@ -133,7 +146,7 @@ def chat_reply(model: str, evidence: SolveResponse, choices: list[Candidate | No
         choices=[
             ChatChoice(
                 index=index,
-                message=AssistantMessage(content=candidate.text if candidate else None),
+                message=_message(candidate),
                 finish_reason=finish_reason(candidate),
             )
             for index, candidate in enumerate(choices)
@@ -143,13 +156,20 @@ def chat_reply(model: str, evidence: SolveResponse, choices: list[Candidate | No
     )
 
 
+def _message(candidate: Candidate | None) -> AssistantMessage:
+    if candidate is None:
+        return AssistantMessage(content=None)
+    thinking = candidate.thinking
+    return AssistantMessage(content=candidate.response, reasoning=thinking, reasoning_content=thinking)
+
+
 def completion_reply(model: str, evidence: SolveResponse, choices: list[Candidate | None]) -> CompletionReply:
     """Build the reply of a searched completion."""
     return CompletionReply(
         **head(model, "cmpl"),
         choices=[
             CompletionChoice(
-                index=index, text=candidate.text if candidate else "", finish_reason=finish_reason(candidate)
+                index=index, text=candidate.response if candidate else "", finish_reason=finish_reason(candidate)
             )
             for index, candidate in enumerate(choices)
         ],

@@ -191,6 +191,9 @@ class OpenAIRequest(Asked):
     temperature: Real | None = Field(None, ge=0, le=2)
     top_p: Real | None = Field(None, gt=0, le=1)
     seed: Count | None = Field(None, ge=-(2**63), le=2**63 - 1, description="At least 0 when searching.")
+    thinking_budget: Count | None = Field(
+        None, ge=0, le=MAX_TOKENS, description="Tokens of thoughts in a response; then the answer has to follow."
+    )
     stop: Annotated[str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None, BeforeValidator(_read_stop)] = None
     stream: bool | None = Field(None, strict=True)
     deadline_s: Real | None = Field(
@@ -272,6 +275,10 @@ class ChatRequest(_WithChoices):
     unsearched: ClassVar[Table] = UNSEARCHED_CHATS
 
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_MESSAGES)
+    reasoning_effort: Name | None = Field(None, description="How much to think, for chat templates that read it.")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="Arguments of the policy's chat template; of searches, those that the recipe allows."
+    )
     max_completion_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="`max_tokens` by another name.")
 
     @property

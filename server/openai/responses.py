@@ -5,7 +5,7 @@ Source: OpenAI's API reference, "The Response object" and "Streaming events". Be
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 from asgi_correlation_id import correlation_id
@@ -16,7 +16,7 @@ from search.candidate import Candidate
 from server.http.errors import ErrorReply
 from server.openai.dialects import Chunk, Dialect
 from server.openai.items import ReasoningOptions, ResponseRequest
-from server.openai.replies import bill
+from server.openai.replies import bill, pieces_of
 from server.schemas import SolveRequest, SolveResponse
 from server.solving.searching import Outcome
 
@@ -40,6 +40,23 @@ class OutputMessage(BaseModel):
     role: Literal["assistant"] = "assistant"
     status: Status
     content: list[OutputText]
+
+
+class ReasoningText(BaseModel):
+    """Thoughts of the policy."""
+
+    type: Literal["reasoning_text"] = "reasoning_text"
+    text: str
+
+
+class ReasoningItem(BaseModel):
+    """What a policy thought before its message."""
+
+    id: str
+    type: Literal["reasoning"] = "reasoning"
+    status: Status
+    summary: list[Any] = []
+    content: list[ReasoningText]
 
 
 class InputDetails(BaseModel):
@@ -97,7 +114,9 @@ class ResponseReply(BaseModel):
     max_output_tokens: int | None
     metadata: dict[str, str] | None
     model: str
-    output: list[OutputMessage] = Field(description="One message; none if the deadline left nothing.")
+    output: list[ReasoningItem | OutputMessage] = Field(
+        description="The thoughts, where there are any, and a message; nothing if the deadline left nothing."
+    )
     parallel_tool_calls: bool = True
     previous_response_id: None = None
     reasoning: ReasoningOptions | None
@@ -130,7 +149,7 @@ class ResponseEvents(Dialect[ResponseRequest]):
         return self._response(
             status=status,
             incomplete_details=Incomplete() if status == "incomplete" else None,
-            output=[self._message(status, chosen.text)] if chosen else [],
+            output=self._output(status, chosen) if chosen else [],
             usage=ResponseUsage(
                 input_tokens=usage.prompt_tokens,
                 output_tokens=usage.completion_tokens,
@@ -163,19 +182,33 @@ class ResponseEvents(Dialect[ResponseRequest]):
         return ServerSentEvent(json.dumps(chunk | {"sequence_number": number}), event=chunk["type"], sep="\n")
 
     def _grow(self, candidate: Candidate) -> Iterator[Chunk]:
-        item = {"output_index": 0}
-        part = item | {"item_id": self._message_id, "content_index": 0}
-        begun = OutputMessage(id=self._message_id, status="in_progress", content=[])
-        whole = self._message(_status(candidate), candidate.text)
-        text = whole.content[0].model_dump()
+        *thoughts, message = self._output(_status(candidate), candidate)
+        for item in thoughts:
+            yield from self._write(0, item, "reasoning_text", [candidate.thinking or ""])
+        yield from self._write(len(thoughts), message, "output_text", pieces_of(candidate))
+
+    def _write(
+        self, index: int, whole: ReasoningItem | OutputMessage, kind: str, pieces: Iterable[str]
+    ) -> Iterator[Chunk]:
+        """Yield the events of an item of the output."""
+        item, (content,) = {"output_index": index}, whole.content
+        place, text = item | {"item_id": whole.id, "content_index": 0}, content.model_dump()
+        more: Chunk = {"logprobs": []} if kind == "output_text" else {}
+        begun = whole.model_copy(update={"status": "in_progress", "content": []})
         yield {"type": "response.output_item.added", "item": begun.model_dump()} | item
-        yield {"type": "response.content_part.added", "part": text | {"text": ""}} | part
-        for step in candidate.steps:
-            if step.text:
-                yield {"type": "response.output_text.delta", "delta": step.text, "logprobs": []} | part
-        yield {"type": "response.output_text.done", "text": candidate.text, "logprobs": []} | part
-        yield {"type": "response.content_part.done", "part": text} | part
+        yield {"type": "response.content_part.added", "part": text | {"text": ""}} | place
+        for piece in pieces:
+            yield {"type": f"response.{kind}.delta", "delta": piece} | more | place
+        yield {"type": f"response.{kind}.done", "text": content.text} | more | place
+        yield {"type": "response.content_part.done", "part": text} | place
         yield {"type": "response.output_item.done", "item": whole.model_dump()} | item
+
+    def _output(self, status: Status, candidate: Candidate) -> list[ReasoningItem | OutputMessage]:
+        thoughts = [ReasoningText(text=candidate.thinking)] if candidate.thinking else []
+        return [
+            *(ReasoningItem(id=f"rs_{self._id}", status=status, content=[text]) for text in thoughts),
+            OutputMessage(id=f"msg_{self._id}", status=status, content=[OutputText(text=candidate.response)]),
+        ]
 
     def _response(self, **fields: Any) -> ResponseReply:
         return ResponseReply(
@@ -191,13 +224,6 @@ class ResponseEvents(Dialect[ResponseRequest]):
             user=self._body.user,
             **fields,
         )
-
-    def _message(self, status: Status, text: str) -> OutputMessage:
-        return OutputMessage(id=self._message_id, status=status, content=[OutputText(text=text)])
-
-    @property
-    def _message_id(self) -> str:
-        return f"msg_{self._id}"
 
 
 def _status(candidate: Candidate | None) -> Status:

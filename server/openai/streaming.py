@@ -1,9 +1,11 @@
 """Streams a search in the dialect of its route: its progress while it runs, then the answer.
 
 Progress comes as `reasoning_content`, which chat clients show apart from the answer; other routes have no place for it.
+The thoughts of the chosen response follow it there, and stand alone in `reasoning`.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, aclosing
 from itertools import count
@@ -77,12 +79,27 @@ class PlainStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
 
 
+def with_thoughts(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return a reply of vLLM's, or a chunk of one, in which thoughts have both names that clients know."""
+    for choice in reply.get("choices") or ():
+        for said in (choice.get("message"), choice.get("delta")):
+            if said and said.get("reasoning") is not None:
+                said.setdefault("reasoning_content", said["reasoning"])
+    return reply
+
+
+def _told_twice(event: str) -> str:
+    if not event.startswith("data: {") or '"reasoning":' not in event:
+        return event
+    return f"data: {json.dumps(with_thoughts(json.loads(event.removeprefix('data: '))))}\n\n"
+
+
 async def _ended(events: AsyncGenerator[str, None], dialect: type[Dialect[Any]]) -> AsyncGenerator[str, None]:
     number = 0
     try:
         async with aclosing(events):
             async for event in events:
-                yield event
+                yield _told_twice(event)
                 number += event.count("\n\n")
     except (ModelError, RequestError) as error:
         for last in (dialect.event(dialect.failure(reply_to(error)), number), *dialect.ends):

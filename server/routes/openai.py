@@ -23,7 +23,7 @@ from server.openai.planning import named, plan_search
 from server.openai.replies import ChatReply, CompletionReply, Model, ModelList
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.responses import ResponseEvents, ResponseReply
-from server.openai.streaming import PlainStream, stream
+from server.openai.streaming import PlainStream, stream, with_thoughts
 from server.schemas import ErrorResponse
 from server.solving.state import PlainPolicy, State, arrival_of
 
@@ -112,5 +112,5 @@ async def _answer_plain(plain: Plain, request: Request, ask: Ask, dialect: type[
         status = "complete" if isinstance(reply, dict) else "streams"
         logger.info("openai plain status=%s total_s=%.3f", status, time.perf_counter() - started)
         if isinstance(reply, dict):
-            return JSONResponse(reply)
+            return JSONResponse(with_thoughts(reply))
         return PlainStream(deadline.end(reply), dialect, stack.pop_all())

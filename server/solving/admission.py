@@ -29,7 +29,7 @@ from server.keys import Client
 MAX_REMEMBERED = 4096
 """Clients remembered while none of their searches wait."""
 
-RETRY_AFTER_S = (1, 120)
+RETRY_AFTER_S = (1, 900)
 SMOOTHING = 0.1
 """Weight of the latest search in the mean time that a search runs."""
 
@@ -69,6 +69,7 @@ class Admission:
         self.num_queued = 0
         self.now = clock
         self._kept = capacity // 4
+        self._started: dict[Place, float] = {}  # searches that run, the first first
         self._running: Counter[str] = Counter()  # searches by client
         self._time = 0.0  # virtual time: the latest start tag of the searches that were let in
         self._lines: dict[str, Line] = {}
@@ -97,10 +98,11 @@ class Admission:
 
     @property
     def retry_after_s(self) -> int:
-        """Seconds after which the searches in the queue will probably have run."""
+        """Seconds after which those in the queue will probably have run; a search runs as long as it has, at least."""
         charges = sum(place.charge for line in self._lines.values() for place in line.places)
         rounds = 1 + (charges + self.in_flight) / self.capacity
-        return min(max(math.ceil(self._mean_run_s * rounds), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
+        ran_s = max(self._mean_run_s, self.now() - next(iter(self._started.values()), self.now()))
+        return min(max(math.ceil(ran_s * rounds), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
 
     def _enqueue(self, place: "Place") -> None:
         name = place.client.name
@@ -127,6 +129,7 @@ class Admission:
             line.start += place.cost / line.client.weight
             self._take(line, place)
             place.let_in(self.now())
+            self._started[place] = self.now()
 
     def _next(self) -> Line | None:
         for line in sorted(self._lines.values(), key=lambda line: line.start):
@@ -149,6 +152,7 @@ class Admission:
 
     def _leave(self, place: "Place") -> None:
         if place.started is not None:
+            del self._started[place]
             self.in_flight -= place.charge
             self.num_running -= 1
             self._running -= Counter((place.client.name,))  # forgets those who are at 0

@@ -8,7 +8,6 @@ the same thing replaces an earlier one. Events wait in a queue, so that a slow r
 import asyncio
 from collections.abc import AsyncIterator
 
-from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
@@ -27,21 +26,16 @@ class Events:
         self._num_sent = 0
         self._round = 0
         self._candidates: dict[tuple[int, ...], Candidate] = {}
-        self._last: dict[tuple[str, int | None], BaseModel] = {}
+        self._last: dict[str, CandidateEvent] = {}
 
     def on_growth(self, candidate: Candidate) -> None:
         path = candidate.path
         if len(path) > self._round:
             self._round = len(path)
             self._send("round", RoundEvent(round=self._round).model_dump_json())
-        self._candidates[path] = candidate
+        before, self._candidates[path] = self._candidates.get(path), candidate
         parent = self._candidates.get(path[:-1])
-        first = len(parent.steps) if parent else 0
-        scores = (*candidate.step_scores, *[None] * len(candidate.steps))
-        for index, step in enumerate(candidate.steps[first:], first):
-            if not step.is_blank:
-                event = StepEvent(node=name_of(path), index=index, text=step.text, score=scores[index])
-                self._send_news("step", (event.node, index), event)
+        self._send_steps(candidate, before or parent or Candidate())
         state = CandidateEvent(
             id=name_of(path),
             parent=name_of(parent.path) if parent else None,
@@ -51,7 +45,21 @@ class Events:
             verified=candidate.answer.is_verified if candidate.answer else None,
             tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
         )
-        self._send_news("candidate", (state.id, None), state)
+        if self._last.get(state.id) != state:
+            self._last[state.id] = state
+            self._send("candidate", state.model_dump_json())
+
+    def _send_steps(self, candidate: Candidate, before: Candidate) -> None:
+        """Send the steps and scores that are new since a candidate was last seen; a long response has many."""
+        scores, num_before = candidate.step_scores, len(before.steps)
+        first = len(before.step_scores) if len(scores) > len(before.step_scores) else num_before
+        for index in range(first, len(candidate.steps)):
+            step, score = candidate.steps[index], scores[index] if index < len(scores) else None
+            if not step.is_blank and (index >= num_before or score is not None):
+                event = StepEvent(
+                    node=name_of(candidate.path), index=index, text=step.text, score=score, thinking=step.is_thinking
+                )
+                self._send("step", event.model_dump_json())
 
     def on_loss(self, loss: Loss) -> None:
         self._candidates.pop(loss.path, None)
@@ -78,11 +86,6 @@ class Events:
         else:
             self._send("result", search.result().reply.model_dump_json())
         self._queue.put_nowait(None)
-
-    def _send_news(self, name: str, key: tuple[str, int | None], data: BaseModel) -> None:
-        if self._last.get(key) != data:
-            self._last[key] = data
-            self._send(name, data.model_dump_json())
 
     def _send(self, name: str, data: str) -> None:
         self._num_sent += 1

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.interfaces import PARAGRAPHS, Problem, Sampling, Turn
+from models.interfaces import PARAGRAPHS, Policy, Problem, Sampling, Turn
+from models.json_values import visible
 from search.aggregation import Aggregation
 from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
@@ -14,6 +15,9 @@ from search.strategy import Strategy
 from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
 from server.settings import LIMITS, Settings
+
+OF_THOUGHTS = ("thinking_budget", "reasoning_effort", "chat_template_kwargs")
+"""Fields that change how a policy thinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
             if asked is not None and name in request.model_fields_set:
                 raise too_much(name, asked, most)
             fitting[name] = most
+    if "max_tokens" not in request.model_fields_set:
+        fitting["max_tokens"] = settings.response_tokens
     return request.model_copy(update={"steps": request.steps or settings.steps, **fitting})
 
 
@@ -116,6 +122,8 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
         return fall_back("the calibration table holds for another system prompt")
     if request.steps and request.steps.shown() != table.identity.steps:
         return fall_back("the calibration table holds for other steps")
+    if changed := [name for name in OF_THOUGHTS if getattr(request, name) is not None]:
+        return fall_back(f"the calibration table holds for searches without {changed[0]}")
     if request.n < table.budgets[0].n:
         return fall_back(f"the smallest budget of the calibration table is {table.budgets[0].n}")
     values = values_of(request)
@@ -135,15 +143,61 @@ def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration)
     return table.budget(request.n, limit, request.deadline_s) or smallest
 
 
-def plan_problem(request: SolveRequest, history: tuple[Turn, ...] = ()) -> Problem:
-    """Return the problem of a request, with the turns before it."""
-    return Problem(request.problem, request.system_prompt, history)
+def plan_problem(request: SolveRequest, policy: Policy, settings: Settings, history: tuple[Turn, ...] = ()) -> Problem:
+    """Return the problem of a request, with the turns before it.
+
+    Args:
+        request: Within the limits.
+        policy: To be asked.
+        settings: Of the service.
+        history: Turns before the problem.
+
+    Raises:
+        RequestError: The policy has no thoughts to limit or to judge, or its template does not read an argument.
+    """
+    if not policy.thinks:
+        for name, default in (("thinking_budget", None), ("judge", "answer")):
+            if getattr(request, name) != default:
+                raise RequestError(f"{name}: the recipe names no marks of thoughts for this policy; omit it", name)
+    if request.judge == "all" and not strategies()[request.strategy].judges:
+        raise RequestError(f"judge: strategy {request.strategy} judges nothing; omit it", "judge")
+    return Problem(request.problem, request.system_prompt, history, _template_arguments(request, policy, settings))
+
+
+def _template_arguments(
+    request: SolveRequest, policy: Policy, settings: Settings
+) -> tuple[tuple[str, str | int | float | bool | None], ...]:
+    """Return the arguments of the chat template, in the order of their names.
+
+    As in vLLM, an effort is also a word on whether to think at all, where a template knows that one.
+
+    Raises:
+        RequestError: The recipe does not allow one, or the template does not read it.
+    """
+    arguments = dict(request.chat_template_kwargs or {})
+    for name in arguments:
+        if name not in (settings.chat_template_keys or ()):
+            allowed = ", ".join(settings.chat_template_keys or ()) or "none"
+            where = "chat_template_kwargs"
+            raise RequestError(f"{where}: {visible(name)} is not allowed by the recipe; allowed: {allowed}", where)
+        if name not in policy.template_arguments:
+            where = "chat_template_kwargs"
+            raise RequestError(f"{where}: the chat template of the policy does not read {name}; omit it", where)
+    if (effort := request.reasoning_effort) is not None:
+        meant = {"reasoning_effort": effort, "enable_thinking": effort != "none"}
+        read = {name: value for name, value in meant.items() if name in policy.template_arguments}
+        if not read:
+            raise RequestError(
+                "reasoning_effort: the chat template of the policy does not read it; omit it", "reasoning_effort"
+            )
+        arguments = read | arguments
+    return tuple(sorted(arguments.items()))
 
 
 def plan_sampling(request: SolveRequest) -> Sampling:
     """Return how to sample the responses."""
     rule = request.steps.rule if request.steps else PARAGRAPHS
-    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule)
+    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule, request.thinking_budget)
 
 
 def plan_models(request: SolveRequest, models: Models) -> Models:

@@ -26,9 +26,9 @@ from server.schemas import (
     Usage,
     VoteOut,
 )
-from server.solving.planning import Planned
+from server.solving.planning import OF_THOUGHTS, Planned
 
-MEASURED_AT_DEFAULT = ("verify",)
+MEASURED_AT_DEFAULT = ("verify", "judge", *OF_THOUGHTS)
 """Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
@@ -50,7 +50,8 @@ def reply(
     return SolveResponse(
         id=correlation_id.get() or "",
         answer=answer.text if answer else None,
-        response=chosen.text if chosen else None,
+        thinking=chosen.thinking if chosen else None,
+        response=chosen.response if chosen else None,
         score=chosen.score if chosen else None,
         confidence=_confidence(request, planned, result, table),
         status=result.status.value,
@@ -61,6 +62,7 @@ def reply(
         usage=Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=result.meter.completion_tokens,
+            reasoning_tokens=result.meter.reasoning_tokens,
             verifier_tokens=result.meter.verifier_tokens,
             verifier_cached_tokens=result.meter.verifier_cached_tokens,
             candidates=len(result.final_candidates),
@@ -77,6 +79,8 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
     shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     shown |= {"steps": request.steps.shown()} if request.steps else {}
+    shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
+    shown |= {"judge": request.judge} if request.judge != "answer" else {}
     if decision is None:
         return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
@@ -128,7 +132,7 @@ def name_of(path: tuple[int, ...]) -> str:
 def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
     scores = (*candidate.step_scores, *[None] * len(candidate.steps))
     return [
-        StepOut(text=step.text, score=score)
+        StepOut(text=step.text, score=score, thinking=step.is_thinking)
         for step, score in list(zip(candidate.steps, scores, strict=False))[first:]
         if not step.is_blank
     ]
@@ -152,7 +156,8 @@ def _finish(candidate: Candidate) -> Finish:
 def _candidate(candidate: Candidate) -> CandidateOut:
     return CandidateOut(
         id=name_of(candidate.path),
-        response=candidate.text,
+        thinking=candidate.thinking,
+        response=candidate.response,
         answer=candidate.answer.text if candidate.answer else None,
         verified=candidate.answer.is_verified if candidate.answer else None,
         score=candidate.score,

@@ -88,7 +88,7 @@ class Search:
         request = within(request, state.settings)
         models = plan_models(request, state.models)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
-        problem = plan_problem(request, history)
+        problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings)
         return cls(request, problem, planned, models, cost, client, arrived, state)
 
@@ -142,6 +142,7 @@ class Search:
                 self.models,
                 plan_sampling(request),
                 aggregation=plan_aggregation(request),
+                judges_thoughts=request.judge == "all",
                 deadline_s=self._left_s(),
                 observer=observer,
             )

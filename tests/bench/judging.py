@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import torch
 from rich.console import Console
@@ -49,6 +50,8 @@ class RandomPolicy:
     num_steps: int
     step_tokens: int
     vocabulary: int
+    thinks: ClassVar[bool] = False
+    template_arguments: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def context(self) -> int:

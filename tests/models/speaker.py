@@ -29,6 +29,8 @@ class Speaker:
     """Says one text for a seed, whatever is asked; a temperature of 0 is a seed, too."""
 
     context = 4096
+    thinks = False
+    template_arguments: frozenset[str] = frozenset()
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         return len(problem.text)

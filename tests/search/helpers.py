@@ -33,6 +33,7 @@ async def search(
     deadline_s: float | None = None,
     observer: Observer | None = None,
     refuted: Set[str] = frozenset(),
+    judges_thoughts: bool = False,
 ) -> SearchResult:
     sampling = Sampling(temperature=0.8, top_p=1.0, max_tokens=max_tokens, seed=seed)
     return await solve(
@@ -41,6 +42,7 @@ async def search(
         replace(world.models, reader=Sceptic(world.models.reader, refuted)),
         sampling,
         aggregation=aggregation,
+        judges_thoughts=judges_thoughts,
         deadline_s=deadline_s,
         observer=observer,
     )

@@ -41,9 +41,8 @@ def test_a_child_shares_the_steps_of_its_parent_which_stays_as_it_was() -> None:
     assert (parent.path, parent.steps, child.step_scores) == ((7,), (OPEN,), (0.5,))
 
 
-def test_steps_without_a_score_are_unjudged_but_for_a_blank_one() -> None:
+def test_steps_without_a_score_are_unjudged() -> None:
     assert Candidate(steps=(OPEN, LAST), step_scores=(0.5,)).unjudged_steps == (LAST,)
-    assert Candidate(steps=(OPEN, BLANK)).unjudged_steps == (OPEN,)
 
 
 @pytest.mark.parametrize(("is_verified", "votes"), [(True, True), (None, True), (False, False)])

@@ -27,7 +27,7 @@ async def test_the_committed_interface_is_the_served_one(client: httpx.AsyncClie
         ("SolveRequest", "n", "default", 8),
         ("SolveRequest", "max_tokens", "maximum", 64),
         ("SearchOptions", "n", "maximum", 8),
-        ("SearchOptions", "max_steps", "maximum", 200),
+        ("SearchOptions", "max_steps", "maximum", 1000),
         ("BatchRequest", "requests", "maxItems", 2),
         ("SolveRequest", "seed", "maximum", 2**63 - 1),
         ("ChatRequest", "seed", "minimum", -(2**63)),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from models.interfaces import PARAGRAPHS, Finish, Meter, Policy, Problem, Sampling, Step, StepRule
+from models.interfaces import PARAGRAPHS, Finish, Meter, Policy, Problem, Sampling, Step, StepRule, response_of
 from models.training.prm.labels import LabelledResponse
 
 Grade = Callable[[str, str], Awaitable[bool | None]]
@@ -70,7 +70,7 @@ class StepLabeller:
         self._places = asyncio.Semaphore(concurrency)
 
     async def label(self, problem: Problem, answer: str, family: str | None = None) -> list[LabelledResponse]:
-        """Sample R responses to a problem and label their steps.
+        """Sample R responses to a problem and label the steps of their answers: a verifier sees no thoughts.
 
         Raises:
             ContextOverflowError: The problem leaves no room for a response.
@@ -82,6 +82,7 @@ class StepLabeller:
             labelled = await asyncio.gather(*responses)
         finally:
             await _cancel([*responses, *rollouts.labels.values()])
+        behind = [([step for step in steps if not step.is_thinking], labels, read) for steps, labels, read in labelled]
         return [
             LabelledResponse(
                 problem=problem.text,
@@ -94,7 +95,8 @@ class StepLabeller:
                 family=family,
                 states_answer=states_answer,
             )
-            for steps, labels, states_answer in labelled
+            for steps, labels, states_answer in behind
+            if steps
         ]
 
     async def sample(
@@ -130,7 +132,8 @@ class _Rollouts:
 
         def on_step(step: Step) -> None:
             steps.append(step)
-            labels.append(self._label(tuple(steps)))
+            if not step.is_thinking:
+                labels.append(self._label(tuple(steps)))
 
         await self._labeller.sample(self._problem, (), -1 - index, on_step)
         return steps, tuple(await asyncio.gather(*labels)), await self._grade(steps) is not None
@@ -159,7 +162,7 @@ class _Rollouts:
     async def _grade(self, steps: Sequence[Step]) -> bool | None:
         if steps[-1].finish is not Finish.END:
             return None
-        return await self._labeller.grade("".join(step.text for step in steps), self._answer)
+        return await self._labeller.grade(response_of(steps), self._answer)
 
 
 async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:

@@ -283,3 +283,11 @@ def test_whoever_was_away_has_saved_nothing_up() -> None:
     for _ in range(6):
         searches.leave(searches.running[0])
     assert Counter(place.client.name for place in searches.started[-6:]) == {"light": 3, "heavy": 3}
+
+
+def test_searches_that_run_say_how_long_a_place_takes_before_one_has_ended() -> None:
+    searches = Searches(capacity=100, max_queued=0)
+    searches.come(CLIENTS[0], 100)
+    searches.seconds = 100.0
+    assert searches.come(CLIENTS[1], 100) is None
+    assert searches.admission.retry_after_s == 200  # what runs has run so long at least, and then it would run itself

@@ -95,7 +95,7 @@ class ThinkPRM:
         """Write the chat up to where the model's thoughts begin."""
         numbered = (f"Step {number}: {HEADING.sub('', text.strip())}" for number, text in enumerate(texts, 1))
         asked = TEMPLATE.format(problem=problem.text.strip(), solution="\n".join(numbered))
-        return self._tokenizer.encode_chat([("user", asked)], BEGINNING)
+        return self._tokenizer.encode_chat([("user", asked)], beginning=BEGINNING)
 
     async def _complete(self, problem: Problem, request: tuple[int, ...], asked: Generation, meter: Meter) -> Generated:
         output = await self.engine.complete(request, asked, affinity=problem.opening)

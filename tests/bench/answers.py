@@ -150,8 +150,9 @@ def measure_mutations(mutations: Sequence[Mutations], table: Table) -> list[str]
         merges += [f"merged, {each.kind}: {first!r} and {text!r}" for text in merged]
         splits += [f"split, {each.kind}: {first!r} and {text!r}" for text in split]
     for kind in dict.fromkeys(kind for kind, _ in counts):
-        equal, split, near, merged = (counts[kind, name] for name in ("equal", "split", "near", "merged"))
-        table.add_row(kind, f"{equal:,}", f"{split:,}", f"{1 - split / max(equal, 1):.2%}", f"{near:,}", f"{merged:,}")
+        equals, apart, nears, together = (counts[kind, name] for name in ("equal", "split", "near", "merged"))
+        share = f"{1 - apart / max(equals, 1):.2%}"
+        table.add_row(kind, f"{equals:,}", f"{apart:,}", share, f"{nears:,}", f"{together:,}")
     return [*merges, *splits[:SHOWN_SPLITS]]
 
 

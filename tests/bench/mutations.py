@@ -301,6 +301,11 @@ def real(gold: str, dice: Random) -> Mutations:
     return Mutations("gold of a public set", tuple(equal), tuple(near))
 
 
+def _two(values: range, dice: Random) -> tuple[int, int]:
+    first, second = dice.sample(values, 2)
+    return first, second
+
+
 def generate(golds: Sequence[str], count: int, seed: int) -> Iterator[Mutations]:
     """Yield the mutations of the golds, then of `count` drawn values."""
     dice = Random(seed)
@@ -314,13 +319,13 @@ def generate(golds: Sequence[str], count: int, seed: int) -> Iterator[Mutations]
         lambda: surd(dice.randint(1, 30), dice.randint(2, 20), dice.choice([2, 3, 5, 6, 7, 10, 11, 13]), dice),
         lambda: plus_minus(dice.choice([-1, 1]) * dice.randint(1, 20), dice.randint(1, 30), dice),
         lambda: numbers(dice.sample(range(-30, 99), 3), dice),
-        lambda: point(*dice.sample(range(-20, 40), 2), dice),
+        lambda: point(*_two(range(-20, 40), dice), dice),
         lambda: interval(dice.randint(-20, 5), dice.randint(8, 40), dice),
         lambda: distance(dice.randint(1, 20), dice.randint(1, 9), dice),
         lambda: polynomial(dice.randint(2, 9), dice.randint(2, 30), dice.randint(2, 60), dice),
         lambda: quantity(dice.randint(2, 900), dice),
         lambda: base(int("".join(dice.choices("123456", k=4))), dice),
-        lambda: ratio(*dice.sample(range(1, 30), 2), dice),
+        lambda: ratio(*_two(range(1, 30), dice), dice),
         lambda: written(dice.randint(1, 90), dice.randint(1, 90), dice),
     )
     for _ in range(count):

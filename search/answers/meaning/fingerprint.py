@@ -45,12 +45,12 @@ def name_value(node: Node) -> str:
         UnreadableError: It has no value, or none that can be told from its neighbours.
     """
     low, high = _profiles(node, lambda profile: profile)
-    grid = low[0]
-    if grid is None or not is_grid(grid):
+    grids, others = ([value for value in profile if value is not None and is_grid(value)] for profile in (low, high))
+    if not grids:
         return _name(low, high)
     rows = [
-        [_name([at[row][column] for at in low], [at[row][column] for at in high]) for column in range(len(grid[row]))]
-        for row in range(len(grid))
+        [_name([at[row][column] for at in grids], [at[row][column] for at in others]) for column in range(len(cells))]
+        for row, cells in enumerate(grids[0])
     ]
     return "matrix [" + "; ".join(", ".join(row) for row in rows) + "]"
 

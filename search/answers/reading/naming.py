@@ -19,7 +19,8 @@ def take_label(cursor: Cursor) -> Symbol | None:
     """Take a label and leave its sign of equality; None, and nothing taken, where none stands there."""
     if not _begins(cursor):
         return None
-    depth, parts = 0, []
+    depth = 0
+    parts: list[str] = []
     for ahead in range(MAX_LABEL):
         token = cursor.peek(ahead)
         depth += (token.text in _OPENING) - (token.text in _CLOSING)

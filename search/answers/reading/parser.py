@@ -374,8 +374,8 @@ class Parser(Cursor):
         """Read the index, the primes and the argument of the symbol `name`, which has been taken."""
         indices: tuple[Node, ...] = ()
         if self.accept(Kind.MARK, "_"):
-            if label := take_extreme(self):
-                name = f"{name}_{label}"
+            if extreme := take_extreme(self):
+                name = f"{name}_{extreme}"
             else:
                 match index := self._read_atom():
                     case Number(label) | Words(label):

@@ -132,7 +132,7 @@ rub ruble rouble руб рублей рубля рубль | 1 | RUB 1
 
 
 def _rows(table: str) -> dict[str, Unit]:
-    units = {}
+    units: dict[str, Unit] = {}
     for line in table.strip().splitlines():
         names, factor, base = line.split("|")
         parts = base.split()

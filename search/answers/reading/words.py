@@ -1,6 +1,7 @@
 """The English that surrounds mathematics in answers and problems, and how it is told from products of letters."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 
@@ -56,7 +57,7 @@ INTRODUCTIONS = _words(
 )
 """Words that are dropped before an expression."""
 
-SCALES = {
+SCALES: Mapping[str, int | Fraction] = {
     "dozen": 12, "dutzend": 12, "gross": 144, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9,
     "trillion": 10**12, "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "myriad": 10**4, "half": Fraction(1, 2),
     "halve": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4), "fourth": Fraction(1, 4),

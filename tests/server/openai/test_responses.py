@@ -214,6 +214,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
                "input.0.content", "send text"),
     "no input": ({"input": []}, "input", "at least 1"),
     "an input of another kind": ({"input": 7}, "input", "text, or a list of items"),
+    "thoughts without a text": ({"input": [{"type": "reasoning", "summary": []}]}, "input", "send a message"),
     "half an item": ({"input": [{"role": "user"}]}, "input.0", "content is missing in an item of type message"),
     "half a call": ({"input": [{"type": "function_call", "name": "a", "arguments": "{}"}]}, "input.0",
                     "call_id is missing"),

@@ -6,7 +6,7 @@ Knows the items of an input as clients write them and as vLLM reads them; knows 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from server.openai.neutral import UNKEPT_RESPONSES, UNSEARCHED_RESPONSES, Table
@@ -35,13 +35,13 @@ MOOT = frozenset(
 )
 """What `include` adds to items that no response has here: thoughts come as they are, and tools run at the client's."""
 
-ITEM_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "message": ("role", "content"),
-    "function_call": ("call_id", "name", "arguments"),
-    "function_call_output": ("call_id", "output"),
-    "reasoning": (),
+ITEM_FIELDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "message": (frozenset({"role", "content"}), frozenset()),
+    "function_call": (frozenset({"call_id", "name", "arguments"}), frozenset()),
+    "function_call_output": (frozenset({"call_id", "output"}), frozenset()),
+    "reasoning": (frozenset(), frozenset({"content", "summary"})),
 }
-"""By the type of an item, what it must hold."""
+"""By the type of an item, what it must hold and what it may."""
 UNREAD_OF_ITEMS = ("id", "status", "phase")
 """What replies say of their items, which clients send back."""
 
@@ -76,11 +76,11 @@ class ItemIn(BaseModel):
 
     @model_validator(mode="after")
     def _require_its_fields(self) -> "ItemIn":
-        wanted = {"content", "summary"} if self.type == "reasoning" else {*ITEM_FIELDS[self.type]}
+        required, optional = ITEM_FIELDS[self.type]
         given = self.model_fields_set - {"type"}
-        missing = set() if self.type == "reasoning" else wanted - given
-        for name in sorted(missing | (given - wanted)):
-            words = {"name": name, "fault": "is missing" if name in missing else "has no place", "type": self.type}
+        for name in sorted((required - given) | (given - required - optional)):
+            fault = "is missing" if name in required else "has no place"
+            words = {"name": name, "fault": fault, "type": self.type}
             raise PydanticCustomError("item_fields", "{name} {fault} in an item of type {type}", words)
         return self
 
@@ -94,8 +94,7 @@ class ItemIn(BaseModel):
             case "message":  # templates know the older name of developers
                 return {"role": "system" if self.role == "developer" else self.role, "content": self.text}
             case "function_call":
-                called = self.model_dump(include={"type", "call_id", "name", "arguments"})
-                return called | {"type": self.type}
+                return self.model_dump(include={"type", "call_id", "name", "arguments"})
             case "function_call_output":
                 return {"type": self.type, "call_id": self.call_id, "output": text_of(self.output)}
             case "reasoning":
@@ -109,6 +108,12 @@ def _read_input(given: Any) -> Any:
     if not isinstance(given, str | list):
         raise PydanticCustomError("input_type", "must be text, or a list of items")
     return [{"role": "user", "content": given}] if isinstance(given, str) else given
+
+
+def _require_words(items: list[ItemIn]) -> list[ItemIn]:
+    if not any(item.for_vllm() for item in items):
+        raise PydanticCustomError("no_words", "holds no text; send a message")
+    return items
 
 
 def _read_include(include: Any) -> Any:
@@ -144,6 +149,7 @@ class ResponseRequest(OpenAIRequest):
         list[ItemIn],
         Field(min_length=1, max_length=MAX_MESSAGES),
         BeforeValidator(_read_input, json_schema_input_type=Content | list[ItemIn]),
+        AfterValidator(_require_words),
     ]
     instructions: Content | None = Field(None, description="A system prompt, before that of the input.")
     max_output_tokens: Count | None = Field(None, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")

@@ -131,7 +131,7 @@ def _require_few_logprobs(body: OpenAIRequest, prompts: list[str | list[int]], l
     generated, prompted = _logprobs(body), _whole(fields.get("prompt_logprobs"))
     if fields.get("echo") and prompted is None:
         prompted = generated
-    number, name = 0, "logprobs"
+    number, name = 0, "top_logprobs" if isinstance(body, ResponseRequest) else "logprobs"
     if generated is not None:
         number += body.num_choices * len(prompts) * length * (1 + generated)
     if prompted is not None:

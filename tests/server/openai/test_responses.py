@@ -214,6 +214,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
                "input.0.content", "send text"),
     "no input": ({"input": []}, "input", "at least 1"),
     "an input of another kind": ({"input": 7}, "input", "text, or a list of items"),
+    "thoughts without a text": ({"input": [{"type": "reasoning", "summary": []}]}, "input", "send a message"),
     "half an item": ({"input": [{"role": "user"}]}, "input.0", "content is missing in an item of type message"),
     "half a call": ({"input": [{"type": "function_call", "name": "a", "arguments": "{}"}]}, "input.0",
                     "call_id is missing"),
@@ -371,6 +372,7 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
     "a budget": ({"search": {"n": 9}}, "search.n"),
     "a cost": ({"search": {"n": 7}, "max_output_tokens": 100}, "search.n"),
     "tools": ({"tools": [ADD] * 129}, "tools"),
+    "log-probabilities": ({"include": ["message.output_text.logprobs"], "top_logprobs": 2_000}, "top_logprobs"),
     "items": ({"input": CHAT * 1025}, "input"),
 }
 
@@ -378,7 +380,7 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("fields", "param"), TOO_MUCH.values(), ids=TOO_MUCH)
 async def test_the_limits_of_the_service_hold(fields: dict[str, Any], param: str) -> None:
     async with service(world_of("1"), **LIMITS) as client:
-        named, _ = await refusal(client, {"model": POLICY, "input": PROBLEM} | fields)
+        named, _ = await refusal(client, {"model": POLICY, "max_output_tokens": 100} | fields)
     assert named == param
 
 

@@ -40,6 +40,11 @@ class Candidate:
         return num_thoughts(self.steps)
 
     @property
+    def is_thinking(self) -> bool:
+        """Whether its last step is of the thoughts."""
+        return bool(self.steps) and self.steps[-1].is_thinking
+
+    @property
     def thinking(self) -> str | None:
         """The thoughts, and what stands between them; None without any."""
         return "".join(step.text for step in self.steps[: self.num_thoughts]).strip() or None

@@ -144,7 +144,10 @@ def _about_scores(scores: Sequence[float]) -> Iterator[Caution]:
 def _about_responses(candidates: Sequence[Candidate]) -> Iterator[Caution]:
     num_truncated = len(candidates) - sum(candidate.is_complete for candidate in candidates)
     if num_truncated:
-        yield Caution(Sign.TRUNCATED, f"{num_truncated} of {len(candidates)} responses were truncated and did not vote")
+        num_thinking = sum(not c.is_complete and c.is_thinking for c in candidates)
+        inside = f", {num_thinking} of them in their thoughts: set thinking_budget" if num_thinking else ""
+        seen = f"{num_truncated} of {len(candidates)} responses were truncated and did not vote"
+        yield Caution(Sign.TRUNCATED, seen + inside)
     num_different = len({candidate.text for candidate in candidates})
     if len(candidates) > 2 and num_different < LOW_DIVERSITY * len(candidates):
         yield Caution(Sign.LOW_DIVERSITY, f"only {num_different} of {len(candidates)} responses are different")

@@ -124,3 +124,10 @@ def test_the_answer_stands_behind_the_last_thoughts() -> None:
     assert candidate("*a", "b", "*c", "d").response == "d"
     assert candidate("*a", "b", "*c").response == ""
     assert candidate("*", "a").thinking is None
+
+
+async def test_responses_cut_off_in_their_thoughts_are_told_apart() -> None:
+    world = world_of(cut(FALSE), cut("Hm, 2"), cut("So"), answer("7", 0.5))
+    result = await search(world, BestOfN(4, Selection.MAJORITY, early_stop=False))
+    texts = [caution.text for caution in result.diagnostics.warnings]
+    assert any("3 of 4 responses were truncated" in text and "2 of them in their thoughts" in text for text in texts)

@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
+from models.checkpoints.marks import Marks
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient
@@ -130,3 +132,32 @@ async def test_the_engine_itself_ends_a_proposal_at_its_delimiter(policy: Engine
     before = ended()
     assert (await policy.propose(PROBLEM, (), sampling(), Meter())).finish is Finish.STEP
     assert ended() == before + 1
+
+
+def set_apart(policy: EnginePolicy) -> EnginePolicy:
+    """The same policy, whose first step is taken for its thoughts."""
+    marks = Marks.of("## Step 1", "## Step 2", at_limit="\n\n## Step 2")
+    return EnginePolicy(policy.engine, PromptBuilder(policy.prompts.tokenizer, marks=marks))
+
+
+async def test_thoughts_are_set_apart_while_they_are_generated(policy: EnginePolicy) -> None:
+    thinking, meter = set_apart(policy), Meter()
+    plain, steps = await respond(policy, sampling()), await respond(thinking, sampling(), meter=meter)
+    assert ids_of(steps) == ids_of(plain)
+    assert any(step.is_thinking for step in steps)
+    before, _, behind = text_of(plain).partition("## Step 2")
+    assert text_of(step for step in steps if step.is_thinking) == before.removeprefix("## Step 1")
+    assert text_of(step for step in steps if not step.is_thinking) == behind
+    assert meter.reasoning_tokens == len(ids_of(step for step in steps if step.is_thinking))
+
+
+async def test_the_engine_goes_on_behind_thoughts_that_were_closed_for_it(policy: EnginePolicy) -> None:
+    thinking, counted = set_apart(policy), generated(policy)
+    meter, how = Meter(), replace(sampling(), thinking_budget=8)
+    steps = await respond(thinking, how, meter=meter)
+    forced = policy.prompts.tokenizer.encode("\n\n## Step 2")
+    thoughts = ids_of(step for step in steps if step.is_thinking)
+    assert (len(thoughts), tuple(thoughts[8:])) == (8 + len(forced), forced)
+    assert text_of(step for step in steps if not step.is_thinking).strip()
+    assert meter.completion_tokens == len(ids_of(steps)) == generated(policy) - counted + len(forced)
+    assert await respond(thinking, how) == steps

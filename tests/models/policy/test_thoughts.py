@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.checkpoints.marks import HARMONY, PARSERS, THINK, Marks, marks_of
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
+from models.errors import CheckpointError
 from models.interfaces import Finish, Meter, Problem, Sampling, Step
 from models.policy.engine_policy import EnginePolicy
 from models.policy.marks import Spelling
@@ -210,6 +211,19 @@ def test_marks_in_a_users_text_stay_text(tokenizer: ChatTokenizer) -> None:
 def test_the_template_names_the_arguments_that_it_reads(tmp_path: Path) -> None:
     saved = save_thinker(tmp_path / "policy", before=EFFORT)
     assert {"reasoning_effort", "enable_thinking"} <= thinker(saved).template_variables
+
+
+@pytest.mark.parametrize("value", ["<|assistant|>", "</think>"])
+def test_an_argument_of_the_template_spells_no_special_token(tmp_path: Path, value: str) -> None:
+    prompts = PromptBuilder(thinker(save_thinker(tmp_path / "policy", before=EFFORT)), marks=THINK)
+    with pytest.raises(CheckpointError, match="reasoning_effort"):
+        prompts.build(Problem("?", template_arguments=(("reasoning_effort", value),)))
+
+
+def test_an_argument_of_a_type_that_the_template_does_not_expect_is_refused(tmp_path: Path) -> None:
+    prompts = PromptBuilder(thinker(save_thinker(tmp_path / "policy", before=EFFORT)), marks=THINK)
+    with pytest.raises(CheckpointError, match="reasoning_effort"):
+        prompts.build(Problem("?", template_arguments=(("reasoning_effort", 7),)))
 
 
 @pytest.mark.parametrize(

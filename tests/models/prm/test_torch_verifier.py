@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -153,8 +154,18 @@ async def test_a_cancelled_judgement_is_dropped_and_not_counted(ours: TorchVerif
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
-    await ours.check()
+    await ours.score(PROBLEM, (), steps[:1], Meter())
     assert meter == Meter()
+
+
+async def test_a_verifier_that_is_busy_is_ready(prompts: PromptBuilder) -> None:
+    finish = threading.Event()
+    with ThreadPoolExecutor(1) as worker:
+        busy = worker.submit(finish.wait)
+        async with asyncio.timeout(1):
+            await TorchVerifier(load_reward_model(DEMO / "prm"), prompts, None, worker).check()
+        assert not busy.done()
+        finish.set()
 
 
 async def test_a_response_longer_than_the_context_is_refused(ours: TorchVerifier) -> None:

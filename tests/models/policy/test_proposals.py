@@ -43,6 +43,7 @@ class Parrot:
     def __init__(self, tokenizer: ChatTokenizer, text: str) -> None:
         self.metrics = CollectorRegistry()
         self.asked: list[Generation] = []
+        self.places: list[int] = []  # in the text, where each request goes on
         self.num_generated = 0
         self._tokenizer = tokenizer
         self._script = [*tokenizer.encode(text), END_ID]
@@ -57,7 +58,8 @@ class Parrot:
         affinity: str = "",
     ) -> AsyncGenerator[Generated, None]:
         self.asked.append(asked)
-        rest = self._script[len(token_ids) - self._num_prompt :]
+        self.places.append(len(token_ids) - self._num_prompt)
+        rest = self._script[self.places[-1] :]
         new, said = list[int](), list[int]()
         for token_id in rest:
             new.append(token_id)
@@ -161,6 +163,13 @@ async def test_newlines_are_stopped_at_by_ids_here_and_by_text_elsewhere(
         by_text = parrot.asked[-1].stops == (rule.text,) or parrot.asked[0].stops == (rule.text,)
         assert by_text or not (decodes or here)
         parrot.asked.clear()
+
+
+async def test_a_blank_line_at_the_beginning_is_generated_once(policy: EnginePolicy, parrot: Parrot) -> None:
+    first = await policy.propose(PROBLEM, (), sampling(steps=PARAGRAPHS), Meter())
+    assert first.text.startswith("\n\n## Step 1")
+    assert len(parrot.places) == 2
+    assert parrot.places[0] == 0 < parrot.places[1]
 
 
 async def test_a_stop_within_code_ends_no_step_and_is_not_generated_again(policy: EnginePolicy, parrot: Parrot) -> None:

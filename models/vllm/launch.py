@@ -29,7 +29,7 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
 from models.vllm.orphans import forks_end_with_parent
-from models.vllm.releases import QUIET
+from models.vllm.releases import QUIET, ReasoningConfig, thinking
 from models.vllm.settings import LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
 
 NO_STRUCTURAL_TAGS = {"VLLM_ENFORCE_STRICT_TOOL_CALLING": "0"}
@@ -47,6 +47,8 @@ def engine_args(
 ) -> AsyncEngineArgs:
     """Say in vLLM's words how an engine is run on a device; `overrides` come before what config.json says."""
     arguments = engine_arguments(settings, runner, device, overrides) | QUIET
+    if "reasoning_config" in arguments:
+        arguments["reasoning_config"] = ReasoningConfig(**arguments["reasoning_config"])
     if device == "cpu":
         arguments["distributed_executor_backend"] = UniProcExecutor  # the worker in the engine's process
     return AsyncEngineArgs(**arguments)
@@ -71,7 +73,8 @@ def engine_arguments(
         arguments["structured_outputs_config"] = {"backend": "guidance"}  # vLLM keeps to the first that is asked for,
         # and this one bounds what a grammar may cost at every step
         if settings.reasoning_parser:
-            arguments["reasoning_parser"] = settings.reasoning_parser
+            arguments["structured_outputs_config"]["reasoning_parser"] = settings.reasoning_parser
+            arguments |= thinking(settings.reasoning_parser)
     if device == "cuda":
         arguments["gpu_memory_utilization"] = settings.gpu_memory_share
     else:

@@ -208,11 +208,11 @@ class OpenAIHandlers:
                 flags += ["--enable-lora", "--lora-modules", module]
             if self._tool_call_parser:
                 flags += ["--enable-auto-tool-choice", "--tool-call-parser", self._tool_call_parser]
-            if self._reasoning_parser:
-                flags += ["--reasoning-parser", self._reasoning_parser]
             state = State()
             parser = FlexibleArgumentParser()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
             args = make_arg_parser(parser).parse_args(flags)
+            if self._reasoning_parser:  # vLLM's flag for it is read where its server makes an engine
+                args.structured_outputs_config.reasoning_parser = self._reasoning_parser
             await init_app_state(llm, state, args, await llm.get_supported_tasks())
             self._handlers = (llm, state)
         return self._handlers[1]

@@ -30,7 +30,7 @@ from models.errors import CheckpointError, EngineUnavailableError
 from models.vllm.arguments import OVERRIDES, RANKS, lora_rank, parsed
 from models.vllm.guarded import GuardedLLM
 from models.vllm.orphans import forks_end_with_parent
-from models.vllm.releases import QUIET
+from models.vllm.releases import QUIET, ReasoningConfig, thinking
 from models.vllm.settings import ADAPTER, LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 
@@ -56,6 +56,8 @@ def engine_args(
     arguments = engine_arguments(settings, runner, device, overrides)
     own = {name: value for name, value in settings.arguments.items() if name != OVERRIDES}
     arguments |= parsed(own) | QUIET
+    if "reasoning_config" in arguments:
+        arguments["reasoning_config"] = ReasoningConfig(**arguments["reasoning_config"])
     if device == "cpu":
         arguments["distributed_executor_backend"] = UniProcExecutor  # the worker in the engine's process
     return AsyncEngineArgs(**arguments)
@@ -80,7 +82,8 @@ def engine_arguments(
         arguments["structured_outputs_config"] = {"backend": "guidance"}  # vLLM keeps to the first that is asked for,
         # and this one bounds what a grammar may cost at every step
         if settings.reasoning_parser:
-            arguments["reasoning_parser"] = settings.reasoning_parser
+            arguments["structured_outputs_config"]["reasoning_parser"] = settings.reasoning_parser
+            arguments |= thinking(settings.reasoning_parser)
     if device == "cuda":
         arguments["gpu_memory_utilization"] = settings.gpu_memory_share
     else:

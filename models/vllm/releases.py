@@ -22,6 +22,7 @@ REQUEST_ERRORS: tuple[type[Exception], ...]
 
 if IS_LATEST:
     from vllm.config.logging import LoggingConfig
+    from vllm.config.reasoning import ReasoningConfig as ReasoningConfig
     from vllm.exceptions import VLLMError, VLLMValidationError
 
     ARGUMENTS = "vllm.entrypoints.launchers.cli_args"
@@ -30,11 +31,17 @@ if IS_LATEST:
     REQUEST_ERRORS = (VLLMError, EngineGenerateError)
     RefusedRequestError = VLLMValidationError  # passes vLLM's own handlers as it is
 else:
+    ReasoningConfig = dict[str, Any]  # type: ignore[misc,assignment]  # never made there
     ARGUMENTS = "vllm.entrypoints.openai.cli_args"
     SERVER = "vllm.entrypoints.openai.api_server"
     QUIET = {}
     REQUEST_ERRORS = (ValueError, EngineGenerateError)
     RefusedRequestError = ValueError  # type: ignore[misc,assignment]
+
+
+def thinking(parser: str) -> dict[str, Any]:
+    """Arguments of an engine that keeps budgets of thoughts; 0.26 keeps none."""
+    return {"reasoning_config": {"reasoning_parser": parser}} if IS_LATEST else {}
 
 
 def intervals(num_tokens: int) -> dict[str, Any]:

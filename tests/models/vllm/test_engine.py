@@ -192,6 +192,17 @@ def test_on_a_cpu_an_engine_has_memory_of_its_own_and_small_blocks(tiny_llama: P
     assert arguments.enforce_eager
 
 
+def test_vllm_is_told_how_a_model_marks_its_thoughts_here_and_as_a_server(tiny_llama: Path) -> None:
+    settings = EngineSettings(tiny_llama, "policy", reasoning_parser="qwen3")
+    parser = import_module(ARGUMENTS).make_arg_parser(FlexibleArgumentParser())  # type: ignore[no-untyped-call]
+    flags = parser.parse_args(server_flags(ServerSettings(settings), "generate", "cpu"))
+    for arguments in (engine_args(settings, "generate", "cpu"), AsyncEngineArgs.from_cli_args(flags)):
+        outputs: Any = arguments.structured_outputs_config
+        outputs = StructuredOutputsConfig(**outputs) if isinstance(outputs, dict) else outputs
+        assert (outputs.backend, outputs.reasoning_parser) == ("guidance", "qwen3")
+        assert arguments.reasoning_config.reasoning_parser == "qwen3"
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("runner", ["generate", "pooling"])
 def test_a_server_runs_an_engine_as_this_service_would(tiny_llama: Path, device: str, runner: Runner) -> None:

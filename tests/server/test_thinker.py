@@ -1,0 +1,120 @@
+"""The bundled model that thinks, on the real engine: `/solve`, and chats without a search by vLLM's own handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+
+from models.checkpoints.marks import THINK
+from models.checkpoints.tokenizer import ChatTokenizer
+from server.app import create_app
+from server.composition import open_models, plain_policy
+from server.keys import Keyring
+from server.settings import DEMO, Settings
+from tests.server.conftest import openai_client, serving
+
+THINKER = DEMO / "thinker"
+PROBLEM = "Compute 8 + 6 * 4 - 12."
+QUIET = {"chat_template_kwargs": {"enable_thinking": False}}
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(not THINKER.exists(), reason="the thinker is not in this checkout"),
+]
+
+
+@pytest.fixture(scope="module")
+async def thinking() -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(
+        policy_model=str(THINKER),
+        reasoning_parser="qwen3",
+        chat_template_keys=("enable_thinking",),
+        verifier_model="models.prm.checkers.arithmetic:check",
+        verifier_format="checker",
+        served_model_name="thinker",
+    )
+    async with open_models(settings) as (models, engines):
+        plain = plain_policy(settings, models)
+        async with serving(create_app(models, engines, settings, Keyring(), plain=plain), settings) as client:
+            yield client
+        await plain.stop()
+
+
+async def solved(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    body = {"problem": PROBLEM, "n": 4, "max_tokens": 600, "seed": 1, "strategy": "majority"} | fields
+    response = await client.post("/solve", json=body)
+    assert response.status_code == 200, response.text
+    reply: dict[str, Any] = response.json()
+    return reply
+
+
+def thoughts_of(candidate: dict[str, Any]) -> list[str]:
+    return [step["text"] for step in candidate["steps"] if step["thinking"]]
+
+
+@pytest.mark.parametrize("strategy", ["majority", "best_of_n", "beam_search", "dvts", "rebase"])
+async def test_every_strategy_answers_behind_the_thoughts(thinking: httpx.AsyncClient, strategy: str) -> None:
+    reply = await solved(thinking, strategy=strategy)
+    complete = [candidate for candidate in reply["candidates"] if candidate["finish"] == "complete"]
+    assert complete
+    for candidate in complete:
+        assert candidate["thinking"]
+        assert "think>" not in candidate["thinking"] + candidate["response"]
+        assert candidate["answer"] is None or candidate["answer"] in candidate["response"]
+    assert 0 < reply["usage"]["reasoning_tokens"] < reply["usage"]["completion_tokens"]
+
+
+async def test_budgets_shorten_the_thoughts(thinking: httpx.AsyncClient) -> None:
+    tokens = []
+    for budget in (1, 20, 1000):
+        reply = await solved(thinking, thinking_budget=budget, early_stop=False)
+        assert reply["usage"]["reasoning_tokens"] <= 4 * (budget + 1)
+        tokens.append(reply["usage"]["reasoning_tokens"])
+    assert tokens[0] < tokens[1] < tokens[2]
+
+
+@pytest.mark.parametrize("fields", [QUIET, {"reasoning_effort": "none"}], ids=["argument", "effort"])
+async def test_the_template_turns_thoughts_off(thinking: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    reply = await solved(thinking, **fields)
+    assert (reply["thinking"], reply["usage"]["reasoning_tokens"]) == (None, 0)
+
+
+async def chat(openai: AsyncOpenAI, content: str = PROBLEM, **fields: Any) -> Any:
+    messages: Any = [{"role": "user", "content": content}]
+    return await openai.chat.completions.create(
+        model="thinker", messages=messages, max_tokens=500, seed=1, temperature=0, **fields
+    )
+
+
+async def test_a_chat_without_a_search_shows_thoughts_under_both_names(thinking: httpx.AsyncClient) -> None:
+    async with openai_client(thinking) as openai:
+        whole, stream = await asyncio.gather(chat(openai), chat(openai, stream=True))
+        deltas = [chunk.choices[0].delta async for chunk in stream if chunk.choices]
+        quiet = await chat(openai, extra_body=QUIET)
+    message = whole.choices[0].message
+    assert message.model_extra["reasoning"] == message.model_extra["reasoning_content"]
+    assert message.model_extra["reasoning"]
+    for name in ("reasoning", "reasoning_content"):
+        said = "".join((delta.model_extra or {}).get(name) or "" for delta in deltas)
+        assert said == message.model_extra[name]
+    assert "".join(delta.content or "" for delta in deltas) == message.content
+    assert whole.usage.completion_tokens_details.reasoning_tokens > 0
+    assert not (quiet.choices[0].message.model_extra or {}).get("reasoning")
+
+
+async def test_a_chat_without_a_search_keeps_a_budget(thinking: httpx.AsyncClient) -> None:
+    async with openai_client(thinking) as openai:
+        reply = await chat(openai, extra_body={"thinking_budget": 8})
+    assert reply.usage.completion_tokens_details.reasoning_tokens <= 8 + 1
+
+
+async def test_marks_in_a_users_text_stay_text(thinking: httpx.AsyncClient) -> None:
+    async with openai_client(thinking) as openai:
+        spelt = await chat(openai, "<think> 1 + 1? </think>")
+    plain = ChatTokenizer(THINKER, THINK.texts).encode_chat([("user", "<think> 1 + 1? </think>")])
+    assert spelt.usage.prompt_tokens == len(plain)

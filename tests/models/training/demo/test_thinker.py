@@ -155,7 +155,7 @@ def test_the_bundled_thinker_thinks_where_it_is_asked_to_and_answers_in_steps() 
     asked = ("user", "Compute 3 + 4 * 5.")
     chats = [prompt(tokenizer, asked, enable_thinking=is_on) for is_on in (True, False)]
     inputs = tokenizer(chats, padding=True, add_special_tokens=False, return_tensors="pt", return_token_type_ids=False)
-    outputs = model.generate(**inputs, do_sample=False, max_new_tokens=250)
+    outputs = model.generate(**inputs, do_sample=False, max_new_tokens=250)  # type: ignore[misc]  # transformers' protocol
     thinking, plain = tokenizer.batch_decode(outputs[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
     thoughts, _, answer = thinking.partition(f"\n{END}\n\n")
     assert thoughts.startswith(f"{START}\n")

@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from models.checkpoints.tokenizer import ChatTokenizer
 from models.policy.engine_policy import EnginePolicy
 from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
+from models.training.prm.train import Trained
 from search.answers.pool import AnswerPool
 from search.evaluation.tasks import Task
 from server.cli.failures import Failure
@@ -163,3 +165,30 @@ def test_parts_must_divide_the_batch(tmp_path: Path) -> None:
     arguments = ["--policy", str(tmp_path), "--labels", str(tmp_path / "labels.jsonl"), "--out", str(tmp_path / "prm")]
     result = CliRunner().invoke(app, ["train-prm", *arguments, "--batch-size", "10", "--parts", "4"])
     assert (result.exit_code, "4 does not divide the batch size 10" in result.output) == (2, True)
+
+
+def train(folder: Path, labels: Path) -> Result:
+    arguments = ["--policy", "models/demo/policy", "--labels", str(labels), "--out", str(folder / "prm")]
+    return CliRunner().invoke(app, ["train-prm", *arguments])
+
+
+def test_training_on_labels_of_one_kind_ends_before_it_begins(tmp_path: Path) -> None:
+    (token_id,) = ChatTokenizer(Path("models/demo/policy")).encode("x")
+    responses = [
+        LabelledResponse(f"problem {number}", "1", ("x",), ((token_id,),), (0.0,), True) for number in range(100)
+    ]
+    LabelFile(tmp_path / "labels.jsonl", 1).append(responses)
+    result = train(tmp_path, tmp_path / "labels.jsonl")
+    assert result.exit_code == 2
+    assert "labels of one kind teach nothing: 0 right steps" in result.output
+    assert not (tmp_path / "prm").exists()
+
+
+def test_a_model_that_judges_no_better_than_chance_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "labels.jsonl").write_text("")
+    monkeypatch.setattr("models.training.prm.train.train_prm", lambda *_: Trained(0, "no better than chance: AUC 0.5"))
+    result = train(tmp_path, tmp_path / "labels.jsonl")
+    assert result.exit_code == 1
+    assert "do not serve this reward model: no better than chance: AUC 0.5; label more problems" in result.output

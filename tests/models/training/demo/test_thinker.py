@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from models.training.demo.budgets import Thinker, vote
 from models.training.demo.pair import make_tokenizer
@@ -151,11 +151,11 @@ def test_the_heaviest_value_wins_and_silence_has_no_vote() -> None:
 
 def test_the_bundled_thinker_thinks_where_it_is_asked_to_and_answers_in_steps() -> None:
     tokenizer = AutoTokenizer.from_pretrained("models/demo/thinker", padding_side="left")
-    model: Any = AutoModelForCausalLM.from_pretrained("models/demo/thinker", dtype=torch.float32)
+    model = LlamaForCausalLM.from_pretrained("models/demo/thinker", dtype=torch.float32)
     asked = ("user", "Compute 3 + 4 * 5.")
     chats = [prompt(tokenizer, asked, enable_thinking=is_on) for is_on in (True, False)]
     inputs = tokenizer(chats, padding=True, add_special_tokens=False, return_tensors="pt", return_token_type_ids=False)
-    outputs = model.generate(**inputs, do_sample=False, max_new_tokens=250)
+    outputs = model.generate(**inputs, do_sample=False, max_new_tokens=250)  # type: ignore[misc]  # transformers' protocol
     thinking, plain = tokenizer.batch_decode(outputs[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
     thoughts, _, answer = thinking.partition(f"\n{END}\n\n")
     assert thoughts.startswith(f"{START}\n")

@@ -52,9 +52,9 @@ def plain(checkpoint: Path) -> Judge:
         chat = [{"role": "user", "content": TEMPLATE.format(problem=problem.text, solution=solution)}]
         prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) + BEGINNING
         ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
-        end_id = tokenizer.eos_token_id
-        thought = model.generate(ids, max_new_tokens=MAX_THOUGHTS, do_sample=False, pad_token_id=0, eos_token_id=end_id)
-        if thought[0, -1] == end_id:
+        ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("</think>")]
+        thought = model.generate(ids, max_new_tokens=MAX_THOUGHTS, do_sample=False, pad_token_id=0, eos_token_id=ends)
+        if thought[0, -1] in ends:
             thought = thought[:, :-1]
         asked = tokenizer("\n" + QUESTION, add_special_tokens=False, return_tensors="pt")["input_ids"]
         probabilities = model(torch.cat([thought, asked], dim=1)).logits[0, -1].softmax(-1)[words]

@@ -87,7 +87,7 @@ class ThinkPRM:
         stops = (QUESTION, END_OF_THOUGHTS, f"Step {len(texts) + 1}:")
         thinking = Generation(max_tokens=min(self._max_thoughts, room), temperature=0, stops=stops)
         thoughts = await self._complete(problem, request, thinking, meter)
-        kept = self._before(thoughts.token_ids, stops)
+        kept = self._before(thoughts, stops)
         verdict = await self._complete(problem, (*request, *kept, *self._question), self._asked, meter)
         return (*(1.0 for _ in steps[:-1]), self._probability(verdict))
 
@@ -104,16 +104,15 @@ class ThinkPRM:
         meter.verifier_tokens += len(request) - num_cached + (0 if asked.logprob_ids else len(output.token_ids))
         return output
 
-    def _before(self, token_ids: Sequence[int], stops: Sequence[str]) -> tuple[int, ...]:
-        """The thoughts without what they stopped at, nor the end of the sequence."""
+    def _before(self, thoughts: Generated, stops: Sequence[str]) -> tuple[int, ...]:
+        """The thoughts without what they stopped at: a text, or the token that ends the sequence."""
+        has_ended = thoughts.finish_reason == "stop" and thoughts.stop_reason is None
+        token_ids = tuple(thoughts.token_ids[:-1] if has_ended else thoughts.token_ids)
         text = self._tokenizer.decode(token_ids)
         end = min((text.find(stop) for stop in stops if stop in text), default=len(text))
-        length = len(token_ids)
-        while length and (
-            token_ids[length - 1] not in self._tokenizer.pieces or len(self._tokenizer.decode(token_ids[:length])) > end
-        ):
-            length -= 1
-        return tuple(token_ids[:length])
+        while len(self._tokenizer.decode(token_ids)) > end:
+            token_ids = token_ids[:-1]
+        return token_ids
 
     def _probability(self, verdict: Generated) -> float:
         logprobs = verdict.logprobs or {}

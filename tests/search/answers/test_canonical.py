@@ -8,7 +8,7 @@ UNREADABLE = [
     "0^0", "x^{0/0}", "9^{9^9}", "10^{10^{10}}", "2^{100000000}", "1E9999", "(x+1)^{1000000}", "1001!", "(-1)!",
     "(-0.5-0.5)!", r"\binom{2}{3}", r"\binom{5000}{1000}", r"\ln 0", r"\exp(10000)", r"\cot 0", "e^{1000}",
     r"\infty-\infty", r"\int x dx", r"\sin(1,2)", r"\max(1)", r"\max(i,1)", r"\gcd(1.5,2)", r"\lfloor i \rfloor",
-    r"\sum x", r"\sum_{k=1}^{1000} k", r"\pm1\pm1\pm1\pm1\pm1", "204_x", "0.5_2", r"0.\overline{x}",
+    r"\sum x", r"\sum_{k=1}^{1000} k", r"\sum_{k=1}^{150} \sum_{j=1}^{150} k", r"\pm1\pm1\pm1\pm1\pm1", "204_x", "0.5_2", r"0.\overline{x}",
     r"\begin{cases}1\\2\end{cases}", r"\begin{pmatrix}1&2\\3\end{pmatrix}", r"\begin{pmatrix}1\\2",
     r"\begin{pmatrix}1&2\end{pmatrix}^2", r"\begin{pmatrix}1&2\end{pmatrix}\begin{pmatrix}1&2\end{pmatrix}",
     r"\begin{pmatrix}1&2\end{pmatrix}+1", r"1/\begin{pmatrix}1&2\end{pmatrix}",

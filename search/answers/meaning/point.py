@@ -32,7 +32,7 @@ NUM_POINTS = 6
 MAX_TERMS = 200
 """Terms of a sum or product that are computed one by one."""
 
-MAX_COMPUTED = 10_000
+MAX_COMPUTED = 4_000
 """Terms that are computed at one point, of sums within sums."""
 
 _NEGATIVE_AT = tuple(combinations(range(NUM_POINTS), NUM_POINTS // 2))

@@ -257,7 +257,7 @@ def ratio(a: int, b: int, dice: Random) -> Mutations:
         rf"\text{{{a}:{b}}}",
     ]
     near = [f"{b}:{a}", f"{a}:{b + 1}", f"{a}{b}", f"({a},{b})", f"{a}, {b}", f"{a + 1} to {b}"]
-    return Mutations("ratio", tuple(equal), tuple(near) if a != b else near[1:])  # type: ignore[arg-type]
+    return Mutations("ratio", tuple(equal), tuple(near))
 
 
 def written(a: int, b: int, dice: Random) -> Mutations:

@@ -32,6 +32,9 @@ NUM_POINTS = 6
 MAX_TERMS = 200
 """Terms of a sum or product that are computed one by one."""
 
+MAX_COMPUTED = 4_000
+"""Terms that are computed at one point, of sums within sums."""
+
 _NEGATIVE_AT = tuple(combinations(range(NUM_POINTS), NUM_POINTS // 2))
 COMPLEX = frozenset({"z", "w"})
 """Variables that are complex numbers by custom; the others are real."""
@@ -86,6 +89,7 @@ class Point:
     def __init__(self, index: int) -> None:
         self.has_drawn = False
         self._index = index
+        self._num_computed = 0
         self._running: dict[str, Scalar] = {}  # the indices of the sums that are being computed
 
     def value(self, node: Node) -> Value:
@@ -165,6 +169,9 @@ class Point:
             raise UnreadableError
         total: Scalar = Fraction(operator == "prod")
         for running in indices:
+            self._num_computed += 1
+            if self._num_computed > MAX_COMPUTED:
+                raise UnreadableError
             self._running[index] = Fraction(running)
             total = (scalar.add if operator == "sum" else scalar.multiply)(total, self._scalar(term))
         return total

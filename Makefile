@@ -51,7 +51,7 @@ test-quick: setup  ## Run the tests that need no engine
 test-clients: setup $(CLIENTS_READY)  ## Run OpenAI's, LangChain's, Vercel's and other clients against the service
 	$(PYTEST) tests/server/openai/live_clients.py
 
-clients: $(CLIENTS_READY)  ## Install these clients, once: Python and Node (npm), 0.8 GB
+clients: $(CLIENTS_READY)  ## Install these clients, once: Python and Node (npm), 0.7 GB
 
 $(CLIENTS_READY):
 	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer"; exit 1; }

@@ -172,6 +172,15 @@ async def test_a_blank_line_at_the_beginning_is_generated_once(policy: EnginePol
     assert parrot.places[0] == 0 < parrot.places[1]
 
 
+async def test_a_marker_is_generated_once_and_begins_the_next_step(policy: EnginePolicy, parrot: Parrot) -> None:
+    rule = Markers(("Wait", "So"))
+    first = await policy.propose(PROBLEM, (), sampling(steps=rule), Meter())
+    assert first.ahead
+    second = await policy.propose(PROBLEM, (first,), sampling(steps=rule), Meter())
+    assert parrot.places == [0, len(first.token_ids) + len(first.ahead)]
+    assert second.token_ids[: len(first.ahead)] == first.ahead
+
+
 async def test_a_stop_within_code_ends_no_step_and_is_not_generated_again(policy: EnginePolicy, parrot: Parrot) -> None:
     first = await policy.propose(PROBLEM, (), sampling(steps=PARAGRAPHS), Meter())
     parrot.asked.clear()

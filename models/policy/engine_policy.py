@@ -185,7 +185,7 @@ class EnginePolicy:
         """Return what may end a step."""
         if not isinstance(rule, Delimiter):
             return ()
-        if self._decodes or not rule.text.endswith("\n"):
+        if self._decodes or rule.text.strip("\n"):
             return (rule.text,)
         return self.prompts.tokenizer.ids_holding(rule.text)[:MOST_STOPS]
 

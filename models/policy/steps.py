@@ -18,6 +18,9 @@ from models.policy.marks import Found
 from models.policy.step_ends import Cut, find_end
 from models.policy.thoughts import Thoughts
 
+MAX_STEPS = 1024
+"""Steps of a response, of which the last is the rest: a search looks at all of them whenever one is added."""
+
 
 class StepSplitter:
     """Cuts one response.
@@ -41,6 +44,7 @@ class StepSplitter:
         self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
         self._end = find_end(rule, tokenizer, prefix[-1].text if prefix else "")
         self._token_ids: list[int] = []  # behind the last cut
+        self._num_steps = len(prefix)
         self._thoughts = thoughts
         self._lead = thoughts.rest if thoughts else ""  # text behind a mark in the mark's own token
         self._num_known = 0  # tokens that come again, and hold no mark
@@ -70,7 +74,7 @@ class StepSplitter:
                 continue
             if finish and not coming:
                 break
-            if cut := self._end.after(token_id, self._text):
+            if self._num_steps < MAX_STEPS - 1 and (cut := self._end.after(token_id, self._text)):
                 ahead = tuple(self._token_ids[cut.num_tokens :])
                 coming.extendleft(reversed(ahead))
                 self._num_known = len(ahead)
@@ -109,6 +113,7 @@ class StepSplitter:
         if is_thinking and self._thoughts is not None:
             self._thoughts.num_tokens += num_tokens
         self._token_ids.clear()
+        self._num_steps += 1
         self._lead = lead
         self._end = find_end(self._rule, self._tokenizer, step.text)
         return step

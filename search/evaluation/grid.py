@@ -11,13 +11,14 @@ from search.strategies import Parts, by_table, flat, one_sample, request_fields,
 GREEDY = "greedy"
 """One sample at temperature 0: what all strategies are compared with."""
 
-SAMPLED = ("temperature", "top_p", "max_tokens", "system_prompt")
+SAMPLED = ("temperature", "top_p", "max_tokens", "system_prompt", "steps")
 """Fields of a request that every strategy reads."""
 
 MAX_SHOWN = 40
 """Characters of a value that is shown as it is."""
 
 Value = str | int | float | None
+"""An object is written as JSON."""
 Varied = tuple[tuple[str, Value], ...]
 """Fields of a request and the values that one configuration of several has for them."""
 

@@ -1,6 +1,7 @@
 """Asks the service, a few problems at a time, grades what it says, and keeps every outcome."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,5 +67,6 @@ class Measurement:
             return
         clock = asyncio.get_running_loop()
         start = clock.time()
-        reply = await post_solve(self.client, {"problem": task.problem, **job.request})
+        steps = {"steps": json.loads(job.request["steps"])} if job.request.get("steps") else {}
+        reply = await post_solve(self.client, {"problem": task.problem, **job.request, **steps})
         self.results.add(await self.grader.grade(task, job, reply, clock.time() - start))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from search.errors import HyperparameterError
 from search.evaluation.grid import GREEDY, Value, can_vary, configurations, reads
 from search.strategies import strategies
-from server.schemas import SolveRequest
+from server.schemas import SolveRequest, StepsIn
 
 
 class VariedField(click.ParamType[tuple[str, tuple[Value, ...]]]):
@@ -53,7 +53,7 @@ def read_value(field: str, text: str) -> Value:
             raise ValueError(f"{field}: {text[1:]} cannot be read: {error}") from error
     candidates: list[Any] = [text] if text else [None]
     with suppress(ValueError):
-        candidates.append(json.loads(text))  # a number
+        candidates.append(json.loads(text))  # a number, or steps
     for candidate in candidates:
         try:
             request = SolveRequest.model_validate({"problem": "1 + 1", field: candidate})
@@ -61,7 +61,7 @@ def read_value(field: str, text: str) -> Value:
             message = error.errors()[0]["msg"]
         else:
             value: Value = getattr(request, field)
-            return value
+            return json.dumps(value.shown()) if isinstance(value, StepsIn) else value
     raise ValueError(f"{field} cannot be {text!r}: {message}")
 
 

@@ -92,6 +92,26 @@ async def test_the_demo_pair_searches_by_every_rule(
         assert {node["tokens"] for node in nodes.values() if node["state"] == "expanded"} == {16}
 
 
+HOSTILE: list[dict[str, Any]] = [
+    *(
+        {"delimiter": text}
+        for text in (" ", "e", "<|endoftext|>", "\u2028", "\r\n", "\0", "😀", "x" * 100, "(.*)+$", "\\")
+    ),
+    {"tokens": 1},
+    {"markers": ["(.*)+", "[", "\\", "$$", "😀"]},
+    {"markers": [chr(97 + index) * 100 for index in range(26)]},
+]
+
+
+@pytest.mark.parametrize("steps", HOSTILE, ids=str)
+async def test_hostile_rules_do_no_harm(client: httpx.AsyncClient, steps: dict[str, Any]) -> None:
+    flat = await solve(client, strategy="best_of_n", n=2, steps=steps, early_stop=False)
+    plain = await solve(client, strategy="best_of_n", n=2, early_stop=False)
+    assert [c["response"] for c in flat["candidates"]] == [c["response"] for c in plain["candidates"]]
+    tree = await solve(client, strategy="beam_search", n=4, steps=steps, max_steps=3)
+    assert tree["status"] == "complete"
+
+
 async def test_a_searched_chat_takes_steps(client: httpx.AsyncClient) -> None:
     search = {"strategy": "beam_search", "n": 4, "steps": {"delimiter": "\n"}, "include": ["candidates"]}
     body = {"model": "winnow-demo", "messages": [{"role": "user", "content": "Compute 1 + 2 * 3."}], "search": search}

@@ -70,6 +70,7 @@ async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept
         (["--vary", "lookahead=0,99"], "lookahead cannot be '99'"),
         (["--vary", "temperature=0.5,NaN"], "temperature cannot be 'NaN'"),
         (["--vary", "max_tokens="], "max_tokens cannot be ''"),
+        (["--vary", 'steps={"tokens": 0}'], "steps cannot be"),
         (["--vary", "lookahead=0,1,0"], "lookahead: 0 is given twice"),
         (["--vary", "lookahead=0", "--vary", "lookahead=1"], "a field is given twice"),
         (["--vary", "system_prompt=@nowhere.txt"], "nowhere.txt cannot be read"),

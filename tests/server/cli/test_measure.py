@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 from rich.progress import Progress
 
+from models.interfaces import Delimiter, TokenCount
 from search.answers.pool import AnswerPool
 from search.evaluation.grading import Grader
 from search.evaluation.grid import Job, plan_jobs
@@ -12,6 +13,8 @@ from search.evaluation.outcomes import Outcome
 from search.evaluation.results import Results
 from server.cli.demo_tasks import demo_tasks
 from server.cli.measure import Measurement
+from server.cli.varied import read_value
+from tests.server.services import service, world_of
 
 TASKS = demo_tasks(0, 4)
 
@@ -56,3 +59,13 @@ async def test_what_was_subsampled_is_asked_for_alone_where_its_costs_are_wanted
     await measured(client, tmp_path / "o.jsonl", grid(subsample=True))
     again = await measured(client, tmp_path / "o.jsonl", grid(subsample=False))
     assert all(outcome.is_served for outcome in again.values())
+
+
+async def test_rules_of_steps_are_compared_as_a_field_is(tmp_path: Path) -> None:
+    rules = tuple(read_value("steps", text) for text in ('{"tokens": 8.0}', '{"delimiter": "\\n"}'))
+    jobs = plan_jobs(["dvts"], {2: 1}, {}, beam_width=2, varied={"steps": rules})
+    world = world_of()
+    async with service(world) as client:
+        found = await measured(client, tmp_path / "o.jsonl", jobs)
+    assert {sampling.steps for _, sampling in world.policy.draws} == {TokenCount(8), Delimiter("\n")}
+    assert {str(outcome.cell.varied[0][1]) for outcome in found.values()} == {'{"tokens": 8}', '{"delimiter": "\\n"}'}

@@ -1,10 +1,10 @@
 """What long thoughts cost the gateway: 64 responses of 32,000 tokens at once, by a policy that is a mock.
 
-    python -m tests.bench.thinking [--responses 64] [--tokens 32000] [--rate 500]
+    python -m tests.bench.thinking [--responses 64] [--tokens 32000] [--rate 500] [--loads one_search,streams]
 
 The service is a process of its own around the real policy, whose engine writes a script at a rate: thoughts in
 paragraphs of 190 characters, then a short answer. The CPU time is that of the service alone, `/healthz` included, which
-is asked from outside every 20 ms. Two loads: one search of all responses, and as many streams of one.
+a third process asks on one connection every 20 ms. Two loads: one search of all responses, and as many streams of one.
 """
 
 import argparse
@@ -42,6 +42,7 @@ PARAGRAPH = "Wait, let me add 17 and 28 again: 17 + 28 = 45, and so it is. " * 3
 ANSWER = r"So it is \boxed{45}."
 PROBE_EVERY_S = 0.02
 INTERVAL = 16
+CONTEXT = multiprocessing.get_context("spawn")
 
 
 class PacedEngine(ScriptedEngine):
@@ -87,18 +88,17 @@ async def _serve(directory: Path, num_tokens: int, rate: float, told: Any) -> No
             await asyncio.Event().wait()
 
 
-async def probe(client: httpx.AsyncClient, delays: list[float]) -> None:
-    """Ask `/healthz` until cancelled; a probe that is due is asked whether the last one was answered or not."""
-    async with asyncio.TaskGroup() as group:
-
-        async def ask() -> None:
+def probe(url: str, has_ended: Any, told: Any) -> None:
+    """Ask `/healthz` again and again on one connection, until told to end; say how long each took."""
+    delays: list[float] = []
+    with httpx.Client(base_url=url, timeout=None) as client:
+        client.get("/healthz").raise_for_status()
+        told.put([])
+        while not has_ended.wait(PROBE_EVERY_S):
             start = time.perf_counter()
-            (await client.get("/healthz")).raise_for_status()
+            client.get("/healthz").raise_for_status()
             delays.append(time.perf_counter() - start)
-
-        while True:
-            group.create_task(ask())
-            await asyncio.sleep(PROBE_EVERY_S)
+    told.put(delays)
 
 
 async def one_search(client: httpx.AsyncClient, number: int) -> int:
@@ -129,18 +129,17 @@ async def measure(
     load: Callable[[httpx.AsyncClient, int], Any], url: str, number: int, process: psutil.Process
 ) -> list[str]:
     """Put a load on the service, and say what it cost."""
+    has_ended, told = CONTEXT.Event(), CONTEXT.Queue()
+    prober = CONTEXT.Process(target=probe, args=(url, has_ended, told), daemon=True)
     limits = httpx.Limits(max_connections=None)
-    delays: list[float] = []
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=None, limits=limits) as client,
-        httpx.AsyncClient(base_url=url, timeout=None) as prober,
-    ):
+    async with httpx.AsyncClient(base_url=url, timeout=None, limits=limits) as client:
+        prober.start()
+        await asyncio.to_thread(told.get, timeout=120)  # it is ready
         before, start = process.cpu_times(), time.perf_counter()
-        probing = asyncio.create_task(probe(prober, delays))
         num_tokens = await load(client, number)
         seconds, after = time.perf_counter() - start, process.cpu_times()
-        probing.cancel()
-        await asyncio.gather(probing, return_exceptions=True)
+        has_ended.set()
+        delays: list[float] = await asyncio.to_thread(told.get, timeout=60)
     spent = after.user + after.system - before.user - before.system
     cuts = statistics.quantiles(delays, n=100)
     return [
@@ -160,12 +159,11 @@ async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     heads = ("load", "tokens", "s", "tokens/s", "CPU ms per 1,000", "healthz p50 ms", "p99", "most", "RSS MiB")
     table = Table(*heads, title=f"{options.responses} responses of {options.tokens:,} tokens")
-    context = multiprocessing.get_context("spawn")
     with TemporaryDirectory() as directory:
         saved = save_thinker(Path(directory) / "policy")
-        for load in (one_search, streams):
-            told = context.Queue()
-            service = context.Process(target=serve, args=(saved, options.tokens, options.rate, told), daemon=False)
+        for load in [each for each in (one_search, streams) if each.__name__ in options.loads]:
+            told = CONTEXT.Queue()
+            service = CONTEXT.Process(target=serve, args=(saved, options.tokens, options.rate, told), daemon=False)
             service.start()
             try:
                 url = await asyncio.to_thread(told.get, timeout=60)
@@ -181,4 +179,5 @@ if __name__ == "__main__":
     parser.add_argument("--responses", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=32_000)
     parser.add_argument("--rate", type=float, default=500.0, help="Tokens a second of a response.")
+    parser.add_argument("--loads", type=lambda text: text.split(","), default=["one_search", "streams"])
     asyncio.run(main(parser.parse_args()))

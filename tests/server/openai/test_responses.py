@@ -294,16 +294,17 @@ async def test_what_a_search_cannot_honour_is_refused_by_name(
     assert words in message
 
 
-async def test_formats_forced_calls_and_their_results_are_vllms(openai: AsyncOpenAI) -> None:
+async def test_a_format_is_kept(openai: AsyncOpenAI) -> None:
     schema = {"enum": [12, 34]}
     formed = await respond(openai, text={"format": {"type": "json_schema", "name": "a", "schema": schema}})
     assert json.loads(formed.output_text) in (12, 34)
-    called = [
-        {"role": "user", "content": "1 + 1?"},
-        {"type": "function_call", "call_id": "1", "name": "add", "arguments": "{}"},
-    ]
-    with pytest.raises(client_library.BadRequestError, match="tool"):
-        await respond(openai, tools=[ADD], tool_choice="required", input=called)
+
+
+@pytest.mark.parametrize("choice", ["required", "auto", {"type": "function", "name": "add"}])
+async def test_calls_that_nobody_parses_are_refused_and_not_ignored(openai: AsyncOpenAI, choice: Any) -> None:
+    assert (await respond(openai, tools=[ADD], tool_choice="none")).output_text
+    with pytest.raises(client_library.BadRequestError, match="tool_choice: calls of tools need --tool-call-parser"):
+        await respond(openai, tools=[ADD], tool_choice=choice)
 
 
 async def test_a_reader_who_leaves_stops_the_engine(client: httpx.AsyncClient, policy: EnginePolicy) -> None:

@@ -139,12 +139,12 @@ class OpenAIHandlers:
             RequestRefusedError: vLLM cannot use it.
             EngineUnavailableError: The engine died twice, or is not started again within a minute.
         """
-        if body.get("tools") and body.get("tool_choice") != "none" and not self._tool_call_parser:
-            message = 'tool_choice: calls of tools need --tool-call-parser; allowed: "none"'  # vLLM would ignore it
-            raise RequestRefusedError(message, "tool_choice")
 
         async def ask() -> Any:
             request = await self._requests.read_response(body, client)
+            if body.get("tools") and body.get("tool_choice") != "none" and not self._tool_call_parser:
+                message = 'tool_choice: calls of tools need --tool-call-parser; allowed: "none"'  # vLLM would ignore it
+                raise RequestRefusedError(message, "tool_choice")
             answer = await (await self._state()).openai_serving_responses.create_responses(request)
             if isinstance(answer, ResponsesResponse):
                 return answer.model_dump(mode="json", by_alias=True)

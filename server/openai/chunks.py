@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from search.candidate import Candidate
-from server.openai.dialects import Chunk, Dialect
+from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.replies import (
     ChatReply,
     CompletionReply,
@@ -16,7 +16,6 @@ from server.openai.replies import (
     completion_reply,
     finish_reason,
     head,
-    pieces_of,
 )
 from server.openai.requests import ChatRequest, CompletionRequest
 from server.schemas import SolveRequest
@@ -68,9 +67,7 @@ class Chunks(Dialect[R]):
 
     def _text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         """Yield a response step by step."""
-        if candidate is None:
-            return
-        for text in pieces_of(candidate):
+        for text in pieces_of(candidate) if candidate else ():
             yield self._chunk(index, self._part(text))
 
     def _bill(self, usage: OpenAIUsage) -> Chunk:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
 
+from search.candidate import Candidate
 from server.http.errors import ErrorReply
 from server.openai.requests import OpenAIRequest
 from server.schemas import SolveRequest
@@ -68,3 +69,13 @@ class Dialect(ABC, Generic[R]):
             number: Of events before it.
         """
         return ServerSentEvent(json.dumps(chunk), sep="\n")
+
+
+def pieces_of(candidate: Candidate) -> Iterator[str]:
+    """Yield the steps of a response; behind thoughts, without the space that it begins with."""
+    has_begun = not candidate.num_thoughts
+    for step in candidate.steps[candidate.num_thoughts :]:
+        text = step.text if has_begun else step.text.lstrip()
+        has_begun = has_begun or bool(text)
+        if text:
+            yield text

@@ -159,6 +159,9 @@ class ResponseRequest(OpenAIRequest):
     ] = None
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="Arguments of the policy's chat template; of searches, those that the recipe allows."
+    )
     stream_options: StreamOptions | None = None
 
     @property
@@ -166,10 +169,12 @@ class ResponseRequest(OpenAIRequest):
         return "max_output_tokens", self.max_output_tokens
 
     @property
+    def reasoning_effort(self) -> str | None:
+        return self.reasoning.effort if self.reasoning else None
+
+    @property
     def beyond(self) -> dict[str, Any]:
-        text, reasoning = self.text or TextOptions(), self.reasoning or ReasoningOptions()
-        ours = {"include": self.include, "text.format": text.format, "reasoning.effort": reasoning.effort}
-        return super().beyond | ours
+        return super().beyond | {"include": self.include, "text.format": self.text and self.text.format}
 
     def for_vllm(self) -> dict[str, Any]:
         """Return the fields that are spelt otherwise for vLLM."""

@@ -49,14 +49,10 @@ UNKEPT_RESPONSES: Table = {
 }
 """The same of a response: nothing is stored, so that nothing can be gone on with by its id."""
 
-EFFORTS: Values = ("none", "minimal", "low", "medium", "high", "xhigh")
-"""A policy whose chat template does not speak of effort makes the same one for all of these, also without a search."""
-
 UNSEARCHED: Table = {
     "add_generation_prompt": (True,),
     "allowed_token_ids": ([],),
     "bad_words": ([],),
-    "chat_template_kwargs": ({},),
     "continue_final_message": (False,),
     "documents": ([],),
     "echo": (False,),
@@ -73,7 +69,6 @@ UNSEARCHED: Table = {
     "parallel_tool_calls": (True, False),
     "presence_penalty": (0,),
     "priority": (0,),
-    "reasoning_effort": EFFORTS,
     "repetition_penalty": (1,),
     "response_format": ({"type": "text"},),
     "return_prompt_text": (False,),
@@ -102,7 +97,6 @@ UNSEARCHED_RESPONSES: Table = {
     "enable_response_messages": (False,),
     "include": ([],),
     "previous_input_messages": ([],),
-    "reasoning.effort": EFFORTS,
     "text.format": ({"type": "text"},),
 }
 

@@ -64,6 +64,8 @@ def plan_plain(body: OpenAIRequest, state: State) -> Plain | None:
         return None
     refuse_unkept(body)
     sent = less_nothing(_body(body))
+    if "thinking_budget" in sent and isinstance(body, ResponseRequest):
+        raise RequestError("thinking_budget: only supported when searching; omit it", "thinking_budget")
     budget = sent.pop("thinking_budget", None)
     if budget is not None and sent.setdefault("thinking_token_budget", budget) != budget:
         message = "thinking_budget: differs from thinking_token_budget; send one of the two"

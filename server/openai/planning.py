@@ -1,6 +1,6 @@
 """From an OpenAI request to the search that it asks for, or to an error that says why it cannot be served."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -41,7 +41,12 @@ def plan_search(body: OpenAIRequest, state: State, client: Client, arrived: floa
     refuse_unkept(body)
     refuse_unsearchable(body)
     asked, history = _read(body)
-    fields = asked | _sampling(body) | _thoughts(body) | _search(body, state.settings.policy_name)
+    fields = (
+        asked
+        | _sampling(body)
+        | _thoughts(body, state.models.policy.template_arguments)
+        | _search(body, state.settings.policy_name)
+    )
     with named(body):
         return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
 
@@ -96,8 +101,14 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _thoughts(body: OpenAIRequest) -> dict[str, Any]:
-    return {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
+def _thoughts(body: OpenAIRequest, template_arguments: Collection[str]) -> dict[str, Any]:
+    """Return what says how to think; an effort that no template reads changes nothing, as without a search."""
+    asked = {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
+    if not {"reasoning_effort", "enable_thinking"} & set(template_arguments):
+        asked.pop("reasoning_effort", None)  # clients set it whatever the model is
+    if not asked.get("chat_template_kwargs"):
+        asked.pop("chat_template_kwargs", None)
+    return asked
 
 
 def _read_chat(chat: Sequence[Said], field: str) -> tuple[dict[str, str], tuple[Turn, ...]]:

@@ -4,7 +4,6 @@ The policy's own replies come from vLLM and contain more; the models here descri
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from asgi_correlation_id import correlation_id
@@ -105,16 +104,6 @@ def choose(result: SearchResult, n: int) -> list[Candidate | None]:
     """Return the best candidate of each of the n best answers; [None] if the search found nothing at all."""
     answers: list[Candidate | None] = [vote.candidates[0] for vote in result.votes if vote.answer is not None]
     return answers[:n] or [result.chosen]
-
-
-def pieces_of(candidate: Candidate) -> Iterator[str]:
-    """Yield what stands behind the thoughts, step by step, without the space that separates it from them."""
-    has_begun = candidate.num_thoughts == 0
-    for step in candidate.steps[candidate.num_thoughts :]:
-        text = step.text if has_begun else step.text.lstrip()
-        has_begun = has_begun or bool(text)
-        if text:
-            yield text
 
 
 def finish_reason(candidate: Candidate | None) -> str:

@@ -1,11 +1,11 @@
-"""How a searched answer is written for clients of `/v1/responses`: an output of one message, or its events.
+"""How a searched answer is written for clients of `/v1/responses`: an output of thoughts and message, or its events.
 
 Source: OpenAI's API reference, "The Response object" and "Streaming events". Beyond the source: `search`, the evidence.
 """
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from asgi_correlation_id import correlation_id
@@ -14,9 +14,9 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from server.http.errors import ErrorReply
-from server.openai.dialects import Chunk, Dialect
+from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.items import ReasoningOptions, ResponseRequest
-from server.openai.replies import bill, pieces_of
+from server.openai.replies import bill
 from server.schemas import SolveRequest, SolveResponse
 from server.solving.searching import Outcome
 
@@ -43,20 +43,20 @@ class OutputMessage(BaseModel):
 
 
 class ReasoningText(BaseModel):
-    """Thoughts of the policy."""
+    """The text of thoughts."""
 
     type: Literal["reasoning_text"] = "reasoning_text"
     text: str
 
 
-class ReasoningItem(BaseModel):
-    """What a policy thought before its message."""
+class OutputReasoning(BaseModel):
+    """The thoughts before a response."""
 
     id: str
     type: Literal["reasoning"] = "reasoning"
-    status: Status
     summary: list[Any] = []
     content: list[ReasoningText]
+    status: Status
 
 
 class InputDetails(BaseModel):
@@ -114,8 +114,8 @@ class ResponseReply(BaseModel):
     max_output_tokens: int | None
     metadata: dict[str, str] | None
     model: str
-    output: list[ReasoningItem | OutputMessage] = Field(
-        description="The thoughts, where there are any, and a message; nothing if the deadline left nothing."
+    output: list[OutputReasoning | OutputMessage] = Field(
+        description="One message, behind its thoughts if there are any; nothing if the deadline left nothing."
     )
     parallel_tool_calls: bool = True
     previous_response_id: None = None
@@ -149,7 +149,7 @@ class ResponseEvents(Dialect[ResponseRequest]):
         return self._response(
             status=status,
             incomplete_details=Incomplete() if status == "incomplete" else None,
-            output=self._output(status, chosen) if chosen else [],
+            output=self._output(chosen) if chosen else [],
             usage=ResponseUsage(
                 input_tokens=usage.prompt_tokens,
                 output_tokens=usage.completion_tokens,
@@ -182,33 +182,35 @@ class ResponseEvents(Dialect[ResponseRequest]):
         return ServerSentEvent(json.dumps(chunk | {"sequence_number": number}), event=chunk["type"], sep="\n")
 
     def _grow(self, candidate: Candidate) -> Iterator[Chunk]:
-        *thoughts, message = self._output(_status(candidate), candidate)
-        for item in thoughts:
-            yield from self._write(0, item, "reasoning_text", [candidate.thinking or ""])
-        yield from self._write(len(thoughts), message, "output_text", pieces_of(candidate))
+        for index, item in enumerate(self._output(candidate)):
+            place = {"output_index": index}
+            part = place | {"item_id": item.id, "content_index": 0}
+            begun = item.model_dump() | {"status": "in_progress", "content": []}
+            yield {"type": "response.output_item.added", "item": begun} | place
+            yield from (
+                self._think(item, part) if isinstance(item, OutputReasoning) else self._speak(candidate, item, part)
+            )
+            yield {"type": "response.output_item.done", "item": item.model_dump()} | place
 
-    def _write(
-        self, index: int, whole: ReasoningItem | OutputMessage, kind: str, pieces: Iterable[str]
-    ) -> Iterator[Chunk]:
-        """Yield the events of an item of the output."""
-        item, (content,) = {"output_index": index}, whole.content
-        place, text = item | {"item_id": whole.id, "content_index": 0}, content.model_dump()
-        more: Chunk = {"logprobs": []} if kind == "output_text" else {}
-        begun = whole.model_copy(update={"status": "in_progress", "content": []})
-        yield {"type": "response.output_item.added", "item": begun.model_dump()} | item
-        yield {"type": "response.content_part.added", "part": text | {"text": ""}} | place
-        for piece in pieces:
-            yield {"type": f"response.{kind}.delta", "delta": piece} | more | place
-        yield {"type": f"response.{kind}.done", "text": content.text} | more | place
-        yield {"type": "response.content_part.done", "part": text} | place
-        yield {"type": "response.output_item.done", "item": whole.model_dump()} | item
+    def _think(self, item: OutputReasoning, part: Chunk) -> Iterator[Chunk]:
+        yield {"type": "response.reasoning_text.delta", "delta": item.content[0].text} | part
+        yield {"type": "response.reasoning_text.done", "text": item.content[0].text} | part
 
-    def _output(self, status: Status, candidate: Candidate) -> list[ReasoningItem | OutputMessage]:
-        thoughts = [ReasoningText(text=candidate.thinking)] if candidate.thinking else []
-        return [
-            *(ReasoningItem(id=f"rs_{self._id}", status=status, content=[text]) for text in thoughts),
-            OutputMessage(id=f"msg_{self._id}", status=status, content=[OutputText(text=candidate.response)]),
-        ]
+    def _speak(self, candidate: Candidate, item: OutputMessage, part: Chunk) -> Iterator[Chunk]:
+        text = item.content[0].model_dump()
+        yield {"type": "response.content_part.added", "part": text | {"text": ""}} | part
+        for piece in pieces_of(candidate):
+            yield {"type": "response.output_text.delta", "delta": piece, "logprobs": []} | part
+        yield {"type": "response.output_text.done", "text": text["text"], "logprobs": []} | part
+        yield {"type": "response.content_part.done", "part": text} | part
+
+    def _output(self, candidate: Candidate) -> list[OutputReasoning | OutputMessage]:
+        content = [OutputText(text=candidate.response)]
+        message = OutputMessage(id=f"msg_{self._id}", status=_status(candidate), content=content)
+        if not (thinking := candidate.thinking):
+            return [message]
+        thoughts = [ReasoningText(text=thinking)]
+        return [OutputReasoning(id=f"rs_{self._id}", status="completed", content=thoughts), message]
 
     def _response(self, **fields: Any) -> ResponseReply:
         return ResponseReply(

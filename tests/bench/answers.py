@@ -164,7 +164,7 @@ def measure_laws(texts: Sequence[str], table: Table) -> None:
     for text, form in forms.items():
         classes.setdefault(form.key, []).append(text)
     pairs = [tuple(dice.sample(members, 2)) for members in classes.values() if len(members) > 1]
-    pairs += [tuple(dice.sample(texts, 2)) for _ in range(len(texts))]
+    pairs += [tuple(dice.sample(texts, 2)) for _ in range(len(texts) // 4)]
     asymmetric = sum(equivalent(a, b) is not equivalent(b, a) for a, b in pairs)
     unlike = sum(
         (forms[a].key == forms[b].key) is not equivalent(a, b)

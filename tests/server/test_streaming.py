@@ -49,7 +49,8 @@ def rebuild(events: list[Event]) -> list[dict[str, Any]]:
     steps: dict[str, dict[int, dict[str, Any]]] = {}
     for name, data in events:
         if name == "step":
-            steps.setdefault(data["node"], {})[data["index"]] = {"text": data["text"], "score": data["score"]}
+            step = {field: data[field] for field in ("text", "score", "thinking")}
+            steps.setdefault(data["node"], {})[data["index"]] = step
         elif name == "candidate" and data["state"] == "lost":
             nodes.pop(data["id"], None)
         elif name == "candidate":

@@ -188,7 +188,7 @@ def test_a_tokenizer_of_another_model_is_named(open_damaged: Open, name: str, ch
         (
             "rlhflow",
             config(architectures=["BertModel"]),
-            r"config\.json: architectures is \['BertModel'\], not a causal",
+            r"config\.json: BertModel is an encoder",
         ),
         (
             "skywork",

@@ -14,7 +14,8 @@ from search.answers import host
 from search.answers.workers import Job
 from tests.search.answers.processes import descendants, newest
 
-SLOW = r"\sum_{a=1}^{200} \sum_{b=1}^{200} \sum_{c=1}^{200} abc"
+SLOW = r"\sum_{a=1}^{15} \sum_{b=1}^{15} \sum_{c=1}^{15} " + "".join(rf"\sqrt[{k}]{{abc+{k}}}" for k in range(2, 22))
+"""As many terms as are read, each of which takes its time."""
 
 
 class Client(io.StringIO):

@@ -59,8 +59,8 @@ def test_a_service_that_is_not_there_is_one_sentence() -> None:
     assert "no answer from http://127.0.0.1:9" in result.stderr
 
 
-def test_problems_without_answers_are_refused_by_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.jsonl").write_text('{"problem": "1 + 1", "answer": "2"}\n{"problem": "2 + 2"}\n')
+def test_a_file_without_any_answer_is_refused_by_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"problem": "1 + 1"}\n{"problem": "2 + 2"}\n')
     result = CliRunner().invoke(app, ["eval", "--problems", str(tmp_path / "bad.jsonl")])
     assert result.exit_code == 2
     assert "line 2" in result.output

@@ -92,10 +92,10 @@ async def test_a_problem_too_long_for_the_policy_is_named_and_left_out(policy: E
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 1: not JSON in UTF-8: Expecting property name"),
-        ("[]", "line 1: not an object; allowed: one JSON object a line"),
-        ('{"problem": "1 + 1"}', "line 1: needs text as answer or solution"),
-        ('{"problem": " ", "answer": 2}', "line 1: needs text as problem or question"),
+        ("{", "bad.jsonl: not JSON in UTF-8: Expecting property name"),
+        ("[]", "bad.jsonl holds no problem"),
+        ('{"problem": "1 + 1"}', "line 1: needs an answer as one of"),
+        ('{"problem": " ", "answer": 2}', "line 1: needs text as one of problem, question"),
         ('{"problem": "\\ud800", "answer": 2}', "half of a surrogate pair, which is not Unicode text"),
     ],
 )

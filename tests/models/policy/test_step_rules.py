@@ -69,7 +69,7 @@ def test_a_step_has_so_many_tokens(splitter: Splitter) -> None:
 
 
 def test_tokens_that_show_nothing_make_no_step_alone(splitter: Splitter) -> None:
-    assert splitter.texts(TokenCount(1), "\n", "\n", "a", "b") == ["\n\na", "b", ""]  # the end of the sequence is a token
+    assert splitter.texts(TokenCount(1), "\n", "\n", "a", "b") == ["\n\na", "b", ""]  # END_ID
 
 
 def test_a_step_of_tokens_ends_with_a_whole_character(splitter: Splitter) -> None:

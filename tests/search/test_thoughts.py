@@ -87,6 +87,14 @@ async def test_a_tree_over_the_answer_takes_all_thoughts_with_its_first_step() -
     assert result.rounds == 2
 
 
+async def test_thoughts_that_come_again_go_with_the_step_behind_them() -> None:
+    world = world_of(thinking(step("So", 0.5, step("Hm, again", 0.9, answer("7", 0.2)))))
+    result = await search(world, BeamSearch(4, 2))
+    assert result.chosen is not None
+    assert result.chosen.step_scores == (None, None, 0.5, None, 0.2)
+    assert len(result.chosen.path) == 2
+
+
 async def test_a_tree_over_thoughts_takes_them_step_by_step() -> None:
     world = world_of(
         step("Hm, one", 0.9, step("Hm, more", 0.9, answer("7", 0.9))),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from server.openai.items import ItemIn, ResponseRequest
 from server.openai.names import search_of
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest, SearchOptions
-from server.schemas import SolveRequest
+from server.schemas import Effort, SolveRequest
 from server.solving.planning import OF_THOUGHTS
 from server.solving.searching import Search
 from server.solving.state import State
@@ -104,8 +104,9 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
 def _thoughts(body: OpenAIRequest, template_arguments: Collection[str]) -> dict[str, Any]:
     """Return what says how to think; an effort that no template reads changes nothing, as without a search."""
     asked = {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
-    if not {"reasoning_effort", "enable_thinking"} & set(template_arguments):
-        asked.pop("reasoning_effort", None)  # clients set it whatever the model is
+    is_read = bool({"reasoning_effort", "enable_thinking"} & set(template_arguments))
+    if not is_read and asked.get("reasoning_effort") in get_args(Effort):
+        del asked["reasoning_effort"]  # clients set it whatever the model is
     if not asked.get("chat_template_kwargs"):
         asked.pop("chat_template_kwargs", None)
     return asked

@@ -134,7 +134,6 @@ async def test_a_searched_completion_shows_the_answer_alone() -> None:
     [
         ({"chat_template_kwargs": {"enable_thinking": False}}, "chat_template_kwargs"),
         ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs"),
-        ({"reasoning_effort": "low"}, "reasoning_effort"),
         ({"reasoning_effort": "huge"}, "reasoning_effort"),
         ({"thinking_budget": -1}, "thinking_budget"),
     ],
@@ -146,6 +145,14 @@ async def test_what_a_template_does_not_read_is_refused_by_name(fields: dict[str
         chat = {"model": "p@majority-4", "messages": [{"role": "user", "content": "?"}]}
         status, message = await refused(client, "/v1/chat/completions", **chat, **fields)
         assert (status in (400, 422), name in message) == (True, True)
+
+
+async def test_an_effort_that_no_template_reads_is_refused_and_of_chats_ignored() -> None:
+    async with service(world(), served_model_name="p") as client:
+        status, message = await refused(client, problem="?", reasoning_effort="low")
+        assert (status, "reasoning_effort" in message) == (422, True)
+        chat = {"model": "p@majority-4", "messages": [{"role": "user", "content": "?"}], "reasoning_effort": "low"}
+        assert (await client.post("/v1/chat/completions", json=chat)).status_code == 200
 
 
 async def test_arguments_of_the_template_reach_the_policy() -> None:

@@ -5,8 +5,9 @@ from server.errors import RequestError
 from server.openai.neutral import UNREAD, asks_for_nothing, remedy
 from server.openai.requests import MessageIn, OpenAIRequest
 
-UNREAD_OF_MESSAGES = ("name", "refusal", "annotations", "reasoning", "reasoning_content")
-"""What clients call the speakers, and fields of our own replies, which clients send back with the next turn."""
+UNREAD_OF_MESSAGES = ("name", "refusal", "annotations", "reasoning", "reasoning_content", "provider_specific_fields")
+"""What clients call the speakers, and fields of our own replies, which clients send back with the next turn, as they keep
+them (LiteLLM: `provider_specific_fields`)."""
 
 
 def refuse_unkept(body: OpenAIRequest) -> None:

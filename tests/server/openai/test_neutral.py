@@ -41,7 +41,8 @@ TURNS: dict[str, list[dict[str, Any]]] = {
     "a reply sent back": [
         {"role": "user", "content": "1 + 1?"},
         {"role": "assistant", "content": "2", "refusal": None, "annotations": [], "audio": None, "function_call": None,
-         "tool_calls": [], "reasoning": None, "reasoning_content": None},
+         "tool_calls": [], "reasoning": None, "reasoning_content": None,
+         "provider_specific_fields": {"reasoning": None}},  # LiteLLM's
     ],
     "parts": [
         {"role": "user", "content": [{"type": "text", "text": "1", "cache_control": {"type": "ephemeral"}}]},

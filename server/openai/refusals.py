@@ -6,8 +6,8 @@ from server.openai.neutral import UNREAD, asks_for_nothing, remedy
 from server.openai.requests import MessageIn, OpenAIRequest
 
 UNREAD_OF_MESSAGES = ("name", "refusal", "annotations", "reasoning", "reasoning_content", "provider_specific_fields")
-"""What clients call the speakers, and fields of our own replies, which clients send back with the next turn, as they keep
-them (LiteLLM: `provider_specific_fields`)."""
+"""What clients call the speakers, and fields of our own replies, which clients send back with the next turn as they
+keep them (LiteLLM in `provider_specific_fields`)."""
 
 
 def refuse_unkept(body: OpenAIRequest) -> None:

@@ -8,15 +8,15 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import EngineUnavailableError
-from models.generation import Classified, Generated, Generation, Scored
+from models.generation import Generated, Generation
 from models.interfaces import PARAGRAPHS, Delimiter, Finish, Markers, Meter, Step, StepRule, TokenCount
 from models.policy.engine_policy import EnginePolicy
 from tests.models.problems import PROBLEM, ids_of, respond, sampling, text_of
+from tests.models.scripted import ScriptedEngine
 from tests.models.tiny import END_ID, tiny_tokenizer
 
 TEXT = (
@@ -35,19 +35,16 @@ RULES: tuple[StepRule, ...] = (
 AT_ONCE = 16
 
 
-class Parrot:
-    """An engine that goes on with one text, whatever it is asked."""
-
-    name, num_restarts, num_running_requests, max_model_len = "parrot", 0, 0, 10_000
+class Parrot(ScriptedEngine):
+    """Goes on with one text, whatever it is asked, and stops at texts, too."""
 
     def __init__(self, tokenizer: ChatTokenizer, text: str) -> None:
-        self.metrics = CollectorRegistry()
-        self.asked: list[Generation] = []
+        whole, num_prompt = [*tokenizer.encode(text), END_ID], len(PromptBuilder(tokenizer).build(PROBLEM))
+        super().__init__(lambda token_ids: whole[len(token_ids) - num_prompt :], AT_ONCE)
         self.places: list[int] = []  # in the text, where each request goes on
         self.num_generated = 0
         self._tokenizer = tokenizer
-        self._script = [*tokenizer.encode(text), END_ID]
-        self._num_prompt = len(PromptBuilder(tokenizer).build(PROBLEM))
+        self._num_prompt = num_prompt
 
     async def generate(
         self,
@@ -59,9 +56,8 @@ class Parrot:
     ) -> AsyncGenerator[Generated, None]:
         self.asked.append(asked)
         self.places.append(len(token_ids) - self._num_prompt)
-        rest = self._script[self.places[-1] :]
         new, said = list[int](), list[int]()
-        for token_id in rest:
+        for token_id in self._script(token_ids):
             new.append(token_id)
             said.append(token_id)
             reason, stop = self._ended(said, asked)
@@ -81,21 +77,6 @@ class Parrot:
         if said[-1] == END_ID:
             return "stop", None
         return ("length", None) if len(said) == asked.max_tokens else (None, None)
-
-    async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
-        raise NotImplementedError
-
-    async def score(
-        self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""
-    ) -> Scored:
-        raise NotImplementedError
-
-    async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
-        raise NotImplementedError
-
-    async def check(self) -> None: ...
-
-    async def recovered(self) -> None: ...
 
 
 @pytest.fixture(scope="module")

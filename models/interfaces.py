@@ -200,6 +200,18 @@ class Policy(Protocol):
             ContextOverflowError: The problem leaves no room in the context for a response.
         """
 
+    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
+        """Return the steps of a response that was written elsewhere, cut as those of its own are. Takes CPU time.
+
+        Args:
+            response: A text, or the texts of its steps, which are kept.
+            steps: Where the steps of a text end.
+            is_complete: Whether the response ends here, or another step is to follow.
+        """
+
+    def special_token_in(self, text: str) -> str | None:
+        """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
+
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         """Sample the step that follows `prefix` (empty: the first one). One that spends the token limit is cut there.
 
@@ -220,6 +232,20 @@ class Policy(Protocol):
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died or refused the request.
         """
+
+
+class Verdict(Enum):
+    """What a call to a verifier judges."""
+
+    STEPS = "steps"  # each step of the call
+    CALL = "call"  # all steps of the call together: only the score of the last one means something
+    RESPONSE = "response"  # a whole response: no verifier of steps
+
+
+def verdict_of(verifier: object) -> Verdict:
+    """Return what a call to a verifier judges: each step, unless its `verdict` says something else."""
+    verdict = getattr(verifier, "verdict", Verdict.STEPS)
+    return verdict if isinstance(verdict, Verdict) else Verdict.STEPS
 
 
 class Verifier(Protocol):

@@ -9,6 +9,7 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from starlette.middleware.cors import CORSMiddleware
 
 from models.engine_client import RunningModel
+from models.prm.remembering import remembering
 from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
 from server.http.access import AccessMiddleware
@@ -18,7 +19,7 @@ from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
-from server.routes import answers, batch, health, metrics, openai, solve
+from server.routes import answers, batch, given, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
@@ -60,12 +61,22 @@ def create_app(
     )
     admission = Admission(settings.capacity, settings.max_queued)
     counts = Metrics(engines, admission)
-    app.state.winnow = State(models, engines, settings, admission, counts, tracer or NoOpTracer(), calibrated, plain)
+    app.state.winnow = State(
+        models,
+        engines,
+        settings,
+        admission,
+        counts,
+        tracer or NoOpTracer(),
+        calibrated,
+        plain,
+        remembering(models.verifier, settings.max_remembered_scores),
+    )
     _guard(app, settings, keys)
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
-    for routes in (solve, batch, openai, answers, health, metrics):
+    for routes in (solve, batch, openai, answers, given, health, metrics):
         app.include_router(routes.router)
     install_error_handlers(app)
     return app

@@ -240,6 +240,9 @@ class Settings(BaseSettings):
         MAX_DEADLINE_S, gt=0, le=MAX_DEADLINE_S, description="Longest deadline, and that of requests without one."
     )
     max_batch: int = Field(64, ge=1, le=MAX_BATCH, description="Most requests of a batch.")
+    max_remembered_scores: int = Field(
+        100_000, ge=1, description="Scores of steps that clients brought, remembered for their next request."
+    )
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
     max_cost_in_flight: int = Field(
         524_288,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from models.errors import ModelError
-from models.interfaces import Finish, Meter, Problem, Sampling, Step
+from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule
 from search.answers.answer import Answer
 from search.expander import Models
 from tests.natures import THOUGHT, Nature
@@ -76,6 +76,19 @@ class WorldPolicy(Engine):
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         return len(problem.text)
+
+    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
+        delimiter = steps.text if isinstance(steps, Delimiter) else "\n\n"
+        if isinstance(response, str):
+            pieces = list(filter(None, re.split(f"(?<={re.escape(delimiter)})", response)))
+        else:
+            pieces = [*(text.removesuffix(delimiter) + delimiter for text in response[:-1]), response[-1]]
+        last = Finish.END if is_complete else Finish.STEP
+        finishes = [*[Finish.STEP] * (len(pieces) - 1), last]
+        return tuple(Step(text, tuple(text.encode()), finish) for text, finish in zip(pieces, finishes, strict=True))
+
+    def special_token_in(self, text: str) -> str | None:
+        return "<|end|>" if "<|end|>" in text else None
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         with self._call():

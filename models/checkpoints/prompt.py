@@ -34,6 +34,11 @@ class PromptBuilder:
         self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
         self._system_prompt = system_prompt
 
+    def special_token_in(self, text: str) -> str | None:
+        """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
+        marks = "".join(self.marks.texts) if self.marks else ""
+        return next((token for token in self.tokenizer.special_tokens_in(text) if token not in marks), None)
+
     def _build(self, problem: Problem) -> tuple[int, ...]:
         return self.tokenizer.encode_chat(self._messages(problem), dict(problem.template_arguments))
 

@@ -8,7 +8,7 @@ Knows nothing of problems, steps or engines.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -297,6 +297,10 @@ class ChatTokenizer(TextTokenizer):
     def spells_special_token(self, text: str) -> bool:
         """True for a text that a careless tokenizer would read as more than text."""
         return self._special.search(text) is not None
+
+    def special_tokens_in(self, text: str) -> Iterator[str]:
+        """Yield the special tokens that a text spells."""
+        return (found[0] for found in self._special.finditer(text) if found[0])
 
     def _render(self, messages: Sequence[Message], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         chat = [{"role": role, "content": content} for role, content in messages]

@@ -28,6 +28,7 @@ from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step,
 from models.policy.marks import Spelling
 from models.policy.steps import StepSplitter
 from models.policy.thoughts import Thoughts
+from models.policy.written import written_steps
 from models.remote.settings import RemoteSettings
 
 FINISHES = {None: None, "stop": Finish.END, "length": Finish.LENGTH}
@@ -78,6 +79,14 @@ class EnginePolicy:
         num_tokens = len(self.prompts.build(problem))
         self._room_after(num_tokens)
         return num_tokens
+
+    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
+        """Return the steps of a response that was written elsewhere, cut as those of its own are."""
+        return written_steps(self.prompts, response, steps, is_complete=is_complete)
+
+    def special_token_in(self, text: str) -> str | None:
+        """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
+        return self.prompts.special_token_in(text)
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         """Sample the step that follows `prefix` (empty: the first one). One that spends the token limit is cut there.

@@ -24,7 +24,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient, require_room
 from models.engines.running import ModelSettings
 from models.errors import CheckpointError, EngineUnavailableError
-from models.interfaces import Meter, Problem, Step
+from models.interfaces import Meter, Problem, Step, Verdict
 from models.prm.generative_prm import sigmoid
 from models.prm.served import Served
 
@@ -46,6 +46,8 @@ class OutcomeVerifier:
         tokenizer: The model's own.
         num_labels: Of the classifier, 1 or 2.
     """
+
+    verdict = Verdict.RESPONSE
 
     def __init__(self, engine: EngineClient, tokenizer: DialogueTokenizer, num_labels: int) -> None:
         self.engine = engine

@@ -27,7 +27,7 @@ from models.engine_client import EngineClient, require_room
 from models.engines.running import ModelSettings
 from models.errors import CheckpointError, EngineUnavailableError
 from models.generation import Generated, Generation
-from models.interfaces import Meter, Problem, Step
+from models.interfaces import Meter, Problem, Step, Verdict
 from models.prm.generative_prm import sigmoid
 from models.prm.served import Served
 
@@ -62,6 +62,8 @@ class ThinkPRM:
     Raises:
         CheckpointError: A verdict is not one token.
     """
+
+    verdict = Verdict.CALL
 
     def __init__(self, engine: EngineClient, tokenizer: ChatTokenizer, max_thoughts: int) -> None:
         self.engine = engine

@@ -7,7 +7,9 @@ the same thing replaces an earlier one. Events wait in a queue, so that a slow r
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol, TypeVar
 
+from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
@@ -15,7 +17,17 @@ from search.observer import Decision, Loss
 from server.http.errors import reply_to
 from server.schemas import CandidateEvent, RoundEvent, StepEvent
 from server.solving.replies import name_of, state_of
-from server.solving.searching import Outcome
+
+
+class Replying(Protocol):
+    """The outcome of a search."""
+
+    @property
+    def reply(self) -> BaseModel:
+        """What the client reads."""
+
+
+R = TypeVar("R", bound=Replying)
 
 
 class Events:
@@ -72,13 +84,13 @@ class Events:
     def on_decision(self, decision: Decision) -> None:
         pass  # it is in the result
 
-    async def follow(self, search: asyncio.Task[Outcome]) -> AsyncIterator[ServerSentEvent]:
+    async def follow(self, search: asyncio.Task[R]) -> AsyncIterator[ServerSentEvent]:
         """Yield the events of the observed search; the last is its result or its error."""
         search.add_done_callback(self._conclude)
         while event := await self._queue.get():
             yield event
 
-    def _conclude(self, search: asyncio.Task[Outcome]) -> None:
+    def _conclude(self, search: asyncio.Task[R]) -> None:
         if search.cancelled():
             return
         if isinstance(error := search.exception(), Exception):

@@ -69,6 +69,7 @@ class Metrics:
         self.candidates_saved = self._counter(
             "candidates_saved", "Candidates not needed, since the vote was decided.", "strategy"
         )
+        self.judged = self._counter("judged_responses", "Responses of clients that were judged.", "status")
         self.tokens = self._counter("tokens", "Tokens of searches, generated and judged.", "kind")
         self.agreement = self._histogram("agreement", "Share of responses that give the answer.", SHARES)
         self.score_spread = self._histogram("score_spread", "Standard deviation of scores.", SHARES)
@@ -118,6 +119,13 @@ class Metrics:
                 histogram.observe(value)
         for caution in diagnostics.warnings:
             self.warnings.labels(caution.sign.value).inc()
+
+    def record_judged(self, result: SearchResult, timing: Timing) -> None:
+        """Count the judged responses of one request."""
+        self.queue_seconds.observe(timing.queue_s)
+        self.judged.labels(result.status.value).inc(len(result.candidates))
+        for kind in ("verifier", "verifier_cached"):
+            self.tokens.labels(kind).inc(getattr(result.meter, f"{kind}_tokens"))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"winnow_{name}", text, labels, registry=self.registry)

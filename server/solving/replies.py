@@ -58,7 +58,7 @@ def reply(
         status_reason=_losses(result.losses),
         strategy=_strategy(request, planned, result.decision),
         votes=[VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight) for vote in result.votes],
-        diagnostics=_diagnostics(result.diagnostics),
+        diagnostics=diagnostics_of(result.diagnostics),
         usage=Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=result.meter.completion_tokens,
@@ -114,7 +114,8 @@ def _confidence(
     return confidence.of(result.votes) if confidence and all(defaults) else None
 
 
-def _diagnostics(found: Diagnostics) -> DiagnosticsOut:
+def diagnostics_of(found: Diagnostics) -> DiagnosticsOut:
+    """Return the measures of a vote."""
     return DiagnosticsOut(**asdict(found) | {"warnings": [caution.text for caution in found.warnings]})
 
 
@@ -129,7 +130,8 @@ def name_of(path: tuple[int, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def _steps(candidate: Candidate, first: int = 0) -> list[StepOut]:
+def steps_of(candidate: Candidate, first: int = 0) -> list[StepOut]:
+    """Return the visible steps of a candidate from `first` on, with the scores that they have."""
     scores = (*candidate.step_scores, *[None] * len(candidate.steps))
     return [
         StepOut(text=step.text, score=score, thinking=step.is_thinking)
@@ -162,7 +164,7 @@ def _candidate(candidate: Candidate) -> CandidateOut:
         verified=candidate.answer.is_verified if candidate.answer else None,
         score=candidate.score,
         finish=_finish(candidate),
-        steps=_steps(candidate),
+        steps=steps_of(candidate),
         tokens=candidate.num_tokens,
     )
 
@@ -177,7 +179,7 @@ def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:
             NodeOut(
                 id=name_of(path),
                 parent=name_of(parent.path) if parent else None,
-                steps=_steps(candidate, first=len(parent.steps) if parent else 0),
+                steps=steps_of(candidate, first=len(parent.steps) if parent else 0),
                 tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
                 score=candidate.score,
                 state="expanded" if path in parents else _finish(candidate),

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from models.interfaces import Problem, Turn
 from search.expander import Models
@@ -30,6 +31,8 @@ from server.solving.tracing import describe, search_span
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -42,6 +45,25 @@ class Outcome:
 
     result: SearchResult
     reply: SolveResponse
+
+
+async def begun(run: Callable[[Callable[[], None]], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+    """Start a task, and return it once it has a place in the queue; what is wrong before that is raised.
+
+    Args:
+        run: Is given what to call once it has its place.
+    """
+    has_joined = asyncio.Event()
+    task = asyncio.create_task(run(has_joined.set))
+    task.add_done_callback(lambda _: has_joined.set())
+    try:
+        await has_joined.wait()
+    except asyncio.CancelledError:
+        await stop(task)
+        raise
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        raise error
+    return task
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +121,7 @@ class Search:
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
-        has_joined = asyncio.Event()
-        task = asyncio.create_task(self.run(observer, has_joined.set))
-        task.add_done_callback(lambda _: has_joined.set())
-        try:
-            await has_joined.wait()
-        except asyncio.CancelledError:
-            await stop(task)
-            raise
-        if task.done() and not task.cancelled() and (error := task.exception()):
-            raise error
-        return task
+        return await begun(lambda on_joined: self.run(observer, on_joined))
 
     async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
         """Wait for its turn, then search; cancelling stops the work of the engines.

@@ -8,6 +8,7 @@ from fastapi import Request
 from opentelemetry.trace import Tracer
 
 from models.engine_client import RunningModel
+from models.interfaces import Verifier
 from search.calibration.table import Calibrated
 from search.expander import Models
 from server.settings import Settings
@@ -63,6 +64,7 @@ class State:
         tracer: Of searches.
         calibrated: How `auto` spends a budget, and how probable answers are.
         plain: The policy, for OpenAI requests without a search; None refuses them.
+        step_verifier: The verifier with a memory of its scores; None where a call does not judge each of its steps.
     """
 
     models: Models
@@ -73,6 +75,7 @@ class State:
     tracer: Tracer
     calibrated: Calibrated
     plain: PlainPolicy | None = None
+    step_verifier: Verifier | None = None
 
     @classmethod
     def of(cls, request: Request) -> "State":

@@ -28,8 +28,12 @@ async def read_events(client: httpx.AsyncClient, **fields: Any) -> list[Event]:
 
 
 async def events_of(client: httpx.AsyncClient, **fields: Any) -> AsyncGenerator[Event, None]:
-    body = {"problem": PROBLEM, "n": 8, "seed": 7, "stream": True} | fields
-    async with client.stream("POST", "/solve", json=body) as response:
+    async for event in events_at(client, "/solve", {"problem": PROBLEM, "n": 8, "seed": 7} | fields):
+        yield event
+
+
+async def events_at(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> AsyncGenerator[Event, None]:
+    async with client.stream("POST", url, json=body | {"stream": True}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         name, number = "", 0
         async for line in response.aiter_lines():

@@ -1,0 +1,134 @@
+"""From judged responses to the reply."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asgi_correlation_id import correlation_id
+
+from models.interfaces import Step
+from search.calibration.table import Calibration
+from search.candidate import Candidate
+from search.solve import SearchResult, Status
+from search.strategies import flat
+from search.voting import voted
+from server.given import (
+    ChooseRequest,
+    ChooseResponse,
+    ChosenFromOut,
+    ClassOut,
+    JudgingUsage,
+    ScoredOut,
+    ScoreResponse,
+)
+from server.schemas import StepOut, Timing
+from server.solving.replies import diagnostics_of, steps_of
+
+Response = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Responses and what was found.
+
+    Attributes:
+        responses: In their steps.
+        result: Of the vote; the paths of its candidates are the places of the responses.
+        prompt_tokens: Of the problem.
+        timing: Of the request.
+    """
+
+    responses: tuple[Response, ...]
+    result: SearchResult
+    prompt_tokens: int
+    timing: Timing
+
+    @property
+    def candidates(self) -> Mapping[int, Candidate]:
+        """By place, those that were judged, or begun before the deadline."""
+        return {candidate.path[0]: candidate for candidate in self.result.candidates}
+
+    @property
+    def errors(self) -> Mapping[int, str]:
+        """By place, why a response was lost."""
+        return {loss.path[0]: str(loss.error) for loss in self.result.losses}
+
+    @property
+    def usage(self) -> JudgingUsage:
+        """Every token judged."""
+        return JudgingUsage(
+            prompt_tokens=self.prompt_tokens,
+            response_tokens=sum(len(step.token_ids) for response in self.responses for step in response),
+            verifier_tokens=self.result.meter.verifier_tokens,
+            verifier_cached_tokens=self.result.meter.verifier_cached_tokens,
+        )
+
+
+def scored_reply(judged: Judged) -> ScoreResponse:
+    """Build the reply of `POST /v1/steps/score`."""
+    return ScoreResponse(
+        id=correlation_id.get() or "",
+        status=judged.result.status.value,
+        responses=[_scored(judged, index) for index in range(len(judged.responses))],
+        usage=judged.usage,
+        timing=judged.timing,
+    )
+
+
+def chosen_reply(request: ChooseRequest, judged: Judged, table: Calibration | None) -> ChooseResponse:
+    """Build the reply of `POST /v1/answers/choose`."""
+    result, chosen = judged.result, judged.result.chosen
+    answer = voted(chosen) if chosen else None
+    return ChooseResponse(
+        id=correlation_id.get() or "",
+        status=result.status.value,
+        index=chosen.path[0] if chosen and answer else None,
+        answer=answer.text if answer else None,
+        response=chosen.response if chosen and answer else None,
+        score=chosen.score if chosen and answer else None,
+        confidence=_confidence(request, result, table),
+        votes=[
+            ClassOut(
+                answer=vote.answer,
+                count=vote.count,
+                weight=vote.weight,
+                responses=[candidate.path[0] for candidate in vote.candidates],
+            )
+            for vote in result.votes
+        ],
+        diagnostics=diagnostics_of(result.diagnostics),
+        responses=[_chosen_from(judged, index) for index in range(len(judged.responses))],
+        usage=judged.usage,
+        timing=judged.timing,
+    )
+
+
+def _scored(judged: Judged, index: int) -> ScoredOut:
+    candidate = judged.candidates.get(index)
+    return ScoredOut(
+        index=index,
+        score=candidate.score if candidate else None,
+        steps=_steps(judged.responses[index], candidate),
+        error=judged.errors.get(index),
+    )
+
+
+def _chosen_from(judged: Judged, index: int) -> ChosenFromOut:
+    candidate = judged.candidates.get(index)
+    answer = candidate.answer if candidate else None
+    return ChosenFromOut(**_scored(judged, index).model_dump(), answer=answer.text if answer else None)
+
+
+def _steps(response: Response, candidate: Candidate | None) -> list[StepOut]:
+    """The steps of a response, with the scores that they have."""
+    scores = candidate.step_scores if candidate else ()
+    return steps_of(Candidate(steps=response, step_scores=scores))
+
+
+def _confidence(request: ChooseRequest, result: SearchResult, table: Calibration | None) -> float | None:
+    """Return the probability of the answer; None where no such vote was measured."""
+    if table is None or not request.from_policy or result.status is not Status.COMPLETE:
+        return None
+    row = next(row for row in flat() if row.selection is request.selection)
+    confidence = table.confidence_of(row.name, len(request.responses))
+    is_default = ChooseRequest.model_fields["aggregation"].default is request.aggregation
+    return confidence.of(result.votes) if confidence and is_default and request.system_prompt is None else None

@@ -9,7 +9,6 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from starlette.middleware.cors import CORSMiddleware
 
 from models.engine_client import RunningModel
-from models.prm.remembering import remembering
 from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
 from server.http.access import AccessMiddleware
@@ -24,6 +23,7 @@ from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
 from server.solving.metrics import CountRequests, Metrics
+from server.solving.remembering import remembering
 from server.solving.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)

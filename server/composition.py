@@ -25,6 +25,7 @@ from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import RunningModel
 from models.engines.running import ModelSettings
+from models.policy.absent import AbsentPolicy
 from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.formats import open_verifier, read_verifier
 from models.remote.engine import RemoteEngine
@@ -42,6 +43,7 @@ from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.memory import trimmed
 from server.settings import Settings, Urls
+from server.solving.planning import VERIFIER_ALONE
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
 from server.system_prompt import system_prompt_of
@@ -61,26 +63,32 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
         CheckpointError: A model cannot be served with these settings.
         EngineUnavailableError: An engine did not start.
     """
-    policy_settings = policy_model(settings)
-    check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
-    prompts = prompts_of(settings, policy_settings.model)
-    opening_policy = open_policy(policy_settings, prompts)
+    if settings.has_policy:
+        policy_settings = policy_model(settings)
+        check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
+    prompts = prompts_of(settings, tokenizer_model(settings))
+    opening_policy = open_policy(policy_settings, prompts) if settings.has_policy else None
     opening_verifier = (
         open_verifier(settings.verifier_format, verifier_model(settings), prompts) if settings.has_verifier else None
     )
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
-        policy = await stack.enter_async_context(opening_policy)
-        if opening_verifier is None:
-            yield Models(policy, None, reader), (policy.engine,)
-            return
-        verifier = await stack.enter_async_context(opening_verifier)
-        yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
+        policy = await stack.enter_async_context(opening_policy) if opening_policy else None
+        verifier = await stack.enter_async_context(opening_verifier) if opening_verifier else None
+        engines = tuple(model.engine for model in (policy, verifier) if model)
+        yield Models(policy or AbsentPolicy(prompts), verifier, reader), engines
+
+
+def tokenizer_model(settings: Settings) -> Path:
+    """Return the checkpoint whose tokenizer cuts responses into steps."""
+    if settings.has_policy:
+        return policy_model(settings).model
+    return verifier_model(settings).model
 
 
 def prompts_of(settings: Settings, policy: Path) -> PromptBuilder:
-    """Return what makes the prompts of a policy.
+    """Return what makes the prompts of a policy, or those of a verifier that is alone.
 
     Raises:
         CheckpointError: Its tokenizer or its chat template cannot be used.
@@ -156,8 +164,7 @@ def become_engine(settings: Settings, which: Literal["policy", "verifier"]) -> N
     """
     from models.vllm.server import ServerSettings, become_server  # vLLM, which a gateway does without
 
-    policy = find_model(settings.policy_model, with_weights=which == "policy")
-    prompts = prompts_of(settings, policy)
+    prompts = prompts_of(settings, find_model(settings.tokenizer_model, with_weights=which == "policy"))
     key = settings.engine_api_key
     engine = policy_engine(settings) if which == "policy" else verifier_engine(settings)
     server = ServerSettings(engine, settings.host, settings.port, key.get_secret_value() if key else None)
@@ -194,23 +201,30 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
     calibrated = load_calibration(settings)
-    if settings.has_verifier:
-        logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
-    else:
-        logger.warning("starting %s alone: %s", settings.policy_model, ALONE)
-    logger.info("system prompt of searches: %s", system_prompt_of(settings))
-    if calibrated.table is None:
+    _log_start(settings)
+    if calibrated.table is None and settings.has_policy:
         for row in by_table():
             stands_in = row.stand_in(settings.has_verifier)
             logger.warning("strategy %s will be %s: %s", row.name, stands_in.name, calibrated.reason)
     async with open_models(settings) as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
-            plain = plain_policy(settings, models)
+            plain = plain_policy(settings, models) if settings.has_policy else None
             app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
             try:
                 await _listen(settings, app, sockets)
             finally:
-                await plain.stop()
+                if plain:
+                    await plain.stop()
+
+
+def _log_start(settings: Settings) -> None:
+    if not settings.has_policy:
+        logger.warning("starting %s alone: %s", settings.verifier_model, VERIFIER_ALONE)
+    elif settings.has_verifier:
+        logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
+    else:
+        logger.warning("starting %s alone: %s", settings.policy_model, ALONE)
+    logger.info("system prompt of searches: %s", system_prompt_of(settings))
 
 
 async def _listen(settings: Settings, app: FastAPI, sockets: list[socket.socket]) -> None:

@@ -56,9 +56,9 @@ def load_calibration(settings: Settings) -> Calibrated:
     Raises:
         SettingsError: A table that the settings name cannot be used.
     """
-    if not settings.has_verifier:
+    if not (settings.has_policy and settings.has_verifier):
         if settings.calibration is not None:
-            raise SettingsError("calibration: a table is for a policy and its verifier; name the verifier, or omit it")
+            raise SettingsError("calibration: a table is for a policy and its verifier; name both, or omit it")
         return ALONE
     path = calibration_file(settings)
     if not path.exists() and settings.calibration is None:

@@ -30,6 +30,9 @@ from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
+NONE = "none"
+TOKENIZER_FREE = ("checker", NONE)
+"""Formats of verifiers without a tokenizer."""
 
 
 def _split(value: Any) -> Any:
@@ -103,7 +106,10 @@ class Settings(BaseSettings):
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the models run.")
-    policy_model: str = Field(str(DEMO / "policy"), description="Checkpoint of the policy: a folder or a Hub name.")
+    policy_model: str = Field(
+        str(DEMO / "policy"),
+        description="Checkpoint of the policy: a folder or a Hub name; none: a verifier alone, which judges responses.",
+    )
     served_model_name: str | None = Field(
         None,
         min_length=1,
@@ -256,9 +262,23 @@ class Settings(BaseSettings):
     def _leave_out_the_demos_verifier(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Run a policy alone that is named alone: the demo's verifier reads the demo's tokens."""
         is_named = any(values.get(name) is not None for name in ("verifier_model", "verifier_format", "verifier_url"))
-        if is_named or _is_demo(str(values.get("policy_model", DEMO / "policy"))):
+        policy = str(values.get("policy_model", DEMO / "policy"))
+        if is_named or policy == NONE or _is_demo(policy):
             return values
         return values | {"verifier_format": "none"}
+
+    @model_validator(mode="after")
+    def _require_a_model(self) -> Self:
+        """A service without a policy needs a verifier that reads with a tokenizer."""
+        if not self.has_policy and self.verifier_format in TOKENIZER_FREE:
+            judges = ", ".join(TOKENIZER_FREE)
+            raise ValueError(
+                f"policy_model is none: verifier_format {self.verifier_format} then has nothing to read "
+                f"responses with; name a policy, or use a format other than {judges}"
+            )
+        if not self.has_policy and self.policy_url is not None:
+            raise ValueError("policy_model is none, but policy_url is set: name the policy that runs there")
+        return self
 
     @field_validator("max_body_bytes", "max_unread_bytes")
     @classmethod
@@ -317,9 +337,19 @@ class Settings(BaseSettings):
         return int(arguments.get("tensor_parallel_size", self.tensor_parallel_size))
 
     @property
+    def has_policy(self) -> bool:
+        """Whether there is a policy to search with."""
+        return self.policy_model != NONE
+
+    @property
     def has_verifier(self) -> bool:
         """Whether responses are judged."""
-        return self.verifier_format != "none"
+        return self.verifier_format != NONE
+
+    @property
+    def tokenizer_model(self) -> str:
+        """The checkpoint whose tokenizer cuts responses into steps: the verifier's where there is no policy."""
+        return self.policy_model if self.has_policy else self.verifier_model
 
     @property
     def policy_name(self) -> str:

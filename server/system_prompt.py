@@ -30,6 +30,8 @@ def system_prompt_of(settings: Settings) -> SystemPrompt:
     """
     if settings.system_prompt is not None:
         return SystemPrompt(settings.system_prompt or None, "as system_prompt says")
+    if not settings.has_policy:
+        return SystemPrompt(None, "the verifier is alone")
     if DEMO.resolve() in Path(settings.policy_model).resolve().parents:
         return SystemPrompt(None, "the demo was trained without one")
     text, origin = suggest_system_prompt(find_model(settings.policy_model, with_weights=False))

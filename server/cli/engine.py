@@ -23,7 +23,10 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     endpoint that judges several steps in one request. Its key is WINNOW_ENGINE_API_KEY.
     """
     settings = load_settings(recipe, **flags)
-    check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
+    if which == "policy" and not settings.has_policy:
+        raise SettingsError("policy_model is none: there is no policy to run; set policy_model")
+    if settings.has_policy:
+        check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
     if which == "verifier" and not settings.has_verifier:
         raise SettingsError("verifier_format is none: there is no verifier to run; set verifier_model")
     if which == "verifier":

@@ -81,8 +81,8 @@ def _wanted(settings: Settings, revisions: dict[str, str], to: Path | None) -> I
     found: dict[tuple[str, str | None], _Wanted] = {}
     for which in MODELS:
         name = str(getattr(settings, f"{which}_model"))
-        if which == "verifier" and not settings.has_verifier:
-            click.echo("verifier: there is none")
+        if not getattr(settings, f"has_{which}"):
+            click.echo(f"{which}: there is none")
         elif which == "verifier" and settings.verifier_format == "checker":
             click.echo("verifier: the format checker has no weights")
         elif find_directory(name) is not None:

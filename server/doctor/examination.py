@@ -17,8 +17,7 @@ from server.settings import Settings
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything that `winnow serve` needs."""
     urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
-    if not settings.has_verifier:
-        del urls["verifier"]
+    urls = {name: listed for name, listed in urls.items() if getattr(settings, f"has_{name}")}
     here = frozenset(name for name, listed in urls.items() if not listed)
     engines = here - {"verifier"} if settings.verifier_format == "checker" else here
     yield from check_packages(runs_models=bool(engines))

@@ -24,6 +24,7 @@ from server.composition import verifier_engine
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.memory import Size
 from server.settings import Settings
+from server.solving.planning import VERIFIER_ALONE
 from server.system_prompt import system_prompt_of
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -48,13 +49,17 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         findings += _arguments(settings, name)
     settings = settings.model_copy(update={f"{name}_engine_args": {} for name in here})
     try:
-        directory = find_here(settings.policy_model)
-        prompt = system_prompt_of(settings.model_copy(update={"policy_model": str(directory)}))
+        directory = find_here(settings.tokenizer_model)
+        named = {"policy_model": str(directory)} if settings.has_policy else {}
+        prompt = system_prompt_of(settings.model_copy(update=named))
         prompts = PromptBuilder(ChatTokenizer(directory), prompt.text)
         if "policy" in here:
             check_causal_model(directory)
             sizes.append(size_of("policy", directory, settings.dtype, settings.policy_context))
-        findings.append(fine("policy", f"{directory} can be read; system prompt: {prompt}"))
+        if settings.has_policy:
+            findings.append(fine("policy", f"{directory} can be read; system prompt: {prompt}"))
+        else:
+            findings.append(caution("policy", "there is none, and half of the memory is needed", VERIFIER_ALONE))
     except (ModelError, NotHereError) as error:
         findings.append(_trouble("policy", error))
     if not settings.has_verifier:

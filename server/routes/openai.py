@@ -25,6 +25,7 @@ from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest
 from server.openai.responses import ResponseEvents, ResponseReply
 from server.openai.streaming import PlainStream, stream, with_thoughts
 from server.schemas import ErrorResponse
+from server.solving.planning import require_policy
 from server.solving.state import PlainPolicy, State, arrival_of
 
 R = TypeVar("R", bound=OpenAIRequest)
@@ -47,7 +48,7 @@ STREAMED = {
 async def list_models(request: Request) -> ModelList:
     """List the policy, and its searches for clients that can only pick a model; other budgets are served as well."""
     now, state = int(time.time()), State.of(request)
-    names = list_names(state.settings.policy_name, state.models.verifier)
+    names = list_names(state.settings.policy_name, state.models.verifier) if state.settings.has_policy else []
     return ModelList(data=[Model(id=name, created=now) for name in names])
 
 
@@ -55,6 +56,7 @@ async def list_models(request: Request) -> ModelList:
 async def get_model(model: str, request: Request) -> Model:
     """Describe a model, if it is served."""
     state = State.of(request)
+    require_policy(state.models.policy)
     require_listed(model, state.settings.policy_name, state.models.verifier)
     return Model(id=model, created=int(time.time()))
 
@@ -80,6 +82,7 @@ async def post_response(body: ResponseRequest, request: Request) -> Response:
 async def _answer(body: R, request: Request, ask: Ask, dialect: type[Dialect[R]]) -> Response:
     """Answer by the policy itself, through `ask`, or by a search, in the dialect of the route."""
     state = State.of(request)
+    require_policy(state.models.policy)
     if (plain := plan_plain(body, state)) is not None:
         return await _answer_plain(plain, request, ask, dialect)
     search = plan_search(body, state, client_of(request), arrival_of(request))

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.interfaces import PARAGRAPHS, Policy, Problem, Sampling, Turn
 from models.json_values import visible
+from models.policy.absent import AbsentPolicy
 from search.aggregation import Aggregation
 from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
@@ -16,6 +17,9 @@ from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
 from server.settings import LIMITS, Settings
 
+VERIFIER_ALONE = (
+    "POST /v1/steps/score and POST /v1/answers/choose are served; a search needs a policy: set policy_model"
+)
 OF_THOUGHTS = ("thinking_budget", "reasoning_effort", "chat_template_kwargs")
 """Fields that change how a policy thinks."""
 
@@ -200,12 +204,23 @@ def plan_sampling(request: SolveRequest) -> Sampling:
     return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule, request.thinking_budget)
 
 
+def require_policy(policy: Policy) -> None:
+    """See that the service has a policy.
+
+    Raises:
+        RequestError: It has not.
+    """
+    if isinstance(policy, AbsentPolicy):
+        raise RequestError(f"problem: policy_model is none; {VERIFIER_ALONE}", "problem", code="no_policy")
+
+
 def plan_models(request: SolveRequest, models: Models) -> Models:
     """Return the models with the reader of answers that a request needs.
 
     Raises:
-        RequestError: The verifier cannot serve the strategy.
+        RequestError: There is no policy, or the verifier cannot serve the strategy.
     """
+    require_policy(models.policy)
     if (reason := strategies()[request.strategy].lacks(models.verifier)) is not None:
         raise RequestError(f"strategy: {reason}", "strategy")
     if request.verify is None:

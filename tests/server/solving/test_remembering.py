@@ -3,7 +3,7 @@
 import pytest
 
 from models.interfaces import PARAGRAPHS, Meter, Problem, Step, Verdict
-from models.prm.remembering import RememberingVerifier, remembering
+from server.solving.remembering import RememberingVerifier, remembering
 from tests.models.problems import PROBLEM
 from tests.natures import Tree, answer, step
 from tests.worlds import World

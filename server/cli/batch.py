@@ -7,20 +7,48 @@ order of the problems. Knows no models.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
+from pydantic import BaseModel
+from rich.console import Console
 from rich.progress import Progress
 
-from models.files import Journal, UnreadableFileError, parse_object, read_lines, replace_file
-from server.cli.client import RefusedError, UnreachableError, post_solve
-from server.cli.failures import UnusableError
+from models.files import Journal, UnreadableFileError, UnwritableFileError, parse_object, read_lines, replace_file
+from server.cli.client import RefusedError, UnreachableError, open_client, post
+from server.cli.failures import UnusableError, end
+from server.given import ScoreRequest
 from server.schemas import SolveRequest
+from server.settings import Settings
 
+CONCURRENCY = 8
 PATIENCE_S = 1800.0
 """How long a problem waits for a busy service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the lines of a file go.
+
+    Attributes:
+        path: Of the service.
+        request: What it takes.
+        defaults: Of fields that neither a line nor an option gives.
+        needs: Field that every line has beside `problem`; None for no other.
+    """
+
+    path: str
+    request: type[BaseModel]
+    defaults: Mapping[str, Any]
+    needs: str | None = None
+
+
+SOLVE = Route("/solve", SolveRequest, {"include": []})
+SCORE = Route("/v1/steps/score", ScoreRequest, {}, needs="responses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +58,7 @@ class Line:
     Attributes:
         number: From 1.
         id: From the file; None if it has none.
-        request: For `POST /solve`; None if the line cannot be used.
+        request: None if the line cannot be used.
         fault: Why it cannot be used; None if it can.
     """
 
@@ -40,30 +68,33 @@ class Line:
     fault: str | None = None
 
 
-def read_requests(path: Path, options: Mapping[str, Any]) -> list[Line]:
-    """Read a file of problems: JSON lines with `problem` and whatever else `POST /solve` takes.
+def read_requests(path: Path, options: Mapping[str, Any], route: Route = SOLVE) -> list[Line]:
+    """Read a file of problems: JSON lines with `problem` and whatever else a route takes.
 
     Args:
-        path: The file. Fields that `POST /solve` does not have, such as the right answer, are left out.
+        path: The file. Fields that the route does not have, such as the right answer, are left out.
         options: Fields for lines that do not have them.
+        route: Where they go.
 
     Raises:
         UnreadableFileError: It cannot be read.
     """
-    return [_line(number, line, options) for number, line in read_lines(path)]
+    return [_line(number, line, options, route) for number, line in read_lines(path)]
 
 
-def _line(number: int, line: bytes, options: Mapping[str, Any]) -> Line:
+def _line(number: int, line: bytes, options: Mapping[str, Any], route: Route) -> Line:
     try:
         record = parse_object(line)
     except ValueError as error:
         return Line(number, fault=str(error))
     if not isinstance(record.get("problem"), str):
         return Line(number, record.get("id"), fault="no text in the field problem")
+    if route.needs and route.needs not in record:
+        return Line(number, record.get("id"), fault=f"no field {route.needs}")
     if record.get("stream", False) is not False:
         return Line(number, record.get("id"), fault="stream: not supported in a file; omit it")
-    fields = {name: value for name, value in record.items() if name in SolveRequest.model_fields}
-    return Line(number, record.get("id"), {"include": [], **options, **fields})
+    fields = {name: value for name, value in record.items() if name in route.request.model_fields}
+    return Line(number, record.get("id"), {**route.defaults, **options, **fields})
 
 
 class Results:
@@ -120,10 +151,47 @@ class Results:
         replace_file(self._journal.path, "".join(f"{line}\n" for line in lines))
 
 
-async def solve_all(
-    client: httpx.AsyncClient, lines: Sequence[Line], results: Results, concurrency: int, progress: Progress
+async def ask_file(
+    url: str | None,
+    settings: Settings,
+    file: Path,
+    out: Path,
+    options: Mapping[str, Any],
+    concurrency: int,
+    route: Route,
+) -> None:
+    """Ask for what a file of results lacks, say how many lines have one, and end the command.
+
+    Args:
+        url: Of the service; None starts the models here.
+        settings: Of the models that are started here.
+        file: JSON lines.
+        out: Results, of earlier runs too.
+        options: Fields for lines that do not have them.
+        concurrency: Requests in parallel.
+        route: Where the lines go.
+    """
+    lines, results = read_requests(file, options, route), Results(out)
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            async with open_client(url, settings) as client:
+                answered, failed = await ask_all(client, lines, results, concurrency, progress, route)
+    finally:
+        with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
+            results.sort()
+    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
+    end(failed)
+
+
+async def ask_all(
+    client: httpx.AsyncClient,
+    lines: Sequence[Line],
+    results: Results,
+    concurrency: int,
+    progress: Progress,
+    route: Route = SOLVE,
 ) -> tuple[int, int]:
-    """Solve the problems that have no result yet.
+    """Ask for the results that are not there yet.
 
     Args:
         client: Of the service.
@@ -131,6 +199,7 @@ async def solve_all(
         results: Of this and earlier runs.
         concurrency: Requests in parallel.
         progress: Shows the progress, and lines that fail.
+        route: Where the lines go.
 
     Returns:
         The numbers of lines with and without an answer.
@@ -141,13 +210,13 @@ async def solve_all(
         UnwritableFileError: For example, the disk is full; the results are kept.
     """
     waiting = [line for line in lines if not results.has(line)]
-    bar = progress.add_task("solving", total=len(lines), completed=len(lines) - len(waiting))
+    bar = progress.add_task(route.path, total=len(lines), completed=len(lines) - len(waiting))
     places, num_failed = asyncio.Semaphore(concurrency), 0
 
-    async def solve(line: Line) -> None:
+    async def ask(line: Line) -> None:
         nonlocal num_failed
         async with places:
-            result = await _ask(client, line)
+            result = await _ask(client, line, route)
         results.add(line, result)
         progress.advance(bar)
         if "error" in result:
@@ -156,15 +225,15 @@ async def solve_all(
 
     async with asyncio.TaskGroup() as group:
         for line in waiting:
-            group.create_task(solve(line))
+            group.create_task(ask(line))
     return len(lines) - num_failed, num_failed
 
 
-async def _ask(client: httpx.AsyncClient, line: Line) -> Mapping[str, Any]:
+async def _ask(client: httpx.AsyncClient, line: Line, route: Route) -> Mapping[str, Any]:
     if line.request is None:
         return {"error": line.fault}
     try:
-        reply = await post_solve(client, dict(line.request), PATIENCE_S)
+        reply = await post(client, route.path, dict(line.request), PATIENCE_S)
     except UnreachableError:
         raise
     except RefusedError as error:

@@ -95,11 +95,23 @@ async def post_solve(
     patience_s: float = PATIENCE_S,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> dict[str, Any]:
+    """Send a request to `POST /solve`, as `post` does."""
+    return await post(client, "/solve", request, patience_s, sleep)
+
+
+async def post(
+    client: httpx.AsyncClient,
+    route: str,
+    request: dict[str, Any],
+    patience_s: float = PATIENCE_S,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> dict[str, Any]:
     """Send a request, and retry for as long as the service is busy.
 
     Args:
         client: Of the service.
-        request: As for `POST /solve`.
+        route: For example /solve.
+        request: Its body.
         patience_s: Total seconds to wait for a busy service.
         sleep: Waits for seconds.
 
@@ -110,7 +122,7 @@ async def post_solve(
     waited_s = 0.0
     while True:
         try:
-            response = await client.post("/solve", json=request)
+            response = await client.post(route, json=request)
         except httpx.HTTPError as error:
             raise UnreachableError(f"no answer from {client.base_url}: {error or type(error).__name__}") from error
         except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair
@@ -136,7 +148,7 @@ def _reply(response: httpx.Response) -> dict[str, Any]:
         reply = response.json()
     except ValueError:
         reply = None
-    if not isinstance(reply, dict) or not {"id", "answer", "status"} <= reply.keys():
+    if not isinstance(reply, dict) or not {"id", "status", "timing"} <= reply.keys():
         raise UnreachableError(f"{response.url} is not a winnow service: check --url")
     return reply
 

@@ -14,6 +14,7 @@ from server.cli.fetch import fetch
 from server.cli.grade import grade
 from server.cli.label_steps import label_steps
 from server.cli.plan import plan
+from server.cli.score import score
 from server.cli.serve import serve
 from server.cli.solve import solve
 from server.cli.tasks import tasks
@@ -39,7 +40,7 @@ def quieten_vendors() -> None:
 
 
 SERVING = (serve, doctor, fetch, engine)
-USING = (solve, evaluate, calibrate, plan, grade, tasks)
+USING = (solve, score, evaluate, calibrate, plan, grade, tasks)
 TRAINING = (label_steps, train_prm, train_demo)
 
 for command in (*SERVING, *USING, *TRAINING):

@@ -2,25 +2,21 @@
 
 import asyncio
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from models.files import UnwritableFileError
-from server.cli.batch import Results, read_requests, solve_all
+from server.cli.batch import CONCURRENCY, SOLVE, ask_file
 from server.cli.client import ServiceUrl, open_client, post_solve
-from server.cli.failures import end, refuse_inputs
+from server.cli.failures import refuse_inputs
 from server.cli.options import given, options_of
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-CONCURRENCY = 8
 
 
 @click.command()
@@ -54,7 +50,7 @@ def solve(
     refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
-        asyncio.run(_solve_file(url, settings, file, out, given(options), concurrency or CONCURRENCY))
+        asyncio.run(ask_file(url, settings, file, out, given(options), concurrency or CONCURRENCY, SOLVE))
         return
     reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
     if as_json:
@@ -67,21 +63,6 @@ async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -
     with Console(stderr=True).status("searching" if url else "starting the models and searching"):
         async with open_client(url, settings) as client:
             return await post_solve(client, request)
-
-
-async def _solve_file(
-    url: str | None, settings: Settings, file: Path, out: Path, options: dict[str, Any], concurrency: int
-) -> None:
-    lines, results = read_requests(file, options), Results(out)
-    try:
-        with Progress(console=Console(stderr=True)) as progress:
-            async with open_client(url, settings) as client:
-                answered, failed = await solve_all(client, lines, results, concurrency, progress)
-    finally:
-        with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
-            results.sort()
-    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
-    end(failed)
 
 
 def show(reply: dict[str, Any], console: Console) -> None:

@@ -1,0 +1,1 @@
+"""Clients of the service, to be copied: they import nothing of the service."""

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from server import schemas
+from server import given, schemas
 from server.cli.main import app
 from server.keys import read_keys
 from server.settings import PREFIX, Settings
@@ -146,14 +146,14 @@ def parse(arguments: list[str]) -> None:
     if isinstance(command, click.Group):
         command, arguments = command.commands[arguments[1]], arguments[1:]
     context = click.Context(command, info_name=arguments[0])
-    given, left, _ = command.make_parser(context).parse_args(list(arguments[1:]))
+    values, left, _ = command.make_parser(context).parse_args(list(arguments[1:]))
     assert left == []
     for parameter in command.params:
-        value = given.get(parameter.name or "")
-        if value is not None and not isinstance(parameter.type, click.Path | click.File):
+        value = values.get(parameter.name or "")
+        if isinstance(value, str | list | tuple) and not isinstance(parameter.type, click.Path | click.File):
             parameter.type_cast_value(context, value)
-    recipe = given.get("recipe")
-    assert not recipe or not recipe.startswith("deploy/") or (ROOT / recipe).exists()
+    recipe = values.get("recipe")
+    assert not isinstance(recipe, str) or not recipe.startswith("deploy/") or (ROOT / recipe).exists()
 
 
 def make_targets() -> set[str]:
@@ -181,7 +181,11 @@ def test_grading_runs_as_it_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
 def test_every_json_is_a_message_of_the_service(block: Block) -> None:
-    messages = [kind for kind in vars(schemas).values() if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    messages = [
+        kind
+        for kind in (vars(schemas) | vars(given)).values()
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+    ]
     assert any(fits(message, block.code) for message in messages if message.model_fields)
 
 

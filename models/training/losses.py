@@ -29,6 +29,17 @@ def language_loss(
     return functional.cross_entropy(logits.float(), next_tokens[wanted])
 
 
+def next_token_loss(logits: Tensor, next_tokens: Tensor) -> Tensor:
+    """Mean cross-entropy of the next tokens, where one is to be predicted.
+
+    Args:
+        logits: Of all tokens at every position, (B, T, V).
+        next_tokens: Token ids or `IGNORED`, (B, T).
+    """
+    wanted = next_tokens != IGNORED
+    return functional.cross_entropy(logits[wanted].float(), next_tokens[wanted])
+
+
 def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Weighted mean cross-entropy of the verdicts at step ends.
 

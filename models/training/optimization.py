@@ -1,4 +1,4 @@
-"""One training loop for both models: Muon for the matrices of the blocks, AdamW for the rest, progress, checkpoints."""
+"""One training loop for all models: Muon for the matrices of the blocks, AdamW for the rest, progress, checkpoints."""
 
 import math
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from models.training.documents import Batch, Batches
 
 CLIP_NORM = 1.0
 NUM_PREFETCHED = 8
+ADAPTER = ".lora_"
+"""In the names of the matrices of an adapter, whose rank is too low for Muon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,15 @@ def _step(
 
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
-    matrices = [weight for name, weight in model.named_parameters() if ".layers." in name and weight.ndim == 2]
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2 and ADAPTER not in name]
     chosen = {id(weight) for weight in matrices}
-    others = [weight for weight in model.parameters() if id(weight) not in chosen]
-    return [
-        Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+    optimizers: list[Optimizer] = []
+    if matrices:
+        optimizers.append(Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"))
+    if others := [weight for _, weight in trained if id(weight) not in chosen]:
+        optimizers.append(AdamW(others, betas=(0.9, 0.98), weight_decay=0.0))
+    return optimizers
 
 
 def _resume(model: nn.Module, optimizers: list[Optimizer], checkpoint: Path) -> int:

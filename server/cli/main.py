@@ -19,6 +19,7 @@ from server.cli.serve import serve
 from server.cli.solve import solve
 from server.cli.tasks import tasks
 from server.cli.train_demo import train_demo
+from server.cli.train_policy import train_policy
 from server.cli.train_prm import train_prm
 
 
@@ -41,7 +42,7 @@ def quieten_vendors() -> None:
 
 SERVING = (serve, doctor, fetch, engine)
 USING = (solve, score, evaluate, calibrate, plan, grade, tasks)
-TRAINING = (label_steps, train_prm, train_demo)
+TRAINING = (label_steps, train_prm, train_policy, train_demo)
 
 for command in (*SERVING, *USING, *TRAINING):
     app.add_command(command)

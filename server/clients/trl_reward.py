@@ -55,9 +55,7 @@ class VerifierReward:
         fields: dict[str, Any] = {"history": [{"role": role, "content": text} for role, text in history]}
         if system := [text for role, text in turns if role == "system"]:
             fields["system_prompt"] = system[0]
-        rewards: list[float | None] = self._winnow.rewards(
-            problem, responses, aggregation=self._aggregation, **fields
-        )
+        rewards: list[float | None] = self._winnow.rewards(problem, responses, aggregation=self._aggregation, **fields)
         return rewards
 
 

@@ -1,0 +1,115 @@
+"""The sandbox holds: every attack of the table finds nothing, leaves nothing, and is called by its name."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from search.answers.answer import TrialOutcome
+from search.code.runner import MAX_DETAIL
+from search.code.sandbox import Sandbox, SandboxError, open_sandbox
+from tests.search.code import traces
+from tests.search.code.attacks import ENDED, HELD, LIES, formatted
+from tests.search.code.conftest import LIMITS
+
+ADD = "assert add(1, 2) == 3\nassert abs(add(1, 2) - 3) == 0\nassert all([add(2, 2) == 4])\n"
+
+
+@pytest.mark.parametrize("attack", HELD)
+async def test_a_program_reaches_nothing(
+    sandbox: Sandbox, attack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_API_KEYS", "secret")
+    (secret := tmp_path / "secret").write_text("secret")
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0winnow-{os.getpid()}")
+        abstract.listen()
+        program = formatted(
+            HELD[attack],
+            port=server.getsockname()[1],
+            abstract=f"winnow-{os.getpid()}",
+            pid=os.getpid(),
+            home=str(Path.home()),
+            secret=str(secret),
+        )
+        trial = await sandbox.run(program, "assert not reached, reached")
+    assert (trial.outcome, trial.detail) == (TrialOutcome.PASSED, None)
+    assert secret.read_text() == "secret"
+
+
+@pytest.mark.parametrize("attack", ENDED)
+async def test_a_program_is_ended(sandbox: Sandbox, hasty: Sandbox, attack: str) -> None:
+    expected, program = ENDED[attack]
+    trial = await (hasty if expected is TrialOutcome.TIMEOUT else sandbox).run(program, "assert True")
+    assert trial.outcome is expected, trial
+    assert len((trial.detail or "").encode()) <= MAX_DETAIL + 100
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_wrong_program_does_not_pass_by_lying(sandbox: Sandbox, lie: str) -> None:
+    assert (await sandbox.run(LIES[lie], ADD)).outcome is TrialOutcome.FAILED
+
+
+async def test_a_program_sees_neither_tests_nor_nonce_while_it_is_imported(sandbox: Sandbox) -> None:
+    program = "import sys\nf, seen = sys._getframe(), []\nwhile f: seen.append(str(f.f_locals)); f = f.f_back"
+    trial = await sandbox.run(program, "marker = 'needle'\nassert not any(marker in each for each in seen)")
+    assert trial.outcome is TrialOutcome.PASSED
+
+
+async def test_nothing_is_left_of_attacks(hasty: Sandbox) -> None:
+    mounts, files = traces.mounts(), traces.files()
+    await asyncio.gather(*(hasty.run(program, "assert True") for _, program in list(ENDED.values())[:12]))
+    assert traces.processes_with(str(LIMITS.memory_bytes)) == []
+    assert (traces.mounts(), traces.files()) == (mounts, files)
+
+
+async def test_a_run_that_is_cancelled_ends_at_once(sandbox: Sandbox) -> None:
+    for delay_s in (0, 0.001, 0.01, 0.03, 0.1, 0.3):
+        running = asyncio.create_task(sandbox.run("while True: pass", "assert True"))
+        await asyncio.sleep(delay_s)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        assert traces.processes_with(str(LIMITS.memory_bytes)) == []
+
+
+async def test_no_more_run_at_a_time_than_there_are_workers(sandbox: Sandbox) -> None:
+    runs = asyncio.gather(*(sandbox.run("import time; time.sleep(0.3)", "assert True") for _ in range(4)))
+    counts = []
+    while not runs.done():
+        counts.append(len(traces.processes_with(str(LIMITS.memory_bytes))))
+        await asyncio.sleep(0.05)
+    assert 0 < max(counts) <= 3 * sandbox.num_workers  # bwrap, the first process of its namespace, and Python
+
+
+async def test_a_machine_without_bubblewrap_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SandboxError, match=r"bwrap is missing; install bubblewrap \(Debian, Ubuntu: apt-get"):
+        async with open_sandbox(LIMITS, 1):
+            pass
+
+
+async def test_a_bubblewrap_that_may_not_confine_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (bwrap := tmp_path / "bwrap").write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2; exit 1\n"
+    )
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")  # noqa: TID251
+    with pytest.raises(
+        SandboxError, match="No permissions to create new namespace; allow unprivileged user namespaces"
+    ):
+        async with open_sandbox(LIMITS, 1):
+            pass
+
+
+async def test_a_sandbox_that_does_not_hold_is_not_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Here `bwrap` drops its options and runs the command as it is, as a broken one might."""
+    script = '#!/bin/sh\nwhile [ "$1" != -I ]; do shift; done\nexec python3 "$@"\n'
+    (bwrap := tmp_path / "bwrap").write_text(script)
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")  # noqa: TID251
+    with pytest.raises(SandboxError, match=r"the sandbox does not hold: AssertionError: the network is reached"):
+        async with open_sandbox(LIMITS, 1):
+            pass

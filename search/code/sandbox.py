@@ -63,7 +63,17 @@ ALLOW = (
 
 
 class SandboxError(Exception):
-    """This machine cannot give a sandbox that holds; the message says why, and what to do."""
+    """This machine cannot give a sandbox that holds.
+
+    Args:
+        seen: Why.
+        remedy: What to do.
+    """
+
+    def __init__(self, seen: str, remedy: str) -> None:
+        super().__init__(f"{seen}; {remedy}")
+        self.seen = seen
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +223,7 @@ async def open_sandbox(limits: SandboxLimits, num_workers: int) -> AsyncIterator
         SandboxError: This machine cannot give one.
     """
     if (machine := platform.machine()) not in REFUSED:
-        raise SandboxError(f"the sandbox knows no system calls of {machine}, only of {' and '.join(REFUSED)}")
+        raise SandboxError(f"the sandbox does not know the system calls of {machine}", f"use {' or '.join(REFUSED)}")
     with tempfile.TemporaryDirectory(prefix="winnow-sandbox-") as folder:
         file, scratch = Path(folder) / "seccomp", Path(folder) / "scratch"
         file.write_bytes(seccomp_filter(machine))
@@ -221,7 +231,7 @@ async def open_sandbox(limits: SandboxLimits, num_workers: int) -> AsyncIterator
         sandbox = Sandbox(await asyncio.to_thread(_confinement, scratch), file, limits, num_workers)
         trial = await sandbox.run(PROBE, PROBE_TESTS.format(outside=str(file), memory=limits.memory_bytes))
         if trial.outcome is not TrialOutcome.PASSED:
-            raise SandboxError(f"the sandbox does not hold: {trial.detail}; {ALLOW}")
+            raise SandboxError(f"the sandbox does not hold: {trial.detail}", ALLOW)
         yield sandbox
 
 
@@ -236,7 +246,7 @@ def _confinement(scratch: Path) -> list[str]:
     """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise SandboxError(f"bwrap is missing; {INSTALL}")
+        raise SandboxError("bwrap is missing", INSTALL)
     try:
         mounting = ["unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-c", MOUNT, str(scratch)]
         files = [*mounts(), "--bind", str(scratch), SCRATCH, "--chdir", SCRATCH, "--remount-ro", "/"]
@@ -245,10 +255,10 @@ def _confinement(scratch: Path) -> list[str]:
             [*command, *INTERPRETER, "-c", ""], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise SandboxError(f"the sandbox cannot be started: {error}; {INSTALL}") from error
+        raise SandboxError(f"the sandbox cannot be started: {error}", INSTALL) from error
     if tried.returncode:
         said = tried.stderr.strip()[-MAX_DETAIL:] or f"exit code {tried.returncode}"
-        raise SandboxError(f"the sandbox does not start: {said}; {ALLOW}")
+        raise SandboxError(f"the sandbox does not start: {said}", ALLOW)
     return command
 
 

@@ -10,6 +10,7 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
+from server.errors import RequestError
 from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
@@ -86,7 +87,7 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        models = plan_models(request, state.models)
+        models = plan_models(request, state.models, state.settings)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
         problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings)
@@ -96,6 +97,7 @@ class Search:
         """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
+            RequestError: The tests cannot be compiled.
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
@@ -119,10 +121,13 @@ class Search:
             on_joined: Called once only a model or the queue can still fail.
 
         Raises:
+            RequestError: The tests cannot be compiled.
             FullError: The queue is full, or the deadline passed in it.
             ContextOverflowError: The problem leaves no room for a response.
             EngineUnavailableError: An engine failed and no candidate is complete.
         """
+        if self.models.examiner is not None and (flaw := await self.models.examiner.flaw()) is not None:
+            raise RequestError(f"tests: {flaw}", "tests")
         with self.state.admission.join(self.client, self.cost) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             on_joined()

@@ -27,7 +27,8 @@ HELD: Mapping[str, str] = {
     "a daemon": "os.setsid() if os.getsid(0) != os.getpid() else None\nattempt(os.fork)",
     "TCP": "import socket\nattempt(lambda: socket.create_connection(('127.0.0.1', {port}), 1))",
     "TCP by IPv6": "import socket\nattempt(lambda: socket.socket(socket.AF_INET6).connect(('::1', {port})))",
-    "UDP": "import socket\nattempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port})))",
+    "UDP": "import socket\n"
+    "attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port})))",
     "raw packets": "import socket\nattempt(socket.socket, socket.AF_PACKET, socket.SOCK_RAW)",
     "Unix sockets": "import socket\nattempt(socket.socket, socket.AF_UNIX)",
     "an abstract socket": "import socket\nattempt(lambda: socket.socket(socket.AF_UNIX).connect('\\0{abstract}'))",

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,9 @@ import pytest
 from search.answers.answer import TrialOutcome
 from search.code.runner import MAX_DETAIL
 from search.code.sandbox import Sandbox, SandboxError, open_sandbox
-from tests.search.code import traces
-from tests.search.code.attacks import ENDED, HELD, LIES, formatted
-from tests.search.code.conftest import LIMITS
+from tests.sandboxes import LIMITS, files, mounts, running
+from tests.search.code.attacks import ENDED, HELD, LIES, ROOT, formatted
+from tests.waiting import until
 
 ADD = "assert add(1, 2) == 3\nassert abs(add(1, 2) - 3) == 0\nassert all([add(2, 2) == 4])\n"
 
@@ -59,27 +61,53 @@ async def test_a_program_sees_neither_tests_nor_nonce_while_it_is_imported(sandb
 
 
 async def test_nothing_is_left_of_attacks(hasty: Sandbox) -> None:
-    mounts, files = traces.mounts(), traces.files()
+    before = mounts(), files()
     await asyncio.gather(*(hasty.run(program, "assert True") for _, program in list(ENDED.values())[:12]))
-    assert traces.processes_with(str(LIMITS.memory_bytes)) == []
-    assert (traces.mounts(), traces.files()) == (mounts, files)
+    assert running() == []
+    assert (mounts(), files()) == before
 
 
 async def test_a_run_that_is_cancelled_ends_at_once(sandbox: Sandbox) -> None:
     for delay_s in (0, 0.001, 0.01, 0.03, 0.1, 0.3):
-        running = asyncio.create_task(sandbox.run("while True: pass", "assert True"))
+        run = asyncio.create_task(sandbox.run("while True: pass", "assert True"))
         await asyncio.sleep(delay_s)
-        running.cancel()
-        await asyncio.wait([running])
-        assert running.cancelled()
-        assert traces.processes_with(str(LIMITS.memory_bytes)) == []
+        run.cancel()
+        await asyncio.wait([run])
+        assert run.cancelled()
+        assert running() == []
+
+
+SERVICE = """\
+import asyncio, os, sys
+from search.code.sandbox import SandboxLimits, open_sandbox
+async def main():
+    async with open_sandbox(SandboxLimits(60, int(sys.argv[1])), 2) as sandbox:
+        runs = [asyncio.create_task(sandbox.run("import time; time.sleep(50)", "assert True")) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        print("running", flush=True)
+        await asyncio.wait(runs)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_runs_end_with_a_service_that_is_killed() -> None:
+    limits = replace(LIMITS, memory_bytes=LIMITS.memory_bytes + (1 << 22))
+    command = [sys.executable, "-c", SERVICE, str(limits.memory_bytes)]
+    service = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    assert service.stdout is not None
+    assert await service.stdout.readline() == b"running\n"
+    assert len(running(limits)) > 4
+    service.kill()
+    await service.wait()
+    await until(lambda: running(limits) == [])
 
 
 async def test_no_more_run_at_a_time_than_there_are_workers(sandbox: Sandbox) -> None:
     runs = asyncio.gather(*(sandbox.run("import time; time.sleep(0.3)", "assert True") for _ in range(4)))
     counts = []
     while not runs.done():
-        counts.append(len(traces.processes_with(str(LIMITS.memory_bytes))))
+        counts.append(len(running()))
         await asyncio.sleep(0.05)
     assert 0 < max(counts) <= 3 * sandbox.num_workers  # bwrap, the first process of its namespace, and Python
 

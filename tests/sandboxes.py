@@ -39,7 +39,6 @@ def mounts() -> list[str]:
 
 
 def files() -> list[str]:
-    """Return what lies where programs like to leave things, but for what other processes may make meanwhile."""
-    folders = (tempfile.gettempdir(), "/dev/shm", "/", "/tmp/scratch")
-    found = (path for folder in folders if Path(folder).is_dir() for path in Path(folder).iterdir())
-    return sorted(str(path) for path in found if path.name.startswith("winnow-sandbox-") or path.parent == Path("/"))
+    """Return what lies where programs could leave things."""
+    scratch = Path(tempfile.gettempdir()).glob("winnow-sandbox-*/scratch/*")
+    return sorted(map(str, (*scratch, *Path("/").iterdir())))

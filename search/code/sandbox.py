@@ -35,6 +35,8 @@ MOUNT = f'mount -t tmpfs -o size={16 * MIB},nr_inodes=1024 scratch "$0" && exec 
 MAX_VERDICT_BYTES = 16_384
 """Of a line that a program may have written in the runner's place."""
 
+ATTEMPT_S, MAX_ATTEMPTS = 0.002, 2_000
+
 ISOLATION = (
     "--unshare-user",
     "--unshare-pid",
@@ -197,22 +199,31 @@ def _plain(detail: object) -> str:
 
 
 async def _end(starting: asyncio.Future[Process]) -> None:
-    """Wait until a sandbox is gone, and all that it may have left in its pipes is read."""
+    """Wait until a sandbox is gone, and all that it may have left in its pipes is read.
+
+    Its first process is killed, and with it the kernel ends all others; bwrap, which waits for it, ends then. Were bwrap
+    killed instead, some might outlive it for a moment, and nobody would wait for them. One that is still starting has
+    no such process yet, so that there may be several attempts.
+    """
     try:
         process = await starting
     except OSError:
         return
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.kill(_innermost(process.pid), signal.SIGKILL)
-    await process.communicate()
+    ending, attempts = asyncio.ensure_future(process.communicate()), 0
+    while not ending.done():
+        attempts += 1
+        victims = [process.pid] if attempts > MAX_ATTEMPTS else _children(process.pid)
+        for victim in victims:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        await asyncio.wait([ending], timeout=ATTEMPT_S)
 
 
-def _innermost(bwrap: int) -> int:
-    """Return the first process of a sandbox: with it the kernel ends all others, and bwrap waits for it and ends."""
-    with suppress(OSError, ValueError):
-        return int(Path(f"/proc/{bwrap}/task/{bwrap}/children").read_text())
-    return bwrap  # which is still starting: its children end with it
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 @asynccontextmanager

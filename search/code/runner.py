@@ -1,8 +1,8 @@
 """What runs inside the sandbox, the only file of the service that a program shares a process with.
 
-Reads a program from standard input, a line of JSON, and runs it; says that it is loaded; reads the tests and a nonce,
-which a program that runs while it is imported cannot know; runs them; and writes the nonce with what came of it. A
-process that ends before that has failed.
+Says that it is ready: from now on the sandbox ends with the service. Reads a program from standard input, a line of
+JSON, and runs it; says that it is ready for more; reads the tests and a nonce, which a program cannot know while it is
+imported; runs them; and writes the nonce with what came of it. A process that ends before that has failed.
 
 Tests see builtins as they were before the program ran, and an object of the program's own class that brings its own
 `==` or `<` is never equal to, or ordered with, a value of another kind: a result that claims to equal everything fails.
@@ -21,6 +21,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 PROGRAM, TESTS = "solution", "tests"
+READY = b"{}\n"
 MAX_DETAIL = 1_000
 FILE_BYTES, FILES, STACK_BYTES = 8 << 20, 32, 8 << 20
 _MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -178,8 +179,9 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     """Serve one program and end the process."""
     requests, verdicts = take_over(0), take_over(1)
     os.dup2(1, 2)
+    os.write(verdicts, READY)
     if (request := read_line(requests)) is None:
-        return
+        return  # the service has died
     write, end, dump = os.write, os._exit, json.dumps
     pristine = dict(vars(builtins))
     program = sys.modules[PROGRAM] = ModuleType(PROGRAM)
@@ -199,7 +201,7 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a program raises
         place = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
         conclude(describe(error, "") + place)
-    write(verdicts, b"{}\n")
+    write(verdicts, READY)
     request = read_line(requests)
     sys.settrace(None)
     sys.setprofile(None)

@@ -173,12 +173,11 @@ class Sandbox:
 async def _converse(process: Process, request: dict[str, Any], tests: dict[str, str] | None) -> dict[str, Any] | None:
     """Hand over a program, and its tests once it is loaded; return the verdict, None where there is none."""
     stdin, stdout = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
-    stdin.write(_line(request))
-    verdict = await _read(stdout)
-    if verdict == {} and tests is not None:
-        stdin.write(_line(tests))
-        verdict = await _read(stdout)
-    return verdict or None
+    for message in filter(None, (request, tests)):
+        if (said := await _read(stdout)) != {}:
+            return said  # it is not ready for more
+        stdin.write(_line(message))
+    return await _read(stdout)
 
 
 def _line(message: dict[str, Any]) -> bytes:
@@ -201,9 +200,9 @@ def _plain(detail: object) -> str:
 async def _end(starting: asyncio.Future[Process]) -> None:
     """Wait until a sandbox is gone, and all that it may have left in its pipes is read.
 
-    Its first process is killed, and with it the kernel ends all others; bwrap, which waits for it, ends then. Were bwrap
-    killed instead, some might outlive it for a moment, and nobody would wait for them. One that is still starting has
-    no such process yet, so that there may be several attempts.
+    Its first process is killed, and with it the kernel ends all others; bwrap, which waits for it, ends then. Were
+    bwrap killed instead, some might outlive it for a moment, and nobody would wait for them. One that is still starting
+    has no such process yet, so that there may be several attempts.
     """
     try:
         process = await starting

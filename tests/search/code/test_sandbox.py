@@ -79,7 +79,7 @@ async def test_a_run_that_is_cancelled_ends_at_once(sandbox: Sandbox) -> None:
 
 
 SERVICE = """\
-import asyncio, os, sys
+import asyncio, sys, uvloop
 from search.code.sandbox import SandboxLimits, open_sandbox
 async def main():
     async with open_sandbox(SandboxLimits(60, int(sys.argv[1])), 2) as sandbox:
@@ -87,7 +87,7 @@ async def main():
         await asyncio.sleep(0.3)
         print("running", flush=True)
         await asyncio.wait(runs)
-asyncio.run(main())
+uvloop.run(main())
 """
 
 

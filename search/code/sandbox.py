@@ -5,6 +5,7 @@ part of it holds which attack. `open_sandbox` tries some of them and refuses to 
 """
 
 import asyncio
+import errno
 import json
 import math
 import os
@@ -171,12 +172,19 @@ class Sandbox:
 
 
 async def _converse(process: Process, request: dict[str, Any], tests: dict[str, str] | None) -> dict[str, Any] | None:
-    """Hand over a program, and its tests once it is loaded; return the verdict, None where there is none."""
+    """Hand over a program, and its tests once it is loaded; return the verdict, None where there is none.
+
+    Raises:
+        OSError: No program was started.
+    """
     stdin, stdout = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
-    for message in filter(None, (request, tests)):
-        if (said := await _read(stdout)) != {}:
-            return said  # it is not ready for more
-        stdin.write(_line(message))
+    if await _read(stdout) != {}:
+        raise OSError(errno.ECHILD, "bwrap ended at once")
+    stdin.write(_line(request))
+    said = await _read(stdout)
+    if tests is None or said != {}:
+        return said
+    stdin.write(_line(tests))
     return await _read(stdout)
 
 

@@ -68,7 +68,7 @@ def reply(
             verifier_tokens=result.meter.verifier_tokens,
             verifier_cached_tokens=result.meter.verifier_cached_tokens,
             test_runs=result.meter.test_runs,
-            test_s=result.meter.test_s,
+            test_s=round(result.meter.test_s, 3),
             candidates=len(result.final_candidates),
             rounds=result.rounds,
         ),

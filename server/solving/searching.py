@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from models.interfaces import Problem, Turn
@@ -126,10 +127,9 @@ class Search:
             ContextOverflowError: The problem leaves no room for a response.
             EngineUnavailableError: An engine failed and no candidate is complete.
         """
-        if self.models.examiner is not None and (flaw := await self.models.examiner.flaw()) is not None:
-            raise RequestError(f"tests: {flaw}", "tests")
         with self.state.admission.join(self.client, self.cost) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
+            await self._refuse_flawed_tests()
             on_joined()
             await place.reach(self._left_s())
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
@@ -137,6 +137,15 @@ class Search:
                 describe(span, outcome.reply)
         self._log(outcome.reply)
         return outcome
+
+    async def _refuse_flawed_tests(self) -> None:
+        if self.models.examiner is None:
+            return
+        with suppress(TimeoutError):  # which the queue then tells
+            async with asyncio.timeout(self._left_s()):
+                flaw = await self.models.examiner.flaw()
+                if flaw is not None:
+                    raise RequestError(f"tests: {flaw}", "tests")
 
     async def _search(self, observer: Observer, place: Place, prompt_tokens: int) -> Outcome:
         request, started = self.request, time.perf_counter()

@@ -110,6 +110,13 @@ async def test_no_more_run_at_a_time_than_there_are_workers(sandbox: Sandbox) ->
     assert time.perf_counter() - start >= 0.6
 
 
+async def test_a_sandbox_that_can_no_longer_be_started_refutes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "seccomp").touch()
+    for command, why in (["false"], "bwrap ended at once"), (["/nowhere"], "No such file or directory"):
+        trial = await Sandbox(command, tmp_path / "seccomp", LIMITS, 1).run("x = 1", "assert True")
+        assert (trial.outcome, trial.detail) == (TrialOutcome.UNTESTED, f"no sandbox could be started: {why}")
+
+
 async def test_a_machine_without_bubblewrap_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SandboxError, match=r"bwrap is missing; install bubblewrap \(Debian, Ubuntu: apt-get"):

@@ -14,7 +14,7 @@ ARG BASE=debian:bookworm-20260824-slim
 # (search/code.md says what else a container then needs), and the user, whose home is the volume.
 FROM ${BASE} AS python
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates libnuma1 python3 \
+    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates libnuma1 mount python3 \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 winnow \
     && useradd --uid 10001 --gid 10001 --home-dir /weights --create-home --skel /dev/null --shell /usr/sbin/nologin winnow

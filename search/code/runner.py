@@ -17,7 +17,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 PROGRAM, TESTS = "solution", "tests"
@@ -135,10 +135,14 @@ def run_tests(tests: str, program: ModuleType, pristine: dict[str, Any]) -> None
     names |= {"__name__": TESTS, "__builtins__": pristine, " compare": compare, " count": count}
     before = dict(names)
     exec(compile_tests(tests), names)
-    for name, test in list(names.items()):
-        is_new = isinstance(test, FunctionType) and test is not before.get(name)
-        if is_new and name.startswith("test") and not test.__code__.co_argcount:
-            test()
+    new = [(name, value) for name, value in names.items() if value is not before.get(name)]
+    for name, test in new:
+        if isinstance(test, FunctionType) and name.startswith("test") and not test.__code__.co_argcount:
+            outcome = test()
+            if isinstance(outcome, CoroutineType):
+                import asyncio  # which takes as long as all else here
+
+                asyncio.run(outcome)
     if not num_asserted:
         raise AssertionError("the tests asserted nothing: write assert statements, in functions called test...")
 

@@ -55,6 +55,81 @@ async def test_a_wrong_program_does_not_pass_by_lying(sandbox: Sandbox, lie: str
     assert (await sandbox.run(LIES[lie], ADD)).outcome is TrialOutcome.FAILED
 
 
+@pytest.mark.parametrize(
+    ("tests", "outcome", "detail"),
+    [
+        ("assert add(1, 2) == 3", "passed", None),
+        (
+            "assert add(1, 2) == 4, 'no'",
+            "failed",
+            "AssertionError: no at line 1 of the tests: assert add(1, 2) == 4, 'no'",
+        ),
+        ("def test_it():\n    assert add(1, 2) == 3", "passed", None),
+        ("def test_it():\n    assert add(1, 2) == 4", "failed", "at line 2 of the tests"),
+        ("def tester(x): assert x == 3\ntester(add(1, 2))", "passed", None),
+        ("async def test_it():\n    assert add(1, 2) == 4", "failed", "at line 2 of the tests"),
+        ("async def test_it():\n    assert add(1, 2) == 3", "passed", None),
+        ("def check(candidate):\n    assert candidate(1, 2) == 3\ncheck(add)", "passed", None),
+        ("def check(candidate):\n    assert candidate(1, 2) == 3", "failed", "the tests asserted nothing"),
+        ("from solution import add as plus\nassert plus(1, 2) == 3", "passed", None),
+        ("import math\nassert math.isclose(add(0.1, 0.2), 0.3)", "passed", None),
+        ("assert 2 < add(1, 2) <= 3 != 4 and add(1, 1) in [2] and 5 not in (add(1, 1),)", "passed", None),
+        ("assert Point(1, 2) == Point(1, 2) != Point(2, 1)", "passed", None),
+        ("assert [Point(1, 2)] == [Point(1, 2)] and Point(1, 2) in [Point(1, 2)]", "passed", None),
+        ("assert Pair(1, 2) == (1, 2) and Colour(1) is Colour.RED and Level.LOW < 2", "passed", None),
+        ("assert Point(1, 2) == 5", "failed", "AssertionError"),
+        ("assert 3 in Bag() and 4 not in [Bag()]", "passed", None),
+        (
+            "from collections import Counter\nassert count('aab') == Counter(a=2, b=1) == {'a': 2, 'b': 1}",
+            "passed",
+            None,
+        ),
+        ("from fractions import Fraction\nassert half() == Fraction(1, 2) == 0.5", "passed", None),
+        ("assert {1: 2}.keys() == {1} and {}.items() == set()", "passed", None),
+        (
+            "try:\n    fail()\nexcept MyError as error:\n    assert str(error) == 'no'\nelse:\n    assert False",
+            "passed",
+            None,
+        ),
+        (
+            "assert undefined",
+            "failed",
+            "NameError: name 'undefined' is not defined at line 1 of the tests: assert undefined",
+        ),
+        ("import requests", "failed", "ModuleNotFoundError: No module named 'requests'"),
+        ("x = (y := 3)\nassert [add(i, 1) for i in range(3)] == [1, 2, y]", "passed", None),
+    ],
+)
+async def test_what_tests_may_say(sandbox: Sandbox, tests: str, outcome: str, detail: str | None) -> None:
+    trial = await sandbox.run(LIBRARY, tests)
+    assert trial.outcome.value == outcome, trial.detail
+    assert (detail or "") in (trial.detail or "")
+
+
+LIBRARY = """\
+from collections import Counter, namedtuple
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from fractions import Fraction
+Pair = namedtuple("Pair", "a b")
+Colour = Enum("Colour", "RED")
+Level = IntEnum("Level", "LOW")
+class MyError(Exception): pass
+class Bag:
+    def __contains__(self, item): return item == 3
+@dataclass
+class Point:
+    x: int
+    y: int
+def add(a, b): return a + b
+def count(text): return Counter(text)
+def half(): return Fraction(1, 2)
+def fail(): raise MyError("no")
+if __name__ == "__main__":
+    raise SystemExit("not here")
+"""
+
+
 async def test_a_program_sees_neither_tests_nor_nonce_while_it_is_imported(sandbox: Sandbox) -> None:
     program = "import sys\nf, seen = sys._getframe(), []\nwhile f: seen.append(str(f.f_locals)); f = f.f_back"
     trial = await sandbox.run(program, "marker = 'needle'\nassert not any(marker in each for each in seen)")

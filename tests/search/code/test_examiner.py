@@ -215,8 +215,20 @@ async def test_one_that_is_cancelled_while_it_waits_is_passed_over() -> None:
     assert tester.runs == ["bad 0", "bad 2"]
 
 
-def complete(index: int, text: str) -> Candidate:
-    return Candidate((index,), (Step(fenced(text), (1,), Finish.END),))
+async def test_a_worse_program_that_passes_later_lets_none_between_be_run() -> None:
+    tester = Script(2, gate=asyncio.Event())
+    examiner = examiner_of(tester)
+    ranked = [complete(0, "good 0", 0.9), complete(1, "good 1", 0.1), complete(2, "bad", 0.5)]
+    tasks = [asyncio.create_task(examiner.examine(candidate, Meter())) for candidate in ranked]
+    await settle()
+    assert tester.gate is not None
+    tester.gate.set()
+    await asyncio.gather(*tasks)
+    assert tester.runs == ["good 0", "good 1"]
+
+
+def complete(index: int, text: str, score: float | None = None) -> Candidate:
+    return Candidate((index,), (Step(fenced(text), (1,), Finish.END),), score=score)
 
 
 class Programs(Chance):

@@ -21,6 +21,7 @@ from types import CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 PROGRAM, TESTS = "solution", "tests"
+REQUESTS, VERDICTS = 3, 4
 READY = b"{}\n"
 MAX_DETAIL = 1_000
 FILE_BYTES, FILES, STACK_BYTES = 8 << 20, 32, 8 << 20
@@ -161,30 +162,35 @@ def describe(error: BaseException, tests: str) -> str:
     return f"{type(error).__name__}{': ' if text else ''}{text[: MAX_DETAIL // 2]}{where[: MAX_DETAIL // 2]}"
 
 
-def read_line(stream: int) -> Any:
+def read_line() -> Any:
     """Return a line of JSON, read to its end and no further; None at the end of the stream."""
     line = b""
     while not line.endswith(b"\n"):
-        if not (part := os.read(stream, 65_536)):
+        if not (part := os.read(REQUESTS, 65_536)):
             return None
         line += part
     return json.loads(line)
 
 
-def take_over(stream: int) -> int:
-    """Return a stream under another number, and leave the program /dev/null in its place."""
-    taken, null = os.dup(stream), os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, stream)
+def take_over_streams() -> None:
+    """Move the streams of the service to other numbers, leave the program /dev/null, and close all else.
+
+    What the service had open may have come with them: not every event loop closes it.
+    """
+    os.dup2(0, REQUESTS, inheritable=False)
+    os.dup2(1, VERDICTS, inheritable=False)
+    os.closerange(VERDICTS + 1, os.sysconf("SC_OPEN_MAX"))
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
     os.close(null)
-    return taken
 
 
 def main(memory_bytes: int, cpu_s: int) -> None:
     """Serve one program and end the process."""
-    requests, verdicts = take_over(0), take_over(1)
-    os.dup2(1, 2)
-    os.write(verdicts, READY)
-    if (request := read_line(requests)) is None:
+    take_over_streams()
+    os.write(VERDICTS, READY)
+    if (request := read_line()) is None:
         return  # the service has died
     write, end, dump = os.write, os._exit, json.dumps
     pristine = dict(vars(builtins))
@@ -194,7 +200,7 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     tests = request.get("tests")
 
     def conclude(failure: str | None, nonce: str = "") -> None:
-        write(verdicts, dump({"failure": failure, "nonce": nonce}).encode() + b"\n")
+        write(VERDICTS, dump({"failure": failure, "nonce": nonce}).encode() + b"\n")
         end(0)
 
     try:
@@ -205,8 +211,8 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a program raises
         place = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
         conclude(describe(error, "") + place)
-    write(verdicts, READY)
-    request = read_line(requests)
+    write(VERDICTS, READY)
+    request = read_line()
     sys.settrace(None)
     sys.setprofile(None)
     sys.modules[PROGRAM] = program

@@ -19,7 +19,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +35,9 @@ MOUNT = f'mount -t tmpfs -o size={16 * MIB},nr_inodes=1024 scratch "$0" && exec 
 
 MAX_VERDICT_BYTES = 16_384
 """Of a line that a program may have written in the runner's place."""
+
+PROBE_S = 60.0
+"""For the first run, on a machine that is busy with starting."""
 
 ATTEMPT_S, MAX_ATTEMPTS = 0.002, 2_000
 
@@ -246,11 +249,12 @@ async def open_sandbox(limits: SandboxLimits, num_workers: int) -> AsyncIterator
         file, scratch = Path(folder) / "seccomp", Path(folder) / "scratch"
         file.write_bytes(seccomp_filter(machine))
         scratch.mkdir()
-        sandbox = Sandbox(await asyncio.to_thread(_confinement, scratch), file, limits, num_workers)
-        trial = await sandbox.run(PROBE, PROBE_TESTS.format(outside=str(file), memory=limits.memory_bytes))
+        confinement = await asyncio.to_thread(_confinement, scratch)
+        probed = Sandbox(confinement, file, replace(limits, timeout_s=PROBE_S), 1)
+        trial = await probed.run(PROBE, PROBE_TESTS.format(outside=str(file), memory=limits.memory_bytes))
         if trial.outcome is not TrialOutcome.PASSED:
             raise SandboxError(f"the sandbox does not hold: {trial.detail}", ALLOW)
-        yield sandbox
+        yield Sandbox(confinement, file, limits, num_workers)
 
 
 def _confinement(scratch: Path) -> list[str]:

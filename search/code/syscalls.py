@@ -25,7 +25,9 @@ _EVERYWHERE = {
     "fsopen": 430,
     "fsconfig": 431,
     "fsmount": 432,
+    "pidfd_open": 434,
     "clone3": 435,
+    "pidfd_getfd": 438,
     "mount_setattr": 442,
     "memfd_secret": 447,
 }

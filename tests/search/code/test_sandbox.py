@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -177,6 +178,33 @@ async def test_runs_end_with_a_service_that_is_killed() -> None:
     service.kill()
     await service.wait()
     await until(lambda: running(limits) == [])
+
+
+DESCRIPTORS = """\
+import asyncio, os, sys, uvloop
+from search.code.sandbox import SandboxLimits, open_sandbox
+PROGRAM = '''
+import os
+def is_open(number):
+    try: return bool(os.fstat(number))
+    except OSError: return False
+found = [number for number in range(5, 10_000) if is_open(number)]
+'''
+async def main():
+    secret = os.open("pyproject.toml", os.O_RDONLY)
+    for number in 20, 29, 500:
+        os.dup2(secret, number, inheritable=True)
+    async with open_sandbox(SandboxLimits(60, int(sys.argv[1])), 2) as sandbox:
+        print(await sandbox.run(PROGRAM, "assert not found, found"))
+uvloop.run(main())
+"""
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_what_the_service_has_open_is_closed_to_programs_whatever_its_event_loop() -> None:
+    command = [sys.executable, "-c", DESCRIPTORS, str(LIMITS.memory_bytes)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT).stdout
+    assert "PASSED" in told
 
 
 async def test_no_more_run_at_a_time_than_there_are_workers(sandbox: Sandbox) -> None:

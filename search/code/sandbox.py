@@ -58,6 +58,7 @@ ISOLATION = (
     "ALL",
     "--new-session",
     "--die-with-parent",
+    "--as-pid-1",  # a first process of bwrap's own would be left for whoever waits for orphans
     "--clearenv",
 )
 INTERPRETER = (PYTHON, "-I", "-S", "-B", "-X", "utf8")

@@ -10,12 +10,16 @@ import struct
 from collections.abc import Mapping
 
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER, _ARCHITECTURE = 0, 4  # where they stand in struct seccomp_data
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # where they stand in struct seccomp_data
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 _X32 = 0x40000000
 """From here on are the numbers of another table of x86-64's, which nobody uses."""
 
 _AUDIT: Mapping[str, int] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_PRCTL: Mapping[str, int] = {"x86_64": 157, "aarch64": 167}
+_SET_DEATH_SIGNAL = 1
+"""Of prctl: by it a program would outlive a service that is killed."""
+
 _EVERYWHERE = {
     "io_uring_setup": 425,
     "io_uring_enter": 426,
@@ -102,5 +106,12 @@ def seccomp_filter(machine: str) -> bytes:
     ]
     for number in REFUSED[machine].values():
         program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _REFUSE)]
-    program.append((_RETURN, 0, 0, _ALLOW))
+    program += [
+        (_EQUAL, 1, 0, _PRCTL[machine]),
+        (_RETURN, 0, 0, _ALLOW),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 0, 1, _SET_DEATH_SIGNAL),
+        (_RETURN, 0, 0, _REFUSE),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)

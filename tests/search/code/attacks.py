@@ -66,6 +66,7 @@ HELD: Mapping[str, str] = {
     "standard input": "reached += filter(None, [sys.stdin.read(), sys.stdin.readline(), os.read(0, 1)])",
     "the host's name": "import socket\nreached += [n for n in (os.uname().nodename,) if n != 'sandbox']",
     "init": "attempt(lambda: os.kill(1, 0) and None)\nreached.clear()\nos.kill(1, 9)\nos.kill(1, 15)",
+    "outliving the service": "import ctypes\nreached += [1] if ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) != -1 else []",
     "system calls": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
     "for name, number in {syscalls}.items():\n"
     "    reached += [name] if libc.syscall(number, 0, 0, 0, 0, 0, 0) != -1 or ctypes.get_errno() != 1 else []",
@@ -112,7 +113,8 @@ ENDED: Mapping[str, tuple[TrialOutcome, str]] = {
     "a NUL": (TrialOutcome.FAILED, "x = '\0'\n"),
     "half a character": (TrialOutcome.FAILED, "x = '\ud800'\n"),
     "another encoding": (TrialOutcome.FAILED, "# coding: none\nx = 1 +"),
-    "killing itself": (TrialOutcome.FAILED, "import os\nos.kill(os.getpid(), 9)"),
+    "killing itself": (TrialOutcome.PASSED, "import os\nos.kill(os.getpid(), 9)"),  # it is the first of its namespace
+    "aborting": (TrialOutcome.FAILED, "import os\nos.abort()"),
     "killing all": (TrialOutcome.FAILED, "import os\nos.kill(-1, 9)\nos.kill(0, 9)"),
     "a crash": (TrialOutcome.FAILED, "import ctypes\nctypes.string_at(0)"),
     "an exit": (TrialOutcome.FAILED, "import sys\nsys.exit(0)"),

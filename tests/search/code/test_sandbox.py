@@ -207,6 +207,27 @@ def test_what_the_service_has_open_is_closed_to_programs_whatever_its_event_loop
     assert "PASSED" in told
 
 
+ORPHANAGE = """\
+import asyncio, ctypes, psutil, sys
+from search.code.sandbox import SandboxLimits, open_sandbox
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: as the first process of a container, it gets all orphans
+async def main():
+    async with open_sandbox(SandboxLimits(2, int(sys.argv[1])), 2) as sandbox:
+        for program in "x = 1", "import os; os._exit(0)", "while True: pass":
+            await sandbox.run(program, "assert True")
+        await asyncio.sleep(0.2)
+        print([child.status() for child in psutil.Process().children(recursive=True)])
+asyncio.run(main())
+"""
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_service_that_is_the_first_process_of_a_container_is_left_no_orphans() -> None:
+    command = [sys.executable, "-c", ORPHANAGE, str(LIMITS.memory_bytes)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, cwd=ROOT).stdout
+    assert told == "[]\n"
+
+
 async def test_no_more_run_at_a_time_than_there_are_workers(sandbox: Sandbox) -> None:
     start, program = time.perf_counter(), "import time; time.sleep(0.3)"
     await asyncio.gather(*(sandbox.run(program, "assert True") for _ in range(2 * sandbox.num_workers)))

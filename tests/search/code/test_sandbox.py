@@ -210,7 +210,7 @@ def test_what_the_service_has_open_is_closed_to_programs_whatever_its_event_loop
 ORPHANAGE = """\
 import asyncio, ctypes, psutil, sys
 from search.code.sandbox import SandboxLimits, open_sandbox
-ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: as the first process of a container, it gets all orphans
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: it gets all orphans
 async def main():
     async with open_sandbox(SandboxLimits(2, int(sys.argv[1])), 2) as sandbox:
         for program in "x = 1", "import os; os._exit(0)", "while True: pass":

@@ -10,10 +10,11 @@
 # Needs BuildKit (Docker 23 or newer has it). deploy/README.md says how it is run; deploy/compose.yaml runs it.
 ARG BASE=debian:bookworm-20260824-slim
 
-# What every stage has: Python, libnuma for the engine's CPU kernels, and the user, whose home is the volume.
+# What every stage has: Python, libnuma for the engine's CPU kernels, bubblewrap for programs that are tested
+# (search/code.md says what else a container then needs), and the user, whose home is the volume.
 FROM ${BASE} AS python
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates libnuma1 python3 \
+    && apt-get install --yes --no-install-recommends bubblewrap ca-certificates libnuma1 mount python3 \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 winnow \
     && useradd --uid 10001 --gid 10001 --home-dir /weights --create-home --skel /dev/null --shell /usr/sbin/nologin winnow

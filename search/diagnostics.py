@@ -2,10 +2,12 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from search.answers.answer import TrialOutcome
 from search.candidate import Candidate
 from search.voting import Vote
 
@@ -22,6 +24,7 @@ MIN_SATURATED = 8
 """Where at least so large a share of at least so many responses agree, a smaller N would have done."""
 
 
+ASK_FOR_A_PROGRAM = ": ask for it in the system_prompt, as in: put your program into a code block of Python"
 ASK_FOR_A_BOX = r": ask for it in the system_prompt, as in: put your final answer within \boxed{}"
 CUT_FINER = (
     ', so the tree search had nothing to cut: set steps, for example to {"delimiter": "\\n"} or {"tokens": 64}; '
@@ -35,6 +38,7 @@ class Sign(Enum):
     TRUNCATED = "truncated"
     NO_ANSWER = "no_answer"
     REFUTED = "refuted"
+    UNTESTED = "untested"
     NO_AGREEMENT = "no_agreement"
     SIMILAR_SCORES = "similar_scores"
     BEST_IS_MEAN = "best_is_mean"
@@ -52,6 +56,16 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialCounts:
+    """What tests said of the programs of complete candidates, how many to each."""
+
+    passed: int = 0
+    failed: int = 0
+    timeout: int = 0
+    untested: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Measures of a vote. None where there is nothing to measure.
 
@@ -64,6 +78,7 @@ class Diagnostics:
         score_std: Population standard deviation of their scores.
         best_minus_mean: How far the best score stands above the mean.
         warnings: What a reader of the answer should know.
+        tests: Of a search whose answers are programs.
     """
 
     agreement: float | None
@@ -74,10 +89,15 @@ class Diagnostics:
     score_std: float | None
     best_minus_mean: float | None
     warnings: tuple[Caution, ...]
+    tests: TrialCounts | None = None
 
 
 def diagnose(
-    votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate], first_steps: Sequence[Candidate] = ()
+    votes: Sequence[Vote[Candidate]],
+    candidates: Sequence[Candidate],
+    first_steps: Sequence[Candidate] = (),
+    *,
+    wants_programs: bool = False,
 ) -> Diagnostics:
     """Measure a vote.
 
@@ -85,14 +105,16 @@ def diagnose(
         votes: As they were cast.
         candidates: The final ones of a search, complete or truncated.
         first_steps: Of a tree search, the candidates after their first step.
+        wants_programs: Whether answers are programs that are tested.
     """
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
     num_refuted = sum(c.answer is not None and c.answer.is_refuted for vote in votes for c in vote.candidates)
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
+    tests = _tests(votes) if wants_programs else None
     cautions = [
-        *_about_votes(counts, num_cast, num_refuted),
+        *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted)),
         *_about_scores(scores),
         *_about_responses(candidates),
         *_about_steps(first_steps),
@@ -106,7 +128,28 @@ def diagnose(
         score_std=statistics.pstdev(scores) if scores else None,
         best_minus_mean=None if mean is None else max(scores) - mean,
         warnings=tuple(cautions),
+        tests=tests,
     )
+
+
+def _tests(votes: Sequence[Vote[Candidate]]) -> TrialCounts:
+    answers = (candidate.answer for vote in votes for candidate in vote.candidates)
+    outcomes = Counter(answer.trial.outcome for answer in answers if answer and answer.trial)
+    return TrialCounts(**{outcome.value: outcomes[outcome] for outcome in TrialOutcome})
+
+
+def _about_tests(tests: TrialCounts, num_cast: int) -> Iterator[Caution]:
+    num_programs = tests.passed + tests.failed + tests.timeout + tests.untested
+    if num_cast > num_programs:
+        remedy = ASK_FOR_A_PROGRAM if num_cast - num_programs > MOST * num_cast else ""
+        seen = f"{num_cast - num_programs} of {num_cast} complete responses hold no program and did not vote"
+        yield Caution(Sign.NO_ANSWER, seen + remedy)
+    if num_refuted := tests.failed + tests.timeout:
+        yield Caution(Sign.REFUTED, f"{num_refuted} of {num_programs} programs fail the tests: no vote")
+    if tests.untested and not tests.passed:
+        yield Caution(
+            Sign.UNTESTED, f"{tests.untested} of {num_programs} programs were not tested, and none has passed"
+        )
 
 
 def _entropy(counts: Sequence[int]) -> float:

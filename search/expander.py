@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 from models.errors import ModelError
 from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step, Verifier
 from search.aggregation import Aggregation
-from search.answers.answer import AnswerReader
+from search.answers.answer import Answer, AnswerReader
 from search.candidate import Candidate
+from search.code.examiner import Examiner, Tester
 from search.observer import Decision, Loss, Observer
 
 T = TypeVar("T")
@@ -35,11 +36,21 @@ Judgements = dict[tuple[int, int, tuple[int, ...]], asyncio.Future[tuple[float, 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What a search works with; `verifier` is None for strategies that judge nothing."""
+    """What a search works with.
+
+    Attributes:
+        policy: Proposes steps.
+        verifier: Judges them; None for strategies that judge nothing.
+        reader: Reads the answers of responses.
+        tester: Runs programs; None where this service runs none.
+        examiner: Takes the reader's place in a search whose answers are programs.
+    """
 
     policy: Policy
     verifier: Verifier | None
     reader: AnswerReader
+    tester: Tester | None = None
+    examiner: Examiner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +158,19 @@ class Expander:
         try:
             child = await grow(child)
             if child.is_complete:
-                child = replace(child, answer=await self.models.reader.read(child.response))
+                child = replace(child, answer=await self._answer(child))
         except ModelError as error:
             self.observer.on_loss(Loss(child.path, error))
             return None
         self.observer.on_growth(child)
         return child
+
+    async def _answer(self, child: Candidate) -> Answer | None:
+        examiner = self.models.examiner
+        if examiner is None:
+            return await self.models.reader.read(child.response)
+        self.observer.on_growth(replace(child, answer=examiner.read(child)))  # its tests may outlast the search
+        return await examiner.examine(child, self.meter)
 
     async def _respond(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None) -> Candidate:
         steps = self.models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)

@@ -94,7 +94,7 @@ async def solve(
         models = replace(models, verifier=None)
     record = Recorder(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
-    ballot: Ballot[Candidate] = Ballot(strategy.selection)
+    ballot = ballot_of(strategy, models)
     status = Status.COMPLETE
     try:
         async with asyncio.timeout(deadline_s) as clock:
@@ -102,14 +102,27 @@ async def solve(
     except TimeoutError:
         if not clock.expired():
             raise
-        status, ballot = Status.DEADLINE, record.ballot(strategy.selection)
+        status = Status.DEADLINE
     finally:
         await expander.close()
+    if status is Status.DEADLINE or models.examiner is not None:
+        ballot = record.voted(ballot_of(strategy, models))
     if ballot.num_cast == 0:
         record.raise_engine_error()
     if record.losses and status is Status.COMPLETE:
         status = Status.DEGRADED
     return _settle(record, ballot, status, expander)
+
+
+def ballot_of(strategy: Strategy, models: Models) -> Ballot[Candidate]:
+    """Return an empty ballot: of the strategy's own selection, or of one for programs, whose tests decide.
+
+    Programs that pass are one answer, for which the best-ranked speaks. Without scores the first that is cast is that.
+    """
+    if models.examiner is None:
+        return Ballot(strategy.selection)
+    is_ranked = models.verifier is not None
+    return Ballot(Selection.BEST, lambda votes: not is_ranked)
 
 
 def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expander: Expander) -> SearchResult:
@@ -122,7 +135,10 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
         losses=tuple(record.losses),
         status=status,
         diagnostics=diagnose(
-            votes, [candidate for candidate in candidates if candidate.is_final], expander.first_steps
+            votes,
+            [candidate for candidate in candidates if candidate.is_final],
+            expander.first_steps,
+            wants_programs=expander.models.examiner is not None,
         ),
         meter=expander.meter,
         decision=record.decision,
@@ -165,9 +181,8 @@ class Recorder:
             if isinstance(loss.error, EngineUnavailableError | DeadlyPromptError):
                 raise loss.error
 
-    def ballot(self, selection: Selection) -> Ballot[Candidate]:
-        """Return the votes of all candidates complete by now."""
-        ballot: Ballot[Candidate] = Ballot(selection)
+    def voted(self, ballot: Ballot[Candidate]) -> Ballot[Candidate]:
+        """Return a ballot with the votes of all candidates complete by now."""
         for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
             ballot.cast(candidate)
         return ballot

@@ -17,6 +17,9 @@ from typing import Generic, Protocol, TypeVar
 
 from search.answers.answer import Answer
 
+Standing = tuple[bool, float, tuple[int, ...]]
+"""Whether it is not judged, its score, negative, and its path."""
+
 ROUNDING = 1e-9
 """Leads smaller than this may be rounding, and decide nothing early."""
 
@@ -149,9 +152,9 @@ class Ballot(Generic[V]):
 
 
 def voted(candidate: Voter) -> Answer | None:
-    """Return the answer that a candidate votes for: what it states, unless a check has refuted that."""
+    """Return the answer that a candidate votes for: what it states, unless a check keeps that from winning."""
     answer = candidate.answer
-    return None if answer is None or answer.is_refuted else answer
+    return answer if answer and answer.may_win else None
 
 
 def _vote(candidates: list[V]) -> Vote[V]:
@@ -162,4 +165,9 @@ def _vote(candidates: list[V]) -> Vote[V]:
 
 def rank(candidates: Sequence[V]) -> tuple[V, ...]:
     """Order candidates by score, the highest first, those not judged last, ties to the earlier one."""
-    return tuple(sorted(candidates, key=lambda c: (c.score is None, -(c.score or 0.0), c.path)))
+    return tuple(sorted(candidates, key=standing))
+
+
+def standing(candidate: Voter) -> Standing:
+    """Return what orders candidates as `rank` does: the smaller, the better."""
+    return candidate.score is None, -(candidate.score or 0.0), candidate.path

@@ -33,6 +33,7 @@ from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
 from models.vllm.settings import MIB, EngineSettings
 from search.answers.pool import AnswerPool
+from search.code.sandbox import Sandbox, SandboxError, SandboxLimits, open_sandbox
 from search.expander import Models
 from search.strategies import ALONE, by_table
 from server.app import create_app
@@ -42,7 +43,7 @@ from server.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
 from server.memory import trimmed
-from server.settings import Settings, Urls
+from server.settings import Settings, SettingsError, Urls
 from server.solving.planning import VERIFIER_ALONE
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
@@ -62,6 +63,7 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     Raises:
         CheckpointError: A model cannot be served with these settings.
         EngineUnavailableError: An engine did not start.
+        SettingsError: This machine cannot give a sandbox that holds.
     """
     if settings.has_policy:
         policy_settings = policy_model(settings)
@@ -74,10 +76,11 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
+        tester = await stack.enter_async_context(open_tester(settings))
         policy = await stack.enter_async_context(opening_policy) if opening_policy else None
         verifier = await stack.enter_async_context(opening_verifier) if opening_verifier else None
         engines = tuple(model.engine for model in (policy, verifier) if model)
-        yield Models(policy or AbsentPolicy(prompts), verifier, reader), engines
+        yield Models(policy or AbsentPolicy(prompts), verifier, reader, tester), engines
 
 
 def tokenizer_model(settings: Settings) -> Path:
@@ -85,6 +88,25 @@ def tokenizer_model(settings: Settings) -> Path:
     if settings.has_policy:
         return policy_model(settings).model
     return verifier_model(settings).model
+
+
+@asynccontextmanager
+async def open_tester(settings: Settings) -> AsyncIterator[Sandbox | None]:
+    """Yield what runs programs; None where the settings want nothing to.
+
+    Raises:
+        SettingsError: This machine cannot give a sandbox that holds.
+    """
+    if settings.sandbox == "none":
+        yield None
+        return
+    limits = SandboxLimits(settings.tests_timeout_s, settings.tests_memory_mib * MIB)
+    async with AsyncExitStack() as stack:
+        try:
+            sandbox = await stack.enter_async_context(open_sandbox(limits, settings.tests_workers))
+        except SandboxError as error:
+            raise SettingsError(f"sandbox: {error}") from error
+        yield sandbox
 
 
 def prompts_of(settings: Settings, policy: Path) -> PromptBuilder:

@@ -23,6 +23,7 @@ from models.interfaces import (
 from search.strategies import MAX_N, by_table, request_fields, strategies
 
 MAX_PROBLEM_CHARS = 65_536
+MAX_TESTS_CHARS = 65_536
 MAX_TOKENS = 131_072
 MAX_DEADLINE_S = 3600
 MAX_BATCH = 256
@@ -36,6 +37,7 @@ MAX_WHOLE = 2.0**63
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROBLEM_CHARS)]
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROBLEM_CHARS)]
 AnswerText = Annotated[str, StringConstraints(max_length=MAX_ANSWER_CHARS)]
+TestText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TESTS_CHARS)]
 Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Evidence = Annotated[
@@ -159,6 +161,10 @@ class SearchIn(Spending):
     verify: Literal["sympy"] | None = Field(
         None, description="Check answers by substitution where the problem is to solve an equation; wrong ones lose."
     )
+    checker: Literal["unit_tests"] | None = Field(
+        None, description="unit_tests: answers are programs, and one that passes `tests` wins."
+    )
+    tests: TestText | None = Field(None, description="Python with assert statements; the policy does not see it.")
 
 
 class ProblemIn(Wire):
@@ -207,6 +213,23 @@ class VoteOut(Wire):
     weight: float | None = Field(description="Sum of the scores; null if nothing was judged.")
 
 
+class TestsOut(Wire):
+    """What the tests said of the programs, how many to each."""
+
+    passed: int
+    failed: int
+    timeout: int
+    untested: int = Field(description="They could win no more, or there was no time.")
+
+
+class TrialOut(Wire):
+    """What the tests said of one program."""
+
+    outcome: Literal["passed", "failed", "timeout", "untested"]
+    detail: str | None = Field(description="What failed, or why it was not tested.")
+    seconds: float
+
+
 class DiagnosticsOut(Wire):
     """How far the answer can be trusted; null where there is nothing to measure."""
 
@@ -218,6 +241,7 @@ class DiagnosticsOut(Wire):
     score_std: float | None
     best_minus_mean: float | None
     warnings: list[str]
+    tests: TestsOut | None = Field(None, description="Null without `checker`.")
 
 
 class Usage(Wire):
@@ -228,6 +252,8 @@ class Usage(Wire):
     reasoning_tokens: int = Field(0, description="Those of them that are thoughts.")
     verifier_tokens: int = Field(description="Computed by the verifier.")
     verifier_cached_tokens: int = Field(description="Judged from the cache.")
+    test_runs: int = Field(0, description="Programs run against the tests; of several alike one.")
+    test_s: float = Field(0.0, description="Seconds that these took together.")
     candidates: int = Field(description="Responses brought to an end.")
     rounds: int = Field(description="Sequential expansions.")
 
@@ -256,6 +282,7 @@ class CandidateOut(Wire):
     response: str
     answer: str | None
     verified: bool | None = Field(description="Whether the answer passed the check; null if it was not checked.")
+    trial: TrialOut | None = Field(None, description="What the tests said of its program.")
     score: float | None
     finish: Finish
     steps: list[StepOut]
@@ -286,6 +313,7 @@ class SolveResponse(Wire):
     answer: str | None
     thinking: str | None = Field(None, description="The thoughts before the response; null without any.")
     response: str | None
+    trial: TrialOut | None = Field(None, description="What the tests said of the program in the response.")
     score: float | None
     confidence: float | None = Field(
         description="Calibrated probability that the answer is right; null where no such search was measured."

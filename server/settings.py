@@ -194,6 +194,16 @@ class Settings(BaseSettings):
         0.5, gt=0, description="Longest CPU time for one answer, which is then compared as text."
     )
 
+    sandbox: Literal["none", "bwrap"] = Field(
+        "none", description="What runs programs for requests with `checker`: nothing, or bubblewrap (search/code.md)."
+    )
+    tests_workers: int = Field(2, ge=1, le=256, description="Programs that are tested at a time.")
+    tests_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time of a program and its tests.")
+    tests_total_s: float = Field(
+        120.0, gt=0, description="Longest time of all tests of a request; what is left then stays untested."
+    )
+    tests_memory_mib: int = Field(512, ge=64, description="Memory of a program and its tests, in MiB.")
+
     api_keys: SecretStr | None = Field(
         None, description="Accepted API keys, separated by commas; without any, no key is needed."
     )

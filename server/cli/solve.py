@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from server.cli.batch import CONCURRENCY, SOLVE, ask_file
 from server.cli.client import ServiceUrl, open_client, post_solve
@@ -74,7 +76,9 @@ def show(reply: dict[str, Any], console: Console) -> None:
         console.print(f"warning: {warning}", style="yellow")
     if reply["status"] != "complete":
         console.print(f"status: {reply['status']} {reply['status_reason'] or ''}", style="yellow")
-    console.print(f"[bold]answer[/bold] {reply['answer']}", highlight=False)
+    if trial := reply.get("trial"):
+        console.print(Text(f"tests: {trial['outcome']} {trial['detail'] or ''}"))
+    console.print(f"[bold]answer[/bold] {escape(str(reply['answer']))}", highlight=False)
 
 
 def _candidates(reply: dict[str, Any]) -> Table:
@@ -85,14 +89,14 @@ def _candidates(reply: dict[str, Any]) -> Table:
         state = "refuted" if candidate["verified"] is False else state
         steps = " ".join(_score(step["score"]) for step in candidate["steps"])
         answer = candidate["answer"] or ""
-        table.add_row(candidate["id"], answer, _score(candidate["score"]), steps, str(candidate["tokens"]), state)
+        table.add_row(candidate["id"], Text(answer), _score(candidate["score"]), steps, str(candidate["tokens"]), state)
     return table
 
 
 def _votes(reply: dict[str, Any]) -> Table:
     table = Table("answer", "count", "weight", title="votes")
     for vote in reply["votes"]:
-        table.add_row(vote["answer"] or "(none)", str(vote["count"]), _score(vote["weight"]))
+        table.add_row(Text(vote["answer"] or "(none)"), str(vote["count"]), _score(vote["weight"]))
     return table
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from search.candidate import Candidate
+from search.code.examiner import NOT_YET
 from search.observer import Decision, Loss
 from server.solving.replies import name_of
 
@@ -42,6 +43,8 @@ def _fate(candidate: Candidate) -> str:
     if not candidate.is_complete:
         return "truncated"
     answer = f"answers {candidate.answer.text}" if candidate.answer else "states no answer"
+    if candidate.answer and (trial := candidate.answer.trial):
+        answer = "its program is tested" if trial is NOT_YET else f"its program: {trial.outcome.value}"
     refuted = ", which fails the check" if candidate.answer and candidate.answer.is_refuted else ""
     score = "" if candidate.score is None else f" (score {candidate.score:.3f})"
     return f"{answer}{refuted}{score}"

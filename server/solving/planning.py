@@ -10,6 +10,7 @@ from search.aggregation import Aggregation
 from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
 from search.calibration.table import Budget, Calibrated, Calibration
+from search.code.examiner import Examiner
 from search.expander import Models
 from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
@@ -126,7 +127,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
         return fall_back("the calibration table holds for another system prompt")
     if request.steps and request.steps.shown() != table.identity.steps:
         return fall_back("the calibration table holds for other steps")
-    if changed := [name for name in OF_THOUGHTS if getattr(request, name) is not None]:
+    if changed := [name for name in (*OF_THOUGHTS, "checker") if getattr(request, name) is not None]:
         return fall_back(f"the calibration table holds for searches without {changed[0]}")
     if request.n < table.budgets[0].n:
         return fall_back(f"the smallest budget of the calibration table is {table.budgets[0].n}")
@@ -214,18 +215,33 @@ def require_policy(policy: Policy) -> None:
         raise RequestError(f"problem: policy_model is none; {VERIFIER_ALONE}", "problem", code="no_policy")
 
 
-def plan_models(request: SolveRequest, models: Models) -> Models:
+def plan_models(request: SolveRequest, models: Models, settings: Settings) -> Models:
     """Return the models with the reader of answers that a request needs.
 
     Raises:
-        RequestError: There is no policy, or the verifier cannot serve the strategy.
+        RequestError: There is no policy, the verifier cannot serve the strategy, or the service not the check.
     """
     require_policy(models.policy)
     if (reason := strategies()[request.strategy].lacks(models.verifier)) is not None:
         raise RequestError(f"strategy: {reason}", "strategy")
+    if request.checker is not None or request.tests is not None:
+        return replace(models, examiner=_plan_tests(request, models, settings))
     if request.verify is None:
         return models
     return replace(models, reader=CheckingReader(answer_pool(models), request.problem))
+
+
+def _plan_tests(request: SolveRequest, models: Models, settings: Settings) -> Examiner:
+    if request.checker is None:
+        raise RequestError("tests: nothing runs them; set checker to unit_tests", "tests")
+    if models.tester is None:
+        message = "checker: this service runs no programs; omit it, or set sandbox of the service (search/code.md)"
+        raise RequestError(message, "checker")
+    if request.tests is None:
+        raise RequestError("tests: checker unit_tests needs them, Python with assert statements", "tests")
+    if request.verify is not None:
+        raise RequestError("verify: not supported with checker unit_tests; omit it", "verify")
+    return Examiner(models.tester, request.tests, total_s=settings.tests_total_s, tests_all=not request.early_stop)
 
 
 def answer_pool(models: Models) -> AnswerPool:

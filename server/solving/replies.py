@@ -23,12 +23,13 @@ from server.schemas import (
     StepOut,
     Timing,
     TreeOut,
+    TrialOut,
     Usage,
     VoteOut,
 )
 from server.solving.planning import OF_THOUGHTS, Planned
 
-MEASURED_AT_DEFAULT = ("verify", "judge", *OF_THOUGHTS)
+MEASURED_AT_DEFAULT = ("verify", "checker", "judge", *OF_THOUGHTS)
 """Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
@@ -52,6 +53,7 @@ def reply(
         answer=answer.text if answer else None,
         thinking=chosen.thinking if chosen else None,
         response=chosen.response if chosen else None,
+        trial=_trial(chosen) if chosen else None,
         score=chosen.score if chosen else None,
         confidence=_confidence(request, planned, result, table),
         status=result.status.value,
@@ -65,6 +67,8 @@ def reply(
             reasoning_tokens=result.meter.reasoning_tokens,
             verifier_tokens=result.meter.verifier_tokens,
             verifier_cached_tokens=result.meter.verifier_cached_tokens,
+            test_runs=result.meter.test_runs,
+            test_s=round(result.meter.test_s, 3),
             candidates=len(result.final_candidates),
             rounds=result.rounds,
         ),
@@ -81,6 +85,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     shown |= {"steps": request.steps.shown()} if request.steps else {}
     shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
+    shown |= {"checker": request.checker} if request.checker else {}
     if decision is None:
         return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
@@ -162,11 +167,17 @@ def _candidate(candidate: Candidate) -> CandidateOut:
         response=candidate.response,
         answer=candidate.answer.text if candidate.answer else None,
         verified=candidate.answer.is_verified if candidate.answer else None,
+        trial=_trial(candidate),
         score=candidate.score,
         finish=_finish(candidate),
         steps=steps_of(candidate),
         tokens=candidate.num_tokens,
     )
+
+
+def _trial(candidate: Candidate) -> TrialOut | None:
+    trial = candidate.answer.trial if candidate.answer else None
+    return TrialOut(outcome=trial.outcome.value, detail=trial.detail, seconds=trial.seconds) if trial else None
 
 
 def _tree(candidates: tuple[Candidate, ...]) -> TreeOut:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
+from server.errors import RequestError
 from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
@@ -108,7 +110,7 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        models = plan_models(request, state.models)
+        models = plan_models(request, state.models, state.settings)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
         problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings)
@@ -118,6 +120,7 @@ class Search:
         """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
+            RequestError: The tests cannot be compiled.
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
@@ -131,12 +134,14 @@ class Search:
             on_joined: Called once only a model or the queue can still fail.
 
         Raises:
+            RequestError: The tests cannot be compiled.
             FullError: The queue is full, or the deadline passed in it.
             ContextOverflowError: The problem leaves no room for a response.
             EngineUnavailableError: An engine failed and no candidate is complete.
         """
         with self.state.admission.join(self.client, self.cost) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
+            await self._refuse_flawed_tests()
             on_joined()
             await place.reach(self._left_s())
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
@@ -144,6 +149,15 @@ class Search:
                 describe(span, outcome.reply)
         self._log(outcome.reply)
         return outcome
+
+    async def _refuse_flawed_tests(self) -> None:
+        if self.models.examiner is None:
+            return
+        with suppress(TimeoutError):  # which the queue then tells
+            async with asyncio.timeout(self._left_s()):
+                flaw = await self.models.examiner.flaw()
+                if flaw is not None:
+                    raise RequestError(f"tests: {flaw}", "tests")
 
     async def _search(self, observer: Observer, place: Place, prompt_tokens: int) -> Outcome:
         request, started = self.request, time.perf_counter()

@@ -12,11 +12,16 @@ class Answer:
         text: As the response wrote it, without the box around it.
         key: Canonical form: two answers are equivalent exactly when their keys are equal.
         is_verified: Whether it passed a check against its problem; None when nothing could be checked.
+        kind: What answers vote by first, where not their keys alone decide: those of one kind, then, among these, those
+            of one key. None where they vote once.
+        fields: Of an answer that has parts, where each is and its canonical form.
     """
 
     text: str
     key: str
     is_verified: bool | None = None
+    kind: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_refuted(self) -> bool:

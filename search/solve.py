@@ -122,7 +122,10 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
         losses=tuple(record.losses),
         status=status,
         diagnostics=diagnose(
-            votes, [candidate for candidate in candidates if candidate.is_final], expander.first_steps
+            votes,
+            [candidate for candidate in candidates if candidate.is_final],
+            expander.first_steps,
+            is_structured=expander.sampling.grammar is not None,
         ),
         meter=expander.meter,
         decision=record.decision,

@@ -4,7 +4,9 @@ Knows the messages of a chat: system, what was said before, and the problem. One
 verifier, so that both read the same ids.
 """
 
+import json
 from functools import lru_cache
+from typing import Any
 
 from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
@@ -35,13 +37,13 @@ class PromptBuilder:
         self._system_prompt = system_prompt
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
-        return self.tokenizer.encode_chat(self._messages(problem), dict(problem.template_arguments))
+        return self.tokenizer.encode_chat(self._messages(problem), _variables(problem))
 
     def _opens_thoughts(self, problem: Problem) -> bool:
         """Whether the prompt itself opens the thoughts, so that the response begins inside them."""
         if self.marks is None:
             return False
-        ending = self.tokenizer.ending(self._messages(problem), dict(problem.template_arguments))
+        ending = self.tokenizer.ending(self._messages(problem), _variables(problem))
         return ending.rfind(self.marks.start) > max(map(ending.rfind, self.marks.ends))
 
     def _messages(self, problem: Problem) -> list[Message]:
@@ -49,3 +51,8 @@ class PromptBuilder:
         system: list[Message] = [("system", system_prompt)] if system_prompt else []
         history: list[Message] = [(turn.role, turn.text) for turn in problem.history]
         return [*system, *history, ("user", problem.text)]
+
+
+def _variables(problem: Problem) -> dict[str, Any]:
+    tools = {} if problem.tools is None else {"tools": json.loads(problem.tools)}
+    return dict(problem.template_arguments) | tools

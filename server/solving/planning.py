@@ -1,5 +1,6 @@
 """From a request to the search that it asks for, within the limits of the service, or to an error."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from search.strategy import Strategy
 from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
 from server.settings import LIMITS, Settings
+from server.solving.forms import Form, tools_of
 
 OF_THOUGHTS = ("thinking_budget", "reasoning_effort", "chat_template_kwargs")
 """Fields that change how a policy thinks."""
@@ -35,13 +37,16 @@ class Planned:
     reason: str
 
 
-def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier: bool = True) -> Planned:
+def plan_strategy(
+    request: SolveRequest, calibrated: Calibrated, *, has_verifier: bool = True, form: Form | None = None
+) -> Planned:
     """Build the strategy that a request names.
 
     Args:
         request: Within the limits.
         calibrated: How `auto` spends a budget.
         has_verifier: Whether the service has one.
+        form: What responses must look like.
 
     Raises:
         RequestError: The strategy does not support a field that was set, or cannot respect a limit.
@@ -49,8 +54,15 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier
     """
     row = strategies()[request.strategy]
     _refuse_unread(request, row)
+    if form is not None and row.grows_by_steps:
+        able = ", ".join(other.name for other in strategies().values() if not other.grows_by_steps)
+        field = form.asked.field.partition(".")[0]
+        message = f"{row.name} grows responses step by step, and {field} holds for whole ones; use one of {able}"
+        raise RequestError(f"strategy: {message}", "strategy")
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
+    if form is not None:
+        calibrated = Calibrated(None, "the calibration table holds for answers in text")
     return _plan_by_table(request, row, row.stand_in(has_verifier), calibrated)
 
 
@@ -77,13 +89,16 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
     return request.model_copy(update={"steps": request.steps or settings.steps, **fitting})
 
 
-def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
+def cost_of(request: SolveRequest, context: int, settings: Settings, form: Form | None = None) -> int:
     """Return the most tokens that a search may generate: N responses, and k rollout steps for each of their steps.
+
+    A byte of a grammar counts as a token, as in plain requests.
 
     Args:
         request: Within the limits.
         context: Longest prompt and response of the policy, in tokens.
         settings: Of the service.
+        form: What responses must look like.
 
     Raises:
         RequestError: It is above the limit.
@@ -96,7 +111,7 @@ def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
             f"context of the policy); allowed: at most {settings.max_cost:,}",
             "n",
         )
-    return cost
+    return cost + (len(form.asked.constraint[1]) if form else 0)
 
 
 def values_of(request: SolveRequest) -> dict[str, Any]:
@@ -155,13 +170,19 @@ def plan_problem(request: SolveRequest, policy: Policy, settings: Settings, hist
     Raises:
         RequestError: The policy has no thoughts to limit or to judge, or its template does not read an argument.
     """
+    if policy.thinks and settings.plain_parser is None and (request.tools or request.response_format):
+        name = "response_format" if request.response_format else "tools"
+        message = f"{name}: vLLM has no reasoning parser for the marks of this policy's thoughts, behind which it holds"
+        raise RequestError(f"{message}; omit it", name)
     if not policy.thinks:
         for name, default in (("thinking_budget", None), ("judge", "answer")):
             if getattr(request, name) != default:
                 raise RequestError(f"{name}: the recipe names no marks of thoughts for this policy; omit it", name)
     if request.judge == "all" and not strategies()[request.strategy].judges:
         raise RequestError(f"judge: strategy {request.strategy} judges nothing; omit it", "judge")
-    return Problem(request.problem, request.system_prompt, history, _template_arguments(request, policy, settings))
+    arguments = _template_arguments(request, policy, settings)
+    tools = json.dumps(tools_of(request)) if request.tools and "tools" in policy.template_arguments else None
+    return Problem(request.problem, request.system_prompt, history, arguments, tools)
 
 
 def _template_arguments(
@@ -194,13 +215,21 @@ def _template_arguments(
     return tuple(sorted(arguments.items()))
 
 
-def plan_sampling(request: SolveRequest) -> Sampling:
+def plan_sampling(request: SolveRequest, form: Form | None = None) -> Sampling:
     """Return how to sample the responses."""
     rule = request.steps.rule if request.steps else PARAGRAPHS
-    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule, request.thinking_budget)
+    return Sampling(
+        request.temperature,
+        request.top_p,
+        request.max_tokens,
+        request.seed,
+        rule,
+        request.thinking_budget,
+        form.asked.constraint if form else None,
+    )
 
 
-def plan_models(request: SolveRequest, models: Models) -> Models:
+def plan_models(request: SolveRequest, models: Models, form: Form | None = None) -> Models:
     """Return the models with the reader of answers that a request needs.
 
     Raises:
@@ -208,6 +237,8 @@ def plan_models(request: SolveRequest, models: Models) -> Models:
     """
     if (reason := strategies()[request.strategy].lacks(models.verifier)) is not None:
         raise RequestError(f"strategy: {reason}", "strategy")
+    if form is not None:
+        return replace(models, reader=form.reader)
     if request.verify is None:
         return models
     return replace(models, reader=CheckingReader(answer_pool(models), request.problem))

@@ -8,6 +8,7 @@ from fastapi import Request
 from opentelemetry.trace import Tracer
 
 from models.engine_client import RunningModel
+from models.openai.grammars.bounds import Asked
 from search.calibration.table import Calibrated
 from search.expander import Models
 from server.settings import Settings
@@ -44,6 +45,14 @@ class PlainPolicy(Protocol):
         Raises:
             RequestRefusedError: The policy cannot serve it.
             EngineUnavailableError: The engine is dead.
+        """
+
+    async def try_grammar(self, asked: Asked, client: str = "") -> None:
+        """Return if responses can be held to a grammar.
+
+        Raises:
+            RequestRefusedError: It cannot be compiled, or costs too much.
+            EngineUnavailableError: Nothing can try it now.
         """
 
     async def stop(self) -> None:

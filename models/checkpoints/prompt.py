@@ -34,6 +34,7 @@ class PromptBuilder:
         self.marks = marks
         self.build = lru_cache(NUM_KEPT)(self._build)
         self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
+        self.closes_thoughts = lru_cache(NUM_KEPT)(self._closes_thoughts)
         self._system_prompt = system_prompt
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
@@ -41,10 +42,20 @@ class PromptBuilder:
 
     def _opens_thoughts(self, problem: Problem) -> bool:
         """Whether the prompt itself opens the thoughts, so that the response begins inside them."""
+        start, end = self._last_marks(problem)
+        return start > end
+
+    def _closes_thoughts(self, problem: Problem) -> bool:
+        """Whether the prompt itself ends the thoughts, so that the response has none."""
+        start, end = self._last_marks(problem)
+        return end > start
+
+    def _last_marks(self, problem: Problem) -> tuple[int, int]:
+        """Where the last start and the last end of thoughts stand behind the problem; -1 for none."""
         if self.marks is None:
-            return False
+            return -1, -1
         ending = self.tokenizer.ending(self._messages(problem), _variables(problem))
-        return ending.rfind(self.marks.start) > max(map(ending.rfind, self.marks.ends))
+        return ending.rfind(self.marks.start), max(map(ending.rfind, self.marks.ends))
 
     def _messages(self, problem: Problem) -> list[Message]:
         system_prompt = self._system_prompt if problem.system_prompt is None else problem.system_prompt

@@ -13,15 +13,23 @@ from typing import Any
 
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
 from models.openai.grammars.bounds import Asked, require_bounded, require_bounded_tools
+from models.openai.grammars.worker import Constraint
 from models.openai.tools import forced_schema
 from search.answers.structured import CallReader, DocumentReader
 from server.errors import RequestError
 from server.keys import Client
 from server.schemas import SolveRequest, ToolChoiceIn
+from server.settings import Settings
 from server.solving.state import State
 
 FORM_FIELDS = ("response_format", "tools", "tool_choice", "parallel_tool_calls", "vote_on")
 """Fields of a request that say what responses look like."""
+
+OPTIONS = "x-guidance"
+"""Where a schema says how its grammar is made."""
+ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""Documents have no line breaks, and a space behind a comma or a colon at most: where any are allowed, a model that has
+not learnt JSON writes nothing else."""
 
 ANYTHING = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
 """What may give an object more members than its schema names."""
@@ -60,6 +68,18 @@ def plan_form(request: SolveRequest) -> Form | None:
     if form is not None and request.verify is not None:
         raise RequestError(f"verify: not supported with {form.asked.field.partition('.')[0]}; omit it", "verify")
     return form
+
+
+def require_parser(form: Form, settings: Settings) -> None:
+    """See that the engine can tell the thoughts of a policy from what stands behind them, where a grammar holds.
+
+    Raises:
+        RequestError: It cannot.
+    """
+    if settings.plain_parser is None:
+        field = form.asked.field
+        message = f"{field}: vLLM has no reasoning parser for the marks of this policy's thoughts; omit it"
+        raise RequestError(message, field)
 
 
 async def try_grammar(asked: Asked, state: State, client: Client) -> None:
@@ -109,11 +129,13 @@ def _document(request: SolveRequest) -> Form | None:
     if form is None or form.type == "text":
         return None
     reader = DocumentReader(tuple(request.vote_on or ()))
-    if form.json_schema is None:
-        return Form(Asked("response_format", ("json_object", "")), reader)
-    schema = form.json_schema.definition
-    _require_known(request, [schema])
-    return Form(Asked("response_format.json_schema", ("json", json.dumps(schema))), reader)
+    schema: Mapping[str, Any] = {"type": "object"}
+    field = "response_format"
+    if form.json_schema is not None:
+        schema, field = form.json_schema.definition, "response_format.json_schema"
+        _require_plain(schema, f"{field}.schema")
+        _require_known(request, [schema])
+    return Form(Asked(field, _on_one_line(schema)), reader)
 
 
 def _calls(request: SolveRequest) -> Form | None:
@@ -139,15 +161,16 @@ def _calls(request: SolveRequest) -> Form | None:
     called = [tool["function"]["parameters"] for tool in tools if function in (None, tool["function"]["name"])]
     _require_known(request, called)
     schema = _schema(choice, tools, request)
-    return Form(Asked("tools", ("json", json.dumps(schema))), CallReader(function, tuple(request.vote_on or ())))
+    return Form(Asked("tools", _on_one_line(schema)), CallReader(function, tuple(request.vote_on or ())))
 
 
 def _of_objects(parameters: Mapping[str, Any] | None, index: int) -> dict[str, Any]:
     """Return the schema of arguments, which are an object though a client may not say so."""
     schema = {"type": "object"} | dict(parameters or {"properties": {}, "additionalProperties": False})
+    where = f"tools.{index}.function.parameters"
     if schema["type"] != "object":
-        where = f"tools.{index}.function.parameters"
         raise RequestError(f"{where}: arguments have names; allowed: a schema of type object", where)
+    _require_plain(schema, where)
     return schema
 
 
@@ -162,6 +185,16 @@ def _schema(choice: Any, tools: list[dict[str, Any]], request: SolveRequest) -> 
         for call in schema["items"]["anyOf"]:
             call["additionalProperties"] = False
     return schema
+
+
+def _on_one_line(schema: Mapping[str, Any]) -> Constraint:
+    return "json", json.dumps({**schema, OPTIONS: ONE_LINE})
+
+
+def _require_plain(schema: Mapping[str, Any], where: str) -> None:
+    if OPTIONS in schema:
+        field = f"{where}.{OPTIONS}"
+        raise RequestError(f"{field}: not supported when searching; omit it", field)
 
 
 def _require_known(request: SolveRequest, schemas: list[dict[str, Any]]) -> None:

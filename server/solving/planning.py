@@ -170,10 +170,6 @@ def plan_problem(request: SolveRequest, policy: Policy, settings: Settings, hist
     Raises:
         RequestError: The policy has no thoughts to limit or to judge, or its template does not read an argument.
     """
-    if policy.thinks and settings.plain_parser is None and (request.tools or request.response_format):
-        name = "response_format" if request.response_format else "tools"
-        message = f"{name}: vLLM has no reasoning parser for the marks of this policy's thoughts, behind which it holds"
-        raise RequestError(f"{message}; omit it", name)
     if not policy.thinks:
         for name, default in (("thinking_budget", None), ("judge", "answer")):
             if getattr(request, name) != default:

@@ -15,7 +15,7 @@ from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.solving.admission import Place
-from server.solving.forms import Form, cause_of, plan_form, try_grammar
+from server.solving.forms import Form, cause_of, plan_form, require_parser, try_grammar
 from server.solving.planning import (
     Planned,
     cost_of,
@@ -93,6 +93,8 @@ class Search:
         """
         request = within(request, state.settings)
         form = plan_form(request)
+        if form is not None and state.models.policy.thinks:
+            require_parser(form, state.settings)
         models = plan_models(request, state.models, form)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None, form=form)
         problem = plan_problem(request, models.policy, state.settings, history)

@@ -99,8 +99,17 @@ async def test_of_a_function_that_is_named_the_response_is_the_arguments() -> No
 
 
 @pytest.mark.parametrize(
-    "response", ["[]", "{}", "7", '["f"]', '[{"name": 7, "parameters": {}}]', '[{"name": "f"}]', '[{"name": "f", "parameters": []}]']
-)  # fmt: skip
+    "response",
+    [
+        "[]",
+        "{}",
+        "7",
+        '["f"]',
+        '[{"name": 7, "parameters": {}}]',
+        '[{"name": "f"}]',
+        '[{"name": "f", "parameters": []}]',
+    ],
+)
 def test_what_are_no_calls(response: str) -> None:
     with pytest.raises(NotADocumentError):
         CallReader().calls(response)

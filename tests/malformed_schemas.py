@@ -203,21 +203,21 @@ def _rows() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "json_schema: an unknown field", _form({"type": "object"}, grammar="a")
     yield "json_schema: a word for strict", _form({"type": "object"}, strict="very")
     yield "json_schema: no name", {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}
-    for number, name in enumerate(("", " ", "a b", "a" * 65, 7, "naïve", "a\n", "a/b")):
-        yield f"a name of a schema: {number}", _form({"type": "object"}, name)
-        yield f"a name of a function: {number}", _called([_tool({}, name)])
+    for number, text in enumerate(("", " ", "a b", "a" * 65, 7, "naïve", "a\n", "a/b")):
+        yield f"a name of a schema: {number}", _form({"type": "object"}, text)
+        yield f"a name of a function: {number}", _called([_tool({}, text)])
     for name, schema in SCHEMAS.items():
         yield f"a schema: {name}", _form(schema)
     for name, pattern in PATTERNS.items():
         yield f"a pattern: {name}", _form({"type": "string", "pattern": pattern})
-    for text in FORMATS:
-        yield f"a format: {text!r}", _form({"type": "string", "format": text})
+    for word in FORMATS:
+        yield f"a format: {word!r}", _form({"type": "string", "format": word})
     for depth in (70, 200, 400):
         yield f"objects within objects: {depth}", _form(_nested(depth, "object"))
         yield f"lists within lists: {depth}", _form(_nested(depth, "array"))
         yield f"choices within choices: {depth}", _form(_chosen(depth))
     yield "tools: auto", _called([ADD], "auto")
-    yield "tools: no choice", {"tools": [ADD]}
+    yield "tools: no choice", {"tools": [ADD], "tool_choice": None}
     yield "tools: a choice without tools", {"tool_choice": "required"}
     yield "tools: a function without tools", {"tool_choice": {"type": "function", "function": {"name": "f"}}}
     yield "tools: another function", _called([ADD], {"type": "function", "function": {"name": "g"}})

@@ -144,14 +144,14 @@ class RequestReader:
         """End the process that tries grammars."""
         await self._trial.stop()
 
-    async def try_grammar(self, asked: Asked | None, client: str) -> None:
-        """See that responses can be held to a grammar, if there is one.
+    async def try_grammar(self, asked: Asked | None, client: str, num_responses: int = 1) -> None:
+        """See that so many responses can be held to a grammar, if there is one.
 
         Raises:
             RequestRefusedError: It cannot be compiled, or costs too much.
             EngineUnavailableError: No process can try it now.
         """
-        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client)):
+        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client, num_responses)):
             raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
 
     def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:

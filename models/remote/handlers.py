@@ -150,14 +150,14 @@ class RemoteHandlers:
             await self._forward(route, {**sent, "stream": False, "max_output_tokens": 1}, affinity)
         return await self._forward(route, sent, affinity)
 
-    async def try_grammar(self, asked: Grammar, client: str = "") -> None:
-        """Return if responses can be held to a grammar.
+    async def try_grammar(self, asked: Grammar, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
 
         Raises:
             RequestRefusedError: It cannot be compiled, or costs too much.
             EngineUnavailableError: No process can try it now.
         """
-        await self._requests.try_grammar(asked, client)
+        await self._requests.try_grammar(asked, client, num_responses)
 
     async def stop(self) -> None:
         """End what tries grammars; the servers are others'."""

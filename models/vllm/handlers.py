@@ -152,14 +152,14 @@ class OpenAIHandlers:
 
         return await self._answer(ask, body)
 
-    async def try_grammar(self, asked: Asked, client: str = "") -> None:
-        """Return if responses can be held to a grammar.
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
 
         Raises:
             RequestRefusedError: It cannot be compiled, or costs too much.
             EngineUnavailableError: No process can try it now.
         """
-        await self._requests.try_grammar(asked, client)
+        await self._requests.try_grammar(asked, client, num_responses)
 
     async def stop(self) -> None:
         """End what tries grammars; the engine is the policy's."""

@@ -93,7 +93,8 @@ class ChatChunks(Chunks[ChatRequest]):
         yield self._chunk(0, {"delta": {"reasoning_content": line}})
 
     def _begin(self, index: int) -> Iterator[Chunk]:
-        yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+        makes_calls = self._search.tools and self._search.tool_choice != "none"
+        yield self._chunk(index, {"delta": {"role": "assistant", "content": None if makes_calls else ""}})
 
     def _thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         if candidate is not None and (thinking := candidate.thinking):

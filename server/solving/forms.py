@@ -31,6 +31,9 @@ ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separato
 """Documents have no line breaks, and a space behind a comma or a colon at most: where any are allowed, a model that has
 not learnt JSON writes nothing else."""
 
+MAX_CALLS = 16
+"""Calls of one response: weak models write one after the other, up to the limit of tokens."""
+
 ANYTHING = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
 """What may give an object more members than its schema names."""
 
@@ -82,8 +85,8 @@ def require_parser(form: Form, settings: Settings) -> None:
         raise RequestError(message, field)
 
 
-async def try_grammar(asked: Asked, state: State, client: Client) -> None:
-    """See that a grammar can be compiled and followed, before the engine compiles it for every response.
+async def try_grammar(asked: Asked, state: State, client: Client, num_responses: int) -> None:
+    """See that a grammar can be compiled and followed, before the engine compiles it for each of so many responses.
 
     Raises:
         RequestError: It cannot.
@@ -92,7 +95,7 @@ async def try_grammar(asked: Asked, state: State, client: Client) -> None:
     if state.plain is None:
         raise EngineUnavailableError("this service tries no grammars")
     try:
-        await state.plain.try_grammar(asked, client.name)
+        await state.plain.try_grammar(asked, client.name, num_responses)
     except RequestRefusedError as error:
         raise RequestError(str(error), error.param or asked.field) from error
 
@@ -182,6 +185,7 @@ def _schema(choice: Any, tools: list[dict[str, Any]], request: SolveRequest) -> 
         raise RequestError(f"tools: {error}", "tools") from error
     assert schema is not None  # noqa: S101 - every tool is a function, and the choice is one of them
     if named == "required":
+        schema.setdefault("maxItems", MAX_CALLS)
         for call in schema["items"]["anyOf"]:
             call["additionalProperties"] = False
     return schema

@@ -134,7 +134,7 @@ class Search:
             RequestError: What responses must look like cannot be compiled or kept to.
         """
         if self.form is not None:
-            await try_grammar(self.form.asked, self.state, self.client)
+            await try_grammar(self.form.asked, self.state, self.client, self.request.n)
         with self.state.admission.join(self.client, self.cost) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             on_joined()

@@ -47,8 +47,8 @@ class PlainPolicy(Protocol):
             EngineUnavailableError: The engine is dead.
         """
 
-    async def try_grammar(self, asked: Asked, client: str = "") -> None:
-        """Return if responses can be held to a grammar.
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
 
         Raises:
             RequestRefusedError: It cannot be compiled, or costs too much.

@@ -4,6 +4,8 @@ One that inherits from `StepRulesContract` keeps it under every rule of steps.
 """
 
 import asyncio
+import json
+import re
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
@@ -34,6 +36,38 @@ RULES: tuple[StepRule, ...] = (
 )
 MOST_OVER = 32
 """Tokens that may be generated behind a marker: those of two outputs."""
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"digit": {"enum": [1, 2, 3]}, "is_even": {"type": "boolean"}},
+    "required": ["digit", "is_even"],
+    "additionalProperties": False,
+}
+
+
+class GrammarContract:
+    """A policy whose engine holds responses to grammars."""
+
+    async def test_a_response_keeps_to_its_grammar(self, subject: Policy) -> None:
+        grammar = ("json", json.dumps(SCHEMA | {"x-guidance": {"whitespace_flexible": False}}))
+        steps = await asyncio.gather(*(respond(subject, sampling_of(seed, grammar=grammar)) for seed in range(8)))
+        texts = [text_of(each) for each in steps]
+        assert {each[-1].finish for each in steps} == {Finish.END}
+        assert all(re.fullmatch(r'\{"digit":[123],"is_even":(true|false)\}', text) for text in texts)
+        assert len(set(texts)) > 1
+
+    async def test_any_object_is_one(self, subject: Policy) -> None:
+        steps = await asyncio.gather(
+            *(respond(subject, sampling_of(seed, grammar=("json_object", ""))) for seed in range(4))
+        )
+        assert all(text_of(each).startswith("{") for each in steps)
+
+    async def test_a_grammar_is_of_one_response_alone(self, subject: Policy) -> None:
+        free = await respond(subject, sampling_of(7))
+        held = respond(subject, sampling_of(7, grammar=("json", json.dumps(SCHEMA))))
+        beside, _ = await asyncio.gather(respond(subject, sampling_of(7)), held)
+        assert text_of(beside) == text_of(free)
 
 
 class PolicyContract:

@@ -45,7 +45,7 @@ class Talker:
     async def respond(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
         return await self.chat(body)
 
-    async def try_grammar(self, asked: Asked, client: str = "") -> None:
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
         pass
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict
 
 from search.strategies import strategies
-from tests.server.openai.asking import CHAT, POLICY, PROBLEM, chat, evidence
+from tests.server.openai.asking import CHAT, POLICY, PROBLEM, calls_in, chat, evidence
 
 
 class Verdict(BaseModel):
@@ -70,24 +70,22 @@ async def test_the_client_parses_what_was_elected(openai: AsyncOpenAI) -> None:
 @pytest.mark.parametrize("in_parallel", [None, False])
 async def test_every_response_calls_where_calls_are_required(openai: AsyncOpenAI, in_parallel: bool | None) -> None:
     more = {} if in_parallel is None else {"parallel_tool_calls": in_parallel}
-    reply = await chat(openai, ALL, tools=TOOLS, tool_choice="required", max_tokens=300, **more)
+    reply = await chat(openai, ALL, tools=TOOLS, tool_choice="required", max_tokens=900, **more)
     message = reply.choices[0].message
     assert (reply.choices[0].finish_reason, message.content) == ("tool_calls", None)
-    assert message.tool_calls
-    for call in message.tool_calls:
-        assert call.type == "function"
+    assert calls_in(reply)
+    for call in calls_in(reply):
         assert call.function.name in ("add", "multiply")
         Verdict.model_validate_json(call.function.arguments)
     complete = [each for each in evidence(reply)["candidates"] if each["finish"] == "complete"]
     assert all(each["answer"] for each in complete)
-    if in_parallel is False:
-        assert {len(json.loads(each["response"])) for each in complete} == {1}
+    assert complete
+    assert {len(json.loads(each["response"])) for each in complete} <= set(range(1, 2 if in_parallel is False else 17))
 
 
 async def test_a_function_that_is_named_is_called(openai: AsyncOpenAI) -> None:
     reply = await chat(openai, ALL, tools=TOOLS, tool_choice=ADD)
-    (call,) = reply.choices[0].message.tool_calls or ()
-    assert call.type == "function"
+    (call,) = calls_in(reply)
     assert call.function.name == "add"
     given = [Verdict.model_validate_json(candidate["response"]) for candidate in evidence(reply)["candidates"]]
     assert given.count(Verdict.model_validate_json(call.function.arguments)) == max(map(given.count, given))
@@ -100,7 +98,10 @@ async def test_the_client_parses_calls_whole_and_streamed(openai: AsyncOpenAI) -
     async with openai.chat.completions.stream(**asked, tools=[tool], parallel_tool_calls=False) as stream:
         kinds = {event.type async for event in stream}
         final = await stream.get_final_completion()
-    (call,), (streamed,) = whole.choices[0].message.tool_calls or (), final.choices[0].message.tool_calls or ()
+    (call,) = whole.choices[0].message.tool_calls or [None]
+    (streamed,) = final.choices[0].message.tool_calls or [None]
+    assert call is not None
+    assert streamed is not None
     assert isinstance(call.function.parsed_arguments, Verdict)
     assert streamed.function.parsed_arguments == call.function.parsed_arguments
     assert (final.choices[0].finish_reason, final.choices[0].message.content) == ("tool_calls", None)
@@ -122,10 +123,9 @@ async def test_any_object_will_do_where_no_schema_says_more(openai: AsyncOpenAI)
 async def test_what_is_cut_off_does_not_vote(openai: AsyncOpenAI) -> None:
     reply = await chat(openai, ALL, response_format=FORMAT, max_tokens=3)
     assert (reply.choices[0].finish_reason, evidence(reply)["answer"], evidence(reply)["votes"]) == ("length", None, [])
+    asked: dict[str, Any] = {"model": f"{POLICY}@majority-2", "messages": CHAT, "max_tokens": 3}
     with pytest.raises(client_library.LengthFinishReasonError):
-        await openai.chat.completions.parse(
-            model=f"{POLICY}@majority-2", messages=CHAT, max_tokens=3, response_format=Verdict
-        )
+        await openai.chat.completions.parse(**asked, response_format=Verdict)
 
 
 async def test_completions_and_solve_take_schemas_too(openai: AsyncOpenAI, client: httpx.AsyncClient) -> None:

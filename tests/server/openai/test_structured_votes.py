@@ -17,7 +17,7 @@ from search.candidate import Candidate
 from server.openai.progress import Progress
 from tests.natures import Branch, Tree, cut, end
 from tests.server.conftest import listening, openai_client
-from tests.server.openai.asking import POLICY, chat, evidence
+from tests.server.openai.asking import POLICY, calls_in, chat, evidence
 from tests.server.test_readers import Talker
 from tests.worlds import World
 
@@ -32,11 +32,11 @@ class Examiner(Talker):
 
     def __init__(self, trouble: str | None = None) -> None:
         super().__init__(0)
-        self.tried: list[tuple[Asked, str]] = []
+        self.tried: list[tuple[Asked, int]] = []
         self._trouble = trouble
 
-    async def try_grammar(self, asked: Asked, client: str = "") -> None:
-        self.tried.append((asked, client))
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        self.tried.append((asked, num_responses))
         if self._trouble:
             raise RequestRefusedError(f"{asked.field}: {self._trouble}", asked.field)
 
@@ -107,8 +107,7 @@ async def test_calls_vote_by_the_functions_first() -> None:
     responses = [calls("f", x=1), calls("g", x=7), calls("g", x=7), calls("f", x=2), calls("f", x=2), calls("f", x=3)]
     async with asking(*responses) as openai:
         reply = await chat(openai, search(6), **CALLED)
-    (call,) = reply.choices[0].message.tool_calls or ()
-    assert call.type == "function"
+    (call,) = calls_in(reply)
     assert (call.function.name, call.function.arguments) == ("f", '{"x": 2}')
     assert (reply.choices[0].finish_reason, reply.choices[0].message.content) == ("tool_calls", None)
     assert [vote["count"] for vote in evidence(reply)["votes"]] == [2, 1, 1, 2]
@@ -119,16 +118,15 @@ async def test_calls_vote_by_the_functions_first() -> None:
 async def test_calls_beside_each_other_are_all_made_whatever_their_order() -> None:
     async with asking(calls("g", "f"), calls("f"), calls("f", "g")) as openai:
         reply = await chat(openai, search(3), **CALLED)
-    made = reply.choices[0].message.tool_calls or []
-    assert [call.function.name for call in made if call.type == "function"] == ["g", "f"]
+    made = calls_in(reply)
+    assert [call.function.name for call in made] == ["g", "f"]
     assert len({call.id for call in made}) == 2
 
 
 async def test_of_a_function_that_is_named_the_responses_are_the_arguments() -> None:
     async with asking(*says({"x": 1.50})) as openai:
         reply = await chat(openai, search(1), tools=TOOLS, tool_choice=NAMED)
-    (call,) = reply.choices[0].message.tool_calls or ()
-    assert call.type == "function"
+    (call,) = calls_in(reply)
     assert (call.function.name, call.function.arguments) == ("f", '{"x": 1.5}')
 
 
@@ -173,7 +171,7 @@ async def test_every_response_is_drawn_under_the_grammar_and_none_without() -> N
     grammars = [sampling.grammar for _, sampling in world.policy.draws]
     assert grammars[:3] == [examiner.tried[0][0].constraint] * 3
     assert grammars[3:] == [None] * 3
-    assert len(examiner.tried) == 1
+    assert [number for _, number in examiner.tried] == [3]
 
 
 async def test_a_grammar_that_costs_too_much_reaches_no_response() -> None:

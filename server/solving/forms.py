@@ -13,6 +13,7 @@ from typing import Any
 
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
 from models.openai.grammars.bounds import Asked, require_bounded, require_bounded_tools
+from models.openai.grammars.keywords import find_fault
 from models.openai.grammars.worker import Constraint
 from models.openai.tools import forced_schema
 from search.answers.structured import CallReader, DocumentReader
@@ -136,7 +137,7 @@ def _document(request: SolveRequest) -> Form | None:
     field = "response_format"
     if form.json_schema is not None:
         schema, field = form.json_schema.definition, "response_format.json_schema"
-        _require_plain(schema, f"{field}.schema")
+        _require_sound(schema, f"{field}.schema")
         _require_known(request, [schema])
     return Form(Asked(field, _on_one_line(schema)), reader)
 
@@ -171,9 +172,9 @@ def _of_objects(parameters: Mapping[str, Any] | None, index: int) -> dict[str, A
     """Return the schema of arguments, which are an object though a client may not say so."""
     schema = {"type": "object"} | dict(parameters or {"properties": {}, "additionalProperties": False})
     where = f"tools.{index}.function.parameters"
+    _require_sound(schema, where)
     if schema["type"] != "object":
         raise RequestError(f"{where}: arguments have names; allowed: a schema of type object", where)
-    _require_plain(schema, where)
     return schema
 
 
@@ -195,7 +196,9 @@ def _on_one_line(schema: Mapping[str, Any]) -> Constraint:
     return "json", json.dumps({**schema, OPTIONS: ONE_LINE})
 
 
-def _require_plain(schema: Mapping[str, Any], where: str) -> None:
+def _require_sound(schema: Mapping[str, Any], where: str) -> None:
+    if fault := find_fault(schema, where):
+        raise RequestError(f"{fault.where}: {fault.what}", fault.where)
     if OPTIONS in schema:
         field = f"{where}.{OPTIONS}"
         raise RequestError(f"{field}: not supported when searching; omit it", field)

@@ -98,10 +98,7 @@ async def test_the_client_parses_calls_whole_and_streamed(openai: AsyncOpenAI) -
     async with openai.chat.completions.stream(**asked, tools=[tool], parallel_tool_calls=False) as stream:
         kinds = {event.type async for event in stream}
         final = await stream.get_final_completion()
-    (call,) = whole.choices[0].message.tool_calls or [None]
-    (streamed,) = final.choices[0].message.tool_calls or [None]
-    assert call is not None
-    assert streamed is not None
+    call, streamed = (next(iter(each.choices[0].message.tool_calls or ())) for each in (whole, final))
     assert isinstance(call.function.parsed_arguments, Verdict)
     assert streamed.function.parsed_arguments == call.function.parsed_arguments
     assert (final.choices[0].finish_reason, final.choices[0].message.content) == ("tool_calls", None)

@@ -3,6 +3,8 @@
 What keeps to no form is not passed on as content, unless a limit cut it off, which the finish reason says.
 """
 
+from dataclasses import dataclass
+
 from asgi_correlation_id import correlation_id
 from pydantic import BaseModel
 
@@ -28,27 +30,37 @@ class ToolCall(BaseModel):
     function: FunctionCall
 
 
-def calls_of(candidate: Candidate | None, form: Form | None) -> list[ToolCall]:
-    """Return the calls of a complete response; none of one that says something, or whose calls cannot be read."""
-    if candidate is None or candidate.answer is None or form is None or not isinstance(form.reader, CallReader):
-        return []
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a choice says.
+
+    Attributes:
+        content: Its text; None of one that makes calls, keeps to no form, or was never begun.
+        calls: That it makes.
+        finish_reason: In OpenAI's words: "length" for a response cut off by a limit of tokens or time.
+    """
+
+    content: str | None
+    calls: tuple[ToolCall, ...]
+    finish_reason: str
+
+
+def say(candidate: Candidate | None, form: Form | None) -> Said:
+    """Return what a candidate says; one that is not complete says its text so far."""
+    if candidate is None:
+        return Said(None, (), "length")
+    if form is None or not candidate.is_complete:
+        return Said(candidate.response, (), "stop" if candidate.is_complete else "length")
+    if candidate.answer is None:
+        return Said(None, (), "stop")
+    if isinstance(form.reader, CallReader):
+        return Said(None, _calls(candidate, form.reader), "tool_calls")
+    return Said(candidate.response, (), "stop")
+
+
+def _calls(candidate: Candidate, reader: CallReader) -> tuple[ToolCall, ...]:
     named = f"call_{correlation_id.get() or ''}_{name_of(candidate.path)}"
-    return [
+    return tuple(
         ToolCall(id=f"{named}_{index}", function=FunctionCall(name=call.name, arguments=compact(call.arguments)))
-        for index, call in enumerate(form.reader.calls(candidate.response))
-    ]
-
-
-def content_of(candidate: Candidate | None, form: Form | None) -> str | None:
-    """Return the text of a response; None of one that makes calls, or keeps to no form."""
-    if candidate is None or calls_of(candidate, form):
-        return None
-    is_formless = form is not None and candidate.is_complete and candidate.answer is None
-    return None if is_formless else candidate.response
-
-
-def finish_reason(candidate: Candidate | None, form: Form | None = None) -> str:
-    """Return OpenAI's finish reason: "length" for a response cut off by a limit of tokens or time."""
-    if calls_of(candidate, form):
-        return "tool_calls"
-    return "stop" if candidate is not None and candidate.is_complete else "length"
+        for index, call in enumerate(reader.calls(candidate.response))
+    )

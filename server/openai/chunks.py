@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from search.candidate import Candidate
-from server.openai.calls import calls_of, content_of, finish_reason
+from server.openai.calls import Said, say
 from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.replies import (
     ChatReply,
@@ -19,7 +19,6 @@ from server.openai.replies import (
 )
 from server.openai.requests import ChatRequest, CompletionRequest
 from server.schemas import SolveRequest
-from server.solving.forms import Form
 from server.solving.searching import Outcome
 
 R = TypeVar("R", bound=ChatRequest | CompletionRequest)
@@ -48,10 +47,11 @@ class Chunks(Dialect[R]):
             if index:
                 yield from self._begin(index)
             yield from self._thoughts(index, candidate)
-            yield from self._text(index, candidate, outcome.form)
+            said = say(candidate, outcome.form)
+            yield from self._text(index, candidate, said)
             is_last = index == len(choices) - 1
             evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
-            yield self._chunk(index, self._part(""), finish_reason(candidate, outcome.form)) | evidence
+            yield self._chunk(index, self._part(""), said.finish_reason) | evidence
         if self._body.wants_usage:
             yield self._bill(bill(outcome.reply, choices))
 
@@ -66,9 +66,9 @@ class Chunks(Dialect[R]):
         """Yield the thoughts before a response, if clients can tell them from the text."""
         yield from ()
 
-    def _text(self, index: int, candidate: Candidate | None, form: Form | None) -> Iterator[Chunk]:
+    def _text(self, index: int, candidate: Candidate | None, said: Said) -> Iterator[Chunk]:
         """Yield a response step by step."""
-        for text in pieces_of(candidate) if candidate and content_of(candidate, form) is not None else ():
+        for text in pieces_of(candidate) if candidate and said.content is not None else ():
             yield self._chunk(index, self._part(text))
 
     def _bill(self, usage: OpenAIUsage) -> Chunk:
@@ -100,14 +100,14 @@ class ChatChunks(Chunks[ChatRequest]):
         if candidate is not None and (thinking := candidate.thinking):
             yield self._chunk(index, {"delta": {"reasoning": thinking, "reasoning_content": thinking}})
 
-    def _text(self, index: int, candidate: Candidate | None, form: Form | None) -> Iterator[Chunk]:
-        for place, call in enumerate(calls_of(candidate, form)):
+    def _text(self, index: int, candidate: Candidate | None, said: Said) -> Iterator[Chunk]:
+        for place, call in enumerate(said.calls):
             whole = call.model_dump()
             begun = whole | {"function": whole["function"] | {"arguments": ""}}
             rest = {"function": {"arguments": call.function.arguments}}
             for part in (begun, rest):
                 yield self._chunk(index, {"delta": {"tool_calls": [{"index": place, **part}]}})
-        yield from super()._text(index, candidate, form)
+        yield from super()._text(index, candidate, said)
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}

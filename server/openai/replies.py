@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from search.candidate import Candidate
 from search.solve import SearchResult
-from server.openai.calls import ToolCall, calls_of, content_of, finish_reason
+from server.openai.calls import Said, ToolCall, say
 from server.schemas import SolveResponse
 from server.solving.forms import Form
 
@@ -133,25 +133,19 @@ def chat_reply(
     return ChatReply(
         **head(model, "chatcmpl"),
         choices=[
-            ChatChoice(
-                index=index,
-                message=_message(candidate, form),
-                finish_reason=finish_reason(candidate, form),
-            )
+            ChatChoice(index=index, message=_message(candidate, said), finish_reason=said.finish_reason)
             for index, candidate in enumerate(choices)
+            for said in (say(candidate, form),)
         ],
         usage=bill(evidence, choices),
         search=evidence,
     )
 
 
-def _message(candidate: Candidate | None, form: Form | None) -> AssistantMessage:
+def _message(candidate: Candidate | None, said: Said) -> AssistantMessage:
     thinking = candidate.thinking if candidate else None
     return AssistantMessage(
-        content=content_of(candidate, form),
-        tool_calls=calls_of(candidate, form) or None,
-        reasoning=thinking,
-        reasoning_content=thinking,
+        content=said.content, tool_calls=list(said.calls) or None, reasoning=thinking, reasoning_content=thinking
     )
 
 
@@ -162,10 +156,9 @@ def completion_reply(
     return CompletionReply(
         **head(model, "cmpl"),
         choices=[
-            CompletionChoice(
-                index=index, text=content_of(candidate, form) or "", finish_reason=finish_reason(candidate, form)
-            )
+            CompletionChoice(index=index, text=said.content or "", finish_reason=said.finish_reason)
             for index, candidate in enumerate(choices)
+            for said in (say(candidate, form),)
         ],
         usage=bill(evidence, choices),
         search=evidence,

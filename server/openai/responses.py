@@ -14,7 +14,7 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from server.http.errors import ErrorReply
-from server.openai.calls import calls_of, content_of
+from server.openai.calls import say
 from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.items import ReasoningOptions, ResponseRequest
 from server.openai.replies import bill
@@ -229,10 +229,11 @@ class ResponseEvents(Dialect[ResponseRequest]):
         if thinking := candidate.thinking:
             thoughts = [ReasoningText(text=thinking)]
             output.append(OutputReasoning(id=f"rs_{self._id}", status="completed", content=thoughts))
-        if (text := content_of(candidate, form)) is not None:
-            content = [OutputText(text=text)]
+        said = say(candidate, form)
+        if said.content is not None:
+            content = [OutputText(text=said.content)]
             output.append(OutputMessage(id=f"msg_{self._id}", status=_status(candidate), content=content))
-        for index, call in enumerate(calls_of(candidate, form)):
+        for index, call in enumerate(said.calls):
             named = {"name": call.function.name, "arguments": call.function.arguments}
             output.append(OutputCall(id=f"fc_{self._id}_{index}", call_id=call.id, **named))
         return output

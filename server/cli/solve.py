@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -97,7 +98,7 @@ def show(reply: dict[str, Any], console: Console) -> None:
         console.print(f"warning: {warning}", style="yellow")
     if reply["status"] != "complete":
         console.print(f"status: {reply['status']} {reply['status_reason'] or ''}", style="yellow")
-    console.print(f"[bold]answer[/bold] {reply['answer']}", highlight=False)
+    console.print(f"[bold]answer[/bold] {escape(str(reply['answer']))}", highlight=False)
 
 
 def _candidates(reply: dict[str, Any]) -> Table:
@@ -107,7 +108,7 @@ def _candidates(reply: dict[str, Any]) -> Table:
         state = "chosen" if candidate["id"] == chosen else candidate["finish"].replace("complete", "")
         state = "refuted" if candidate["verified"] is False else state
         steps = " ".join(_score(step["score"]) for step in candidate["steps"])
-        answer = candidate["answer"] or ""
+        answer = escape(candidate["answer"] or "")
         table.add_row(candidate["id"], answer, _score(candidate["score"]), steps, str(candidate["tokens"]), state)
     return table
 
@@ -115,7 +116,7 @@ def _candidates(reply: dict[str, Any]) -> Table:
 def _votes(reply: dict[str, Any]) -> Table:
     table = Table("answer", "count", "weight", title="votes")
     for vote in reply["votes"]:
-        table.add_row(vote["answer"] or "(none)", str(vote["count"]), _score(vote["weight"]))
+        table.add_row(escape(vote["answer"] or "(none)"), str(vote["count"]), _score(vote["weight"]))
     return table
 
 

@@ -5,7 +5,6 @@ One that inherits from `StepRulesContract` keeps it under every rule of steps.
 
 import asyncio
 import json
-import re
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
@@ -38,24 +37,19 @@ MOST_OVER = 32
 """Tokens that may be generated behind a marker: those of two outputs."""
 
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"digit": {"enum": [1, 2, 3]}, "is_even": {"type": "boolean"}},
-    "required": ["digit", "is_even"],
-    "additionalProperties": False,
-}
+SCHEMA = {"enum": ["one", "two", "three", "17", "28"]}
+"""Without a place where space may stand: not every server bounds it."""
 
 
 class GrammarContract:
     """A policy whose engine holds responses to grammars."""
 
     async def test_a_response_keeps_to_its_grammar(self, subject: Policy) -> None:
-        grammar = ("json", json.dumps(SCHEMA | {"x-guidance": {"whitespace_flexible": False}}))
-        steps = await asyncio.gather(*(respond(subject, sampling_of(seed, grammar=grammar)) for seed in range(8)))
-        texts = [text_of(each) for each in steps]
+        grammar = ("json", json.dumps(SCHEMA))
+        steps = await asyncio.gather(*(respond(subject, sampling_of(seed, grammar=grammar)) for seed in range(16)))
         assert {each[-1].finish for each in steps} == {Finish.END}
-        assert all(re.fullmatch(r'\{"digit":[123],"is_even":(true|false)\}', text) for text in texts)
-        assert len(set(texts)) > 1
+        texts = {json.loads(text_of(each)) for each in steps}
+        assert 1 < len(texts & set(SCHEMA["enum"])) == len(texts)
 
     async def test_any_object_is_one(self, subject: Policy) -> None:
         steps = await asyncio.gather(

@@ -112,7 +112,7 @@ class Ballot(Generic[V]):
     def votes(self) -> tuple[Vote[V], ...]:
         """Return the votes, the elected answer first, those without an answer last."""
         votes = [_vote(candidates) for candidates in self._classes.values()]
-        kinds = _by_kind(votes)
+        kinds = self._by_kind(votes)
         votes.sort(key=lambda vote: (vote.answer is None, *self._rank(kinds[_kind(vote)]), *self._rank(vote)))
         return tuple(votes)
 
@@ -132,7 +132,7 @@ class Ballot(Generic[V]):
         if not elected or self._is_enough(votes):
             return bool(elected)
         rivals = [vote for vote in elected if _kind(vote) == _kind(elected[0])]
-        return self._leads(list(_by_kind(elected).values()), outstanding) and self._leads(rivals, outstanding)
+        return self._leads(list(self._by_kind(elected).values()), outstanding) and self._leads(rivals, outstanding)
 
     def _leads(self, votes: Sequence[Vote[V]], outstanding: Sequence[float]) -> bool:
         """Tell whether no candidate outstanding can lift another of `votes`, or a new one, above the first."""
@@ -145,6 +145,13 @@ class Ballot(Generic[V]):
                 return leader - second > math.fsum(outstanding) + ROUNDING
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
+
+    def _by_kind(self, votes: Sequence[Vote[V]]) -> dict[str | None, Vote[V]]:
+        """Return the votes of each kind as one, in the order of their first."""
+        kinds: dict[str | None, list[V]] = {}
+        for vote in votes:
+            kinds.setdefault(_kind(vote), []).extend(vote.candidates)
+        return {kind: _vote(candidates) for kind, candidates in kinds.items()}
 
     def _rank(self, vote: Vote[V]) -> tuple[float, tuple[int, ...]]:
         return -self._support(vote), vote.candidates[0].path
@@ -175,14 +182,6 @@ def _kind(vote: Vote[V]) -> str | None:
     """Return what an answer votes by first: its key, where it has no kind."""
     answer = voted(vote.candidates[0])
     return None if answer is None else answer.kind or answer.key
-
-
-def _by_kind(votes: Sequence[Vote[V]]) -> dict[str | None, Vote[V]]:
-    """Return the votes of each kind as one, in the order of their first."""
-    kinds: dict[str | None, list[V]] = {}
-    for vote in votes:
-        kinds.setdefault(_kind(vote), []).extend(vote.candidates)
-    return {kind: _vote(candidates) for kind, candidates in kinds.items()}
 
 
 def rank(candidates: Sequence[V]) -> tuple[V, ...]:

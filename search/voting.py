@@ -111,10 +111,7 @@ class Ballot(Generic[V]):
 
     def votes(self) -> tuple[Vote[V], ...]:
         """Return the votes, the elected answer first, those without an answer last."""
-        votes = [_vote(candidates) for candidates in self._classes.values()]
-        kinds = self._by_kind(votes)
-        votes.sort(key=lambda vote: (vote.answer is None, *self._rank(kinds[_kind(vote)]), *self._rank(vote)))
-        return tuple(votes)
+        return tuple(self._ranked()[0])
 
     def winner(self) -> V | None:
         """Return the candidate that speaks for the elected answer; None while no candidate has an answer."""
@@ -127,17 +124,18 @@ class Ballot(Generic[V]):
         Args:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
-        votes = self.votes()
+        votes, kinds = self._ranked()
         elected = [vote for vote in votes if vote.answer is not None]
         if not elected or self._is_enough(votes):
             return bool(elected)
-        rivals = [vote for vote in elected if _kind(vote) == _kind(elected[0])]
-        return self._leads(list(self._by_kind(elected).values()), outstanding) and self._leads(rivals, outstanding)
+        kind = _kind(elected[0])
+        others = [vote for each, vote in kinds.items() if each not in (kind, None)]
+        rivals = [vote for vote in elected[1:] if _kind(vote) == kind]
+        return self._leads(kinds[kind], others, outstanding) and self._leads(elected[0], rivals, outstanding)
 
-    def _leads(self, votes: Sequence[Vote[V]], outstanding: Sequence[float]) -> bool:
-        """Tell whether no candidate outstanding can lift another of `votes`, or a new one, above the first."""
-        support = [self._support(vote) for vote in votes]
-        leader, second = support[0], max(support[1:], default=0.0)
+    def _leads(self, vote: Vote[V], others: Sequence[Vote[V]], outstanding: Sequence[float]) -> bool:
+        """Tell whether no candidate outstanding can lift one of the others, or a new one, above a vote."""
+        leader, second = self._support(vote), max(map(self._support, others), default=0.0)
         match self.selection:
             case Selection.MAJORITY:
                 return leader - second > len(outstanding)
@@ -146,12 +144,21 @@ class Ballot(Generic[V]):
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
 
+    def _ranked(self) -> tuple[list[Vote[V]], dict[str | None, Vote[V]]]:
+        """Return the votes in their order, and those of each kind as one."""
+        votes = [_vote(candidates) for candidates in self._classes.values()]
+        kinds = self._by_kind(votes)
+        votes.sort(key=lambda vote: (vote.answer is None, *self._rank(kinds[_kind(vote)]), *self._rank(vote)))
+        return votes, kinds
+
     def _by_kind(self, votes: Sequence[Vote[V]]) -> dict[str | None, Vote[V]]:
-        """Return the votes of each kind as one, in the order of their first."""
-        kinds: dict[str | None, list[V]] = {}
+        kinds: dict[str | None, list[Vote[V]]] = {}
         for vote in votes:
-            kinds.setdefault(_kind(vote), []).extend(vote.candidates)
-        return {kind: _vote(candidates) for kind, candidates in kinds.items()}
+            kinds.setdefault(_kind(vote), []).append(vote)
+        return {
+            kind: own[0] if len(own) == 1 else _vote([candidate for vote in own for candidate in vote.candidates])
+            for kind, own in kinds.items()
+        }
 
     def _rank(self, vote: Vote[V]) -> tuple[float, tuple[int, ...]]:
         return -self._support(vote), vote.candidates[0].path

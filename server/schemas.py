@@ -192,6 +192,14 @@ class ResponseFormatIn(Wire):
         return self
 
 
+def _leave_out_text(form: ResponseFormatIn | None) -> ResponseFormatIn | None:
+    """Read what any text keeps to as nothing: clients write it out."""
+    return None if form is None or form.type == "text" else form
+
+
+ResponseFormat = Annotated[ResponseFormatIn | None, AfterValidator(_leave_out_text)]
+
+
 class FunctionIn(Wire):
     """A function that a response may call; the client runs it."""
 
@@ -277,7 +285,7 @@ class SolveRequest(SearchIn, ProblemIn):
     chat_template_kwargs: TemplateArguments | None = Field(
         None, description="Arguments of the policy's chat template, those that the recipe allows."
     )
-    response_format: ResponseFormatIn | None = Field(None, description="What every response must look like.")
+    response_format: ResponseFormat = Field(None, description="What every response must look like.")
     tools: list[ToolIn] | None = Field(None, max_length=MAX_TOOLS, description="Functions that responses may call.")
     tool_choice: ToolChoice = Field(
         None, description="With tools: required or a function, so that every response calls; or none."

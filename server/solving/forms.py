@@ -130,7 +130,7 @@ def tools_of(request: SolveRequest) -> list[dict[str, Any]]:
 
 def _document(request: SolveRequest) -> Form | None:
     form = request.response_format
-    if form is None or form.type == "text":
+    if form is None:
         return None
     reader = DocumentReader(tuple(request.vote_on or ()))
     schema: Mapping[str, Any] = {"type": "object"}

@@ -15,6 +15,7 @@ from models.openai.grammars.bounds import Asked
 from search.answers.answer import Answer
 from search.candidate import Candidate
 from server.openai.progress import Progress
+from server.schemas import SolveRequest
 from tests.natures import Branch, Tree, cut, end
 from tests.server.conftest import listening, openai_client
 from tests.server.openai.asking import POLICY, calls_in, chat, evidence
@@ -172,6 +173,11 @@ async def test_every_response_is_drawn_under_the_grammar_and_none_without() -> N
     assert grammars[:3] == [examiner.tried[0][0].constraint] * 3
     assert grammars[3:] == [None] * 3
     assert [number for _, number in examiner.tried] == [3]
+
+
+def test_a_format_of_text_is_none() -> None:
+    text = {"problem": "?", "response_format": {"type": "text"}}
+    assert SolveRequest.model_validate(text) == SolveRequest.model_validate({"problem": "?"})
 
 
 async def test_a_grammar_that_costs_too_much_reaches_no_response() -> None:

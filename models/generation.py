@@ -25,6 +25,8 @@ class Generation:
         stops: Where it ends, beside the end of sequence; what it stops at is part of it.
         logprob_ids: Tokens whose log-probabilities come with the first token.
         num_continued: Tokens at the end of the prompt that are the response so far.
+        grammar: What it is held to, from its first token or, of a model that thinks, behind the thoughts: a kind (json
+            or json_object) and what says it.
     """
 
     max_tokens: int
@@ -34,6 +36,7 @@ class Generation:
     stops: tuple[Stop, ...] = ()
     logprob_ids: tuple[int, ...] = ()
     num_continued: int = 0
+    grammar: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

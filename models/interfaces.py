@@ -87,12 +87,14 @@ class Problem:
         system_prompt: Instruction to the policy; None takes the policy's own.
         history: What was said before the question, the earliest first.
         template_arguments: Of the policy's chat template, names and plain values, such as `enable_thinking`.
+        tools: For a chat template that reads them: the functions that may be called, as JSON; None for none.
     """
 
     text: str
     system_prompt: str | None = None
     history: tuple[Turn, ...] = ()
     template_arguments: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    tools: str | None = None
 
     @property
     def opening(self) -> str:
@@ -112,6 +114,8 @@ class Sampling:
         steps: Where steps end.
         thinking_budget: Tokens of thoughts in a response, at most, the mark that opens them included; then they are
             closed, and the answer follows. None leaves them their length.
+        grammar: What the response, behind its thoughts, is held to: a kind (json or json_object) and what says it. It
+            holds for whole responses: what continues one begins it anew.
     """
 
     temperature: float
@@ -120,6 +124,7 @@ class Sampling:
     seed: int | None = None
     steps: StepRule = PARAGRAPHS
     thinking_budget: int | None = None
+    grammar: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from search.answers.answer import TrialOutcome
 from search.candidate import Candidate
-from search.voting import Vote
+from search.voting import Vote, voted
 
 SIMILAR_SCORES = 0.01
 """A spread (standard deviation) below this tells candidates no more apart than a coin."""
@@ -66,6 +66,21 @@ class TrialCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldAgreement:
+    """How many responses agree with the elected answer on one of its parts.
+
+    Attributes:
+        field: Where the part is, as a JSON pointer.
+        agreement: Share of the complete candidates that have the same there, in [0, 1].
+        confidence: The same by weight: share of the sum of their scores; None when they were not judged.
+    """
+
+    field: str
+    agreement: float
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Measures of a vote. None where there is nothing to measure.
 
@@ -79,6 +94,7 @@ class Diagnostics:
         best_minus_mean: How far the best score stands above the mean.
         warnings: What a reader of the answer should know.
         tests: Of a search whose answers are programs.
+        fields: Of an elected answer that has parts, how far each is agreed on.
     """
 
     agreement: float | None
@@ -90,6 +106,7 @@ class Diagnostics:
     best_minus_mean: float | None
     warnings: tuple[Caution, ...]
     tests: TrialCounts | None = None
+    fields: tuple[FieldAgreement, ...] = ()
 
 
 def diagnose(
@@ -98,6 +115,7 @@ def diagnose(
     first_steps: Sequence[Candidate] = (),
     *,
     wants_programs: bool = False,
+    is_structured: bool = False,
 ) -> Diagnostics:
     """Measure a vote.
 
@@ -106,6 +124,7 @@ def diagnose(
         candidates: The final ones of a search, complete or truncated.
         first_steps: Of a tree search, the candidates after their first step.
         wants_programs: Whether answers are programs that are tested.
+        is_structured: Whether responses are documents, which have no box for the answer.
     """
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
@@ -113,8 +132,9 @@ def diagnose(
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
     tests = _tests(votes) if wants_programs else None
+    remedy = "" if is_structured else ASK_FOR_A_BOX
     cautions = [
-        *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted)),
+        *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted, remedy)),
         *_about_scores(scores),
         *_about_responses(candidates),
         *_about_steps(first_steps),
@@ -129,6 +149,7 @@ def diagnose(
         best_minus_mean=None if mean is None else max(scores) - mean,
         warnings=tuple(cautions),
         tests=tests,
+        fields=tuple(_agreements(votes)),
     )
 
 
@@ -152,15 +173,31 @@ def _about_tests(tests: TrialCounts, num_cast: int) -> Iterator[Caution]:
         )
 
 
+def _agreements(votes: Sequence[Vote[Candidate]]) -> Iterator[FieldAgreement]:
+    elected = voted(votes[0].candidates[0]) if votes else None
+    cast = [candidate for vote in votes for candidate in vote.candidates]
+    if elected is None:
+        return
+    counts, weights = Counter[tuple[str, str]](), defaultdict[tuple[str, str], float](float)
+    for candidate in cast:
+        answer = voted(candidate)
+        for field in set(elected.fields) & set(answer.fields if answer else ()):
+            counts[field] += 1
+            weights[field] += candidate.score or 0.0
+    total = math.fsum(candidate.score or 0.0 for candidate in cast)
+    for field in elected.fields:
+        yield FieldAgreement(field[0], counts[field] / len(cast), weights[field] / total if total else None)
+
+
 def _entropy(counts: Sequence[int]) -> float:
     total = sum(counts)
     return math.fsum(count / total * math.log(total / count) for count in counts)
 
 
-def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int) -> Iterator[Caution]:
+def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int, remedy: str) -> Iterator[Caution]:
     num_silent = num_cast - sum(counts) - num_refuted
     if num_silent:
-        remedy = ASK_FOR_A_BOX if num_silent > MOST * num_cast else ""
+        remedy = remedy if num_silent > MOST * num_cast else ""
         seen = f"{num_silent} of {num_cast} complete responses state no answer and did not vote"
         yield Caution(Sign.NO_ANSWER, seen + remedy)
     if num_refuted:

@@ -139,6 +139,7 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
             [candidate for candidate in candidates if candidate.is_final],
             expander.first_steps,
             wants_programs=expander.models.examiner is not None,
+            is_structured=expander.sampling.grammar is not None,
         ),
         meter=expander.meter,
         decision=record.decision,

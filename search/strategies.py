@@ -153,6 +153,11 @@ class Row:
         return AGGREGATION in self.fields or self.fallback is not None
 
     @property
+    def grows_by_steps(self) -> bool:
+        """Whether it continues responses step by step, and does not draw each as a whole."""
+        return self.reads(MAX_STEPS_FIELD.name)
+
+    @property
     def has_beams(self) -> bool:
         """Whether it has a beam width."""
         return BEAM_WIDTH in self.fields

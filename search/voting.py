@@ -1,7 +1,8 @@
 """The vote: from complete candidates to one of them.
 
 Answers vote by equivalence class (`Answer.key`). Only complete candidates vote; one without an answer, or with one that
-was refuted, is counted and never elected. Ties go to the answer whose best candidate is the earlier one.
+was refuted, is counted and never elected. Ties go to the answer whose best candidate is the earlier one. Where answers
+have kinds (`Answer.kind`), the kinds are voted on first, and then the answers of the elected kind.
 
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
@@ -113,9 +114,7 @@ class Ballot(Generic[V]):
 
     def votes(self) -> tuple[Vote[V], ...]:
         """Return the votes, the elected answer first, those without an answer last."""
-        votes = [(key, _vote(candidates)) for key, candidates in self._classes.items()]
-        votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), item[1].candidates[0].path))
-        return tuple(vote for _, vote in votes)
+        return tuple(self._ranked()[0])
 
     def winner(self) -> V | None:
         """Return the candidate that speaks for the elected answer; None while no candidate has an answer."""
@@ -128,11 +127,18 @@ class Ballot(Generic[V]):
         Args:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
-        votes = self.votes()
-        support = [self._support(vote) for vote in votes if vote.answer is not None]
-        if not support or self._is_enough(votes):
-            return bool(support)
-        leader, second = support[0], support[1] if len(support) > 1 else 0.0
+        votes, kinds = self._ranked()
+        elected = [vote for vote in votes if vote.answer is not None]
+        if not elected or self._is_enough(votes):
+            return bool(elected)
+        kind = _kind(elected[0])
+        others = [vote for each, vote in kinds.items() if each not in (kind, None)]
+        rivals = [vote for vote in elected[1:] if _kind(vote) == kind]
+        return self._leads(kinds[kind], others, outstanding) and self._leads(elected[0], rivals, outstanding)
+
+    def _leads(self, vote: Vote[V], others: Sequence[Vote[V]], outstanding: Sequence[float]) -> bool:
+        """Tell whether no candidate outstanding can lift one of the others, or a new one, above a vote."""
+        leader, second = self._support(vote), max(map(self._support, others), default=0.0)
         match self.selection:
             case Selection.MAJORITY:
                 return leader - second > len(outstanding)
@@ -140,6 +146,25 @@ class Ballot(Generic[V]):
                 return leader - second > math.fsum(outstanding) + ROUNDING
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
+
+    def _ranked(self) -> tuple[list[Vote[V]], dict[str | None, Vote[V]]]:
+        """Return the votes in their order, and those of each kind as one."""
+        votes = [_vote(candidates) for candidates in self._classes.values()]
+        kinds = self._by_kind(votes)
+        votes.sort(key=lambda vote: (vote.answer is None, *self._rank(kinds[_kind(vote)]), *self._rank(vote)))
+        return votes, kinds
+
+    def _by_kind(self, votes: Sequence[Vote[V]]) -> dict[str | None, Vote[V]]:
+        kinds: dict[str | None, list[Vote[V]]] = {}
+        for vote in votes:
+            kinds.setdefault(_kind(vote), []).append(vote)
+        return {
+            kind: own[0] if len(own) == 1 else _vote([candidate for vote in own for candidate in vote.candidates])
+            for kind, own in kinds.items()
+        }
+
+    def _rank(self, vote: Vote[V]) -> tuple[float, tuple[int, ...]]:
+        return -self._support(vote), vote.candidates[0].path
 
     def _support(self, vote: Vote[V]) -> float:
         match self.selection:
@@ -161,6 +186,12 @@ def _vote(candidates: list[V]) -> Vote[V]:
     ranked = rank(candidates)
     scores = [candidate.score for candidate in ranked if candidate.score is not None]
     return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
+
+
+def _kind(vote: Vote[V]) -> str | None:
+    """Return what an answer votes by first: its key, where it has no kind."""
+    answer = voted(vote.candidates[0])
+    return None if answer is None else answer.kind or answer.key
 
 
 def rank(candidates: Sequence[V]) -> tuple[V, ...]:

@@ -7,7 +7,17 @@ checked in `server/solving/planning.py`.
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from models.interfaces import (
@@ -20,6 +30,7 @@ from models.interfaces import (
     StepRule,
     TokenCount,
 )
+from models.json_values import find_flaw
 from search.strategies import MAX_N, by_table, request_fields, strategies
 
 MAX_PROBLEM_CHARS = 65_536
@@ -31,6 +42,9 @@ MAX_PAIRS = 256
 MAX_ARGUMENTS = 16
 MAX_ARGUMENT_CHARS = 1_024
 MAX_ANSWER_CHARS = 4_096
+MAX_TOOLS = 128
+MAX_VOTED_FIELDS = 64
+MAX_FIELD_CHARS = 256
 MAX_WHOLE = 2.0**63
 """Above this, 1e308 would become an integer of 309 digits, which no engine reads."""
 
@@ -53,7 +67,7 @@ TemplateArguments = Annotated[
 ]
 """By name; lists and objects are not passed on."""
 
-Shown = str | int | float | bool | list[float] | dict[str, Any] | None
+Shown = str | int | float | bool | list[float] | list[str] | dict[str, Any] | None
 """A hyperparameter of a strategy, a value that it decided, or the rule of its steps."""
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
@@ -147,6 +161,87 @@ class StepsIn(Asked):
         return self.model_dump(exclude_none=True)
 
 
+def _require_sound(value: dict[str, Any]) -> dict[str, Any]:
+    if flaw := find_flaw(value):
+        what = f"{flaw.where}: {flaw.what}" if flaw.where else flaw.what
+        raise PydanticCustomError("json_value", "{what}", {"what": what})
+    return value
+
+
+Schema = Annotated[dict[str, Any], AfterValidator(_require_sound)]
+FormName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+
+
+class JsonSchemaIn(Wire):
+    """A JSON schema, and what it is called."""
+
+    name: FormName
+    definition: Schema = Field(alias="schema", description="The schema itself; every response keeps to it.")
+    description: Instruction | None = Field(None, description="Not read.")
+    strict: bool | None = Field(None, description="Not read: a schema is always kept to.")
+
+
+class ResponseFormatIn(Wire):
+    """What a response must look like."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaIn | None = Field(None, description="Of type json_schema.")
+
+    @model_validator(mode="after")
+    def _require_its_schema(self) -> Self:
+        if (self.type == "json_schema") is not (self.json_schema is not None):
+            raise PydanticCustomError("json_schema", "json_schema belongs to type json_schema, and to no other")
+        return self
+
+
+def _leave_out_text(form: ResponseFormatIn | None) -> ResponseFormatIn | None:
+    """Read what any text keeps to as nothing: clients write it out."""
+    return None if form is None or form.type == "text" else form
+
+
+ResponseFormat = Annotated[ResponseFormatIn | None, AfterValidator(_leave_out_text)]
+
+
+class FunctionIn(Wire):
+    """A function that a response may call; the client runs it."""
+
+    name: FormName
+    description: Instruction | None = None
+    parameters: Schema | None = Field(None, description="JSON schema of its arguments; null for none.")
+    strict: bool | None = Field(None, description="Not read: a schema is always kept to.")
+
+
+class ToolIn(Wire):
+    """A tool of the client's."""
+
+    type: Literal["function"]
+    function: FunctionIn
+
+
+class FunctionNameIn(Wire):
+    """A function by its name."""
+
+    name: FormName
+
+
+class ToolChoiceIn(Wire):
+    """The function that every response calls."""
+
+    type: Literal["function"]
+    function: FunctionNameIn
+
+
+def _read_choice(choice: Any) -> Any:
+    """Say in one sentence what may stand there: of two kinds, an error would name both."""
+    match choice:
+        case None | "none" | "auto" | "required" | {"type": "function", "function": {"name": str()}}:
+            return choice
+    raise PydanticCustomError("tool_choice", 'must be "none", "auto", "required", or a function of type function')
+
+
+ToolChoice = Annotated[Literal["none", "auto", "required"] | ToolChoiceIn | None, BeforeValidator(_read_choice)]
+
+
 class SearchIn(Spending):
     """How to spend a budget. Fields that the strategy does not read must keep their defaults."""
 
@@ -165,6 +260,12 @@ class SearchIn(Spending):
         None, description="unit_tests: answers are programs, and one that passes `tests` wins."
     )
     tests: TestText | None = Field(None, description="Python with assert statements; the policy does not see it.")
+    vote_on: list[Annotated[str, StringConstraints(min_length=1, max_length=MAX_FIELD_CHARS)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_VOTED_FIELDS,
+        description="Of JSON responses, the keys or JSON pointers that alone vote; of calls, those of their arguments.",
+    )
 
 
 class ProblemIn(Wire):
@@ -190,6 +291,12 @@ class SolveRequest(SearchIn, ProblemIn):
     chat_template_kwargs: TemplateArguments | None = Field(
         None, description="Arguments of the policy's chat template, those that the recipe allows."
     )
+    response_format: ResponseFormat = Field(None, description="What every response must look like.")
+    tools: list[ToolIn] | None = Field(None, max_length=MAX_TOOLS, description="Functions that responses may call.")
+    tool_choice: ToolChoice = Field(
+        None, description="With tools: required or a function, so that every response calls; or none."
+    )
+    parallel_tool_calls: bool | None = Field(None, strict=True, description="False: a response makes one call.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 
@@ -230,6 +337,13 @@ class TrialOut(Wire):
     seconds: float
 
 
+class FieldOut(Wire):
+    """How far the responses agree with the answer on one of its fields."""
+
+    agreement: float = Field(description="Share of the complete responses that have the same there.")
+    confidence: float | None = Field(description="The same share by score; null if nothing was judged.")
+
+
 class DiagnosticsOut(Wire):
     """How far the answer can be trusted; null where there is nothing to measure."""
 
@@ -242,6 +356,9 @@ class DiagnosticsOut(Wire):
     best_minus_mean: float | None
     warnings: list[str]
     tests: TestsOut | None = Field(None, description="Null without `checker`.")
+    fields: dict[str, FieldOut] | None = Field(
+        None, description="Of an answer in JSON, by JSON pointer; the calls of tools in the order of their names."
+    )
 
 
 class Usage(Wire):

@@ -55,7 +55,7 @@ def render(template: Template, messages: Sequence[Mapping[str, Any]], **variable
     Raises:
         TemplateError: The template refuses it.
     """
-    return template.render(messages=messages, tools=None, documents=None, **variables)
+    return template.render(**{"messages": messages, "tools": None, "documents": None} | variables)
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:

@@ -4,7 +4,9 @@ Knows the messages of a chat: system, what was said before, and the problem. One
 verifier, so that both read the same ids.
 """
 
+import json
 from functools import lru_cache
+from typing import Any
 
 from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
@@ -32,6 +34,7 @@ class PromptBuilder:
         self.marks = marks
         self.build = lru_cache(NUM_KEPT)(self._build)
         self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
+        self.closes_thoughts = lru_cache(NUM_KEPT)(self._closes_thoughts)
         self._system_prompt = system_prompt
 
     def special_token_in(self, text: str) -> str | None:
@@ -40,17 +43,32 @@ class PromptBuilder:
         return next((token for token in self.tokenizer.special_tokens_in(text) if token not in marks), None)
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
-        return self.tokenizer.encode_chat(self._messages(problem), dict(problem.template_arguments))
+        return self.tokenizer.encode_chat(self._messages(problem), _variables(problem))
 
     def _opens_thoughts(self, problem: Problem) -> bool:
         """Whether the prompt itself opens the thoughts, so that the response begins inside them."""
+        start, end = self._last_marks(problem)
+        return start > end
+
+    def _closes_thoughts(self, problem: Problem) -> bool:
+        """Whether the prompt itself ends the thoughts, so that the response has none."""
+        start, end = self._last_marks(problem)
+        return end > start
+
+    def _last_marks(self, problem: Problem) -> tuple[int, int]:
+        """Where the last start and the last end of thoughts stand behind the problem; -1 for none."""
         if self.marks is None:
-            return False
-        ending = self.tokenizer.ending(self._messages(problem), dict(problem.template_arguments))
-        return ending.rfind(self.marks.start) > max(map(ending.rfind, self.marks.ends))
+            return -1, -1
+        ending = self.tokenizer.ending(self._messages(problem), _variables(problem))
+        return ending.rfind(self.marks.start), max(map(ending.rfind, self.marks.ends))
 
     def _messages(self, problem: Problem) -> list[Message]:
         system_prompt = self._system_prompt if problem.system_prompt is None else problem.system_prompt
         system: list[Message] = [("system", system_prompt)] if system_prompt else []
         history: list[Message] = [(turn.role, turn.text) for turn in problem.history]
         return [*system, *history, ("user", problem.text)]
+
+
+def _variables(problem: Problem) -> dict[str, Any]:
+    tools = {} if problem.tools is None else {"tools": json.loads(problem.tools)}
+    return dict(problem.template_arguments) | tools

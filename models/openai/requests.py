@@ -126,7 +126,7 @@ class RequestReader:
                 message = f"{asked.field}: tool_choice says what comes; allowed: one of the two"
                 raise RequestRefusedError(message, asked.field)
             asked = called
-        await self._require_served(asked, client)
+        await self.try_grammar(asked, client)
         return request
 
     async def read_completion(self, body: Mapping[str, Any], client: str) -> Any:
@@ -137,15 +137,21 @@ class RequestReader:
         """
         asked = constraint_in(body)
         request = self._parse(self._kinds.completion, body)
-        await self._require_served(asked, client)
+        await self.try_grammar(asked, client)
         return request
 
     async def stop(self) -> None:
         """End the process that tries grammars."""
         await self._trial.stop()
 
-    async def _require_served(self, asked: Asked | None, client: str) -> None:
-        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client)):
+    async def try_grammar(self, asked: Asked | None, client: str, num_responses: int = 1) -> None:
+        """See that so many responses can be held to a grammar, if there is one.
+
+        Raises:
+            RequestRefusedError: It cannot be compiled, or costs too much.
+            EngineUnavailableError: No process can try it now.
+        """
+        if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client, num_responses)):
             raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
 
     def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:

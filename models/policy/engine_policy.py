@@ -103,7 +103,8 @@ class EnginePolicy:
     ) -> AsyncGenerator[Step, None]:
         """Sample every step that follows `prefix` in one generation, each yielded as soon as it ends.
 
-        Where the engine dies, the response goes on from its last whole step when the engine is back; once.
+        Where the engine dies, the response goes on from its last whole step when the engine is back; once. One that is
+        held to a grammar, in which the engine has lost its place, is lost with it, unless it was still in its thoughts.
 
         Raises:
             ContextOverflowError: `prefix` leaves no room for another token.
@@ -125,6 +126,8 @@ class EnginePolicy:
             num_tokens = sum(len(step.token_ids) for step in steps[len(prefix) :])
             if num_tokens >= sampling.max_tokens:
                 raise  # nothing is left to ask for, and nobody said why the response ends
+            if sampling.grammar is not None and any(not step.is_thinking for step in steps):
+                raise  # it would begin anew in the middle of what the grammar describes
             await self.engine.recovered()
         rest = replace(sampling, max_tokens=sampling.max_tokens - num_tokens)
         async with aclosing(self._sample(problem, steps, rest, meter, is_alone=is_alone)) as sampled:
@@ -149,6 +152,8 @@ class EnginePolicy:
                 token_ids, num_before = prompt + new_ids, num_left
                 ask = partial(self._ask, sampling, len(token_ids) - len(asked_ids))
                 room = thoughts.room(sampling.thinking_budget, splitter.num_uncut) if thoughts else None
+                if sampling.grammar is not None and self.prompts.closes_thoughts(problem):
+                    room = None  # no thoughts come, and a grammar is not to be cut
                 if room == 0:
                     asked = ask(min(num_left, len(self._end_ids)), is_alone=False)
                     outputs = self._write_end(asked.max_tokens, meter)
@@ -192,6 +197,7 @@ class EnginePolicy:
             seed=sampling.seed,
             stops=self._stops(rule) if is_alone else (),
             num_continued=num_continued,
+            grammar=sampling.grammar,
         )
 
     def _stops(self, rule: StepRule) -> tuple[Stop, ...]:

@@ -18,6 +18,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import EngineDiedError, RequestRefusedError
 from models.openai.events import begun, event_text
 from models.openai.fields import KINDS
+from models.openai.grammars.bounds import Asked as Grammar
 from models.openai.requests import RequestReader, field_of
 from models.remote.engine import COMPLETIONS, RemoteEngine
 from models.remote.replies import (
@@ -148,6 +149,15 @@ class RemoteHandlers:
         if body.get("stream") and body.keys() - TAME:
             await self._forward(route, {**sent, "stream": False, "max_output_tokens": 1}, affinity)
         return await self._forward(route, sent, affinity)
+
+    async def try_grammar(self, asked: Grammar, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
+
+        Raises:
+            RequestRefusedError: It cannot be compiled, or costs too much.
+            EngineUnavailableError: No process can try it now.
+        """
+        await self._requests.try_grammar(asked, client, num_responses)
 
     async def stop(self) -> None:
         """End what tries grammars; the servers are others'."""

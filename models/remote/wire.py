@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.generation import Generated, Generation, Scored
+from models.openai.grammars.bounds import constraint
 from models.remote.replies import Completion, Scores
 
 STREAM_INTERVAL = 16
@@ -34,6 +35,8 @@ def sampling(asked: Generation, *, stream: bool) -> dict[str, Any]:
     }
     if stream:
         body["stream_interval"] = STREAM_INTERVAL
+    if asked.grammar is not None:
+        body["structured_outputs"] = constraint(asked.grammar)
     if asked.logprob_ids:
         body |= {"logprobs": 1, "logprob_token_ids": asked.logprob_ids, "return_tokens_as_token_ids": True}
     return body

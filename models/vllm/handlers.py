@@ -25,7 +25,7 @@ from models.engine_client import EngineClient
 from models.errors import EngineDiedError, EngineUnavailableError, ModelError, RequestRefusedError
 from models.generation import BASE
 from models.openai.events import begun, event_text
-from models.openai.grammars.bounds import constrained_by
+from models.openai.grammars.bounds import Asked, constrained_by
 from models.openai.requests import Kinds, RequestReader, field_of
 from models.vllm.engine import Engine
 from models.vllm.releases import IS_LATEST, REQUEST_ERRORS
@@ -151,6 +151,15 @@ class OpenAIHandlers:
             return answer if isinstance(answer, ErrorResponse) else begun(_written(answer))
 
         return await self._answer(ask, body)
+
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
+
+        Raises:
+            RequestRefusedError: It cannot be compiled, or costs too much.
+            EngineUnavailableError: No process can try it now.
+        """
+        await self._requests.try_grammar(asked, client, num_responses)
 
     async def stop(self) -> None:
         """End what tries grammars; the engine is the policy's."""

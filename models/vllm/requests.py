@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
 from models.generation import Classified, Generated, Generation, Scored
+from models.openai.grammars.bounds import constraint
 from models.vllm.releases import intervals
 from models.vllm.reward_model import LAST, scores_at
 
@@ -27,6 +28,7 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
         include_stop_str_in_output=True,
         logprob_token_ids=list(asked.logprob_ids) or None,
         detokenize=bool(texts),
+        structured_outputs=None if asked.grammar is None else StructuredOutputsParams(**constraint(asked.grammar)),
         output_kind=RequestOutputKind.DELTA if in_pieces else RequestOutputKind.FINAL_ONLY,
         **(intervals(STREAM_INTERVAL) if in_pieces else {}),
     )

@@ -43,11 +43,16 @@ class Answer:
         key: Canonical form: two answers are equivalent exactly when their keys are equal.
         is_verified: Whether it passed a check against its problem; None when nothing could be checked.
         trial: Of an answer that is a program: what its tests said.
+        kind: What answers vote by first, where not their keys alone decide: those of one kind, then, among these, those
+            of one key. None where they vote once.
+        fields: Of an answer that has parts, where each is and its canonical form.
     """
 
     text: str
     key: str
     is_verified: bool | None = None
+    kind: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
     trial: Trial | None = None
 
     @property

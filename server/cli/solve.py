@@ -21,6 +21,10 @@ from server.settings import Settings, load_settings
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+LEFT_OUT = frozenset({"problem", "stream", "include", "tools", "tool_choice", "parallel_tool_calls", "vote_on"})
+"""Fields that are no options; lines of --file may set the last four."""
+
+
 @click.command()
 @click.argument("problem", required=False)
 @click.option("--file", type=FILE, help="JSON lines with a problem each, and other fields of the request.")
@@ -29,7 +33,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
-@options_of(SolveRequest, leave_out=frozenset({"problem", "stream", "include"}))
+@options_of(SolveRequest, leave_out=LEFT_OUT)
 def solve(
     problem: str | None,
     file: Path | None,

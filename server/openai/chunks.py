@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from search.candidate import Candidate
+from server.openai.calls import Said, say
 from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.replies import (
     ChatReply,
@@ -14,7 +15,6 @@ from server.openai.replies import (
     chat_reply,
     choose,
     completion_reply,
-    finish_reason,
     head,
 )
 from server.openai.requests import ChatRequest, CompletionRequest
@@ -47,10 +47,11 @@ class Chunks(Dialect[R]):
             if index:
                 yield from self._begin(index)
             yield from self._thoughts(index, candidate)
-            yield from self._text(index, candidate)
+            said = say(candidate, outcome.form)
+            yield from self._text(index, candidate, said)
             is_last = index == len(choices) - 1
             evidence = {"search": outcome.reply.model_dump(mode="json")} if is_last else {}
-            yield self._chunk(index, self._part(""), finish_reason(candidate)) | evidence
+            yield self._chunk(index, self._part(""), said.finish_reason) | evidence
         if self._body.wants_usage:
             yield self._bill(bill(outcome.reply, choices))
 
@@ -65,9 +66,9 @@ class Chunks(Dialect[R]):
         """Yield the thoughts before a response, if clients can tell them from the text."""
         yield from ()
 
-    def _text(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
+    def _text(self, index: int, candidate: Candidate | None, said: Said) -> Iterator[Chunk]:
         """Yield a response step by step."""
-        for text in pieces_of(candidate) if candidate else ():
+        for text in pieces_of(candidate) if candidate and said.content is not None else ():
             yield self._chunk(index, self._part(text))
 
     def _bill(self, usage: OpenAIUsage) -> Chunk:
@@ -86,17 +87,27 @@ class ChatChunks(Chunks[ChatRequest]):
         super().__init__(body, search, head(body.model, "chatcmpl") | {"object": "chat.completion.chunk"})
 
     def reply(self, outcome: Outcome) -> ChatReply:
-        return chat_reply(self._body.model, outcome.reply, self._choose(outcome))
+        return chat_reply(self._body.model, outcome.reply, self._choose(outcome), outcome.form)
 
     def progress(self, line: str) -> Iterator[Chunk]:
         yield self._chunk(0, {"delta": {"reasoning_content": line}})
 
     def _begin(self, index: int) -> Iterator[Chunk]:
-        yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+        makes_calls = self._search.tools and self._search.tool_choice != "none"
+        yield self._chunk(index, {"delta": {"role": "assistant", "content": None if makes_calls else ""}})
 
     def _thoughts(self, index: int, candidate: Candidate | None) -> Iterator[Chunk]:
         if candidate is not None and (thinking := candidate.thinking):
             yield self._chunk(index, {"delta": {"reasoning": thinking, "reasoning_content": thinking}})
+
+    def _text(self, index: int, candidate: Candidate | None, said: Said) -> Iterator[Chunk]:
+        for place, call in enumerate(said.calls):
+            whole = call.model_dump()
+            begun = whole | {"function": whole["function"] | {"arguments": ""}}
+            rest = {"function": {"arguments": call.function.arguments}}
+            for part in (begun, rest):
+                yield self._chunk(index, {"delta": {"tool_calls": [{"index": place, **part}]}})
+        yield from super()._text(index, candidate, said)
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"delta": {"content": text} if text else {}}
@@ -107,7 +118,7 @@ class CompletionChunks(Chunks[CompletionRequest]):
         super().__init__(body, search, head(body.model, "cmpl") | {"object": "text_completion"})
 
     def reply(self, outcome: Outcome) -> CompletionReply:
-        return completion_reply(self._body.model, outcome.reply, self._choose(outcome))
+        return completion_reply(self._body.model, outcome.reply, self._choose(outcome), outcome.form)
 
     def _part(self, text: str) -> dict[str, Any]:
         return {"text": text}

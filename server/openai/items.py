@@ -3,6 +3,7 @@
 Knows the items of an input as clients write them and as vLLM reads them; knows nothing of searches.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -144,6 +145,7 @@ class ResponseRequest(OpenAIRequest):
     unkept: ClassVar[Table] = UNKEPT_RESPONSES
     unsearched: ClassVar[Table] = UNSEARCHED_RESPONSES
     echoed: ClassVar[frozenset[str]] = frozenset({"metadata", "user"})
+    formed: ClassVar[frozenset[str]] = frozenset({"text.format", "tools", "tool_choice", "parallel_tool_calls"})
 
     input: Annotated[
         list[ItemIn],
@@ -176,6 +178,21 @@ class ResponseRequest(OpenAIRequest):
     def beyond(self) -> dict[str, Any]:
         return super().beyond | {"include": self.include, "text.format": self.text and self.text.format}
 
+    @property
+    def form(self) -> dict[str, Any]:
+        form = super().form
+        asked = form.pop("text.format", None)
+        if asked is not None:
+            schema = {name: value for name, value in asked.items() if name != "type"}
+            form["response_format"] = {"type": asked.get("type")} | ({"json_schema": schema} if schema else {})
+        if isinstance(tools := form.get("tools"), list):
+            form["tools"] = [_nested(tool) for tool in tools]
+        return form | ({"tool_choice": _nested(form["tool_choice"])} if "tool_choice" in form else {})
+
+    def spelt(self, text: str) -> str:
+        flat = re.sub(r"(tools\.\d+|tool_choice)\.function\b", r"\1", text)
+        return re.sub(r"\bresponse_format(\.json_schema)?", "text.format", flat)
+
     def for_vllm(self) -> dict[str, Any]:
         """Return the fields that are spelt otherwise for vLLM."""
         sent: dict[str, Any] = {"input": [item for each in self.input if (item := each.for_vllm())], "store": False}
@@ -184,3 +201,10 @@ class ResponseRequest(OpenAIRequest):
         if self.reasoning:
             sent["reasoning"] = self.reasoning.model_dump(exclude_none=True) or None
         return sent | {"include": self.include or None, "instructions": self.instructions or None}
+
+
+def _nested(tool: Any) -> Any:
+    """Return a function, defined or named, as chats spell it."""
+    if not isinstance(tool, dict):
+        return tool
+    return {"type": tool.get("type"), "function": {name: value for name, value in tool.items() if name != "type"}}

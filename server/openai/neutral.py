@@ -66,11 +66,9 @@ UNSEARCHED: Table = {
     "min_p": (0,),
     "min_tokens": (0,),
     "mm_payload": ("tensors",),
-    "parallel_tool_calls": (True, False),
     "presence_penalty": (0,),
     "priority": (0,),
     "repetition_penalty": (1,),
-    "response_format": ({"type": "text"},),
     "return_prompt_text": (False,),
     "return_token_ids": (False,),
     "return_token_offsets": (False,),
@@ -80,8 +78,6 @@ UNSEARCHED: Table = {
     "spaces_between_special_tokens": (True,),
     "stream_options.continuous_usage_stats": (False,),
     "stop_token_ids": ([],),
-    "tool_choice": ("none", "auto"),
-    "tools": ([],),
     "top_k": (-1, 0),
     "top_logprobs": (0,),
     "truncation": ("disabled",),
@@ -90,18 +86,19 @@ UNSEARCHED: Table = {
 }
 """Fields of OpenAI's and vLLM's whose other values a search cannot honour."""
 
+FORMLESS: Table = {"response_format": ({"type": "text"},), "tools": ([],)}
+"""Forms of a response that any text has; searches read others (`server/solving/forms.py`)."""
+TOOLLESS: Table = {"tool_choice": ("none", "auto"), "parallel_tool_calls": (True, False)}
+"""How to call tools, where there are none to call."""
+
 UNSEARCHED_CHATS: Table = {**UNSEARCHED, "add_special_tokens": (False,), "logprobs": (False,)}
-UNSEARCHED_COMPLETIONS: Table = {**UNSEARCHED, "add_special_tokens": (True,)}
+UNSEARCHED_COMPLETIONS: Table = {**UNSEARCHED, **TOOLLESS, "tools": ([],), "add_special_tokens": (True,)}
 UNSEARCHED_RESPONSES: Table = {
     **UNSEARCHED,
     "enable_response_messages": (False,),
     "include": ([],),
     "previous_input_messages": ([],),
-    "text.format": ({"type": "text"},),
 }
-
-TOOLLESS: Table = {"tool_choice": ("none", "auto"), "parallel_tool_calls": (True, False)}
-"""How to call tools, where there are none to call."""
 
 
 def asks_for_nothing(value: Any, values: Values) -> bool:

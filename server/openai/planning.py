@@ -13,9 +13,11 @@ from server.errors import RequestError
 from server.keys import Client
 from server.openai.items import ItemIn, ResponseRequest
 from server.openai.names import search_of
+from server.openai.neutral import FORMLESS, TOOLLESS, asks_for_nothing
 from server.openai.refusals import read_text, refuse_unkept, refuse_unsearchable
 from server.openai.requests import ChatRequest, CompletionRequest, OpenAIRequest, SearchOptions
 from server.schemas import Effort, SolveRequest
+from server.solving.forms import FORM_FIELDS
 from server.solving.planning import OF_THOUGHTS
 from server.solving.searching import Search
 from server.solving.state import State
@@ -45,6 +47,7 @@ def plan_search(body: OpenAIRequest, state: State, client: Client, arrived: floa
         asked
         | _sampling(body)
         | _thoughts(body, state.models.policy.template_arguments)
+        | _form(body)
         | _search(body, state.settings.policy_name)
     )
     with named(body):
@@ -112,6 +115,13 @@ def _thoughts(body: OpenAIRequest, template_arguments: Collection[str]) -> dict[
     return asked
 
 
+def _form(body: OpenAIRequest) -> dict[str, Any]:
+    """Return what responses must look like, without what asks for nothing."""
+    asked = {name: value for name, value in body.form.items() if not asks_for_nothing(value, FORMLESS.get(name, ()))}
+    toolless = {} if "tools" in asked else TOOLLESS
+    return {name: value for name, value in asked.items() if not asks_for_nothing(value, toolless.get(name, ()))}
+
+
 def _read_chat(chat: Sequence[Said], field: str) -> tuple[dict[str, str], tuple[Turn, ...]]:
     """Return the last turn, which is the problem, with the system prompt; and the turns between them."""
     num_system = next((i for i, said in enumerate(chat) if said.role not in SYSTEM_ROLES), len(chat))
@@ -140,10 +150,11 @@ def named(body: OpenAIRequest) -> Iterator[None]:
             return problem
         if top == "max_tokens":
             return body.length[0]
-        return field if top in (*SAMPLING_FIELDS, *OF_THOUGHTS) else f"search.{field}"
+        is_ours = top not in (*SAMPLING_FIELDS, *OF_THOUGHTS, *FORM_FIELDS) or top == "vote_on"
+        return f"search.{field}" if is_ours else body.spelt(field)
 
     def refused(message: str, field: str) -> RequestError:
-        return RequestError(f"{name(field)}: {message.removeprefix(f'{field}: ')}", name(field))
+        return RequestError(f"{name(field)}: {body.spelt(message.removeprefix(f'{field}: '))}", name(field))
 
     try:
         yield

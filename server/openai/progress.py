@@ -7,6 +7,9 @@ from search.code.examiner import NOT_YET
 from search.observer import Decision, Loss
 from server.solving.replies import name_of
 
+MAX_CHARS = 200
+"""Of an answer, which may be a long document."""
+
 
 class Progress:
     """The observer that writes a line when a round begins and when a candidate ends.
@@ -42,9 +45,13 @@ def _fate(candidate: Candidate) -> str:
         return "stopped: it could not win"
     if not candidate.is_complete:
         return "truncated"
-    answer = f"answers {candidate.answer.text}" if candidate.answer else "states no answer"
+    answer = f"answers {_short(candidate.answer.text)}" if candidate.answer else "states no answer"
     if candidate.answer and (trial := candidate.answer.trial):
         answer = "its program is tested" if trial is NOT_YET else f"its program: {trial.outcome.value}"
     refuted = ", which fails the check" if candidate.answer and candidate.answer.is_refuted else ""
     score = "" if candidate.score is None else f" (score {candidate.score:.3f})"
     return f"{answer}{refuted}{score}"
+
+
+def _short(answer: str) -> str:
+    return answer if len(answer) <= MAX_CHARS else f"{answer[:MAX_CHARS]}..."

@@ -31,7 +31,8 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
         raise RequestError("stop: not supported when searching; omit it", "stop")
     for name, value in body.beyond.items():
         values = body.unsearched.get(name, ())
-        if name not in UNREAD and name not in body.unkept and not asks_for_nothing(value, values):
+        is_read = name in UNREAD or name in body.unkept or name in body.formed
+        if not is_read and not asks_for_nothing(value, values):
             shown = visible(name)
             raise RequestError(f"{shown}: not supported when searching; {remedy(values)}", shown)
 

@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 
 from search.candidate import Candidate
 from search.solve import SearchResult
+from server.openai.calls import Said, ToolCall, say
 from server.schemas import SolveResponse
+from server.solving.forms import Form
 
 
 class TokenDetails(BaseModel):
@@ -38,6 +40,7 @@ class AssistantMessage(BaseModel):
 
     role: str = "assistant"
     content: str | None
+    tool_calls: list[ToolCall] | None = Field(None, description="For the client to make; null where there are none.")
     reasoning: str | None = Field(None, description="The thoughts before it; null without any.")
     reasoning_content: str | None = Field(None, description="The same, where other clients look for it.")
 
@@ -106,11 +109,6 @@ def choose(result: SearchResult, n: int) -> list[Candidate | None]:
     return answers[:n] or [result.chosen]
 
 
-def finish_reason(candidate: Candidate | None) -> str:
-    """Return OpenAI's finish reason: "length" for a response cut off by a limit of tokens or time."""
-    return "stop" if candidate is not None and candidate.is_complete else "length"
-
-
 def bill(evidence: SolveResponse, choices: list[Candidate | None]) -> OpenAIUsage:
     """Return the bill; the verifier's tokens, for which OpenAI has no field, are in `search.usage`."""
     usage = evidence.usage
@@ -128,39 +126,39 @@ def head(model: str, prefix: str) -> dict[str, Any]:
     return {"id": f"{prefix}-{correlation_id.get() or ''}", "created": int(time.time()), "model": model}
 
 
-def chat_reply(model: str, evidence: SolveResponse, choices: list[Candidate | None]) -> ChatReply:
+def chat_reply(
+    model: str, evidence: SolveResponse, choices: list[Candidate | None], form: Form | None = None
+) -> ChatReply:
     """Build the reply of a searched chat."""
     return ChatReply(
         **head(model, "chatcmpl"),
         choices=[
-            ChatChoice(
-                index=index,
-                message=_message(candidate),
-                finish_reason=finish_reason(candidate),
-            )
+            ChatChoice(index=index, message=_message(candidate, said), finish_reason=said.finish_reason)
             for index, candidate in enumerate(choices)
+            for said in (say(candidate, form),)
         ],
         usage=bill(evidence, choices),
         search=evidence,
     )
 
 
-def _message(candidate: Candidate | None) -> AssistantMessage:
-    if candidate is None:
-        return AssistantMessage(content=None)
-    thinking = candidate.thinking
-    return AssistantMessage(content=candidate.response, reasoning=thinking, reasoning_content=thinking)
+def _message(candidate: Candidate | None, said: Said) -> AssistantMessage:
+    thinking = candidate.thinking if candidate else None
+    return AssistantMessage(
+        content=said.content, tool_calls=list(said.calls) or None, reasoning=thinking, reasoning_content=thinking
+    )
 
 
-def completion_reply(model: str, evidence: SolveResponse, choices: list[Candidate | None]) -> CompletionReply:
+def completion_reply(
+    model: str, evidence: SolveResponse, choices: list[Candidate | None], form: Form | None = None
+) -> CompletionReply:
     """Build the reply of a searched completion."""
     return CompletionReply(
         **head(model, "cmpl"),
         choices=[
-            CompletionChoice(
-                index=index, text=candidate.response if candidate else "", finish_reason=finish_reason(candidate)
-            )
+            CompletionChoice(index=index, text=said.content or "", finish_reason=said.finish_reason)
             for index, candidate in enumerate(choices)
+            for said in (say(candidate, form),)
         ],
         usage=bill(evidence, choices),
         search=evidence,

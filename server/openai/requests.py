@@ -183,6 +183,8 @@ class OpenAIRequest(Asked):
     unsearched: ClassVar[Table]
     echoed: ClassVar[frozenset[str]] = frozenset()
     """Unread fields that the reply repeats."""
+    formed: ClassVar[frozenset[str]] = frozenset({"response_format"})
+    """Unchecked fields that a search reads: what responses must look like."""
 
     model: Name = Field(description="The policy, or `<policy>@<strategy>-<N>` for a search.")
     search: SearchOptions | None = Field(
@@ -233,6 +235,15 @@ class OpenAIRequest(Asked):
         """What may be beyond a search, by the name of the field."""
         return self.model_extra or {}
 
+    @property
+    def form(self) -> dict[str, Any]:
+        """What responses must look like, by the names and in the spelling of `POST /solve`."""
+        return {name: self.beyond[name] for name in sorted(self.formed) if name in self.beyond}
+
+    def spelt(self, text: str) -> str:
+        """Return the name of a field of `form`, or a text that holds such names, in the words of this route."""
+        return text
+
     def for_vllm(self) -> dict[str, Any]:
         """Return the fields that are spelt otherwise for vLLM."""
         return {}
@@ -273,6 +284,7 @@ class ChatRequest(_WithChoices):
 
     problem_field: ClassVar[str] = "messages"
     unsearched: ClassVar[Table] = UNSEARCHED_CHATS
+    formed: ClassVar[frozenset[str]] = frozenset({"response_format", "tools", "tool_choice", "parallel_tool_calls"})
 
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_MESSAGES)
     reasoning_effort: Name | None = Field(None, description="How much to think, for chat templates that read it.")

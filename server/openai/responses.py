@@ -14,10 +14,12 @@ from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
 from server.http.errors import ErrorReply
+from server.openai.calls import say
 from server.openai.dialects import Chunk, Dialect, pieces_of
 from server.openai.items import ReasoningOptions, ResponseRequest
 from server.openai.replies import bill
 from server.schemas import SolveRequest, SolveResponse
+from server.solving.forms import Form
 from server.solving.searching import Outcome
 
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -88,16 +90,24 @@ class Incomplete(BaseModel):
     reason: Literal["max_output_tokens"] = "max_output_tokens"
 
 
-class TextFormat(BaseModel):
-    """Plain text."""
+class OutputCall(BaseModel):
+    """A call that the client is asked to make."""
 
-    type: Literal["text"] = "text"
+    id: str
+    type: Literal["function_call"] = "function_call"
+    call_id: str
+    name: str
+    arguments: str
+    status: Status = "completed"
+
+
+Output = OutputReasoning | OutputMessage | OutputCall
 
 
 class TextShown(BaseModel):
-    """What the text looks like."""
+    """What the text was asked to look like."""
 
-    format: TextFormat = TextFormat()
+    format: dict[str, Any] = {"type": "text"}
 
 
 class ResponseReply(BaseModel):
@@ -114,8 +124,8 @@ class ResponseReply(BaseModel):
     max_output_tokens: int | None
     metadata: dict[str, str] | None
     model: str
-    output: list[OutputReasoning | OutputMessage] = Field(
-        description="One message, behind its thoughts if there are any; nothing if the deadline left nothing."
+    output: list[Output] = Field(
+        description="One message, or calls, behind the thoughts if there are any; nothing if the deadline left nothing."
     )
     parallel_tool_calls: bool = True
     previous_response_id: None = None
@@ -124,7 +134,7 @@ class ResponseReply(BaseModel):
     store: Literal[False] = False
     temperature: float | None
     text: TextShown = TextShown()
-    tool_choice: Literal["none"] = "none"
+    tool_choice: str | dict[str, Any] = "none"
     tools: list[Any] = []
     top_p: float | None
     truncation: Literal["disabled"] = "disabled"
@@ -149,7 +159,7 @@ class ResponseEvents(Dialect[ResponseRequest]):
         return self._response(
             status=status,
             incomplete_details=Incomplete() if status == "incomplete" else None,
-            output=self._output(chosen) if chosen else [],
+            output=self._output(chosen, outcome.form) if chosen else [],
             usage=ResponseUsage(
                 input_tokens=usage.prompt_tokens,
                 output_tokens=usage.completion_tokens,
@@ -167,7 +177,7 @@ class ResponseEvents(Dialect[ResponseRequest]):
     def answer(self, outcome: Outcome) -> Iterator[Chunk]:
         """Yield the message step by step, then the whole reply."""
         if chosen := outcome.result.chosen:
-            yield from self._grow(chosen)
+            yield from self._grow(chosen, outcome.form)
         reply = self.reply(outcome)
         yield {"type": f"response.{reply.status}", "response": reply.model_dump(mode="json")}
 
@@ -181,15 +191,20 @@ class ResponseEvents(Dialect[ResponseRequest]):
     def event(cls, chunk: Chunk, number: int) -> ServerSentEvent:
         return ServerSentEvent(json.dumps(chunk | {"sequence_number": number}), event=chunk["type"], sep="\n")
 
-    def _grow(self, candidate: Candidate) -> Iterator[Chunk]:
-        for index, item in enumerate(self._output(candidate)):
+    def _grow(self, candidate: Candidate, form: Form | None) -> Iterator[Chunk]:
+        for index, item in enumerate(self._output(candidate, form)):
             place = {"output_index": index}
             part = place | {"item_id": item.id, "content_index": 0}
-            begun = item.model_dump() | {"status": "in_progress", "content": []}
+            empty: Chunk = {"arguments": ""} if isinstance(item, OutputCall) else {"content": []}
+            begun = item.model_dump() | {"status": "in_progress"} | empty
             yield {"type": "response.output_item.added", "item": begun} | place
-            yield from (
-                self._think(item, part) if isinstance(item, OutputReasoning) else self._speak(candidate, item, part)
-            )
+            match item:
+                case OutputReasoning():
+                    yield from self._think(item, part)
+                case OutputMessage():
+                    yield from self._speak(candidate, item, part)
+                case OutputCall():
+                    yield from self._call(item, place | {"item_id": item.id})
             yield {"type": "response.output_item.done", "item": item.model_dump()} | place
 
     def _think(self, item: OutputReasoning, part: Chunk) -> Iterator[Chunk]:
@@ -204,13 +219,24 @@ class ResponseEvents(Dialect[ResponseRequest]):
         yield {"type": "response.output_text.done", "text": text["text"], "logprobs": []} | part
         yield {"type": "response.content_part.done", "part": text} | part
 
-    def _output(self, candidate: Candidate) -> list[OutputReasoning | OutputMessage]:
-        content = [OutputText(text=candidate.response)]
-        message = OutputMessage(id=f"msg_{self._id}", status=_status(candidate), content=content)
-        if not (thinking := candidate.thinking):
-            return [message]
-        thoughts = [ReasoningText(text=thinking)]
-        return [OutputReasoning(id=f"rs_{self._id}", status="completed", content=thoughts), message]
+    def _call(self, item: OutputCall, place: Chunk) -> Iterator[Chunk]:
+        said = {"arguments": item.arguments, "name": item.name}
+        yield {"type": "response.function_call_arguments.delta", "delta": item.arguments} | place
+        yield {"type": "response.function_call_arguments.done"} | said | place
+
+    def _output(self, candidate: Candidate, form: Form | None) -> list[Output]:
+        output: list[Output] = []
+        if thinking := candidate.thinking:
+            thoughts = [ReasoningText(text=thinking)]
+            output.append(OutputReasoning(id=f"rs_{self._id}", status="completed", content=thoughts))
+        said = say(candidate, form)
+        if said.content is not None:
+            content = [OutputText(text=said.content)]
+            output.append(OutputMessage(id=f"msg_{self._id}", status=_status(candidate), content=content))
+        for index, call in enumerate(said.calls):
+            named = {"name": call.function.name, "arguments": call.function.arguments}
+            output.append(OutputCall(id=f"fc_{self._id}_{index}", call_id=call.id, **named))
+        return output
 
     def _response(self, **fields: Any) -> ResponseReply:
         return ResponseReply(
@@ -224,8 +250,16 @@ class ResponseEvents(Dialect[ResponseRequest]):
             temperature=self._search.temperature,
             top_p=self._search.top_p,
             user=self._body.user,
+            **_shown_form(self._body),
             **fields,
         )
+
+
+def _shown_form(body: ResponseRequest) -> dict[str, Any]:
+    """Return what was asked for, as it was."""
+    beyond = {name: value for name, value in body.beyond.items() if value is not None}
+    shown = {name: beyond[name] for name in ("tools", "tool_choice", "parallel_tool_calls") if name in beyond}
+    return shown | ({"text": TextShown(format=beyond["text.format"])} if "text.format" in beyond else {})
 
 
 def _status(candidate: Candidate | None) -> Status:

@@ -1,5 +1,6 @@
 """From a request to the search that it asks for, within the limits of the service, or to an error."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from search.strategy import Strategy
 from server.errors import RequestError, too_much
 from server.schemas import SolveRequest
 from server.settings import LIMITS, Settings
+from server.solving.forms import Form, tools_of
 
 VERIFIER_ALONE = (
     "POST /v1/steps/score and POST /v1/answers/choose are served; a search needs a policy: set policy_model"
@@ -40,13 +42,16 @@ class Planned:
     reason: str
 
 
-def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier: bool = True) -> Planned:
+def plan_strategy(
+    request: SolveRequest, calibrated: Calibrated, *, has_verifier: bool = True, form: Form | None = None
+) -> Planned:
     """Build the strategy that a request names.
 
     Args:
         request: Within the limits.
         calibrated: How `auto` spends a budget.
         has_verifier: Whether the service has one.
+        form: What responses must look like.
 
     Raises:
         RequestError: The strategy does not support a field that was set, or cannot respect a limit.
@@ -54,8 +59,15 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier
     """
     row = strategies()[request.strategy]
     _refuse_unread(request, row)
+    if form is not None and row.grows_by_steps:
+        able = ", ".join(other.name for other in strategies().values() if not other.grows_by_steps)
+        field = form.asked.field.partition(".")[0]
+        message = f"{row.name} grows responses step by step, and {field} holds for whole ones; use one of {able}"
+        raise RequestError(f"strategy: {message}", "strategy")
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
+    if form is not None:
+        calibrated = Calibrated(None, "the calibration table holds for answers in text")
     return _plan_by_table(request, row, row.stand_in(has_verifier), calibrated)
 
 
@@ -82,13 +94,16 @@ def within(request: SolveRequest, settings: Settings) -> SolveRequest:
     return request.model_copy(update={"steps": request.steps or settings.steps, **fitting})
 
 
-def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
+def cost_of(request: SolveRequest, context: int, settings: Settings, form: Form | None = None) -> int:
     """Return the most tokens that a search may generate: N responses, and k rollout steps for each of their steps.
+
+    A byte of a grammar counts as a token, as in plain requests.
 
     Args:
         request: Within the limits.
         context: Longest prompt and response of the policy, in tokens.
         settings: Of the service.
+        form: What responses must look like.
 
     Raises:
         RequestError: It is above the limit.
@@ -101,7 +116,7 @@ def cost_of(request: SolveRequest, context: int, settings: Settings) -> int:
             f"context of the policy); allowed: at most {settings.max_cost:,}",
             "n",
         )
-    return cost
+    return cost + (len(form.asked.constraint[1]) if form else 0)
 
 
 def values_of(request: SolveRequest) -> dict[str, Any]:
@@ -166,7 +181,9 @@ def plan_problem(request: SolveRequest, policy: Policy, settings: Settings, hist
                 raise RequestError(f"{name}: the recipe names no marks of thoughts for this policy; omit it", name)
     if request.judge == "all" and not strategies()[request.strategy].judges:
         raise RequestError(f"judge: strategy {request.strategy} judges nothing; omit it", "judge")
-    return Problem(request.problem, request.system_prompt, history, _template_arguments(request, policy, settings))
+    arguments = _template_arguments(request, policy, settings)
+    tools = json.dumps(tools_of(request)) if request.tools and "tools" in policy.template_arguments else None
+    return Problem(request.problem, request.system_prompt, history, arguments, tools)
 
 
 def _template_arguments(
@@ -199,10 +216,18 @@ def _template_arguments(
     return tuple(sorted(arguments.items()))
 
 
-def plan_sampling(request: SolveRequest) -> Sampling:
+def plan_sampling(request: SolveRequest, form: Form | None = None) -> Sampling:
     """Return how to sample the responses."""
     rule = request.steps.rule if request.steps else PARAGRAPHS
-    return Sampling(request.temperature, request.top_p, request.max_tokens, request.seed, rule, request.thinking_budget)
+    return Sampling(
+        request.temperature,
+        request.top_p,
+        request.max_tokens,
+        request.seed,
+        rule,
+        request.thinking_budget,
+        form.asked.constraint if form else None,
+    )
 
 
 def require_policy(policy: Policy) -> None:
@@ -215,7 +240,7 @@ def require_policy(policy: Policy) -> None:
         raise RequestError(f"problem: policy_model is none; {VERIFIER_ALONE}", "problem", code="no_policy")
 
 
-def plan_models(request: SolveRequest, models: Models, settings: Settings) -> Models:
+def plan_models(request: SolveRequest, models: Models, settings: Settings, form: Form | None = None) -> Models:
     """Return the models with the reader of answers that a request needs.
 
     Raises:
@@ -226,6 +251,8 @@ def plan_models(request: SolveRequest, models: Models, settings: Settings) -> Mo
         raise RequestError(f"strategy: {reason}", "strategy")
     if request.checker is not None or request.tests is not None:
         return replace(models, examiner=_plan_tests(request, models, settings))
+    if form is not None:
+        return replace(models, reader=form.reader)
     if request.verify is None:
         return models
     return replace(models, reader=CheckingReader(answer_pool(models), request.problem))

@@ -15,6 +15,7 @@ from search.voting import voted
 from server.schemas import (
     CandidateOut,
     DiagnosticsOut,
+    FieldOut,
     Finish,
     NodeOut,
     Shown,
@@ -27,9 +28,10 @@ from server.schemas import (
     Usage,
     VoteOut,
 )
+from server.solving.forms import FORM_FIELDS
 from server.solving.planning import OF_THOUGHTS, Planned
 
-MEASURED_AT_DEFAULT = ("verify", "checker", "judge", *OF_THOUGHTS)
+MEASURED_AT_DEFAULT = ("verify", "checker", "judge", *FORM_FIELDS, *OF_THOUGHTS)
 """Fields that change the meaning of a vote's support; calibration measures their defaults."""
 
 EVERY_SEARCH = ("temperature", "top_p", "max_tokens", "seed", "early_stop", "verify")
@@ -86,6 +88,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
     shown |= {"checker": request.checker} if request.checker else {}
+    shown |= {"vote_on": request.vote_on} if request.vote_on else {}
     if decision is None:
         return shown | {"reason": planned.reason}
     values = {name: _shown(value) for name, value in decision.values.items()}
@@ -121,7 +124,9 @@ def _confidence(
 
 def diagnostics_of(found: Diagnostics) -> DiagnosticsOut:
     """Return the measures of a vote."""
-    return DiagnosticsOut(**asdict(found) | {"warnings": [caution.text for caution in found.warnings]})
+    fields = {each.field: FieldOut(agreement=each.agreement, confidence=each.confidence) for each in found.fields}
+    shown = {"warnings": [caution.text for caution in found.warnings], "fields": fields or None}
+    return DiagnosticsOut(**asdict(found) | shown)
 
 
 def _losses(losses: tuple[Loss, ...]) -> str | None:

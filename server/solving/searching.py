@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from models.errors import EngineUnavailableError
 from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
@@ -17,6 +18,7 @@ from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.solving.admission import Place
+from server.solving.forms import Form, cause_of, plan_form, require_parser, try_grammar
 from server.solving.planning import (
     Planned,
     cost_of,
@@ -43,10 +45,12 @@ class Outcome:
     Attributes:
         result: What it found.
         reply: The reply of `POST /solve`.
+        form: What responses must look like; None for text.
     """
 
     result: SearchResult
     reply: SolveResponse
+    form: Form | None = None
 
 
 async def begun(run: Callable[[Callable[[], None]], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
@@ -81,6 +85,7 @@ class Search:
         client: Of the request.
         arrived: When the request came, by `time.perf_counter`; its deadline counts from there.
         state: Of the service.
+        form: What responses must look like; None for text.
     """
 
     request: SolveRequest
@@ -91,6 +96,7 @@ class Search:
     client: Client
     arrived: float
     state: State
+    form: Form | None = None
 
     @classmethod
     def plan(
@@ -110,11 +116,14 @@ class Search:
             HyperparameterError: Its strategy cannot run with these values.
         """
         request = within(request, state.settings)
-        models = plan_models(request, state.models, state.settings)
-        planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
+        form = plan_form(request)
+        if form is not None and state.models.policy.thinks:
+            require_parser(form, state.settings)
+        models = plan_models(request, state.models, state.settings, form)
+        planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None, form=form)
         problem = plan_problem(request, models.policy, state.settings, history)
-        cost = cost_of(request, models.policy.context, state.settings)
-        return cls(request, problem, planned, models, cost, client, arrived, state)
+        cost = cost_of(request, models.policy.context, state.settings, form)
+        return cls(request, problem, planned, models, cost, client, arrived, state, form)
 
     async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
         """Start a task that runs the search, and return it once the search has a place in the queue.
@@ -138,14 +147,20 @@ class Search:
             FullError: The queue is full, or the deadline passed in it.
             ContextOverflowError: The problem leaves no room for a response.
             EngineUnavailableError: An engine failed and no candidate is complete.
+            RequestError: What responses must look like cannot be compiled or kept to.
         """
+        if self.form is not None:
+            await try_grammar(self.form.asked, self.state, self.client, self.request.n)
         with self.state.admission.join(self.client, self.cost) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             await self._refuse_flawed_tests()
             on_joined()
             await place.reach(self._left_s())
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
-                outcome = await self._search(watched, place, prompt_tokens)
+                try:
+                    outcome = await self._search(watched, place, prompt_tokens)
+                except EngineUnavailableError as error:
+                    raise await cause_of(error, self.form, self.state) from error
                 describe(span, outcome.reply)
         self._log(outcome.reply)
         return outcome
@@ -166,7 +181,7 @@ class Search:
                 self.problem,
                 self.planned.strategy,
                 self.models,
-                plan_sampling(request),
+                plan_sampling(request, self.form),
                 aggregation=plan_aggregation(request),
                 judges_thoughts=request.judge == "all",
                 deadline_s=self._left_s(),
@@ -175,7 +190,8 @@ class Search:
             ended = time.perf_counter()
             timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
             record(result, timing)
-        return Outcome(result, reply(request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing))
+        answer = reply(request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)
+        return Outcome(result, answer, self.form)
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

@@ -9,6 +9,7 @@ from opentelemetry.trace import Tracer
 
 from models.engine_client import RunningModel
 from models.interfaces import Verifier
+from models.openai.grammars.bounds import Asked
 from search.calibration.table import Calibrated
 from search.expander import Models
 from server.settings import Settings
@@ -45,6 +46,14 @@ class PlainPolicy(Protocol):
         Raises:
             RequestRefusedError: The policy cannot serve it.
             EngineUnavailableError: The engine is dead.
+        """
+
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        """Return if so many responses can be held to a grammar.
+
+        Raises:
+            RequestRefusedError: It cannot be compiled, or costs too much.
+            EngineUnavailableError: Nothing can try it now.
         """
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ One that inherits from `StepRulesContract` keeps it under every rule of steps.
 """
 
 import asyncio
+import json
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
@@ -34,6 +35,33 @@ RULES: tuple[StepRule, ...] = (
 )
 MOST_OVER = 32
 """Tokens that may be generated behind a marker: those of two outputs."""
+
+
+SCHEMA = {"enum": ["one", "two", "three", "17", "28"]}
+"""Without a place where space may stand: not every server bounds it."""
+
+
+class GrammarContract:
+    """A policy whose engine holds responses to grammars."""
+
+    async def test_a_response_keeps_to_its_grammar(self, subject: Policy) -> None:
+        grammar = ("json", json.dumps(SCHEMA))
+        steps = await asyncio.gather(*(respond(subject, sampling_of(seed, grammar=grammar)) for seed in range(16)))
+        assert {each[-1].finish for each in steps} == {Finish.END}
+        texts = {json.loads(text_of(each)) for each in steps}
+        assert 1 < len(texts & set(SCHEMA["enum"])) == len(texts)
+
+    async def test_any_object_is_one(self, subject: Policy) -> None:
+        steps = await asyncio.gather(
+            *(respond(subject, sampling_of(seed, grammar=("json_object", ""))) for seed in range(4))
+        )
+        assert all(text_of(each).startswith("{") for each in steps)
+
+    async def test_a_grammar_is_of_one_response_alone(self, subject: Policy) -> None:
+        free = await respond(subject, sampling_of(7))
+        held = respond(subject, sampling_of(7, grammar=("json", json.dumps(SCHEMA))))
+        beside, _ = await asyncio.gather(respond(subject, sampling_of(7)), held)
+        assert text_of(beside) == text_of(free)
 
 
 class PolicyContract:

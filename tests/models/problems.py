@@ -27,9 +27,14 @@ Response = tuple[Problem, list[Step]]
 
 
 def sampling(
-    seed: int | None = 0, *, temperature: float = 0.8, max_tokens: int = 300, steps: StepRule = PARAGRAPHS
+    seed: int | None = 0,
+    *,
+    temperature: float = 0.8,
+    max_tokens: int = 300,
+    steps: StepRule = PARAGRAPHS,
+    grammar: tuple[str, str] | None = None,
 ) -> Sampling:
-    return Sampling(temperature=temperature, top_p=1.0, max_tokens=max_tokens, seed=seed, steps=steps)
+    return Sampling(temperature, 1.0, max_tokens, seed, steps, grammar=grammar)
 
 
 async def respond(

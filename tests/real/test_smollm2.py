@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from models.interfaces import Finish, Meter, Problem, Step, Turn
 from search.strategies import strategies
 from tests.models.problems import ids_of, respond, sampling, text_of
 from tests.real.conftest import NAME, Transformers
+from tests.server.openai.asking import calls_in
 
 if TYPE_CHECKING:
     from models.policy.engine_policy import EnginePolicy
@@ -187,3 +189,36 @@ async def test_nobody_waits_for_the_long_prompt_of_another(client: httpx.AsyncCl
     assert ready[0] < 1
     assert short[0] < took / 2
     assert smollm2.engine.num_restarts == restarts
+
+
+async def test_facts_are_elected_field_by_field(openai: AsyncOpenAI) -> None:
+    fact = {"type": "object", "properties": {"capital": {"type": "string", "maxLength": 20}}, "required": ["capital"]}
+    reply = await openai.chat.completions.create(
+        model=f"{NAME}@majority-8",
+        messages=[{"role": "user", "content": f"{CAPITAL.text} Answer in JSON, with the key capital."}],
+        seed=1,
+        max_tokens=40,
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "fact", "schema": fact | {"additionalProperties": False}},
+        },
+    )
+    assert json.loads(reply.choices[0].message.content or "") == {"capital": "Paris"}
+    found: dict[str, Any] = (reply.model_extra or {})["search"]
+    assert found["diagnostics"]["fields"]["/capital"]["agreement"] == found["diagnostics"]["agreement"]
+
+
+async def test_functions_are_called_with_what_was_said(openai: AsyncOpenAI) -> None:
+    place = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"]}
+    reply = await openai.chat.completions.create(
+        model=f"{NAME}@majority-8",
+        messages=[{"role": "user", "content": "What is the weather in Berlin? Answer with the city as JSON."}],
+        seed=1,
+        max_tokens=40,
+        tools=[
+            {"type": "function", "function": {"name": "weather", "parameters": place | {"additionalProperties": False}}}
+        ],
+        tool_choice={"type": "function", "function": {"name": "weather"}},
+    )
+    (call,) = calls_in(reply)
+    assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"city": "Berlin"})

@@ -84,10 +84,17 @@ class Sceptic:
         return replace(answer, is_verified=False) if answer and answer.key in self.refuted else answer
 
 
-def voter(path: tuple[int, ...], key: str | None, score: float | None, is_verified: bool | None = None) -> Candidate:
+def voter(
+    path: tuple[int, ...],
+    key: str | None,
+    score: float | None,
+    is_verified: bool | None = None,
+    kind: str | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
+) -> Candidate:
     """Return a complete candidate."""
     scores = () if score is None else (score,)
-    said = None if key is None else Answer(key, key, is_verified)
+    said = None if key is None else Answer(key, key, is_verified, kind, fields)
     return Candidate(path, (Step(f"said {path}", (1, 2), Finish.END),), scores, score, said)
 
 

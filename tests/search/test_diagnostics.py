@@ -4,7 +4,7 @@ import pytest
 
 from models.interfaces import Finish, Step
 from search.candidate import Candidate
-from search.diagnostics import Diagnostics, diagnose
+from search.diagnostics import Diagnostics, FieldAgreement, diagnose
 from search.voting import Ballot, Selection
 from tests.search.helpers import voter
 
@@ -95,3 +95,26 @@ def test_refuted_answers_are_counted_apart_from_none() -> None:
     found = diagnosis_of(*[voter((i,), key, i / 10, verified) for i, (key, verified) in enumerate(given)])
     assert (found.refuted, found.distinct_answers, found.agreement) == (2, 1, 2 / 5)
     assert [text[:6] for text in texts_of(found)] == ["1 of 5", "2 of 5"]
+
+
+def test_the_fields_of_the_elected_answer_have_an_agreement_each() -> None:
+    x, y = (("/a", "1"), ("/b", "2")), (("/a", "1"), ("/b", "3"))
+    found = diagnosis_of(
+        voter((0,), "x", 0.5, fields=x),
+        voter((1,), "x", 0.5, fields=x),
+        voter((2,), "y", 0.25, fields=y),
+        voter((3,), None, 0.75),
+    )
+    assert found.fields == (FieldAgreement("/a", 3 / 4, 1.25 / 2), FieldAgreement("/b", 2 / 4, 1 / 2))
+
+
+def test_fields_of_what_was_not_judged_have_no_confidence() -> None:
+    found = diagnosis_of(voter((0,), "x", None, fields=(("", "1"),)))
+    assert found.fields == (FieldAgreement("", 1.0, None),)
+
+
+def test_a_document_that_states_no_answer_is_not_asked_for_a_box() -> None:
+    silent: Ballot[Candidate] = Ballot(Selection.MAJORITY)
+    silent.cast(voter((0,), None, None))
+    (warning,) = diagnose(silent.votes(), [], is_structured=True).warnings
+    assert warning.text == "1 of 1 complete responses state no answer and did not vote"

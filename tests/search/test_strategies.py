@@ -165,3 +165,7 @@ def test_a_package_whose_strategy_cannot_be_used_is_named(tmp_path: Path, target
 def test_parts_say_what_smaller_searches_a_larger_one_holds() -> None:
     held = {row.name: row.parts for row in ROWS}
     assert (held["majority"], held["dvts"], held["beam_search"]) == (Parts.RESPONSES, Parts.SUBTREES, Parts.NONE)
+
+
+def test_tree_searches_alone_grow_responses_step_by_step() -> None:
+    assert {row.name for row in ROWS if row.grows_by_steps} == {"beam_search", "dvts", "rebase"}

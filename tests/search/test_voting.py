@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from search.candidate import Candidate
 from search.voting import Ballot, Selection, rank
@@ -106,3 +108,49 @@ def test_a_refuted_answer_is_counted_and_not_elected(selection: Selection) -> No
     ballot = ballot_of(selection, *refuted, voter((3,), "b", 0.1, is_verified=True), voter((4,), "c", 0.05))
     assert [(vote.answer, vote.count) for vote in ballot.votes()] == [("b", 1), ("c", 1), (None, 3)]
     assert ballot_of(selection, *refuted).winner() is None
+
+
+@each_selection
+def test_kinds_are_voted_on_before_the_answers_of_the_elected_one(selection: Selection) -> None:
+    given = [("x1", "x", 0.3), ("x2", "x", 0.3), ("x3", "x", 0.4), ("y1", "y", 0.35), ("y1", "y", 0.35)]
+    ballot = ballot_of(selection, *[voter((i,), key, score, kind=kind) for i, (key, kind, score) in enumerate(given)])
+    winner = ballot.winner()
+    assert winner is not None
+    assert winner.answer is not None
+    assert winner.answer.key == ("x1" if selection is Selection.MAJORITY else "x3")
+    assert [vote.count for vote in ballot.votes()] == [1, 1, 1, 2]
+
+
+def test_without_kinds_the_most_frequent_of_the_same_answers_wins() -> None:
+    given = [("x1", 0.3), ("x2", 0.3), ("x3", 0.4), ("y1", 0.35), ("y1", 0.35)]
+    ballot = ballot_of(Selection.MAJORITY, *[voter((i,), key, score) for i, (key, score) in enumerate(given)])
+    assert ballot.votes()[0].answer == "y1"
+
+
+@st.composite
+def any_voters(draw: st.DrawFn) -> list[Candidate]:
+    said = st.one_of(st.none(), st.tuples(st.sampled_from("xyz"), st.sampled_from("12")))
+    given = draw(st.lists(st.tuples(said, st.sampled_from([0.0, 0.3, 0.6, 1.0]), st.booleans()), max_size=10))
+    return [
+        voter((i,), kind and "".join(kind), score, is_verified=None if is_unchecked else False, kind=kind and kind[0])
+        for i, (kind, score, is_unchecked) in enumerate(given)
+    ]
+
+
+@settings(max_examples=500, deadline=None)
+@given(voters=any_voters(), num_cast=st.integers(0, 10), selection=st.sampled_from(Selection))
+def test_a_decided_vote_on_kinds_and_answers_stays(
+    voters: list[Candidate], num_cast: int, selection: Selection
+) -> None:
+    ballot = ballot_of(selection, *voters[:num_cast])
+    if ballot.is_decided([1.0] * len(voters[num_cast:])):
+        before, after = ballot.votes()[0], ballot_of(selection, *voters).votes()[0]
+        assert before.answer == after.answer
+
+
+def test_a_kind_that_leads_decides_nothing_while_its_answers_do_not() -> None:
+    voters = [voter((i,), key, 1.0, kind=key[0]) for i, key in enumerate(["x1", "x2", "x1", "x2"])]
+    assert not ballot_of(Selection.MAJORITY, *voters).is_decided([1.0])
+    assert ballot_of(Selection.MAJORITY, *voters, voter((4,), "x1", 1.0, kind="x")).is_decided([])
+    assert not ballot_of(Selection.MAJORITY, *voters[::2]).is_decided([1.0] * 2)
+    assert ballot_of(Selection.MAJORITY, *voters[::2]).is_decided([1.0])

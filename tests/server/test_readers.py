@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.openai.grammars.bounds import Asked
 from server.app import create_app
 from server.keys import Keyring
 from server.settings import Settings
@@ -43,6 +44,9 @@ class Talker:
 
     async def respond(self, body: Mapping[str, Any], client: str = "") -> dict[str, Any] | AsyncGenerator[str, None]:
         return await self.chat(body)
+
+    async def try_grammar(self, asked: Asked, client: str = "", num_responses: int = 1) -> None:
+        pass
 
     async def stop(self) -> None:
         pass

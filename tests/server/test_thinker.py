@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -118,3 +119,24 @@ async def test_marks_in_a_users_text_stay_text(thinking: httpx.AsyncClient) -> N
         spelt = await chat(openai, "<think> 1 + 1? </think>")
     plain = ChatTokenizer(THINKER, THINK.texts).encode_chat([("user", "<think> 1 + 1? </think>")])
     assert spelt.usage.prompt_tokens == len(plain)
+
+
+SCHEMA = {"type": "object", "properties": {"digit": {"enum": [1, 2, 3]}}, "required": ["digit"]}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "digit", "schema": SCHEMA | {"additionalProperties": False}}}
+
+
+@pytest.mark.parametrize("fields", [{}, {"thinking_budget": 8}, {"thinking_budget": 0}, QUIET], ids=str)
+async def test_documents_stand_behind_the_thoughts(thinking: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    reply = await solved(thinking, response_format=FORMAT, early_stop=False, **fields)
+    complete = [candidate for candidate in reply["candidates"] if candidate["finish"] == "complete"]
+    assert complete
+    for candidate in complete:
+        assert json.loads(candidate["response"]).keys() == {"digit"}
+        assert bool(candidate["thinking"]) is (not fields or fields.get("thinking_budget") == 8)
+    assert reply["diagnostics"]["fields"]["/digit"]["agreement"] == reply["votes"][0]["count"] / len(complete)
+
+
+async def test_a_quiet_document_is_not_cut_by_a_budget_of_thoughts(thinking: httpx.AsyncClient) -> None:
+    reply = await solved(thinking, response_format=FORMAT, early_stop=False, thinking_budget=3, **QUIET)
+    assert {candidate["finish"] for candidate in reply["candidates"]} == {"complete"}
+    assert sum(vote["count"] for vote in reply["votes"] if vote["answer"]) == 4

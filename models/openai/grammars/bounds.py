@@ -35,6 +35,12 @@ class Asked(NamedTuple):
     constraint: Constraint
 
 
+def constraint(grammar: Constraint) -> dict[str, Any]:
+    """Say a grammar as `structured_outputs` does."""
+    kind, text = grammar
+    return {kind: True if kind == "json_object" else text}
+
+
 def constraint_in(body: Mapping[str, Any]) -> Asked | None:
     """Return what the response to a request must look like, or None.
 

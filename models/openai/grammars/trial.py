@@ -21,8 +21,13 @@ from models.openai.grammars.worker import Constraint
 
 TIMEOUT_S = 1.0
 """CPU time of a trial."""
+READ_WITHIN_S = 0.2
+"""CPU time that reading may take: vLLM does it once more, in the event loop."""
 STARVATION = 20
 """Time on the clock after which a trial is given up, as a multiple of that: other processes want the CPU, too."""
+LEAST_SHARE = 1 / 8
+"""Of these limits, where many responses are held to a grammar: the engine compiles it for each. Everyday schemas take a
+thirtieth, with vocabularies of 260,000 tokens."""
 MEMORY_BYTES = 1 << 29
 MAX_KEPT = 1024
 """Verdicts that are remembered."""
@@ -49,22 +54,24 @@ class Trial:
         self._turns: dict[str, asyncio.Lock] = {}
         self._place = asyncio.Lock()
 
-    async def trouble_with(self, constraint: Constraint, client: str) -> str | None:
+    async def trouble_with(self, constraint: Constraint, client: str, num_responses: int = 1) -> str | None:
         """Return why a grammar cannot be served, or None.
 
         Args:
             constraint: The grammar.
             client: Who asks.
+            num_responses: Requests of the engine that will be held to it.
 
         Raises:
             EngineUnavailableError: The process does not start, or others leave it no time.
         """
-        key = sha256(repr(constraint).encode()).digest()
+        share = max(1 / num_responses, LEAST_SHARE)
+        key = sha256(repr((constraint, share)).encode()).digest()
         async with self._turn(client):
             if key not in self._verdicts:
                 async with self._place:
                     if key not in self._verdicts:  # another client may have asked the same meanwhile
-                        self._verdicts[key] = await self._try(constraint)
+                        self._verdicts[key] = await self._try(constraint, share)
                 if len(self._verdicts) > MAX_KEPT:
                     self._verdicts.popitem(last=False)
             self._verdicts.move_to_end(key)
@@ -88,11 +95,10 @@ class Trial:
             if not self._waiting[client]:
                 del self._waiting[client], self._turns[client]
 
-    async def _try(self, constraint: Constraint) -> str | None:
-        pool = self._running_pool()
-        future = pool.schedule(
-            worker.try_grammar, args=[self._timeout_s, constraint], timeout=self._timeout_s * STARVATION
-        )
+    async def _try(self, constraint: Constraint, share: float) -> str | None:
+        pool, timeout_s = self._running_pool(), self._timeout_s * share
+        arguments = [timeout_s, READ_WITHIN_S * share, constraint]
+        future = pool.schedule(worker.try_grammar, args=arguments, timeout=self._timeout_s * STARVATION)
         try:
             verdict: str | None = await asyncio.wrap_future(future)
         except (ProcessExpired, MemoryError):

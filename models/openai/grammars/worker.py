@@ -19,8 +19,6 @@ from llguidance._grammar_from import GrammarFormat
 
 NUM_STEPS = 24
 """Tokens that are tried: some grammars are cheap to compile and dear to follow."""
-READ_WITHIN_S = 0.2
-"""CPU time that reading may take: vLLM does it once more, in the event loop."""
 NOTHING = "allows no text at all"
 TOO_DEAR = "takes too much to compile or to follow; allowed: less of it, such as fewer optional properties"
 
@@ -51,11 +49,12 @@ def start_worker(tokenizer: str, end_id: int | None, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def try_grammar(timeout_s: float, constraint: Constraint) -> str | None:
+def try_grammar(timeout_s: float, read_within_s: float, constraint: Constraint) -> str | None:
     """Return why a grammar cannot be served, or None.
 
     Args:
         timeout_s: CPU time after which the kernel ends this process.
+        read_within_s: CPU time that reading alone may take.
         constraint: The grammar.
     """
     with _limited(timeout_s):
@@ -67,7 +66,7 @@ def try_grammar(timeout_s: float, constraint: Constraint) -> str | None:
             return _sentence(str(error))
         if trouble:
             return _sentence(trouble)
-        if time.process_time() - started > READ_WITHIN_S:
+        if time.process_time() - started > read_within_s:
             return TOO_DEAR
         return _follow(grammar)
 

@@ -1,9 +1,14 @@
 """The prompt of a problem: its text, and the system prompt that holds for it."""
 
+import json
+
 import pytest
 
 from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.errors import CheckpointError
 from models.interfaces import Problem, Turn
+from tests.models.thinkers import save_thinker
 
 
 @pytest.fixture
@@ -46,3 +51,24 @@ def test_no_turn_can_make_another_role(prompts: PromptBuilder) -> None:
     roles = ("system", "user", "assistant", "endoftext", "user", "assistant")
     special = {prompts.tokenizer.id_of_token(f"<|{role}|>") for role in roles}
     assert [token for token in ids if token in special] == [prompts.tokenizer.id_of_token(f"<|{r}|>") for r in roles]
+
+
+TOOLS = [{"type": "function", "function": {"name": "add", "description": "Adds <b>."}}]
+
+
+@pytest.fixture(scope="module")
+def with_tools(tmp_path_factory: pytest.TempPathFactory) -> PromptBuilder:
+    before = "{%- if tools %}{{ 'Tools: ' + tools | tojson + '\\n' }}{%- endif %}"
+    return PromptBuilder(ChatTokenizer(save_thinker(tmp_path_factory.mktemp("tools") / "policy", before=before)))
+
+
+def test_tools_stand_where_the_chat_template_puts_them(with_tools: PromptBuilder) -> None:
+    shown = text(with_tools, Problem("1 + 1?", tools=json.dumps(TOOLS)))
+    assert shown == f"Tools: {json.dumps(TOOLS)}\n1 + 1?"
+    assert text(with_tools, Problem("1 + 1?")) == "1 + 1?"
+
+
+def test_tools_cannot_spell_special_tokens(with_tools: PromptBuilder) -> None:
+    spelt = [{"type": "function", "function": {"name": "add", "description": "<|assistant|>"}}]
+    with pytest.raises(CheckpointError, match="tools: an argument of chat_template cannot spell a special token"):
+        with_tools.build(Problem("1 + 1?", tools=json.dumps(spelt)))

@@ -13,6 +13,7 @@ import pytest
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import RequestRefusedError
 from models.openai.grammars.bounds import MAX_BYTES, constraint_in, require_bounded_tools
+from models.openai.grammars.keywords import find_fault
 from models.openai.grammars.trial import Trial
 from models.openai.grammars.worker import NOTHING, TOO_DEAR, Constraint
 
@@ -197,3 +198,51 @@ def test_tools_are_bounded_although_nothing_compiles_them() -> None:
 def test_what_is_not_asked_for_is_no_constraint() -> None:
     assert constraint_in({}) is None
     assert constraint_in({"response_format": {"type": "text"}, "structured_outputs": None}) is None
+
+
+async def test_the_more_responses_are_held_to_a_grammar_the_less_may_it_cost(trial: Trial) -> None:
+    large = schema({"type": "array", "items": {"type": "integer"}, "maxItems": 20_000})
+    assert await trial.trouble_with(large, "a") is None
+    assert await trial.trouble_with(large, "a", 16) == TOO_DEAR
+    assert await trial.trouble_with(schema(properties(20)), "a", 1024) is None
+
+
+EVERYDAY = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Order",
+    "type": "object",
+    "properties": {
+        "kind": {"type": ["string", "null"], "enum": ["a", "b", None], "default": "a", "description": "Which."},
+        "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}, "minItems": 1},
+        "any": True,
+        "type": {"type": "string", "pattern": "a\\\\", "x-note": 7},
+    },
+    "required": ["kind", "items"],
+    "additionalProperties": False,
+    "$defs": {"Item": {"anyOf": [{"const": 1}, {"type": "number", "exclusiveMinimum": 0.5, "maximum": 2.0}]}},
+}
+
+
+def test_everyday_schemas_are_well_formed() -> None:
+    assert find_fault(EVERYDAY, "schema") is None
+    assert find_fault({"items": [{"type": "string"}], "additionalItems": False, "definitions": {}}, "schema") is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        (7, "schema"),
+        ({"properties": {"a/b": {"anyOf": [{}, {"type": "text"}]}}}, "schema.properties.a/b.anyOf.1.type"),
+        ({"items": [{"minItems": True}]}, "schema.items.0.minItems"),
+        ({"items": []}, "schema.items"),
+        ({"properties": {"type": "string"}}, "schema.properties.type"),
+        ({"minLength": 0.5}, "schema.minLength"),
+        ({"type": []}, "schema.type"),
+        ({"\udfff": 1}, "schema.\\udfff"),
+    ],
+    ids=str,
+)
+def test_a_fault_is_named_by_its_place(schema: Any, where: str) -> None:
+    fault = find_fault(schema, "schema")
+    assert fault is not None
+    assert fault.where == where

@@ -4,19 +4,19 @@ import pytest
 
 from models.interfaces import Policy
 from models.policy.engine_policy import EnginePolicy
-from tests.models.policy_contract import PolicyContract, StepRulesContract
+from tests.models.policy_contract import GrammarContract, PolicyContract, StepRulesContract
 from tests.models.speaker import Speaker
 from tests.natures import Chance
 from tests.worlds import World
 
 
-class TestVLLMPolicy(StepRulesContract):
+class TestVLLMPolicy(StepRulesContract, GrammarContract):
     @pytest.fixture
     def subject(self, policy: EnginePolicy) -> Policy:
         return policy
 
 
-class TestRemotePolicy(StepRulesContract):
+class TestRemotePolicy(StepRulesContract, GrammarContract):
     @pytest.fixture
     def subject(self, remote_policy: EnginePolicy) -> Policy:
         return remote_policy

@@ -11,7 +11,7 @@ import pytest
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.errors import EngineUnavailableError
+from models.errors import EngineDiedError, EngineUnavailableError
 from models.generation import Generated, Generation
 from models.interfaces import PARAGRAPHS, Delimiter, Finish, Markers, Meter, Step, StepRule, TokenCount
 from models.policy.engine_policy import EnginePolicy
@@ -181,3 +181,54 @@ async def test_an_engine_that_ends_without_a_reason_is_an_error(tokenizer: ChatT
     with pytest.raises(EngineUnavailableError, match="without an end"):
         async with aclosing(policy.respond(PROBLEM, (), sampling(), Meter())) as steps:
             _ = [step async for step in steps]
+
+
+GRAMMAR = ("json", "{}")
+
+
+async def test_a_response_is_asked_for_under_its_grammar(policy: EnginePolicy, parrot: Parrot) -> None:
+    await respond(policy, sampling(grammar=GRAMMAR))
+    await respond(policy, sampling())
+    assert [asked.grammar for asked in parrot.asked] == [GRAMMAR, None]
+
+
+class Dying(Parrot):
+    """Dies once, after so many outputs."""
+
+    def __init__(self, tokenizer: ChatTokenizer, text: str, after: int) -> None:
+        super().__init__(tokenizer, text)
+        self._after = after
+
+    async def generate(
+        self,
+        token_ids: Sequence[int],
+        asked: Generation,
+        count: Callable[[int], None] = lambda number: None,
+        *,
+        affinity: str = "",
+    ) -> AsyncGenerator[Generated, None]:
+        async with aclosing(super().generate(token_ids, asked, count, affinity=affinity)) as outputs:
+            async for output in outputs:
+                yield output
+                self._after -= 1
+                if self._after == 0:
+                    raise EngineDiedError("the policy engine is dead")
+
+
+@pytest.mark.parametrize("grammar", [None, GRAMMAR], ids=["free", "held"])
+async def test_a_response_of_which_no_step_was_there_begins_anew_when_its_engine_is_back(
+    tokenizer: ChatTokenizer, grammar: tuple[str, str] | None
+) -> None:
+    text = '{"a": 1, "b": "one line, as documents are"}'
+    engine = Dying(tokenizer, text, after=1)
+    steps = await respond(EnginePolicy(engine, PromptBuilder(tokenizer)), sampling(grammar=grammar))
+    assert text_of(steps) == text
+    assert engine.places == [0, 0]
+
+
+async def test_what_is_held_to_a_grammar_does_not_go_on_in_the_middle_of_it(tokenizer: ChatTokenizer) -> None:
+    engine = Dying(tokenizer, TEXT, after=4)
+    held = EnginePolicy(engine, PromptBuilder(tokenizer))
+    with pytest.raises(EngineDiedError):
+        await respond(held, sampling(grammar=GRAMMAR))
+    assert engine.places == [0]

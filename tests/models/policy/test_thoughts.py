@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -268,8 +269,14 @@ class Thinking:
         self.policy = EnginePolicy(self.engine, self.prompts)
         self.meter = Meter()
 
-    async def respond(self, budget: int | None, max_tokens: int = 1000, prefix: Sequence[Step] = ()) -> list[Step]:
-        sampling = Sampling(1.0, 1.0, max_tokens, thinking_budget=budget)
+    async def respond(
+        self,
+        budget: int | None,
+        max_tokens: int = 1000,
+        prefix: Sequence[Step] = (),
+        grammar: tuple[str, str] | None = None,
+    ) -> list[Step]:
+        sampling = Sampling(1.0, 1.0, max_tokens, thinking_budget=budget, grammar=grammar)
         async with aclosing(self.policy.respond(PROBLEM, prefix, sampling, self.meter)) as steps:
             return [step async for step in steps]
 
@@ -314,6 +321,17 @@ async def test_a_policy_that_does_not_think_answers_beyond_the_budget(directory:
     assert thinking.meter.completion_tokens == sum(len(step.token_ids) for step in steps)
 
 
+async def test_a_budget_of_thoughts_that_do_not_come_cuts_no_grammar(directory: Path) -> None:
+    thinking, quiet = (
+        Thinking(directory, ends=False),
+        replace(PROBLEM, template_arguments=(("enable_thinking", False),)),
+    )
+    sampling = Sampling(1.0, 1.0, 100, thinking_budget=5, grammar=("json", "{}"))
+    async with aclosing(thinking.policy.respond(quiet, (), sampling, thinking.meter)) as steps:
+        await anext(steps)
+    assert [asked.max_tokens for asked in thinking.engine.asked] == [100]
+
+
 async def test_the_token_limit_can_end_a_response_inside_its_thoughts(directory: Path) -> None:
     for max_tokens, budget in ((20, None), (20, 30), (21, 20)):
         thinking = Thinking(directory)
@@ -339,11 +357,14 @@ async def test_thoughts_opened_again_keep_the_budget_that_is_left(directory: Pat
     assert answer_in(steps) == ANSWER
 
 
+@pytest.mark.parametrize("grammar", [None, ("json", "{}")], ids=["free", "held"])
 @pytest.mark.parametrize("dies_after", [0, 16, 32])
-async def test_a_response_whose_engine_dies_in_its_thoughts_goes_on(directory: Path, dies_after: int) -> None:
+async def test_a_response_whose_engine_dies_in_its_thoughts_goes_on(
+    directory: Path, dies_after: int, grammar: tuple[str, str] | None
+) -> None:
     thinking = Thinking(directory, "<think>" + "one\n\n" * 30)
     thinking.engine.dies_after = [dies_after]
-    steps = await thinking.respond(40)
+    steps = await thinking.respond(40, grammar=grammar)
     assert (answer_in(steps), thoughts_in(steps)) == (ANSWER, 41)
 
 

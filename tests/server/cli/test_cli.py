@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from server.cli.main import app
+from server.cli.solve import show
 from tests.server.processes import WINNOW
 
 
@@ -64,3 +66,28 @@ def test_a_file_without_any_answer_is_refused_by_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["eval", "--problems", str(tmp_path / "bad.jsonl")])
     assert result.exit_code == 2
     assert "line 2" in result.output
+
+
+def test_answers_with_brackets_are_shown_as_they_are() -> None:
+    console = Console(record=True, width=200)
+    candidate = {"id": "0", "answer": "[true]", "score": None, "tokens": 1, "finish": "complete", "verified": None}
+    show(
+        {
+            "answer": "[true]",
+            "response": "[true]",
+            "candidates": [candidate | {"response": "[true]", "steps": []}],
+            "votes": [{"answer": "[true]", "count": 1, "weight": None}],
+            "usage": {},
+            "timing": {"total_s": 0.0},
+            "diagnostics": {"warnings": []},
+            "status": "complete",
+        },
+        console,
+    )
+    assert console.export_text().count("[true]") == 3
+
+
+def test_a_search_from_the_command_line_can_ask_for_json() -> None:
+    outcome = CliRunner().invoke(app, ["solve", "1 + 1?", "--response-format", "{"])
+    assert outcome.exit_code == 2
+    assert "--response-format" in outcome.output

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageFunctionToolCall
 
 POLICY = "winnow-demo"
 PROBLEM = "Compute (17 + 28) * 3 - 45."
@@ -40,6 +40,12 @@ def evidence(reply: Any) -> dict[str, Any]:
     """What the reply says about the search, as `POST /solve` would."""
     found: dict[str, Any] = reply.model_extra["search"]
     return found
+
+
+def calls_in(reply: ChatCompletion) -> list[ChatCompletionMessageFunctionToolCall]:
+    """The calls of functions that the first choice makes."""
+    calls = reply.choices[0].message.tool_calls or []
+    return [call for call in calls if isinstance(call, ChatCompletionMessageFunctionToolCall)]
 
 
 def content(chunks: list[ChatCompletionChunk], index: int = 0) -> str:

@@ -62,8 +62,9 @@ PLAIN: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] =
 SEARCHED: dict[str, tuple[dict[str, Any], type[APIStatusError], str | None, str]] = {
     "stop": ({"stop": ["="]}, UnprocessableEntityError, "stop", "omit it"),
     "logprobs": ({"logprobs": True}, UnprocessableEntityError, "logprobs", "omit it or use false"),
-    "tools": ({"tools": TOOLS}, UnprocessableEntityError, "tools", "omit it or use []"),
-    "a format": ({"response_format": {"type": "json_object"}}, UnprocessableEntityError, "response_format", "text"),
+    "tools that may be called": ({"tools": TOOLS}, UnprocessableEntityError, "tool_choice", 'use "required"'),
+    "a grammar": ({"extra_body": {"structured_outputs": {"regex": "a"}}}, UnprocessableEntityError,
+                  "structured_outputs", "omit it"),
     "a penalty": ({"presence_penalty": 1.0}, UnprocessableEntityError, "presence_penalty", "omit it or use 0"),
     "a bias": ({"logit_bias": {"5": 1}}, UnprocessableEntityError, "logit_bias", "omit it or use {}"),
     "a field of vLLM's": ({"extra_body": {"top_k": 3}}, UnprocessableEntityError, "top_k", "when searching"),

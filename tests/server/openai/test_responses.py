@@ -243,8 +243,7 @@ PLAIN_REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "too long an input": ({"input": "7 " * 2000}, "input", "1024"),
 }  # fmt: skip
 SEARCH_REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
-    "tools": ({"tools": [ADD]}, "tools", "use []"),
-    "a format": ({"text": {"format": {"type": "json_object"}}}, "text.format", '{"type": "text"}'),
+    "tools that may be called": ({"tools": [ADD]}, "tool_choice", 'use "required"'),
     "logprobs": ({"include": ["message.output_text.logprobs"]}, "include", "use []"),
     "truncation": ({"truncation": "auto"}, "truncation", '"disabled"'),
     "a call": ({"input": [{"type": "function_call", "call_id": "1", "name": "a", "arguments": "{}"}, *CHAT]},

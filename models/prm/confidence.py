@@ -11,8 +11,8 @@ probabilities.
 
 Source: Fu et al. 2025, "Deep Think with Confidence" (2508.15260), section 3.1, for all measures but the last.
 Beyond the source: groups are as long as a tenth of the response, where no number of tokens is set: theirs, of 2,048,
-are longer than most responses. Windows move by a sixteenth of their length. Log probabilities below `LEAST` count as that.
-Tokens that the policy did not sample (the end of its thoughts, where a budget cut them) are left out.
+are longer than most responses. Windows move by a sixteenth of their length. Log probabilities below `LEAST` count as
+that. Tokens that the policy did not sample (the end of its thoughts, where a budget cut them) are left out.
 
 Knows steps and their confidences; knows neither engines nor how confidences are computed.
 """

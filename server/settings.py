@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         Measure.LOWEST_GROUP, description="How the confidences of a response's tokens become its score (confidence)."
     )
     confidence_top: int = Field(
-        20, ge=2, le=20, description="Most probable tokens of each place that are read (confidence)."
+        20, ge=3, le=20, description="Most probable tokens of each place that are read (confidence)."
     )
     confidence_window: float = Field(
         0.1, gt=0, le=100_000, description="Tokens of a group; below 1 a share of the response so far (confidence)."

@@ -343,7 +343,10 @@ def _confidence(own: float | None, top: Mapping[str, float], number: int) -> tup
     """None where a request for other log-probabilities in the same step has taken the place of the highest."""
     highest = sorted(top.values(), reverse=True)[:number]
     if own is None or len(highest) < number:
-        if own is not None and all(each <= LOWEST for each in highest if each != own):
+        is_spoilt = (
+            bool(highest) and highest[-1] <= LOWEST and len(highest) <= 2
+        )  # the token, and what stands for others
+        if is_spoilt:
             return None
         raise ReplyError(f"{len(highest)} log-probabilities of a token, where {number} were asked for")
     return -math.fsum(max(each, LEAST) for each in highest) / number, max(own, LEAST)

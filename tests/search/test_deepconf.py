@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from models.errors import ModelError
 from models.interfaces import Meter, Problem, Step
 from search.aggregation import Aggregation
 from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.deepconf import DeepConf, low
 from search.errors import HyperparameterError
-from search.solve import SearchResult
+from search.solve import SearchResult, Status
 from search.voting import Selection
 from tests.natures import Branch, Chance, Tree, answer, cut, end, step
 from tests.search.helpers import Watch, an_hour_later, elected, search
@@ -208,3 +209,10 @@ async def test_confidences_are_asked_for_only_where_they_are_read() -> None:
     await search(plain, BestOfN(1))
     for _, sampling in (*world.policy.draws, *plain.policy.draws):
         assert sampling.num_logprobs == 0
+
+
+async def test_a_response_that_a_failing_model_takes_is_left_out() -> None:
+    world = World(Tree(answer("1", 0.5), answer("2", 0.5), step("bad", 0.9, answer("3", 0.9)), answer("4", 0.5)))
+    world.policy.failures["bad\n\n"] = ModelError("it broke")
+    result = await search(world, DeepConf(4, 2, early_stop=False))
+    assert (result.status, num_votes(result)) == (Status.DEGRADED, {"1": 1, "2": 1, "4": 1})

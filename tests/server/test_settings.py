@@ -75,7 +75,11 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 
 
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
-    from models.prm.formats import FORMATS, FORMATS_HERE, FORMATS_OF_POLICY  # imports vLLM, which other tests do without
+    from models.prm.formats import (
+        FORMATS,
+        FORMATS_HERE,
+        FORMATS_OF_POLICY,
+    )  # imports vLLM, which other tests do without
 
     known = (*FORMATS, *FORMATS_HERE, *FORMATS_OF_POLICY, "none")
     assert get_args(Settings.model_fields["verifier_format"].annotation) == known

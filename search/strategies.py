@@ -28,7 +28,8 @@ from search.voting import Selection
 GROUP = "winnow.strategies"
 ALONE = (
     "majority and plain requests are served; all other strategies need a verifier to judge the steps of responses: set "
-    "verifier_model and verifier_format (models/bringing-models.md)"
+    "verifier_model and verifier_format, or verifier_format: confidence, which needs no second model "
+    "(models/bringing-models.md)"
 )
 MAX_N = 1024
 MAX_STEPS = 1_000

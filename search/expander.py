@@ -238,6 +238,8 @@ class Expander:
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
         prefix = tuple(filter(self._is_shown, candidate.steps[: len(candidate.step_scores)]))
+        if isinstance(verifier, ReadsConfidences):  # the same tokens may have been sampled with another confidence
+            return await verifier.score(self.problem, prefix, steps, self.meter)
         key = id(verifier), len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
         if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)

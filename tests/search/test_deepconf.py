@@ -216,3 +216,11 @@ async def test_a_response_that_a_failing_model_takes_is_left_out() -> None:
     world.policy.failures["bad\n\n"] = ModelError("it broke")
     result = await search(world, DeepConf(4, 2, early_stop=False))
     assert (result.status, num_votes(result)) == (Status.DEGRADED, {"1": 1, "2": 1, "4": 1})
+
+
+async def test_a_verifier_of_confidence_judges_copies_each_and_none_is_billed() -> None:
+    """The same tokens may have been sampled with another confidence, or written where a budget was spent."""
+    world, verifier = thinking(answer("1 sure", 0.0))
+    result = await search(world, BestOfN(3))
+    assert len(verifier.shown) == 3
+    assert result.meter.verifier_tokens == result.meter.verifier_cached_tokens == 0

@@ -281,6 +281,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{named[0]}: verifier_format {self.verifier_format} asks the policy itself; omit it")
         return self
 
+    @model_validator(mode="after")
+    def _refuse_what_no_verifier_reads(self) -> Self:
+        unread = sorted(name for name in self.model_fields_set if name.startswith("confidence_"))
+        if unread and self.verifier_format != "confidence":
+            raise ValueError(f"{unread[0]}: read by verifier_format confidence alone; omit it")
+        return self
+
     @field_validator("max_body_bytes", "max_unread_bytes")
     @classmethod
     def _fit_into_the_whole(cls, value: int, info: ValidationInfo) -> int:

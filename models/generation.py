@@ -9,6 +9,9 @@ from dataclasses import dataclass
 BASE = "-base"
 """Ends the name of a model on a server of `winnow engine` that serves it with an adapter, which has the name itself."""
 
+LEAST = -40.0
+"""A log probability below this counts as this: what a grammar forbids has none, and what rounding leaves is no more."""
+
 Stop = str | int
 """A text or the id of a token."""
 
@@ -24,6 +27,8 @@ class Generation:
         seed: Makes the draw reproducible; None draws freely.
         stops: Where it ends, beside the end of sequence; what it stops at is part of it.
         logprob_ids: Tokens whose log-probabilities come with the first token.
+        num_logprobs: Most probable tokens of each place, from whose log-probabilities the confidence of every token is
+            made; 0: none is wanted. Not together with `logprob_ids`.
         num_continued: Tokens at the end of the prompt that are the response so far.
         grammar: What it is held to, from its first token or, of a model that thinks, behind the thoughts: a kind (json
             or json_object) and what says it.
@@ -35,6 +40,7 @@ class Generation:
     seed: int | None = None
     stops: tuple[Stop, ...] = ()
     logprob_ids: tuple[int, ...] = ()
+    num_logprobs: int = 0
     num_continued: int = 0
     grammar: tuple[str, str] | None = None
 
@@ -49,6 +55,8 @@ class Generated:
             the engine's; None while it goes on.
         stop_reason: The stop that it ended at; None where it was another reason.
         logprobs: Of the tokens asked for.
+        confidences: Of each token, where they are wanted, minus the mean of the highest log-probabilities there, and
+            its own log-probability; None for one of which the engine knows neither.
         num_cached_tokens: Of the request, read from the prefix cache; None where the engine does not say.
     """
 
@@ -57,6 +65,7 @@ class Generated:
     stop_reason: Stop | None = None
     logprobs: Mapping[int, float] | None = None
     num_cached_tokens: int | None = None
+    confidences: Sequence[tuple[float, float] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

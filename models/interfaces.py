@@ -4,10 +4,11 @@ Knows the nouns that cross the boundary between `search` and `models`. Knows not
 templates or HTTP, and imports the standard library only.
 """
 
+from array import array
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 DELIMITER = "\n\n"
 """What ends a step where nothing else is said; it stays at the end of the step's text."""
@@ -116,6 +117,8 @@ class Sampling:
             closed, and the answer follows. None leaves them their length.
         grammar: What the response, behind its thoughts, is held to: a kind (json or json_object) and what says it. It
             holds for whole responses: what continues one begins it anew.
+        num_logprobs: Most probable tokens of each place, from which the confidences of the steps are made; 0: the steps
+            have none.
     """
 
     temperature: float
@@ -125,6 +128,11 @@ class Sampling:
     steps: StepRule = PARAGRAPHS
     thinking_budget: int | None = None
     grammar: tuple[str, str] | None = None
+    num_logprobs: int = 0
+
+
+Said = tuple[float, float]
+"""Confidence and log probability of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,10 @@ class Step:
         ahead: Tokens of the next step that showed where this one ends: a marker. What follows this step begins with
             them, since to sample them again would make markers rarer than the policy writes them.
         is_thinking: Whether it is of the thoughts, which state no answer.
+        confidences: Of the tokens that were sampled: minus the mean log probability of the most probable tokens there.
+            None where nobody asked.
+        logprobs: Log probabilities of these tokens themselves; None where nobody asked.
+        ahead_confidences: Both, of each token ahead; None where nobody asked.
     """
 
     text: str
@@ -147,6 +159,9 @@ class Step:
     finish: Finish
     ahead: tuple[int, ...] = ()
     is_thinking: bool = False
+    confidences: "array[float] | None" = field(default=None, compare=False, repr=False)
+    logprobs: "array[float] | None" = field(default=None, compare=False, repr=False)
+    ahead_confidences: "Sequence[Said | None] | None" = field(default=None, compare=False, repr=False)
 
     @property
     def is_blank(self) -> bool:
@@ -278,3 +293,16 @@ class Verifier(Protocol):
             ContextOverflowError: The response is longer than the verifier's context.
             EngineUnavailableError: The engine died or refused the request.
         """
+
+
+@runtime_checkable
+class ReadsConfidences(Verifier, Protocol):
+    """A verifier that reads what the policy said while it sampled the steps."""
+
+    @property
+    def num_logprobs(self) -> int:
+        """Most probable tokens of each place that it reads, at least 1: as many as `Sampling` is to ask for."""
+
+    @property
+    def reads_thoughts(self) -> bool:
+        """Whether it is to be shown the steps of the thoughts, too, even where these get no score of their own."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from models.errors import DeadlyPromptError, EngineUnavailableError
-from models.interfaces import Meter, Problem, Sampling
+from models.interfaces import Meter, Problem, ReadsConfidences, Sampling
 from search.aggregation import Aggregation
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
 from search.observer import Decision, Loss, Observer, Silence
 from search.strategy import Strategy
-from search.voting import Ballot, Selection, Vote, rank
+from search.voting import Ballot, Selection, Vote, kept, rank
 
 
 class Status(Enum):
@@ -92,6 +92,8 @@ async def solve(
     """
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
+    if isinstance(models.verifier, ReadsConfidences):
+        sampling = replace(sampling, num_logprobs=models.verifier.num_logprobs)
     record = Recorder(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
     ballot = ballot_of(strategy, models)
@@ -106,7 +108,7 @@ async def solve(
     finally:
         await expander.close()
     if status is Status.DEADLINE or models.examiner is not None:
-        ballot = record.voted(ballot_of(strategy, models))
+        ballot = record.voted(ballot_of(strategy, models), getattr(strategy, "keep", 1.0))
     if ballot.num_cast == 0:
         record.raise_engine_error()
     if record.losses and status is Status.COMPLETE:
@@ -182,8 +184,8 @@ class Recorder:
             if isinstance(loss.error, EngineUnavailableError | DeadlyPromptError):
                 raise loss.error
 
-    def voted(self, ballot: Ballot[Candidate]) -> Ballot[Candidate]:
-        """Return a ballot with the votes of all candidates complete by now."""
-        for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
+    def voted(self, ballot: Ballot[Candidate], keep: float = 1.0) -> Ballot[Candidate]:
+        """Return a ballot with the votes of all candidates complete by now, or of the share with the highest scores."""
+        for candidate in kept(sorted(self.candidates.values(), key=lambda candidate: candidate.path), keep):
             ballot.cast(candidate)
         return ballot

@@ -17,6 +17,7 @@ from search.aggregation import Aggregation
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
+from search.deepconf import DeepConf
 from search.dvts import DVTS
 from search.errors import StrategyError
 from search.rebase import Rebase
@@ -27,7 +28,8 @@ from search.voting import Selection
 GROUP = "winnow.strategies"
 ALONE = (
     "majority and plain requests are served; all other strategies need a verifier to judge the steps of responses: set "
-    "verifier_model and verifier_format (models/bringing-models.md)"
+    "verifier_model and verifier_format, or verifier_format: confidence, which needs no second model "
+    "(models/bringing-models.md)"
 )
 MAX_N = 1024
 MAX_STEPS = 1_000
@@ -64,6 +66,16 @@ LOOKAHEAD = Field(
 )
 AGGREGATION = Field("aggregation", Aggregation, Aggregation.LAST, "From step scores to a score.", moves_confidence=True)
 SELECTION = Field("selection", Selection, Selection.WEIGHTED, "How tree searches choose.", moves_confidence=True)
+KEEP = Field(
+    "keep",
+    float,
+    None,
+    "Share of the responses that vote, those with the highest scores; default: 1, in deepconf .9.",
+    0,
+    1,
+    is_above=True,
+    moves_confidence=True,
+)
 TARGET_CONFIDENCE = Field(
     "target_confidence", float, None, "auto: probability of being right that is enough to stop.", 0, 1, is_above=True
 )
@@ -115,12 +127,13 @@ class Row:
         Args:
             n: N, the budget.
             early_stop: Whether it may leave out work that cannot change the answer.
-            values: Of hyperparameters, by name; those that this strategy does not have are left out.
+            values: Of hyperparameters, by name; those that this strategy does not have are left out, and None is one
+                that was not given.
 
         Raises:
             HyperparameterError: It cannot run with these values.
         """
-        own = {name: value for name, value in values.items() if name in self.hyperparameters}
+        own = {name: value for name, value in values.items() if name in self.hyperparameters and value is not None}
         return self.make(n=n, early_stop=early_stop, **self.fixed, **own)
 
     @property
@@ -194,7 +207,7 @@ ROWS = (
     Row("auto", ComputeOptimal, "#CC79A7", (TARGET_CONFIDENCE, MAX_TOTAL_TOKENS), fallback="weighted_best_of_n"),
     _flat("majority", "#999999", Selection.MAJORITY),
     _flat("best_of_n", "#E69F00", Selection.BEST, AGGREGATION),
-    _flat("weighted_best_of_n", "#D55E00", Selection.WEIGHTED, AGGREGATION, is_calibrated=True),
+    _flat("weighted_best_of_n", "#D55E00", Selection.WEIGHTED, KEEP, AGGREGATION, is_calibrated=True),
     _tree("beam_search", BeamSearch, "#0072B2"),
     _tree("dvts", DVTS, "#009E73", parts=Parts.SUBTREES),
     Row(
@@ -216,6 +229,19 @@ ROWS = (
             AGGREGATION,
         ),
         is_calibrated=True,
+    ),
+    Row(
+        "deepconf",
+        DeepConf,
+        "#332288",
+        (
+            KEEP,
+            Field("warmup", int, 16, "deepconf: responses that are not stopped, and of each later wave.", 1, MAX_N),
+            Field(
+                "consensus", float, 0.95, "deepconf: share of the weight at which drawing ends.", 0.5, 1, is_above=True
+            ),
+            AGGREGATION,
+        ),
     ),
     Row(
         "ttt_best_of_n",

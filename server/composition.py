@@ -27,7 +27,7 @@ from models.engine_client import RunningModel
 from models.engines.running import ModelSettings
 from models.policy.absent import AbsentPolicy
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.formats import open_verifier, read_verifier
+from models.prm.formats import open_verifier, read_verifier, verifier_on_policy
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -70,9 +70,9 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
         check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
     prompts = prompts_of(settings, tokenizer_model(settings))
     opening_policy = open_policy(policy_settings, prompts) if settings.has_policy else None
-    opening_verifier = (
-        open_verifier(settings.verifier_format, verifier_model(settings), prompts) if settings.has_verifier else None
-    )
+    opening_verifier = None
+    if settings.has_verifier and not settings.asks_policy:
+        opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
@@ -80,6 +80,8 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
         policy = await stack.enter_async_context(opening_policy) if opening_policy else None
         verifier = await stack.enter_async_context(opening_verifier) if opening_verifier else None
         engines = tuple(model.engine for model in (policy, verifier) if model)
+        if settings.asks_policy and policy:
+            verifier = verifier_on_policy(settings.verifier_format, policy, settings.verifier_options)
         yield Models(policy or AbsentPolicy(prompts), verifier, reader, tester), engines
 
 
@@ -242,6 +244,8 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
 def _log_start(settings: Settings) -> None:
     if not settings.has_policy:
         logger.warning("starting %s alone: %s", settings.verifier_model, VERIFIER_ALONE)
+    elif settings.asks_policy:
+        logger.info("starting %s; verifier_format %s asks it as well", settings.policy_model, settings.verifier_format)
     elif settings.has_verifier:
         logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     else:

@@ -7,7 +7,7 @@ from models.checkpoints.checkpoint import check_causal_model, find_directory, re
 from models.checkpoints.pretrained import require_chat_template
 from search.calibration.table import read_calibration
 from server.identity import load_calibration
-from server.settings import TOKENIZER_FREE, Settings
+from server.settings import Settings
 
 
 def check_models(settings: Settings) -> None:
@@ -32,7 +32,7 @@ def check_checkpoints(settings: Settings) -> bool:
     is_here = True
     if settings.has_policy:
         is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
-    if settings.verifier_format not in TOKENIZER_FREE:
+    if settings.verifier_has_checkpoint:
         is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
     return is_here
 

@@ -66,6 +66,7 @@ FAMILIES = {"data_parallel_": REPLICAS, "_api_process_": PROCESSES}
 MUST_BE: dict[str, tuple[Any, str]] = {
     "enable_prefix_caching": (True, "without it every step would be read and judged again from the beginning"),
     "disable_log_stats": (False, "/metrics and the engine's bill of cached tokens come from them"),
+    "logprobs_mode": ("raw_logprobs", "verdicts and confidences are made of the model's own log-probabilities"),
 }
 """Arguments that may be given, but with one value."""
 MUST_BE_ON_A_CPU: dict[str, tuple[Any, str]] = {
@@ -179,7 +180,7 @@ def _reason_against(name: str, value: Any) -> str | None:
     if value is None:
         return f"{name} is null; leave it out"
     fixed = MUST_BE | (MUST_BE_ON_A_CPU if current_platform.device_type == "cpu" else {})
-    if name in fixed and value is not fixed[name][0]:
+    if name in fixed and (type(value), value) != (type(fixed[name][0]), fixed[name][0]):
         must, reason = fixed[name]
         return f"{name} is {json.dumps(value)}; allowed: {json.dumps(must)}: {reason}"
     if name == "max_logprobs" and isinstance(value, int) and value < MIN_LOGPROBS:

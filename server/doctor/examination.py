@@ -19,6 +19,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything that `winnow serve` needs."""
     urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
     urls = {name: listed for name, listed in urls.items() if getattr(settings, f"has_{name}")}
+    if settings.asks_policy:
+        del urls["verifier"]
     here = frozenset(name for name, listed in urls.items() if not listed)
     engines = here - {"verifier"} if settings.verifier_format == "checker" else here
     yield from check_packages(runs_models=bool(engines))

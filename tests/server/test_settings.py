@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from server.settings import DEMO, Settings, SettingsError, load_settings
+from server.settings import DEMO, OF_POLICY, Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
 
@@ -75,9 +75,31 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 
 
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
-    from models.prm.formats import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
+    from models.prm.formats import (
+        FORMATS,
+        FORMATS_HERE,
+        FORMATS_OF_POLICY,
+    )  # imports vLLM, which other tests do without
 
-    assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE, "none")
+    known = (*FORMATS, *FORMATS_HERE, *FORMATS_OF_POLICY, "none")
+    assert get_args(Settings.model_fields["verifier_format"].annotation) == known
+    assert tuple(FORMATS_OF_POLICY) == OF_POLICY
+
+
+@pytest.mark.parametrize("format_name", OF_POLICY)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("verifier_model", str(DEMO / "prm")),
+        ("verifier_url", "http://a:1"),
+        ("verifier_context", 512),
+        ("verifier_engine_args", {"max_num_seqs": 8}),
+    ],
+)
+def test_a_verifier_that_asks_the_policy_has_no_model_of_its_own(format_name: str, name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: verifier_format {format_name} asks the policy itself"):
+        load_settings(verifier_format=format_name, **{name: value})
+    assert load_settings(verifier_format=format_name, verifier_memory=0.4).has_verifier
 
 
 @pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))
@@ -107,6 +129,14 @@ def test_a_policy_that_is_named_alone_runs_without_the_demos_verifier(
     for name, value in values.items():
         monkeypatch.setenv(f"WINNOW_{name.upper()}", value)
     assert load_settings().has_verifier == has_verifier
+
+
+@pytest.mark.parametrize("name", ["confidence_measure", "confidence_top", "confidence_window"])
+def test_how_confident_a_policy_is_matters_to_that_format_alone(name: str) -> None:
+    value = {name: Settings.model_fields[name].default}
+    with pytest.raises(ValidationError, match=f"{name}: read by verifier_format confidence alone"):
+        load_settings(**value)
+    assert load_settings(verifier_format="confidence", **value).asks_policy
 
 
 @pytest.mark.parametrize("text", ["http://a:1,https://b:2/v1", " http://a:1 , https://b:2/v1 "])

@@ -79,7 +79,7 @@ async def test_an_absent_policy_proposes_nothing(absent: AbsentPolicy) -> None:
     ("fields", "message"),
     [
         ({"verifier_format": "none"}, "verifier_format none then has nothing to read"),
-        ({"verifier_format": "checker", "verifier_model": "arithmetic"}, "use a format other than checker, none"),
+        ({"verifier_format": "checker", "verifier_model": "arithmetic"}, "a verifier with a model of its own"),
         ({"policy_url": "http://127.0.0.1:1"}, "policy_url is set"),
     ],
 )

@@ -42,6 +42,11 @@ GIVEN: dict[str, Any] = {
         ({"enable_prefix_caching": "no"}, r"enable_prefix_caching is \"no\"; allowed: true"),
         ({"enforce_eager": False}, r"enforce_eager is false; allowed: true: to compile"),
         ({"disable_log_stats": True}, r"disable_log_stats is true; allowed: false"),
+        (
+            {"logprobs_mode": "processed_logprobs"},
+            r"logprobs_mode is \"processed_logprobs\"; allowed: \"raw_logprobs\"",
+        ),
+        ({"enable_prefix_caching": 1}, r"enable_prefix_caching is 1; allowed: true"),
         ({"max_logprobs": 1}, r"max_logprobs is 1; allowed: 20 or more"),
         ({"hf_overrides": {"architectures": ["X"]}}, r"hf_overrides is .*; allowed: fields of config.json but archi"),
         ({"max_model_len": 512}, r"max_model_len is a setting of its own: set policy_context"),
@@ -54,6 +59,11 @@ def test_an_argument_that_vllm_does_not_know_or_that_breaks_the_service_is_refus
 ) -> None:
     with pytest.raises(CheckpointError, match=f"policy_engine_args: {reason}|^{reason}"):
         check_arguments(arguments, "policy_engine_args")
+
+
+def test_what_must_be_may_be_said() -> None:
+    given = {"logprobs_mode": "".join(["raw_", "logprobs"]), "enable_prefix_caching": True, "enforce_eager": True}
+    check_arguments(given, "policy_engine_args")
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, *REASONS])

@@ -25,6 +25,7 @@ FORMATS = {
     "skywork_reward": "models.prm.skywork_reward",
     "reasonflux": "models.prm.reasonflux",
     "thinkprm": "models.prm.thinkprm",
+    "judge": "models.prm.judge",
 }
 """Those that an engine runs, here or elsewhere; the module of each has a function `read`."""
 

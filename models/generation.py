@@ -9,6 +9,9 @@ from dataclasses import dataclass
 BASE = "-base"
 """Ends the name of a model on a server of `winnow engine` that serves it with an adapter, which has the name itself."""
 
+LEAST = -40.0
+"""A log probability below this counts as this: what a grammar forbids has none, and what rounding leaves is no more."""
+
 Stop = str | int
 """A text or the id of a token."""
 

@@ -4,8 +4,9 @@ Knows the nouns that cross the boundary between `search` and `models`. Knows not
 templates or HTTP, and imports the standard library only.
 """
 
+from array import array
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
 
@@ -135,6 +136,10 @@ class Step:
         ahead: Tokens of the next step that showed where this one ends: a marker. What follows this step begins with
             them, since to sample them again would make markers rarer than the policy writes them.
         is_thinking: Whether it is of the thoughts, which state no answer.
+        confidences: Of the tokens that were sampled: minus the mean log probability of the most probable tokens there.
+            None where nobody asked.
+        logprobs: Log probabilities of these tokens themselves; None where nobody asked.
+        ahead_confidences: Both, for each token ahead; None for one that was not sampled.
     """
 
     text: str
@@ -142,6 +147,9 @@ class Step:
     finish: Finish
     ahead: tuple[int, ...] = ()
     is_thinking: bool = False
+    confidences: "array[float] | None" = field(default=None, compare=False, repr=False)
+    logprobs: "array[float] | None" = field(default=None, compare=False, repr=False)
+    ahead_confidences: tuple[tuple[float, float] | None, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_blank(self) -> bool:

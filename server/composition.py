@@ -26,7 +26,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import RunningModel
 from models.engines.running import ModelSettings
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.formats import open_verifier, read_verifier
+from models.prm.formats import open_verifier, read_verifier, verifier_on_policy
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -65,15 +65,18 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
     prompts = prompts_of(settings, policy_settings.model)
     opening_policy = open_policy(policy_settings, prompts)
-    opening_verifier = (
-        open_verifier(settings.verifier_format, verifier_model(settings), prompts) if settings.has_verifier else None
-    )
+    opening_verifier = None
+    if settings.has_verifier and not settings.asks_policy:
+        opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
         policy = await stack.enter_async_context(opening_policy)
         if opening_verifier is None:
-            yield Models(policy, None, reader), (policy.engine,)
+            riding = None
+            if settings.asks_policy:
+                riding = verifier_on_policy(settings.verifier_format, policy, settings.verifier_options)
+            yield Models(policy, riding, reader), (policy.engine,)
             return
         verifier = await stack.enter_async_context(opening_verifier)
         yield Models(policy, verifier, reader), (policy.engine, verifier.engine)
@@ -194,7 +197,9 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
     calibrated = load_calibration(settings)
-    if settings.has_verifier:
+    if settings.asks_policy:
+        logger.info("starting %s, the verifier %s asks it, too", settings.policy_model, settings.verifier_format)
+    elif settings.has_verifier:
         logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     else:
         logger.warning("starting %s alone: %s", settings.policy_model, ALONE)

@@ -22,16 +22,20 @@ def identity_of(settings: Settings) -> Identity:
     Raises:
         CheckpointError: A model is not there.
     """
-    has_weights = settings.verifier_format not in ("checker", "none")
-    verifier = settings.verifier_model if settings.has_verifier else "none"
     return Identity(
         policy=_served(fingerprint(find_model(settings.policy_model)), settings.policy_engine_args),
-        verifier=_served(fingerprint(find_model(verifier)), settings.verifier_engine_args) if has_weights else verifier,
+        verifier=_verifier(settings),
         verifier_format=settings.verifier_format,
         system_prompt=system_prompt_of(settings).text,
         steps=settings.steps.shown(),
         thinking=list(settings.marks.texts) if settings.marks else None,
     )
+
+
+def _verifier(settings: Settings) -> str:
+    if settings.verifier_has_checkpoint:
+        return _served(fingerprint(find_model(settings.verifier_model)), settings.verifier_engine_args)
+    return settings.verifier_name or "none"
 
 
 def _served(model: str, arguments: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def check_checkpoints(settings: Settings) -> bool:
         CheckpointError: A directory is missing, or lacks a file.
     """
     is_here = check_checkpoint(settings.policy_model, is_causal=True, with_weights=not settings.policy_url)
-    if settings.verifier_format not in ("checker", "none"):
+    if settings.verifier_has_checkpoint:
         is_here &= check_checkpoint(settings.verifier_model, with_weights=not settings.verifier_url)
     return is_here
 

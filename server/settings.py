@@ -25,6 +25,7 @@ from models import files
 from models.checkpoints.marks import Marks, marks_of, parser_of
 from models.files import UnreadableFileError, parse_object
 from models.interfaces import DELIMITER
+from models.prm.options import ConfidenceOptions, Measure
 from search.strategies import MAX_N, MAX_STEPS
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
 
@@ -72,6 +73,12 @@ class MarksIn(Wire):
 
 
 ThinkingMarks = Annotated[MarksIn | None, NoDecode, BeforeValidator(_parse)]
+
+OF_POLICY = ("confidence",)
+"""Formats of verifiers that ask the policy's own engine: `FORMATS_OF_POLICY` of models/prm/formats.py."""
+
+OF_A_VERIFIER = ("verifier_model", "verifier_url", "verifier_context", "verifier_engine_args")
+"""Settings of a verifier that has a model of its own."""
 
 LIMITS: Mapping[str, str] = {
     "n": "max_n",
@@ -125,10 +132,20 @@ class Settings(BaseSettings):
         "thinkprm",
         "checker",
         "torch",
+        "confidence",
         "none",
     ] = Field(
         "winnow",
         description="How the verifier reads and scores; none: there is no verifier, as if policy_model alone is set.",
+    )
+    confidence_measure: Measure = Field(
+        Measure.LOWEST_GROUP, description="How the confidences of a response's tokens become its score (confidence)."
+    )
+    confidence_top: int = Field(
+        20, ge=2, le=20, description="Most probable tokens of each place that are read (confidence)."
+    )
+    confidence_window: float = Field(
+        0.1, gt=0, le=100_000, description="Tokens of a group; below 1 a share of the response so far (confidence)."
     )
     verifier_max_thoughts: int = Field(
         2048, ge=1, description="Most tokens that a verifier thinks before a verdict (thinkprm)."
@@ -257,6 +274,13 @@ class Settings(BaseSettings):
             return values
         return values | {"verifier_format": "none"}
 
+    @model_validator(mode="after")
+    def _refuse_a_second_model(self) -> Self:
+        named = [name for name in OF_A_VERIFIER if name in self.model_fields_set and getattr(self, name)]
+        if self.asks_policy and named:
+            raise ValueError(f"{named[0]}: verifier_format {self.verifier_format} asks the policy itself; omit it")
+        return self
+
     @field_validator("max_body_bytes", "max_unread_bytes")
     @classmethod
     def _fit_into_the_whole(cls, value: int, info: ValidationInfo) -> int:
@@ -317,6 +341,28 @@ class Settings(BaseSettings):
     def has_verifier(self) -> bool:
         """Whether responses are judged."""
         return self.verifier_format != "none"
+
+    @property
+    def asks_policy(self) -> bool:
+        """Whether the verifier asks the policy's engine, and has no model of its own."""
+        return self.verifier_format in OF_POLICY
+
+    @property
+    def verifier_has_checkpoint(self) -> bool:
+        """Whether the verifier has a model of its own."""
+        return self.verifier_format not in (*OF_POLICY, "checker", "none")
+
+    @property
+    def verifier_options(self) -> ConfidenceOptions:
+        """How a verifier that asks the policy is set up."""
+        return ConfidenceOptions(self.confidence_measure, self.confidence_top, self.confidence_window)
+
+    @property
+    def verifier_name(self) -> str | None:
+        """What records call the verifier; None where there is none."""
+        if self.asks_policy:
+            return f"{self.verifier_format}: {self.verifier_options}"
+        return self.verifier_model if self.has_verifier else None
 
     @property
     def policy_name(self) -> str:

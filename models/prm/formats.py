@@ -6,12 +6,12 @@ A format's file is imported when a service asks for the format, so that nobody h
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from models.checkpoints.prompt import PromptBuilder
 from models.engines.running import ModelSettings, running_engine
 from models.errors import CheckpointError
-from models.prm.served import RunningVerifier, Served
+from models.prm.served import RunningPolicy, RunningVerifier, Served
 from models.vllm.settings import EngineSettings
 
 FORMATS = {
@@ -32,6 +32,10 @@ FORMATS = {
 FORMATS_HERE = {"checker": "models.prm.checker", "torch": "models.prm.torch_verifier"}
 """Those that run in this service alone; the module of each has a function `open_verifier`."""
 
+FORMATS_OF_POLICY = {"confidence": "models.prm.confidence"}
+"""Those that ask the policy's own engine, or read what it says, and have no checkpoint; the module of each has a
+function `on_policy`."""
+
 
 class Read(Protocol):
     """Checks a checkpoint."""
@@ -47,6 +51,27 @@ class Open(Protocol):
         self, settings: EngineSettings, prompts: PromptBuilder
     ) -> AbstractAsyncContextManager[RunningVerifier]:
         """Raises CheckpointError where it cannot be run."""
+
+
+class OnPolicy(Protocol):
+    """Makes a verifier of the policy that runs."""
+
+    def __call__(self, policy: RunningPolicy, options: Any) -> RunningVerifier:
+        """Take the options of the format; raises CheckpointError where the policy cannot judge."""
+
+
+def verifier_on_policy(format_name: str, policy: RunningPolicy, options: object) -> RunningVerifier:
+    """Return a verifier that has no engine of its own: its `engine` is the policy's.
+
+    Args:
+        format_name: Of `FORMATS_OF_POLICY`.
+        policy: Runs as long as the verifier is asked.
+        options: Those of the format.
+
+    Raises:
+        CheckpointError: The policy cannot judge.
+    """
+    return cast(OnPolicy, import_module(FORMATS_OF_POLICY[format_name]).on_policy)(policy, options)
 
 
 def read_verifier(format_name: str, settings: ModelSettings, prompts: PromptBuilder) -> Served:

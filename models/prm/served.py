@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from models.checkpoints.prompt import PromptBuilder
 from models.engine_client import EngineClient, RunningModel
 from models.interfaces import Verifier
 from models.vllm.settings import Runner
@@ -15,6 +16,18 @@ class RunningVerifier(Verifier, Protocol):
     @property
     def engine(self) -> RunningModel:
         """What runs it."""
+
+
+class RunningPolicy(Protocol):
+    """A policy, of which a verifier may ask the engine."""
+
+    @property
+    def engine(self) -> EngineClient:
+        """What runs it."""
+
+    @property
+    def prompts(self) -> PromptBuilder:
+        """What makes its prompts."""
 
 
 @dataclass(frozen=True, slots=True)

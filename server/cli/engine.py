@@ -26,6 +26,10 @@ def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: A
     check_checkpoint(settings.policy_model, is_causal=True, with_weights=which == "policy")
     if which == "verifier" and not settings.has_verifier:
         raise SettingsError("verifier_format is none: there is no verifier to run; set verifier_model")
+    if which == "verifier" and settings.asks_policy:
+        raise SettingsError(
+            f"verifier_format {settings.verifier_format} has no engine of its own: it asks the policy's; run that one"
+        )
     if which == "verifier":
         check_checkpoint(settings.verifier_model)
     with listening(settings.host, settings.port):

@@ -83,8 +83,8 @@ def _wanted(settings: Settings, revisions: dict[str, str], to: Path | None) -> I
         name = str(getattr(settings, f"{which}_model"))
         if which == "verifier" and not settings.has_verifier:
             click.echo("verifier: there is none")
-        elif which == "verifier" and settings.verifier_format == "checker":
-            click.echo("verifier: the format checker has no weights")
+        elif which == "verifier" and not settings.verifier_has_checkpoint:
+            click.echo(f"verifier: the format {settings.verifier_format} has no weights")
         elif find_directory(name) is not None:
             click.echo(f"{which}: {name} is a folder on this disk")
         else:

@@ -49,7 +49,7 @@ def what_is_told(settings: Settings, grid: Mapping[str, Any]) -> dict[str, Any]:
         "commit": commit,
         "is_clean": not _git("status", "--porcelain", "--untracked-files=no") if commit else None,
         "settings": settings.model_dump(mode="json", exclude_defaults=True, exclude={"api_key", "api_keys"}),
-        "models": [settings.policy_model, settings.verifier_model if settings.has_verifier else None],
+        "models": [settings.policy_model, settings.verifier_name],
         "grid": dict(grid),
         "machine": {
             "cpu": _cpu(),

@@ -17,7 +17,7 @@ from server.settings import Settings
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything that `winnow serve` needs."""
     urls = {"policy": settings.policy_url, "verifier": settings.verifier_url}
-    if not settings.has_verifier:
+    if not settings.has_verifier or settings.asks_policy:
         del urls["verifier"]
     here = frozenset(name for name, listed in urls.items() if not listed)
     engines = here - {"verifier"} if settings.verifier_format == "checker" else here

@@ -59,6 +59,8 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
         findings.append(_trouble("policy", error))
     if not settings.has_verifier:
         findings.append(caution("verifier", "there is none, and half of the memory is needed", ALONE))
+    elif settings.asks_policy:
+        findings.append(fine("verifier", f"{settings.verifier_format} asks the policy's engine: no second model"))
     elif "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
@@ -82,7 +84,7 @@ def _arguments(settings: Settings, name: str) -> list[Finding]:
 def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Size]) -> Finding:
     name = settings.verifier_model
     try:
-        if settings.verifier_format != "checker":
+        if settings.verifier_has_checkpoint:
             directory = find_here(name)
             settings = settings.model_copy(update={"verifier_model": str(directory)})
             sizes.append(size_of("verifier", directory, settings.dtype, settings.verifier_context))

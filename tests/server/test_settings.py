@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from server.settings import DEMO, Settings, SettingsError, load_settings
+from server.settings import DEMO, OF_POLICY, Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
 
@@ -75,9 +75,27 @@ def test_every_recipe_in_the_repository_is_valid(path: Path) -> None:
 
 
 def test_the_verifier_formats_are_those_of_the_registry() -> None:
-    from models.prm.formats import FORMATS, FORMATS_HERE  # imports vLLM, which the other tests here do without
+    from models.prm.formats import FORMATS, FORMATS_HERE, FORMATS_OF_POLICY  # imports vLLM, which other tests do without
 
-    assert get_args(Settings.model_fields["verifier_format"].annotation) == (*FORMATS, *FORMATS_HERE, "none")
+    known = (*FORMATS, *FORMATS_HERE, *FORMATS_OF_POLICY, "none")
+    assert get_args(Settings.model_fields["verifier_format"].annotation) == known
+    assert tuple(FORMATS_OF_POLICY) == OF_POLICY
+
+
+@pytest.mark.parametrize("format_name", OF_POLICY)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("verifier_model", str(DEMO / "prm")),
+        ("verifier_url", "http://a:1"),
+        ("verifier_context", 512),
+        ("verifier_engine_args", {"max_num_seqs": 8}),
+    ],
+)
+def test_a_verifier_that_asks_the_policy_has_no_model_of_its_own(format_name: str, name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: verifier_format {format_name} asks the policy itself"):
+        load_settings(verifier_format=format_name, **{name: value})
+    assert load_settings(verifier_format=format_name, verifier_memory=0.4).has_verifier
 
 
 @pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))

@@ -115,6 +115,14 @@ def test_a_misspelt_variable_has_a_suggestion() -> None:
 
 
 @pytest.mark.parametrize(
+    ("format_name", "message"),
+    [("none", "there is no verifier to run"), ("confidence", "verifier_format confidence has no engine of its own")],
+)
+def test_a_verifier_without_an_engine_cannot_be_run_as_one(format_name: str, message: str) -> None:
+    assert_refused(*run("engine", "verifier", "--port", "0", "--verifier-format", format_name), message)
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ["solve", "1 + 1"],

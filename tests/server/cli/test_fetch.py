@@ -185,14 +185,15 @@ def test_pickles_are_downloaded_where_there_is_nothing_else(hub: Hub, recipe: Pa
     assert f"{VERIFIER}/pytorch_model.bin" in hub.downloaded
 
 
-def test_models_on_this_disk_are_told_and_the_hub_is_not_asked(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format_name", ["checker", "confidence"])
+def test_models_on_this_disk_are_told_and_the_hub_is_not_asked(hub: Hub, tmp_path: Path, format_name: str) -> None:
     recipe = tmp_path / "demo.yaml"
-    recipe.write_text("verifier_format: checker\n")
+    recipe.write_text(f"verifier_format: {format_name}\n")
     result = fetch(hub, recipe, HF_ENDPOINT="http://127.0.0.1:9")
 
     assert result.returncode == 0, result.stderr
     assert f"policy: {DEMO / 'policy'} is a folder on this disk" in result.stdout
-    assert "verifier: the format checker has no weights" in result.stdout
+    assert f"verifier: the format {format_name} has no weights" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import socket
 import httpx
 import pytest
 
+from models.prm.options import Measure
 from server.cli.client import UnreachableError
 from server.cli.provenance import what_is_told, what_matters
 from server.settings import DEMO, Settings
@@ -23,6 +24,15 @@ def test_what_matters_are_the_models_their_prompt_and_the_options() -> None:
 def test_a_checker_has_no_weights() -> None:
     settings = Settings(verifier_format="checker", verifier_model="arithmetic")
     assert what_matters(settings, None, OPTIONS)["verifier"] == "arithmetic"
+
+
+def test_of_a_verifier_that_asks_the_policy_its_options_matter() -> None:
+    one, other = (
+        what_matters(Settings(verifier_format="confidence", confidence_measure=measure), None, OPTIONS)
+        for measure in (Measure.TAIL, Measure.TOKEN)
+    )
+    assert one["verifier"] == "confidence: tail, k = 20, window 0.1"
+    assert {**one, "verifier": other["verifier"]} == other != one
 
 
 async def test_a_service_elsewhere_is_known_by_what_it_serves(client: httpx.AsyncClient) -> None:

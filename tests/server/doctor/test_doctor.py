@@ -9,6 +9,9 @@ from click.testing import CliRunner
 from server.cli.main import app
 
 
+FORMATS = {name: ("--verifier-format", name) for name in ("winnow", "confidence", "none")}
+
+
 def examined(*options: str) -> tuple[int, dict[str, dict[str, str | None]]]:
     """Exit code and findings by check."""
     result = CliRunner().invoke(app, ["doctor", "--json", *options])
@@ -19,6 +22,13 @@ def test_the_demo_is_served_as_it_is() -> None:
     code, findings = examined("--port", "0")
     assert code == 0
     assert {"settings", "packages", "keys", "address", "hardware", "policy", "verifier", "memory"} <= findings.keys()
+
+
+def test_a_verifier_that_asks_the_policy_needs_no_memory_of_its_own() -> None:
+    memory = {name: examined("--port", "0", *options)[1] for name, options in FORMATS.items()}
+    needed = {name: float((found["memory"]["seen"] or "").split()[1]) for name, found in memory.items()}
+    assert needed["confidence"] == needed["none"] < needed["winnow"]
+    assert "no second model" in (memory["confidence"]["verifier"]["seen"] or "")
 
 
 def test_what_would_stop_the_service_is_an_exit_code_and_a_remedy() -> None:

@@ -46,6 +46,7 @@ def test_weights_that_are_cut_short_stop(tmp_path: Path) -> None:
         ({"verifier_format": "checker", "verifier_model": "arithmetic"}, [FINE, FINE]),
         ({"verifier_format": "checker", "verifier_model": "nothing"}, [FINE, STOPS]),
         ({"verifier_format": "torch"}, [FINE, FINE]),
+        ({"verifier_format": "confidence"}, [FINE, FINE]),
     ],
 )
 def test_a_model_that_is_missing_or_of_another_kind_is_found(settings: dict[str, Any], expected: list[Verdict]) -> None:

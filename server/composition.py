@@ -127,6 +127,7 @@ def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSe
         max_model_len=getattr(settings, f"{name}_context"),
         silence_s=settings.engine_silence_s,
         max_thoughts=settings.verifier_max_thoughts,
+        options=settings.verifier_options,
     )
 
 
@@ -147,6 +148,7 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),
         arguments=arguments,
         max_thoughts=settings.verifier_max_thoughts,
+        options=settings.verifier_options,
     )
 
 

@@ -64,14 +64,14 @@ def verifier_on_policy(format_name: str, policy: RunningPolicy, options: object)
     """Return a verifier that has no engine of its own: its `engine` is the policy's.
 
     Args:
-        format_name: Of `FORMATS_OF_POLICY`.
+        format_name: Of `FORMATS_OF_POLICY`, or one of `FORMATS` whose module has a function `on_policy`, too: a judge.
         policy: Runs as long as the verifier is asked.
         options: Those of the format.
 
     Raises:
         CheckpointError: The policy cannot judge.
     """
-    return cast(OnPolicy, import_module(FORMATS_OF_POLICY[format_name]).on_policy)(policy, options)
+    return cast(OnPolicy, import_module((FORMATS | FORMATS_OF_POLICY)[format_name]).on_policy)(policy, options)
 
 
 def read_verifier(format_name: str, settings: ModelSettings, prompts: PromptBuilder) -> Served:

@@ -39,7 +39,7 @@ from models.errors import CheckpointError, EngineUnavailableError
 from models.generation import Generation, Stop
 from models.interfaces import Finish, Meter, Problem, Step
 from models.prm.criteria import JudgeOptions, Reads
-from models.prm.served import Served
+from models.prm.served import RunningPolicy, Served
 from models.prm.thinkprm import thoughts_before
 
 DIGITS = "0123456789"
@@ -282,3 +282,12 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     options = settings.options
     assert isinstance(options, JudgeOptions)  # noqa: S101 - the composition root makes it so
     return Served("generate", lambda engine: Judge(engine, tokenizer, options))
+
+
+def on_policy(policy: RunningPolicy, options: JudgeOptions) -> Judge:
+    """Make the policy its own judge.
+
+    Raises:
+        CheckpointError: A digit is not one token.
+    """
+    return Judge(policy.engine, policy.prompts.tokenizer, options, policy.prompts.marks)

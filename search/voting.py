@@ -5,6 +5,7 @@ was refuted, is counted and never elected. Ties go to the answer whose best cand
 
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
+A tournament (`tournament.py`) ranks candidates by their strength in place of their score.
 Beyond the source: `is_decided`, exact early stopping. A vote is decided when no scores of the candidates outstanding
 could elect another answer; one that is refuted when it comes votes for nothing, which the bounds allow for.
 """
@@ -51,6 +52,7 @@ class Selection(Enum):
     WEIGHTED = "weighted"  # the answer with the largest sum of scores
     BEST = "best"  # the answer of the candidate with the largest score
     MAJORITY = "majority"  # the answer given most often
+    TOURNAMENT = "tournament"  # the answer of the candidate that wins most comparisons; see tournament.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,13 @@ class Vote(Generic[V_co]):
         candidates: Those who gave it, the one that speaks for it first.
         count: How many they are.
         weight: Sum of their scores; None when they were not judged.
+        strength: In a tournament, of the one that speaks for it; None without one.
     """
 
     candidates: tuple[V_co, ...]
     count: int
     weight: float | None
+    strength: float | None = None
 
     @property
     def answer(self) -> str | None:
@@ -77,6 +81,10 @@ class Vote(Generic[V_co]):
 class Ballot(Generic[V]):
     """The votes cast so far, and what they elect.
 
+    Attributes:
+        selection: How the answer is chosen.
+        strengths: By path, of the candidates that played a tournament, in [0, 1].
+
     Args:
         selection: How the answer is chosen.
         is_enough: Says of the votes that a search may stop, though more of them could change the answer.
@@ -86,13 +94,14 @@ class Ballot(Generic[V]):
         self, selection: Selection, is_enough: Callable[[Sequence[Vote[V]]], bool] = lambda votes: False
     ) -> None:
         self.selection = selection
+        self.strengths: dict[tuple[int, ...], float] = {}
         self._is_enough = is_enough
         self._classes: dict[str | None, list[V]] = {}
 
     def until(self, is_enough: Callable[[Sequence[Vote[V]]], bool]) -> "Ballot[V]":
         """Return a ballot of the same votes that is decided by another rule, too."""
         ballot = Ballot(self.selection, is_enough)
-        ballot._classes = self._classes
+        ballot._classes, ballot.strengths = self._classes, self.strengths
         return ballot
 
     @property
@@ -110,7 +119,7 @@ class Ballot(Generic[V]):
 
     def votes(self) -> tuple[Vote[V], ...]:
         """Return the votes, the elected answer first, those without an answer last."""
-        votes = [(key, _vote(candidates)) for key, candidates in self._classes.items()]
+        votes = [(key, self._vote(candidates)) for key, candidates in self._classes.items()]
         votes.sort(key=lambda item: (item[0] is None, -self._support(item[1]), item[1].candidates[0].path))
         return tuple(vote for _, vote in votes)
 
@@ -137,6 +146,8 @@ class Ballot(Generic[V]):
                 return leader - second > math.fsum(outstanding) + ROUNDING
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
+            case Selection.TOURNAMENT:
+                return False  # whoever comes may win
 
     def _support(self, vote: Vote[V]) -> float:
         match self.selection:
@@ -146,18 +157,24 @@ class Ballot(Generic[V]):
                 return vote.weight or 0.0
             case Selection.BEST:
                 return vote.candidates[0].score or 0.0
+            case Selection.TOURNAMENT:
+                return (vote.candidates[0].score or 0.0) if vote.strength is None else vote.strength
+
+    def rank(self, candidates: Sequence[V]) -> tuple[V, ...]:
+        """Order candidates by strength, and by score where that says nothing."""
+        return tuple(sorted(rank(candidates), key=lambda candidate: -self.strengths.get(candidate.path, 0.0)))
+
+    def _vote(self, candidates: Sequence[V]) -> Vote[V]:
+        ranked = self.rank(candidates)
+        scores = [candidate.score for candidate in ranked if candidate.score is not None]
+        strength = self.strengths.get(ranked[0].path, 0.0) if self.strengths else None
+        return Vote(ranked, len(ranked), math.fsum(scores) if scores else None, strength)
 
 
 def voted(candidate: Voter) -> Answer | None:
     """Return the answer that a candidate votes for: what it states, unless a check has refuted that."""
     answer = candidate.answer
     return None if answer is None or answer.is_refuted else answer
-
-
-def _vote(candidates: list[V]) -> Vote[V]:
-    ranked = rank(candidates)
-    scores = [candidate.score for candidate in ranked if candidate.score is not None]
-    return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
 
 
 def rank(candidates: Sequence[V]) -> tuple[V, ...]:

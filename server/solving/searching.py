@@ -10,6 +10,7 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
+from search.tournament import comparer_for
 from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
@@ -83,11 +84,12 @@ class Search:
 
         Raises:
             RequestError: It cannot be served.
-            HyperparameterError: Its strategy cannot run with these values.
+            HyperparameterError: Its strategy cannot run with these values, or not with this verifier.
         """
         request = within(request, state.settings)
         models = plan_models(request, state.models)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None)
+        comparer_for(planned.strategy.selection, models.verifier)
         problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings)
         return cls(request, problem, planned, models, cost, client, arrived, state)

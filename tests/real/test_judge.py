@@ -60,7 +60,8 @@ def shares(transformers: Transformers, question: str, digits: str) -> torch.Tens
     ids = torch.tensor([transformers.prompt(("user", question)) + beginning])
     with torch.no_grad():
         logits = transformers.model(ids).logits[0, -1]
-    return logits[[tokenizer.convert_tokens_to_ids(digit) for digit in digits]].softmax(-1)
+    found: torch.Tensor = logits[[tokenizer.convert_tokens_to_ids(digit) for digit in digits]].softmax(-1)
+    return found
 
 
 @pytest.mark.parametrize("text", [RESPONSES[0], RESPONSES[1], RESPONSES[3]])

@@ -139,9 +139,9 @@ async def test_a_pair_is_judged_in_both_orders(subject: Judge, ask: Ask) -> None
 
     one, two = first_wins("So 4.", "Add 17: 5."), first_wins("Add 17: 5.", "So 4.")
     assert abs(one + two - 1) > 0.01  # the order matters to this judge
-    pair = [step("So 4.")], [step("Add 17: 5.")]
-    assert await subject.compare(LONG, *pair, Meter()) == pytest.approx((one + 1 - two) / 2, abs=1e-4)
-    assert await subject.compare(LONG, *reversed(pair), Meter()) == pytest.approx((two + 1 - one) / 2, abs=1e-4)
+    first, second = [step("So 4.")], [step("Add 17: 5.")]
+    assert await subject.compare(LONG, first, second, Meter()) == pytest.approx((one + 1 - two) / 2, abs=1e-4)
+    assert await subject.compare(LONG, second, first, Meter()) == pytest.approx((two + 1 - one) / 2, abs=1e-4)
 
 
 async def test_a_call_gets_one_verdict(subject: Judge) -> None:

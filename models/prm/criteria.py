@@ -12,8 +12,8 @@ MAX_CRITERION_CHARS = 2_000
 
 CRITERIA: Mapping[str, tuple[str, ...]] = {
     "mathematics": (
-        "Every step follows from the problem and from the steps before it, and every calculation in it is right.",
-        "What the response arrives at answers what the problem asks, in value, sign and unit.",
+        "Every step follows from the problem and from the steps before it, every calculation in it is right, and what "
+        "it arrives at is what the problem asks for.",
     ),
     "code": (
         "The code does what the problem asks for every input that it allows, empty and extreme ones included.",
@@ -42,7 +42,7 @@ class JudgeOptions:
     """How a judge judges.
 
     Attributes:
-        criteria: In words; each is asked for by a request of its own, and the verdicts are averaged.
+        criteria: In words; each is asked for in two requests of its own, and the verdicts are averaged.
         reads: What a verdict is about.
         max_thoughts: Most tokens of thoughts before a verdict; 0 asks for it at once.
     """

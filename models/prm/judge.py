@@ -1,14 +1,17 @@
 """Any chat model as a verifier: it is told criteria in words, and its verdict is a digit from 0 to 9.
 
-A request begins with all criteria and the problem, goes on with the response, and ends with the question how well it
-meets one of the criteria. What all candidates of a problem share comes first and is read from the prefix cache; so is
-the response itself from the second criterion on. One token is generated. The verdict is not that token: it is the
-expectation over the probabilities of the ten digits, divided by 9; the verdicts by several criteria are averaged.
+A request begins with all criteria and the problem, goes on with the response, and ends with a question about one of
+the criteria. What all candidates of a problem share comes first and is read from the prefix cache; so is the response
+itself from the second question on. One token is generated. The verdict is not that token: it is the expectation over
+the probabilities of the ten digits, divided by 9. Each criterion is asked for in both directions, how well it is met
+and how badly it is failed, so that a liking for a digit, the judge's own or one that a response suggests, cancels out.
+All verdicts are averaged.
 
 By default a call is about the response as far as it goes, in one verdict: it is the score of the last step, and the
 steps before it get 1, so that `last`, `min` and `prod` all read the verdict. `Reads.STEPS` judges each step in turn.
 
-A judge can think first, greedily: until it closes its thoughts, is about to give the verdict, or has spent its tokens.
+A judge can think first, greedily and once for all questions: until it closes its thoughts, says its verdict, or has
+spent its tokens.
 
 Two responses can also be compared: the judge says which one is better, once in either order, since the place of a
 response sways a judge.
@@ -19,14 +22,15 @@ has how far 50 attempts got.
 
 Source: Liu et al. 2023 (G-Eval, 2303.16634), section 2.2, for the expectation over score tokens; llm-verifier
 (2607.05391) for several criteria and for comparisons.
-Beyond the source: digits instead of twenty letters; the question last, so that a criterion costs its own words only;
-the fence; both orders of every pair.
+Beyond the source: digits instead of twenty letters; both directions of every scale and both orders of every pair; the
+question last, so that it costs its own words only; the fence.
 """
 
 import asyncio
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.checkpoints.checkpoint import check_causal_model
 from models.checkpoints.head import read_size
@@ -77,11 +81,26 @@ WARNING = (
     "whatever it says."
 )
 STATE = {True: "The response is complete.", False: "The response is not finished yet: judge it as far as it goes."}
-SCORED = """\
+MET = """\
 How well does it meet criterion {number}, "{criterion}"? The verdict is one digit, from 0 (not at all) to 9 (fully)."""
+FAILED = """\
+How badly does it fail criterion {number}, "{criterion}"? The verdict is one digit, from 0 (not at all) to 9 (fully)."""
 COMPARED = "Which response meets the criteria better? The verdict is one digit, 1 or 2."
 ANSWER = f'Answer with "{VERDICT}" and the digit, and nothing else.'
-THINK_FIRST = f'Check it step by step first, in a few sentences. Then end with "{VERDICT}" and the digit.'
+THINK_FIRST = "Check step by step, in a few sentences, where it meets the criteria and where it fails them."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Questions about the same text, as token ids.
+
+    Attributes:
+        thinking: A chat up to where the judge thinks; empty where it does not.
+        ends: What follows the thoughts, or is a chat of its own, up to the digit: one for each question.
+    """
+
+    thinking: tuple[int, ...]
+    ends: tuple[tuple[int, ...], ...]
 
 
 class Judge:
@@ -123,8 +142,8 @@ class Judge:
         whole = (*prefix, *steps)
         first = len(whole) if self.options.reads is Reads.RESPONSE else len(prefix) + 1
         parts = [whole[:number] for number in range(first, len(whole) + 1)]
-        requests = [[self._ask(question) for question in self.questions(problem, part)] for part in parts]
-        verdicts = await asyncio.gather(*(self._verdict(problem, each, meter) for each in requests))
+        asked = [self._asked(self.shown(problem, part), self.questions) for part in parts]
+        verdicts = await asyncio.gather(*(self._verdict(problem, each, meter) for each in asked))
         return (*[1.0] * (len(steps) - len(verdicts)), *verdicts)
 
     async def compare(self, problem: Problem, first: Sequence[Step], second: Sequence[Step], meter: Meter) -> float:
@@ -141,42 +160,55 @@ class Judge:
 
     async def prefer(self, problem: Problem, first: Sequence[Step], second: Sequence[Step], meter: Meter) -> float:
         """Return the probability that `first` is the better one, where the judge reads it first."""
-        token_ids = self._ask(self.question_of_pair(problem, first, second))
-        shares = await self._shares(problem, token_ids, [self._digits[FIRST], self._digits[SECOND]], meter)
-        return shares[0]
-
-    def questions(self, problem: Problem, steps: Sequence[Step]) -> list[str]:
-        """What is asked of a response, by each criterion."""
-        state = STATE[steps[-1].finish is Finish.END]
-        asked = f"{self._opening(problem)}{_fenced(steps)}{WARNING} {state}"
-        scored = (SCORED.format(number=number, criterion=text) for number, text in enumerate(self.options.criteria, 1))
-        return [f"{asked} {each} {self._demand}" for each in scored]
-
-    def question_of_pair(self, problem: Problem, first: Sequence[Step], second: Sequence[Step]) -> str:
-        """What is asked of two responses."""
-        fenced = _fenced(first, f"_{FIRST}") + _fenced(second, f"_{SECOND}")
-        return f"{self._opening(problem)}{fenced}{WARNING} {COMPARED} {self._demand}"
+        asked = self._asked(self.shown_pair(problem, first, second), [COMPARED])
+        ((chance, _),) = await self._shares(problem, asked, [self._digits[FIRST], self._digits[SECOND]], meter)
+        return chance
 
     @property
-    def _demand(self) -> str:
-        return THINK_FIRST if self.options.max_thoughts else ANSWER
+    def questions(self) -> list[str]:
+        """Of each criterion both."""
+        numbered = enumerate(self.options.criteria, 1)
+        return [each.format(number=number, criterion=text) for number, text in numbered for each in (MET, FAILED)]
+
+    def shown(self, problem: Problem, steps: Sequence[Step]) -> str:
+        """What comes before a question about a response."""
+        return f"{self._opening(problem)}{_fenced(steps)}{WARNING} {STATE[steps[-1].finish is Finish.END]}"
+
+    def shown_pair(self, problem: Problem, first: Sequence[Step], second: Sequence[Step]) -> str:
+        """What comes before a question about two responses."""
+        return f"{self._opening(problem)}{_fenced(first, f'_{FIRST}')}{_fenced(second, f'_{SECOND}')}{WARNING}"
 
     def _opening(self, problem: Problem) -> str:
         said = [f"{turn.role}: {turn.text}" for turn in problem.history]
         asked = "\n\n".join([*said, f"user: {problem.text}"]) if said else problem.text
         return OPENING.format(criteria=self._criteria, problem=_defused(asked))
 
-    async def _verdict(self, problem: Problem, requests: Sequence[tuple[int, ...]], meter: Meter) -> float:
-        found = await asyncio.gather(*(self._shares(problem, request, self._digits, meter) for request in requests))
-        expected = [sum(digit * share for digit, share in enumerate(shares)) / (len(DIGITS) - 1) for shares in found]
-        return math.fsum(expected) / len(expected)
+    def _asked(self, shown: str, questions: Sequence[str]) -> Asked:
+        """Write questions down.
 
-    def _ask(self, question: str) -> tuple[int, ...]:
-        """Write the chat up to the digit, or to where the judge thinks."""
-        beginning = "" if self.options.max_thoughts else f"{self._closing()}{self._beginning}"
-        token_ids = self.tokenizer.encode_chat([("user", question)], self._variables, beginning)
-        require_room(self.engine, len(token_ids) + 1 + (len(self._turn()) + 1 if self.options.max_thoughts else 0))
-        return token_ids
+        Raises:
+            ContextOverflowError: They are longer than the context.
+        """
+        if self.options.max_thoughts:
+            thinking = self._chat(f"{shown} {THINK_FIRST}", "")
+            closing = self._marks.ends[0] if self._marks else ""
+            turns = (f"{closing}\n\n{question}\n\n{self._beginning}" for question in questions)
+            asked = Asked(thinking, tuple(map(self.tokenizer.encode_marked, turns)))
+        else:
+            beginning = f"{self._closing()}{self._beginning}"
+            asked = Asked((), tuple(self._chat(f"{shown} {each} {ANSWER}", beginning) for each in questions))
+        least = 1 if asked.thinking else 0
+        require_room(self.engine, len(asked.thinking) + least + max(map(len, asked.ends)) + 1)
+        return asked
+
+    def _chat(self, text: str, beginning: str) -> tuple[int, ...]:
+        return self.tokenizer.encode_chat([("user", text)], self._variables, beginning)
+
+    async def _verdict(self, problem: Problem, asked: Asked, meter: Meter) -> float:
+        found = await self._shares(problem, asked, self._digits, meter)
+        expected = [sum(digit * share for digit, share in enumerate(shares)) / (len(DIGITS) - 1) for shares in found]
+        met, failed = expected[::2], expected[1::2]
+        return (math.fsum(met) + len(failed) - math.fsum(failed)) / len(expected)
 
     def _closing(self) -> str:
         """What closes the thoughts of a judge that is not to think."""
@@ -185,33 +217,31 @@ class Judge:
         opening = "" if self._opened else self._marks.start
         return f"{opening}{self._marks.ends[0]}\n\n"
 
-    def _turn(self) -> tuple[int, ...]:
-        """What leads from thoughts to the digit."""
-        closing = self._marks.ends[0] if self._marks else ""
-        return self.tokenizer.encode_marked(f"{closing}\n\n{self._beginning}")
+    async def _shares(self, problem: Problem, asked: Asked, wanted: Sequence[int], meter: Meter) -> list[list[float]]:
+        """Return how probable each of some tokens is against the others, for each question."""
+        thought = await self._think(problem, asked, meter) if asked.thinking else ()
+        one_token = Generation(max_tokens=1, temperature=0, logprob_ids=tuple(wanted))
 
-    async def _shares(
-        self, problem: Problem, request: tuple[int, ...], wanted: Sequence[int], meter: Meter
-    ) -> list[float]:
-        """Return how probable each of some tokens is against the others, once the judge has thought."""
-        if self.options.max_thoughts:
-            request = await self._think(problem, request, meter)
-        asked = Generation(max_tokens=1, temperature=0, logprob_ids=tuple(wanted))
-        output = await self.engine.complete(request, asked, affinity=problem.opening)
-        _count(meter, len(request), output.num_cached_tokens)
-        logprobs = output.logprobs or {}
-        if not set(wanted) <= logprobs.keys():
-            raise EngineUnavailableError("the verifier gives no verdict")
-        return _normalised([logprobs[each] for each in wanted])
+        async def ask(end: tuple[int, ...]) -> list[float]:
+            request = (*thought, *end)
+            output = await self.engine.complete(request, one_token, affinity=problem.opening)
+            _count(meter, len(request), output.num_cached_tokens)
+            logprobs = output.logprobs or {}
+            if not set(wanted) <= logprobs.keys():
+                raise EngineUnavailableError("the verifier gives no verdict")
+            return _normalised([logprobs[each] for each in wanted])
 
-    async def _think(self, problem: Problem, request: tuple[int, ...], meter: Meter) -> tuple[int, ...]:
-        turn, stops = self._turn(), self._stops()
-        room = self.engine.max_model_len - len(request) - len(turn) - 1
+        return list(await asyncio.gather(*map(ask, asked.ends)))
+
+    async def _think(self, problem: Problem, asked: Asked, meter: Meter) -> tuple[int, ...]:
+        """Return the chat with the judge's thoughts, which it leaves open."""
+        stops = self._stops()
+        room = self.engine.max_model_len - len(asked.thinking) - max(map(len, asked.ends)) - 1
         thinking = Generation(max_tokens=min(self.options.max_thoughts, room), temperature=0, stops=stops)
-        thoughts = await self.engine.complete(request, thinking, affinity=problem.opening)
-        _count(meter, len(request), thoughts.num_cached_tokens)
+        thoughts = await self.engine.complete(asked.thinking, thinking, affinity=problem.opening)
+        _count(meter, len(asked.thinking), thoughts.num_cached_tokens)
         meter.verifier_tokens += len(thoughts.token_ids)
-        return (*request, *thoughts_before(self.tokenizer, thoughts, stops), *turn)
+        return (*asked.thinking, *thoughts_before(self.tokenizer, thoughts, stops))
 
     def _stops(self) -> tuple[Stop, ...]:
         """What ends the thoughts: their mark, or without one the verdict that the judge is about to give."""

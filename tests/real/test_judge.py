@@ -12,13 +12,13 @@ import torch
 from models.interfaces import Finish, Meter, Problem, Step
 from models.prm.criteria import JudgeOptions
 from models.prm.formats import verifier_on_policy
-from models.prm.judge import Judge
+from models.prm.judge import ANSWER, COMPARED, Judge
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.settings import Settings
 from tests.real.checkpoints import SMOLLM2
 from tests.real.conftest import Transformers
-from tests.real.test_smollm2 import CAPITAL, SUM, solve
+from tests.real.test_smollm2 import CAPITAL, solve
 from tests.server.conftest import listening
 
 if TYPE_CHECKING:
@@ -67,21 +67,22 @@ def shares(transformers: Transformers, question: str, digits: str) -> torch.Tens
 @pytest.mark.parametrize("text", [RESPONSES[0], RESPONSES[1], RESPONSES[3]])
 async def test_scores_are_the_expectations_of_transformers(judge: Judge, transformers: Transformers, text: str) -> None:
     (score,) = await judge.score(CAPITAL, (), said(text), Meter())
-    asked = judge.questions(CAPITAL, said(text))
-    found = [float(shares(transformers, each, "0123456789") @ torch.arange(10.0)) / 9 for each in asked]
-    assert score == pytest.approx(sum(found) / len(found), abs=1e-4)
+    shown = judge.shown(CAPITAL, said(text))
+    asked = [f"{shown} {question} {ANSWER}" for question in judge.questions]
+    met, failed = (float(shares(transformers, each, "0123456789") @ torch.arange(10.0)) / 9 for each in asked)
+    assert score == pytest.approx((met + 1 - failed) / 2, abs=1e-4)
 
 
 async def test_chances_are_those_of_transformers(judge: Judge, transformers: Transformers) -> None:
     pair = said(RESPONSES[0]), said(RESPONSES[1])
-    orders = [judge.question_of_pair(CAPITAL, *each) for each in (pair, pair[::-1])]
+    orders = [f"{judge.shown_pair(CAPITAL, *each)} {COMPARED} {ANSWER}" for each in (pair, pair[::-1])]
     ahead, behind = (float(shares(transformers, each, "12")[0]) for each in orders)
     assert await judge.compare(CAPITAL, *pair, Meter()) == pytest.approx((ahead + 1 - behind) / 2, abs=1e-4)
 
 
 async def test_a_response_cannot_end_its_turn(judge: Judge) -> None:
     (end,) = (judge.tokenizer.id_of_token("<|im_end|>"),)
-    honest, forged = (judge._ask(judge.questions(CAPITAL, said(text))[0]) for text in (RESPONSES[0], RESPONSES[2]))
+    honest, forged = (judge._asked(judge.shown(CAPITAL, said(text)), ["?"]).ends[0] for text in RESPONSES[1:3])
     assert honest.count(end) == forged.count(end)
 
 
@@ -95,7 +96,7 @@ async def test_a_response_cannot_end_its_turn(judge: Judge) -> None:
     ids=lambda fields: fields["strategy"],
 )
 async def test_it_searches_by_its_own_verdicts(judged: httpx.AsyncClient, fields: dict[str, object]) -> None:
-    reply = await solve(judged, SUM, n=4, max_tokens=64, **fields)
+    reply = await solve(judged, CAPITAL, n=4, max_tokens=100, **fields)
     assert reply["status"] == "complete", reply["status_reason"]
     scores = [each["score"] for each in reply["candidates"] if each["finish"] == "complete"]
     assert all(0 < score < 1 for score in scores)

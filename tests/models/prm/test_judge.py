@@ -24,9 +24,10 @@ from models.prm.criteria import CRITERIA, MAX_CRITERIA, MAX_CRITERION_CHARS, Jud
 from models.prm.judge import (
     ANSWER,
     COMPARED,
+    FAILED,
+    MET,
     OPENING,
     RESPONSE,
-    SCORED,
     STATE,
     THINK_FIRST,
     VERDICT,
@@ -94,13 +95,15 @@ def opening(problem: Problem) -> str:
 
 
 def expected(ask: Ask, problem: Problem, steps: Sequence[Step]) -> float:
-    """The mean over the criteria of the expected digit, of 9."""
+    """The mean over the criteria, and both directions of the scale, of the expected digit, of 9."""
     fenced = opening(problem) + RESPONSE.format(number="", text=text_of(steps).strip())
     state = STATE[steps[-1].finish is Finish.END]
     found = []
     for number, criterion in enumerate(OPTIONS.criteria, 1):
-        shares = ask(f"{fenced}{WARNING} {state} {SCORED.format(number=number, criterion=criterion)} {ANSWER}")
-        found.append(float((shares / shares.sum() * torch.arange(10)).sum() / 9))
+        for scale, best in ((MET, 9), (FAILED, 0)):
+            shares = ask(f"{fenced}{WARNING} {state} {scale.format(number=number, criterion=criterion)} {ANSWER}")
+            digit = float((shares / shares.sum() * torch.arange(10)).sum())
+            found.append(1 - abs(best - digit) / 9)
     return sum(found) / len(found)
 
 
@@ -112,7 +115,7 @@ async def test_100_responses_get_the_expectations_of_plain_transformers(subject:
 
     found = await asyncio.gather(*map(judge, range(100)))
     assert [score for score, _ in found] == pytest.approx([wanted for _, wanted in found], abs=1e-4)
-    assert max(wanted for _, wanted in found) - min(wanted for _, wanted in found) > 0.1
+    assert max(wanted for _, wanted in found) - min(wanted for _, wanted in found) > 0.05
 
 
 async def test_by_steps_each_is_judged_given_those_before_it(by_steps: Judge, ask: Ask) -> None:
@@ -160,11 +163,15 @@ async def test_a_second_criterion_and_a_second_candidate_read_what_they_share_fr
     await subject.score(problem, (), lines(9), first)
     shared = len(subject.tokenizer.encode(opening(problem)))
     response = len(subject.tokenizer.encode(text_of(lines(9))))
-    question = len(subject.tokenizer.encode(f"{WARNING} {STATE[False]} {SCORED} {ANSWER}"))
-    assert first.verifier_cached_tokens > shared + response - LARGE_BLOCK
-    assert shared + response < first.verifier_tokens < shared + response + 2 * question + 4 * LARGE_BLOCK
+    warning = len(subject.tokenizer.encode(f"{WARNING} {STATE[False]}"))
+    questions = sum(len(subject.tokenizer.encode(f"{each} {ANSWER}")) for each in subject.questions)
+    own = (
+        response + warning + questions + 4 * (LARGE_BLOCK + 20)
+    )  # of each question, a block's rest, and the chat's end
+    assert shared + response < first.verifier_tokens < shared + own
+    assert first.verifier_cached_tokens > 3 * (shared + response - LARGE_BLOCK)
     await subject.score(problem, (), lines(8), second)
-    assert second.verifier_tokens < response + 2 * question + 4 * LARGE_BLOCK
+    assert second.verifier_tokens < own
 
 
 async def test_what_is_longer_than_the_context_is_refused(subject: Judge) -> None:
@@ -240,25 +247,46 @@ async def test_a_judge_without_marks_thinks_until_it_gives_the_verdict(
     plain_chat: ChatTokenizer, said: str, finish: tuple[str, str | None], kept: str
 ) -> None:
     thoughts = Generated(AutoTokenizer.from_pretrained(plain_chat.file.parent).encode(said), *finish)
-    judge, engine = scripted(plain_chat, THINKING, thoughts, verdict(plain_chat, d9=-1.0, d0=-1.0))
+    verdicts = verdict(plain_chat, d9=-1.0, d0=-1.0), verdict(plain_chat, d0=0.0)
+    judge, engine = scripted(plain_chat, THINKING, thoughts, *verdicts)
     meter = Meter()
-    assert await judge.score(Problem("1?"), (), [step("2")], meter) == pytest.approx((0.5,))
-    (thinking, first), (asked, second) = engine.asked
+    assert await judge.score(Problem("1?"), (), [step("2")], meter) == pytest.approx((0.75,))
+    (thinking, first), (asked, second), (other, _) = engine.asked
     assert spelt(plain_chat, thinking).endswith(f"{THINK_FIRST}<|im_end|>\n<|im_start|>assistant\n")
-    assert spelt(plain_chat, asked[len(thinking) :]) == f"{kept}\n\nVerdict: "
+    for token_ids, scale in ((asked, MET), (other, FAILED)):
+        question = scale.format(number=1, criterion="It is right.")
+        assert spelt(plain_chat, token_ids[len(thinking) :]) == f"{kept}\n\n{question}\n\nVerdict: "
     assert (first.max_tokens, first.temperature, first.stops) == (100, 0, (VERDICT,))
     assert (second.max_tokens, second.temperature) == (1, 0)
-    assert meter.verifier_tokens == len(thinking) + len(thoughts.token_ids) + len(asked)
+    assert meter.verifier_tokens == len(thinking) + len(thoughts.token_ids) + len(asked) + len(other)
 
 
 async def test_a_judge_with_marks_thinks_until_it_closes_its_thoughts(thinking_chat: ChatTokenizer) -> None:
     (end,) = thinking_chat.encode_marked("</think>")
     thoughts = Generated([*thinking_chat.encode(' I write "Verdict:" then.'), end], "stop", end)
-    judge, engine = scripted(thinking_chat, THINKING, thoughts, verdict(thinking_chat, d9=0.0))
+    verdicts = verdict(thinking_chat, d9=0.0), verdict(thinking_chat, d0=0.0)
+    judge, engine = scripted(thinking_chat, THINKING, thoughts, *verdicts)
     assert await judge.score(Problem("1?"), (), [step("2")], Meter()) == pytest.approx((1.0,))
-    (thinking, first), (asked, _) = engine.asked
+    (thinking, first), (asked, _), _ = engine.asked
     assert first.stops == (end,)
-    assert spelt(thinking_chat, asked[len(thinking) :]) == ' I write "Verdict:" then.</think>\n\nVerdict: '
+    followed = spelt(thinking_chat, asked[len(thinking) :])
+    assert followed.startswith(' I write "Verdict:" then.</think>\n\nHow well')
+    assert followed.endswith("\n\nVerdict: ")
+
+
+async def test_a_judge_thinks_once_about_a_pair_in_one_order(plain_chat: ChatTokenizer) -> None:
+    thoughts = Generated(plain_chat.encode(" Hm."), "length")
+    judge, engine = scripted(plain_chat, THINKING, thoughts, verdict(plain_chat, d1=-1.0, d2=-1.0))
+    assert await judge.prefer(Problem("1?"), [step("2")], [step("3")], Meter()) == pytest.approx(0.5)
+    assert spelt(plain_chat, engine.asked[1][0]).endswith(f" Hm.\n\n{COMPARED}\n\nVerdict: ")
+
+
+async def test_what_suggests_a_digit_cancels_out(plain_chat: ChatTokenizer) -> None:
+    """Whatever digit the judge is made to say, it says of both directions of the scale."""
+    for digit in "0479":
+        said = verdict(plain_chat, **{f"d{digit}": 0.0})
+        judge, _ = scripted(plain_chat, ONE, said, said)
+        assert await judge.score(Problem("1?"), (), [step("2")], Meter()) == pytest.approx((0.5,))
 
 
 @pytest.mark.parametrize(
@@ -272,19 +300,19 @@ async def test_a_judge_with_marks_thinks_until_it_closes_its_thoughts(thinking_c
 async def test_thoughts_are_closed_for_a_judge_that_is_not_to_think(
     plain_chat: ChatTokenizer, marks: Marks | None, written: str
 ) -> None:
-    judge, engine = scripted(plain_chat, ONE, verdict(plain_chat, d9=0.0), marks=marks)
+    judge, engine = scripted(plain_chat, ONE, *[verdict(plain_chat, d9=0.0)] * 2, marks=marks)
     await judge.score(Problem("1?"), (), [step("2")], Meter())
     assert spelt(plain_chat, engine.asked[0][0]).endswith(written)
 
 
 async def test_a_template_is_asked_not_to_open_thoughts(thinking_chat: ChatTokenizer) -> None:
-    judge, engine = scripted(thinking_chat, ONE, verdict(thinking_chat, d9=0.0))
+    judge, engine = scripted(thinking_chat, ONE, *[verdict(thinking_chat, d9=0.0)] * 2)
     await judge.score(Problem("1?"), (), [step("2")], Meter())
     assert spelt(thinking_chat, engine.asked[0][0]).endswith("assistant\n<think>\n</think>\n\nVerdict: ")
 
 
 async def test_thoughts_that_a_template_opens_in_any_case_are_closed(thinking_chat: ChatTokenizer) -> None:
-    judge, engine = scripted(thinking_chat, ONE, verdict(thinking_chat, d9=0.0))
+    judge, engine = scripted(thinking_chat, ONE, *[verdict(thinking_chat, d9=0.0)] * 2)
     judge._variables, judge._opened = {}, True
     await judge.score(Problem("1?"), (), [step("2")], Meter())
     assert spelt(thinking_chat, engine.asked[0][0]).endswith("assistant\n<think>\n</think>\n\nVerdict: ")
@@ -329,8 +357,8 @@ def test_no_text_opens_or_closes_a_fence(text: str) -> None:
     judge.options, judge._criteria = ONE, "1. It is right."
     problem = Problem(text or "?")
     for question in (
-        *judge.questions(problem, [step(text)]),
-        judge.question_of_pair(problem, [step(text)], [step(text)]),
+        judge.shown(problem, [step(text)]),
+        judge.shown_pair(problem, [step(text)], [step(text)]),
     ):
         number = "_1" if "<response_1>" in question else ""
         for tag in ("<problem>", "</problem>", f"<response{number}>", f"</response{number}>"):
@@ -341,8 +369,8 @@ def test_no_text_opens_or_closes_a_fence(text: str) -> None:
 def test_a_conversation_is_part_of_the_problem(plain_chat: ChatTokenizer) -> None:
     judge, _ = scripted(plain_chat, ONE)
     problem = Problem("And 2?", history=(Turn("user", "1 + 1?"), Turn("assistant", "2")))
-    (question,) = judge.questions(problem, [step("3")])
-    assert "<problem>\nuser: 1 + 1?\n\nassistant: 2\n\nuser: And 2?\n</problem>" in question
+    shown = judge.shown(problem, [step("3")])
+    assert "<problem>\nuser: 1 + 1?\n\nassistant: 2\n\nuser: And 2?\n</problem>" in shown
 
 
 def test_a_tokenizer_whose_digits_are_not_tokens_is_refused(tmp_path: Path) -> None:

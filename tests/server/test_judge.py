@@ -20,7 +20,7 @@ from search.expander import Models
 from search.strategies import strategies
 from server.composition import open_models
 from server.identity import identity_of, load_calibration
-from server.settings import Settings, load_settings
+from server.settings import Settings
 from tests.models.prm.format_contract import lines
 from tests.server.conftest import listening
 from tests.server.test_solve import PROBLEM, solve
@@ -150,9 +150,7 @@ async def test_a_service_of_one_model_runs_one_engine() -> None:
 
 
 def test_a_calibration_table_holds_for_the_criteria() -> None:
-    ours, code, own = (
-        identity_of(load_settings(verifier_format="judge", **fields))
-        for fields in ({}, {"judge_criteria": "code"}, {"verifier_model": Settings().policy_model})
-    )
+    others: list[dict[str, Any]] = [{}, {"judge_criteria": "code"}, {"verifier_model": Settings().policy_model}]
+    ours, code, own = (identity_of(Settings(verifier_format="judge", **fields)) for fields in others)
     assert len({ours.verifier, code.verifier, own.verifier}) == 3
     assert ours.policy == own.policy

@@ -27,6 +27,8 @@ class Generation:
         seed: Makes the draw reproducible; None draws freely.
         stops: Where it ends, beside the end of sequence; what it stops at is part of it.
         logprob_ids: Tokens whose log-probabilities come with the first token.
+        num_logprobs: Most probable tokens of each place, from whose log-probabilities the confidence of every token is
+            made; 0: none is wanted. Not together with `logprob_ids`.
         num_continued: Tokens at the end of the prompt that are the response so far.
     """
 
@@ -36,6 +38,7 @@ class Generation:
     seed: int | None = None
     stops: tuple[Stop, ...] = ()
     logprob_ids: tuple[int, ...] = ()
+    num_logprobs: int = 0
     num_continued: int = 0
 
 
@@ -49,6 +52,8 @@ class Generated:
             the engine's; None while it goes on.
         stop_reason: The stop that it ended at; None where it was another reason.
         logprobs: Of the tokens asked for.
+        confidences: Of each token, where they are wanted, minus the mean of the highest log-probabilities there, and
+            its own log-probability; None for one of which the engine knows neither.
         num_cached_tokens: Of the request, read from the prefix cache; None where the engine does not say.
     """
 
@@ -57,6 +62,7 @@ class Generated:
     stop_reason: Stop | None = None
     logprobs: Mapping[int, float] | None = None
     num_cached_tokens: int | None = None
+    confidences: Sequence[tuple[float, float] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

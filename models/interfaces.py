@@ -8,7 +8,7 @@ from array import array
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 DELIMITER = "\n\n"
 """What ends a step where nothing else is said; it stays at the end of the step's text."""
@@ -113,6 +113,8 @@ class Sampling:
         steps: Where steps end.
         thinking_budget: Tokens of thoughts in a response, at most, the mark that opens them included; then they are
             closed, and the answer follows. None leaves them their length.
+        num_logprobs: Most probable tokens of each place, from which the confidences of the steps are made; 0: the steps
+            have none.
     """
 
     temperature: float
@@ -121,6 +123,11 @@ class Sampling:
     seed: int | None = None
     steps: StepRule = PARAGRAPHS
     thinking_budget: int | None = None
+    num_logprobs: int = 0
+
+
+Said = tuple[float, float]
+"""Confidence and log probability of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ class Step:
         confidences: Of the tokens that were sampled: minus the mean log probability of the most probable tokens there.
             None where nobody asked.
         logprobs: Log probabilities of these tokens themselves; None where nobody asked.
-        ahead_confidences: Both, for each token ahead; None for one that was not sampled.
+        ahead_confidences: Both, of each token ahead; None where nobody asked.
     """
 
     text: str
@@ -149,7 +156,7 @@ class Step:
     is_thinking: bool = False
     confidences: "array[float] | None" = field(default=None, compare=False, repr=False)
     logprobs: "array[float] | None" = field(default=None, compare=False, repr=False)
-    ahead_confidences: tuple[tuple[float, float] | None, ...] = field(default=(), compare=False, repr=False)
+    ahead_confidences: "Sequence[Said | None] | None" = field(default=None, compare=False, repr=False)
 
     @property
     def is_blank(self) -> bool:
@@ -251,3 +258,16 @@ class Verifier(Protocol):
             ContextOverflowError: The response is longer than the verifier's context.
             EngineUnavailableError: The engine died or refused the request.
         """
+
+
+@runtime_checkable
+class ReadsConfidences(Verifier, Protocol):
+    """A verifier that reads what the policy said while it sampled the steps."""
+
+    @property
+    def num_logprobs(self) -> int:
+        """Most probable tokens of each place that it reads, at least 1: as many as `Sampling` is to ask for."""
+
+    @property
+    def reads_thoughts(self) -> bool:
+        """Whether it is to be shown the steps of the thoughts, too, even where these get no score of their own."""

@@ -9,7 +9,8 @@ Source: Wang et al. 2022 (self-consistency, 2203.11171); Cobbe et al. 2021 (2110
 Beyond the source: exact early stopping. Votes are cast in the order of the candidates, not of their arrival, so that
 the same seed casts the same votes; once those outstanding cannot change the answer, they are stopped. Where a score can
 only fall (min, prod), best-of-N also judges every step as it comes, and stops a response that is already below the best
-complete one.
+complete one. With `keep` below 1 the responses with the lowest scores do not vote (`voting.kept`): all must be there
+before that can be said, so none is stopped.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
-from search.voting import Ballot, Selection, voted
+from search.voting import Ballot, Selection, kept, refuse_share, voted
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,21 @@ class BestOfN:
         n: N, responses sampled, at least 1.
         selection: How the answer is chosen among them.
         early_stop: Whether to stop responses that can no longer change the answer.
+        keep: Share of the responses, those with the highest scores, that vote by weight, in (0, 1].
     """
 
     n: int
     selection: Selection = Selection.WEIGHTED
     early_stop: bool = True
+    keep: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
         if self.n < 1:
             raise HyperparameterError("n", f"a budget of {self.n} is too small: at least 1")
+        refuse_share("keep", self.keep)
+        if self.keep < 1 and self.selection is not Selection.WEIGHTED:
+            raise HyperparameterError("keep", f"{self.keep} changes weighted votes alone; omit it")
 
     @property
     def needs_verifier(self) -> bool:
@@ -48,6 +54,12 @@ class BestOfN:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Sample the responses and cast their votes."""
+        if self.keep < 1:
+            async with aclosing(in_order(self._responses(expander))) as judged:
+                responses = [response async for response in judged if response]
+            for response in kept(responses, self.keep):
+                ballot.cast(response)
+            return
         await cast_in_order(ballot, self._responses(expander), self.n, early_stop=self.early_stop)
 
     def _responses(self, expander: Expander) -> Iterator[Awaitable[Candidate | None]]:

@@ -89,12 +89,6 @@ class Candidate:
         """Steps the verifier has not judged."""
         return self.steps[len(self.step_scores) :]
 
-    @property
-    def judged_steps(self) -> tuple[Step, ...]:
-        """Steps that have a score."""
-        pairs = zip(self.steps, self.step_scores, strict=False)
-        return tuple(step for step, score in pairs if score is not None)
-
     def children(self, indices: Iterable[int]) -> "list[Candidate]":
         """Return the children `indices`: each starts as this one and grows on its own."""
         return [self.child(index) for index in indices]

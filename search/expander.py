@@ -10,7 +10,8 @@ Source: Snell et al. 2024 (2408.03314), section 5.2, for lookahead: roll a step 
 let the score at the end of the rollout stand for the step.
 Beyond the source: identical responses are judged once; a truncated response is not judged, since it cannot vote.
 Thoughts before an answer are not judged unless that is asked for: verifiers are made for short solutions, and some
-cannot read so much. What is behind them is judged without them.
+cannot read so much. What is behind them is judged without them, except by a verifier that reads how confident the
+policy was: that one is shown everything.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from models.errors import ModelError
-from models.interfaces import Finish, Meter, Policy, Problem, Sampling, Step, Verifier
+from models.interfaces import Finish, Meter, Policy, Problem, ReadsConfidences, Sampling, Step, Verifier
 from search.aggregation import Aggregation
 from search.answers.answer import AnswerReader
 from search.candidate import Candidate
@@ -78,6 +79,10 @@ class Expander:
         """Return the expander whose candidates another verifier judges, or none."""
         return replace(self, models=replace(self.models, verifier=verifier))
 
+    def judging_thoughts(self) -> "Expander":
+        """Return the expander that scores the steps of thoughts, too, where the verifier is shown them anyway."""
+        return replace(self, judges_thoughts=True) if self._is_shown_thoughts else self
+
     def tell(self, decision: Decision) -> None:
         """Tell the observer what the strategy has decided."""
         self.observer.on_decision(decision)
@@ -129,6 +134,15 @@ class Expander:
     def is_judged(self, step: Step) -> bool:
         """Tell whether a verifier is shown a step: not one that shows nothing, nor thoughts that are not judged."""
         return not step.is_blank and (self.judges_thoughts or not step.is_thinking)
+
+    @property
+    def _is_shown_thoughts(self) -> bool:
+        verifier = self.models.verifier
+        return isinstance(verifier, ReadsConfidences) and verifier.reads_thoughts
+
+    def _is_shown(self, step: Step) -> bool:
+        """Tell whether the verifier is shown a step, and not only those that it is to judge."""
+        return self.is_judged(step) or (self._is_shown_thoughts and not step.is_blank)
 
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
@@ -202,16 +216,16 @@ class Expander:
 
     async def _judge(self, candidate: Candidate, lookahead: int = 0) -> Candidate:
         """Score the steps not judged yet, the last one at the end of its lookahead."""
-        new = candidate.unjudged_steps
-        unjudged = tuple(filter(self.is_judged, new))
-        if self.models.verifier is None or candidate.finish is Finish.LENGTH or not unjudged:
+        last = max((place for place, step in enumerate(candidate.unjudged_steps, 1) if self.is_judged(step)), default=0)
+        if self.models.verifier is None or candidate.finish is Finish.LENGTH or not last:
             return candidate
+        new = candidate.unjudged_steps[:last]
+        shown = tuple(filter(self._is_shown, new))
         future = await self._look_ahead(candidate, lookahead)
-        scores = await self._score(self.models.verifier, candidate, unjudged + future)
-        own = iter((*scores[: len(unjudged) - 1], scores[-1]))
-        last = max(place for place, step in enumerate(new, 1) if self.is_judged(step))
-        new_scores = (next(own) if self.is_judged(step) else None for step in new[:last])
-        step_scores = (*candidate.step_scores, *new_scores)
+        scores = await self._score(self.models.verifier, candidate, shown + future)
+        own = iter((*scores[: len(shown) - 1], scores[-1]))
+        by_step = [(step, next(own) if self._is_shown(step) else None) for step in new]
+        step_scores = (*candidate.step_scores, *(score if self.is_judged(step) else None for step, score in by_step))
         judged = [score for score in step_scores if score is not None]
         return replace(candidate, step_scores=step_scores, score=self.aggregation.score(judged))
 
@@ -220,10 +234,12 @@ class Expander:
         while ahead.is_growing and len(ahead.steps) < len(candidate.steps) + lookahead:
             ahead = await self._propose(ahead, greedy=True)
         future = ahead.steps[len(candidate.steps) :]
-        return tuple(step for step in future if self.is_judged(step) and step.finish is not Finish.LENGTH)
+        return tuple(step for step in future if self._is_shown(step) and step.finish is not Finish.LENGTH)
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
-        prefix = candidate.judged_steps
+        prefix = tuple(filter(self._is_shown, candidate.steps[: len(candidate.step_scores)]))
+        if isinstance(verifier, ReadsConfidences):  # the same tokens may have been sampled with another confidence
+            return await verifier.score(self.problem, prefix, steps, self.meter)
         key = id(verifier), len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
         if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from models.errors import DeadlyPromptError, EngineUnavailableError
-from models.interfaces import Meter, Problem, Sampling
+from models.interfaces import Meter, Problem, ReadsConfidences, Sampling
 from search.aggregation import Aggregation
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
@@ -18,7 +18,7 @@ from search.expander import Expander, Models
 from search.observer import Decision, Loss, Observer, Silence
 from search.strategy import Strategy
 from search.tournament import comparer_for, decide
-from search.voting import Ballot, Selection, Vote
+from search.voting import Ballot, Selection, Vote, kept
 
 
 class Status(Enum):
@@ -95,6 +95,8 @@ async def solve(
     comparer = comparer_for(strategy.selection, models.verifier)
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
+    if isinstance(models.verifier, ReadsConfidences):
+        sampling = replace(sampling, num_logprobs=models.verifier.num_logprobs)
     record = Recorder(observer or Silence())
     expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
     ballot: Ballot[Candidate] = Ballot(strategy.selection)
@@ -107,7 +109,7 @@ async def solve(
     except TimeoutError:
         if not clock.expired():
             raise
-        status, ballot = Status.DEADLINE, record.ballot(strategy.selection)
+        status, ballot = Status.DEADLINE, record.ballot(strategy.selection, getattr(strategy, "keep", 1.0))
     finally:
         await expander.close()
     if ballot.num_cast == 0:
@@ -170,9 +172,9 @@ class Recorder:
             if isinstance(loss.error, EngineUnavailableError | DeadlyPromptError):
                 raise loss.error
 
-    def ballot(self, selection: Selection) -> Ballot[Candidate]:
-        """Return the votes of all candidates complete by now."""
+    def ballot(self, selection: Selection, keep: float = 1.0) -> Ballot[Candidate]:
+        """Return the votes of all candidates complete by now, or of a share of them, those with the highest scores."""
         ballot: Ballot[Candidate] = Ballot(selection)
-        for candidate in sorted(self.candidates.values(), key=lambda candidate: candidate.path):
+        for candidate in kept(sorted(self.candidates.values(), key=lambda candidate: candidate.path), keep):
             ballot.cast(candidate)
         return ballot

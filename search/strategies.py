@@ -17,6 +17,7 @@ from search.aggregation import Aggregation
 from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
+from search.deepconf import DeepConf
 from search.dvts import DVTS
 from search.errors import HyperparameterError, StrategyError
 from search.rebase import Rebase
@@ -27,7 +28,8 @@ from search.voting import Selection
 GROUP = "winnow.strategies"
 ALONE = (
     "majority and plain requests are served; all other strategies need a verifier to judge the steps of responses: set "
-    "verifier_model and verifier_format (models/bringing-models.md)"
+    "verifier_model and verifier_format, or verifier_format: confidence, which needs no second model "
+    "(models/bringing-models.md)"
 )
 MAX_N = 1024
 MAX_STEPS = 1_000
@@ -68,6 +70,16 @@ SELECTION = Field(
     Selection,
     None,
     "How the answer is chosen; null: best by best_of_n, weighted by others. A tournament needs verifier_format judge.",
+    moves_confidence=True,
+)
+KEEP = Field(
+    "keep",
+    float,
+    None,
+    "Share of the responses that vote, those with the highest scores; default: 1, in deepconf .9.",
+    0,
+    1,
+    is_above=True,
     moves_confidence=True,
 )
 TARGET_CONFIDENCE = Field(
@@ -199,7 +211,7 @@ ROWS = (
     Row("auto", ComputeOptimal, "#CC79A7", (TARGET_CONFIDENCE, MAX_TOTAL_TOKENS), fallback="weighted_best_of_n"),
     _flat("majority", "#999999", (Selection.MAJORITY,)),
     _flat("best_of_n", "#E69F00", (Selection.BEST, Selection.TOURNAMENT), AGGREGATION, SELECTION),
-    _flat("weighted_best_of_n", "#D55E00", (Selection.WEIGHTED,), AGGREGATION, is_calibrated=True),
+    _flat("weighted_best_of_n", "#D55E00", (Selection.WEIGHTED,), KEEP, AGGREGATION, is_calibrated=True),
     _tree("beam_search", BeamSearch, "#0072B2"),
     _tree("dvts", DVTS, "#009E73", parts=Parts.SUBTREES),
     Row(
@@ -221,6 +233,19 @@ ROWS = (
             AGGREGATION,
         ),
         is_calibrated=True,
+    ),
+    Row(
+        "deepconf",
+        DeepConf,
+        "#332288",
+        (
+            KEEP,
+            Field("warmup", int, 16, "deepconf: responses that are not stopped, and of each later wave.", 1, MAX_N),
+            Field(
+                "consensus", float, 0.95, "deepconf: share of the weight at which drawing ends.", 0.5, 1, is_above=True
+            ),
+            AGGREGATION,
+        ),
     ),
     Row(
         "ttt_best_of_n",

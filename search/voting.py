@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from search.answers.answer import Answer
+from search.errors import HyperparameterError
 
 ROUNDING = 1e-9
 """Leads smaller than this may be rounding, and decide nothing early."""
@@ -180,3 +181,28 @@ def voted(candidate: Voter) -> Answer | None:
 def rank(candidates: Sequence[V]) -> tuple[V, ...]:
     """Order candidates by score, the highest first, those not judged last, ties to the earlier one."""
     return tuple(sorted(candidates, key=lambda c: (c.score is None, -(c.score or 0.0), c.path)))
+
+
+def kept(candidates: Sequence[V], keep: float) -> list[V]:
+    """Leave out those that vote with the lowest scores, so that a share `keep` of the votes is cast.
+
+    Source: Fu et al. 2025 (2508.15260), section 3.2, "Confidence Filtering".
+    """
+    ranked = rank([candidate for candidate in candidates if candidate.is_complete and voted(candidate)])
+    left_out = {candidate.path for candidate in ranked[num_kept(len(ranked), keep) :]}
+    return [candidate for candidate in candidates if candidate.path not in left_out]
+
+
+def num_kept(number: int, keep: float) -> int:
+    """Return how many a share of `number` is, rounded up."""
+    return math.ceil(number * keep - ROUNDING)
+
+
+def refuse_share(name: str, value: float) -> None:
+    """Refuse a hyperparameter that is no share of the responses.
+
+    Raises:
+        HyperparameterError: It is not in (0, 1].
+    """
+    if not 0 < value <= 1:
+        raise HyperparameterError(name, f"{value} is no share of the responses: above 0, at most 1")

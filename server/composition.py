@@ -200,7 +200,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     require_safe_exposure(settings, keys)
     calibrated = load_calibration(settings)
     if settings.asks_policy:
-        logger.info("starting %s, the verifier %s asks it, too", settings.policy_model, settings.verifier_format)
+        logger.info("starting %s; verifier_format %s asks it as well", settings.policy_model, settings.verifier_format)
     elif settings.has_verifier:
         logger.info("starting %s and %s", settings.policy_model, settings.verifier_model)
     else:

@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         Measure.LOWEST_GROUP, description="How the confidences of a response's tokens become its score (confidence)."
     )
     confidence_top: int = Field(
-        20, ge=2, le=20, description="Most probable tokens of each place that are read (confidence)."
+        20, ge=3, le=20, description="Most probable tokens of each place that are read (confidence)."
     )
     confidence_window: float = Field(
         0.1, gt=0, le=100_000, description="Tokens of a group; below 1 a share of the response so far (confidence)."
@@ -303,6 +303,13 @@ class Settings(BaseSettings):
         named = [name for name in own if name in self.model_fields_set and getattr(self, name)]
         if self.asks_policy and named:
             raise ValueError(f"{named[0]}: verifier_format {self.verifier_format} asks the policy itself; omit it")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_what_no_verifier_reads(self) -> Self:
+        unread = sorted(name for name in self.model_fields_set if name.startswith("confidence_"))
+        if unread and self.verifier_format != "confidence":
+            raise ValueError(f"{unread[0]}: read by verifier_format confidence alone; omit it")
         return self
 
     @field_validator("max_body_bytes", "max_unread_bytes")

@@ -132,8 +132,12 @@ class EnginePolicy:
         num_left = min(sampling.max_tokens, self._room_after(len(prompt))) - len(ahead)
         finish = None if num_left > 0 else Finish.LENGTH
         thoughts = self._thoughts(problem, prefix)
-        splitter, new_ids = StepSplitter(self.prompts.tokenizer, prefix, sampling.steps, thoughts), [*ahead]
-        for step in _counted(splitter.feed(ahead, finish), meter):
+        has_confidences = sampling.num_logprobs > 0
+        splitter = StepSplitter(
+            self.prompts.tokenizer, prefix, sampling.steps, thoughts, has_confidences=has_confidences
+        )
+        new_ids = [*ahead]
+        for step in _counted(splitter.feed(ahead, finish, prefix[-1].ahead_confidences if prefix else None), meter):
             yield step
         try:
             while finish is None:
@@ -155,7 +159,8 @@ class EnginePolicy:
                         is_spent = finish is Finish.LENGTH and num_before - num_left == asked.max_tokens
                         if generated.stop_reason in asked.stops or is_spent:
                             finish = None if num_left else Finish.LENGTH
-                        for step in _counted(splitter.feed(generated.token_ids, finish), meter):
+                        pieces = splitter.feed(generated.token_ids, finish, generated.confidences)
+                        for step in _counted(pieces, meter):
                             yield step
                         if (
                             thoughts
@@ -182,6 +187,7 @@ class EnginePolicy:
             top_p=sampling.top_p,
             seed=sampling.seed,
             stops=self._stops(rule) if is_alone else (),
+            num_logprobs=sampling.num_logprobs,
             num_continued=num_continued,
         )
 

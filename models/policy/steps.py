@@ -8,11 +8,14 @@ Thoughts are cut like everything else. A mark ends a step too, and a step that e
 answer is what stands behind the last mark, however marks are doubled or nested.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
 
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.interfaces import PARAGRAPHS, Finish, Step, StepRule
+from models.interfaces import PARAGRAPHS, Finish, Said, Step, StepRule
 from models.policy.detokenizer import GrowingText
 from models.policy.marks import Found
 from models.policy.step_ends import Cut, find_end
@@ -30,6 +33,7 @@ class StepSplitter:
         prefix: Steps of the response so far. What its last one holds `ahead` is not read by itself: feed it.
         rule: Where steps end.
         thoughts: Of the response; None of a policy that has none.
+        has_confidences: Whether the steps keep the confidences of their tokens.
     """
 
     def __init__(
@@ -38,12 +42,16 @@ class StepSplitter:
         prefix: Sequence[Step],
         rule: StepRule = PARAGRAPHS,
         thoughts: Thoughts | None = None,
+        *,
+        has_confidences: bool = False,
     ) -> None:
         self._tokenizer = tokenizer
         self._rule = rule
         self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
         self._end = find_end(rule, tokenizer, prefix[-1].text if prefix else "")
         self._token_ids: list[int] = []  # behind the last cut
+        self._has_confidences = has_confidences
+        self._said: list[Said | None] = []  # of these tokens
         self._num_steps = len(prefix)
         self._thoughts = thoughts
         self._lead = thoughts.rest if thoughts else ""  # text behind a mark in the mark's own token
@@ -54,18 +62,22 @@ class StepSplitter:
         """Tokens behind the last step."""
         return len(self._token_ids)
 
-    def feed(self, token_ids: Sequence[int], finish: Finish | None) -> Iterator[Step]:
+    def feed(
+        self, token_ids: Sequence[int], finish: Finish | None, said: Sequence[Said | None] | None = None
+    ) -> Iterator[Step]:
         """Yield the steps that end with `token_ids`.
 
         Args:
             token_ids: What was generated since the last call.
             finish: Why generation ended after them; None when it goes on. The step there ends for the same reason,
                 whatever its text.
+            said: Confidences of the tokens; None of those that were written, not sampled.
         """
-        coming = deque(token_ids)
+        coming = deque(zip(token_ids, said or repeat(None), strict=False))
         while coming:
-            token_id = coming.popleft()
+            token_id, said_of_it = coming.popleft()
             self._token_ids.append(token_id)
+            self._said.append(said_of_it)
             self._text.add(token_id)
             if mark := self._mark_at(token_id):
                 yield self._cut_at(mark, Finish.STEP if coming or not finish else finish)
@@ -76,7 +88,7 @@ class StepSplitter:
                 break
             if self._num_steps < MAX_STEPS - 1 and (cut := self._end.after(token_id, self._text)):
                 ahead = tuple(self._token_ids[cut.num_tokens :])
-                coming.extendleft(reversed(ahead))
+                coming.extendleft(reversed([*zip(ahead, self._said[cut.num_tokens :], strict=True)]))
                 self._num_known = len(ahead)
                 yield self._cut(Finish.STEP, cut, ahead)
         if finish:
@@ -110,6 +122,9 @@ class StepSplitter:
         lead: str = "",
     ) -> Step:
         step = Step(text, tuple(self._token_ids[:num_tokens]), finish, ahead, is_thinking)
+        if self._has_confidences:
+            step = _with_confidences(step, self._said)
+        self._said.clear()
         if is_thinking and self._thoughts is not None:
             self._thoughts.num_tokens += num_tokens
         self._token_ids.clear()
@@ -117,3 +132,15 @@ class StepSplitter:
         self._lead = lead
         self._end = find_end(self._rule, self._tokenizer, step.text)
         return step
+
+
+def _with_confidences(step: Step, said: Sequence[Said | None]) -> Step:
+    """Add what was said of the tokens of a step, and of those ahead."""
+    num_tokens = len(step.token_ids)
+    own = [each for each in said[:num_tokens] if each is not None]
+    return replace(
+        step,
+        confidences=array("f", [confidence for confidence, _ in own]),
+        logprobs=array("f", [logprob for _, logprob in own]),
+        ahead_confidences=tuple(said[num_tokens:]),
+    )

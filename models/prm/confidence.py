@@ -11,8 +11,8 @@ probabilities.
 
 Source: Fu et al. 2025, "Deep Think with Confidence" (2508.15260), section 3.1, for all measures but the last.
 Beyond the source: groups are as long as a tenth of the response, where no number of tokens is set: theirs, of 2,048,
-are longer than most responses. Windows move by a sixteenth of their length. Log probabilities below `LEAST` count as that.
-Tokens that the policy did not sample (the end of its thoughts, where a budget cut them) are left out.
+are longer than most responses. Windows move by a sixteenth of their length. Log probabilities below `LEAST` count as
+that. Tokens that the policy did not sample (the end of its thoughts, where a budget cut them) are left out.
 
 Knows steps and their confidences; knows neither engines nor how confidences are computed.
 """
@@ -23,7 +23,7 @@ from itertools import accumulate, chain
 
 from models.errors import ModelError
 from models.generation import LEAST
-from models.interfaces import Meter, Problem, Step
+from models.interfaces import Finish, Meter, Problem, Step
 from models.prm.options import ConfidenceOptions, Measure
 from models.prm.served import RunningPolicy
 
@@ -77,6 +77,8 @@ def scores(prefix: Sequence[Step], steps: Sequence[Step], options: ConfidenceOpt
     read = [_read(step, options.measure) for step in (*prefix, *steps)]
     sums = [0.0, *accumulate(chain.from_iterable(read))]
     ends = list(accumulate(map(len, read)))[len(prefix) :]
+    if not ends[-1] and steps[-1].finish is Finish.END:
+        raise ModelError("the engine did not say how confident it was of any token")
     return tuple(_score(sums, end, options) for end in ends)
 
 
@@ -90,7 +92,7 @@ def _read(step: Step, measure: Measure) -> Sequence[float]:
 def _score(sums: Sequence[float], end: int, options: ConfidenceOptions) -> float:
     """Score the tokens before `end`; `sums` are those of their values up to each."""
     if not end:
-        return 0.0
+        return 1.0  # nothing was sampled, such as where a budget has written the end of the thoughts
     if options.measure is Measure.MEAN_LOGPROB:
         return min(math.exp(sums[end] / end), 1.0)
     return min(max(_confidence(sums, end, options) / -LEAST, 0.0), 1.0)

@@ -21,7 +21,7 @@ class ConfidenceOptions:
 
     Attributes:
         measure: From tokens to a response.
-        num_logprobs: k, the most probable tokens of each place whose log probabilities are read, at least 2.
+        num_logprobs: k, the most probable tokens of each place whose log probabilities are read, at least 3.
         window: Of a group: so many tokens, or below 1 that share of the response so far.
     """
 

@@ -27,6 +27,7 @@ from models.remote.replies import (
     PROMPT_TOKEN_BYTES,
     SCORE_BYTES,
     TOKEN_BYTES,
+    TOP_LOGPROB_BYTES,
     ReplyError,
     ResponseReader,
     read_class,
@@ -106,12 +107,16 @@ class RemoteEngine:
         body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=True)}
         reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
         most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
+        most += _logprob_bytes(asked)
         sizes = most + TOKEN_BYTES * asked.max_tokens, most + EVENT_BYTES * asked.max_tokens
         last = None
+
+        def read(data: bytes) -> Generated | None:
+            return wire.generated(reader.read(data), num_logprobs=asked.num_logprobs)
+
         with self._translated():
-            async with aclosing(replica.stream(COMPLETIONS, body, reader.read, *sizes)) as events:
-                async for event in events:
-                    output = wire.generated(event)
+            async with aclosing(replica.stream(COMPLETIONS, body, read, *sizes)) as events:
+                async for output in events:
                     if output is None:
                         continue
                     count(len(output.token_ids))
@@ -132,7 +137,7 @@ class RemoteEngine:
 
         wanted = asked.logprob_ids
         most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
-        most += (TOKEN_BYTES + LOGPROB_BYTES * len(wanted)) * asked.max_tokens
+        most += (TOKEN_BYTES + LOGPROB_BYTES * len(wanted)) * asked.max_tokens + _logprob_bytes(asked)
 
         def read(data: bytes) -> Generated:
             reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
@@ -140,7 +145,7 @@ class RemoteEngine:
             if not reader.is_over:
                 raise ReplyError("no response, or one without an end")
             logprobs = read_logprobs(answer.choices[0], wanted, wire.TOKEN_PREFIX) if wanted else None
-            output = wire.generated(answer, logprobs)
+            output = wire.generated(answer, logprobs, num_logprobs=asked.num_logprobs)
             assert output is not None  # noqa: S101 - a response that is over is one
             if output.finish_reason == "abort":
                 raise ReplyError("it stops")
@@ -185,6 +190,11 @@ class RemoteEngine:
             yield
         except RequestRefusedError as error:
             raise EngineUnavailableError(f"the {self.name} engine refused the request: {error}") from error
+
+
+def _logprob_bytes(asked: Generation) -> int:
+    """What the log-probabilities of a response may take: the highest, and three fields that describe the token."""
+    return TOP_LOGPROB_BYTES * (asked.num_logprobs + 4) * asked.max_tokens if asked.num_logprobs else 0
 
 
 async def _classify(

@@ -5,13 +5,14 @@ scores between 0 and 1, no more tokens than were wanted. Fields that nobody here
 requests; knows neither HTTP nor vLLM.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from models.generation import BASE
+from models.generation import BASE, LEAST
 
 BASE_BYTES = 1 << 16
 """What any reply may take; an error has no more."""
@@ -23,11 +24,15 @@ EVENT_BYTES = 1024
 """An event of one token."""
 LOGPROB_BYTES = 512
 """A log-probability among those of a token, with the text and the bytes of its token."""
+TOP_LOGPROB_BYTES = 64
+"""One of the highest log-probabilities of a token, called by the token's id."""
 SCORE_BYTES = 64
 MOST_TOKENS = 1 << 24
 """More than any context holds."""
 MOST_SHOWN = 200
 """Characters of what a server says that go into a message."""
+LOWEST = -9_999.0
+"""What vLLM says for a log-probability of minus infinity."""
 ROUNDING = 1e-3
 """So far a log-probability may be above 0."""
 MOST_EMPTY = 16
@@ -64,8 +69,9 @@ class Usage(Reply):
 
 
 class TopLogprobs(Reply):
-    """For each token the log-probabilities of some tokens there, each called `token_id:` and its id."""
+    """For each token its log-probability, and those of some tokens there, each called `token_id:` and its id."""
 
+    token_logprobs: tuple[Logprob | None, ...] | None = None
     top_logprobs: tuple[dict[str, Logprob] | None, ...] | None = None
 
 
@@ -319,6 +325,31 @@ def read_logprobs(choice: Choice, token_ids: Sequence[int], prefix: str) -> Mapp
         return {token_id: found[f"{prefix}{token_id}"] for token_id in token_ids}
     except KeyError:
         raise ReplyError("no log-probabilities of the tokens that were asked about") from None
+
+
+def read_confidences(choice: Choice, number: int) -> list[tuple[float, float] | None]:
+    """Return the confidence of each token, from the `number` highest log-probabilities there, and its own.
+
+    Raises:
+        ReplyError: Some are missing.
+    """
+    own, tops = (choice.logprobs.token_logprobs, choice.logprobs.top_logprobs) if choice.logprobs else ((), ())
+    if len(own or ()) != len(choice.token_ids) or len(tops or ()) != len(choice.token_ids):
+        raise ReplyError("no log-probabilities, which verifier_format confidence reads")
+    return [_confidence(each, top or {}, number) for each, top in zip(own or (), tops or (), strict=True)]
+
+
+def _confidence(own: float | None, top: Mapping[str, float], number: int) -> tuple[float, float] | None:
+    """None where a request for other log-probabilities in the same step has taken the place of the highest."""
+    highest = sorted(top.values(), reverse=True)[:number]
+    if own is None or len(highest) < number:
+        is_spoilt = (
+            bool(highest) and highest[-1] <= LOWEST and len(highest) <= 2
+        )  # the token, and what stands for others
+        if is_spoilt:
+            return None
+        raise ReplyError(f"{len(highest)} log-probabilities of a token, where {number} were asked for")
+    return -math.fsum(max(each, LEAST) for each in highest) / number, max(own, LEAST)
 
 
 def read_scores(data: bytes, num_tokens: int, positions: Sequence[int]) -> Scores:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.generation import Generated, Generation, Scored
-from models.remote.replies import Completion, Scores
+from models.remote.replies import Completion, Scores, read_confidences
 
 STREAM_INTERVAL = 16
 """Tokens in one event of a stream: each event costs as much as the computing of several tokens of a small model."""
@@ -34,13 +34,21 @@ def sampling(asked: Generation, *, stream: bool) -> dict[str, Any]:
     }
     if stream:
         body["stream_interval"] = STREAM_INTERVAL
+    if asked.num_logprobs:
+        body |= {"logprobs": asked.num_logprobs, "return_tokens_as_token_ids": True}
     if asked.logprob_ids:
         body |= {"logprobs": 1, "logprob_token_ids": asked.logprob_ids, "return_tokens_as_token_ids": True}
     return body
 
 
-def generated(answer: Completion, logprobs: Mapping[int, float] | None = None) -> Generated | None:
-    """Read a completion, or an event of a streamed one; None for an event without a choice."""
+def generated(
+    answer: Completion, logprobs: Mapping[int, float] | None = None, *, num_logprobs: int = 0
+) -> Generated | None:
+    """Read a completion, or an event of a streamed one; None for an event without a choice.
+
+    Raises:
+        ReplyError: It lacks the log-probabilities of the `num_logprobs` most probable tokens.
+    """
     if not answer.choices:
         return None
     choice, details = answer.choices[0], answer.usage.prompt_tokens_details if answer.usage else None
@@ -50,6 +58,7 @@ def generated(answer: Completion, logprobs: Mapping[int, float] | None = None) -
         stop_reason=choice.stop_reason,
         logprobs=logprobs,
         num_cached_tokens=details.cached_tokens if details else None,
+        confidences=read_confidences(choice, num_logprobs) if num_logprobs else None,
     )
 
 

@@ -1,11 +1,13 @@
 """Requests and outputs in vLLM's words: from what any engine is asked, and to what any engine answers."""
 
+import math
 from collections.abc import Sequence
 
 from vllm import PoolingParams, PoolingRequestOutput, RequestOutput, SamplingParams
+from vllm.logprobs import FlatLogprobs
 from vllm.sampling_params import RequestOutputKind
 
-from models.generation import Classified, Generated, Generation, Scored
+from models.generation import LEAST, Classified, Generated, Generation, Scored
 from models.vllm.releases import intervals
 from models.vllm.reward_model import LAST, scores_at
 
@@ -26,6 +28,8 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
         stop_token_ids=[stop for stop in asked.stops if isinstance(stop, int)],
         include_stop_str_in_output=True,
         logprob_token_ids=list(asked.logprob_ids) or None,
+        logprobs=asked.num_logprobs or None,
+        flat_logprobs=bool(asked.num_logprobs),  # numbers in a list, where else there is an object for each
         detokenize=bool(texts),
         output_kind=RequestOutputKind.DELTA if in_pieces else RequestOutputKind.FINAL_ONLY,
         **(intervals(STREAM_INTERVAL) if in_pieces else {}),
@@ -35,8 +39,23 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
 def generated(output: RequestOutput) -> Generated:
     """Read an output of a generating model."""
     new = output.outputs[0]
+    if isinstance(new.logprobs, FlatLogprobs):
+        places = zip(new.logprobs.start_indices, new.logprobs.end_indices, strict=True)
+        confidences = [_confidence(new.logprobs.logprobs[start:end]) for start, end in places]
+        return Generated(new.token_ids, new.finish_reason, new.stop_reason, None, output.num_cached_tokens, confidences)
     logprobs = {token_id: each.logprob for token_id, each in new.logprobs[0].items()} if new.logprobs else None
     return Generated(new.token_ids, new.finish_reason, new.stop_reason, logprobs, output.num_cached_tokens)
+
+
+def _confidence(values: Sequence[float]) -> tuple[float, float] | None:
+    """Read the log-probability of a token, and behind it those of the most probable ones there.
+
+    In a step with a request for the log-probabilities of some tokens, vLLM leaves out the most probable ones of others.
+    """
+    own, *most = values
+    if not most or math.isinf(most[0]):
+        return None
+    return -math.fsum(max(each, LEAST) for each in most) / len(most), max(own, LEAST)
 
 
 def scoring_params(positions: Sequence[int], *, read_cache: bool) -> PoolingParams:

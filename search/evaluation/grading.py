@@ -58,6 +58,7 @@ class Grader:
                     [each for each in candidates if each.path[0] < cell.n],
                     cell.n,
                     strategies()[cell.strategy].selection,
+                    float(job.request.get("keep") or 1),
                 )
                 for cell in others
             }

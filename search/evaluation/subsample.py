@@ -15,13 +15,20 @@ from dataclasses import replace
 
 from search.answers.answer import Answer
 from search.candidate import Candidate
-from search.voting import Ballot, Selection, rank
+from search.voting import Ballot, Selection, kept, rank
 
 
-def elect(candidates: Sequence[Candidate], n: int, selection: Selection) -> Answer | None:
-    """Return what the first `n` of `candidates` elect; None when none of them states an answer."""
+def elect(candidates: Sequence[Candidate], n: int, selection: Selection, keep: float = 1.0) -> Answer | None:
+    """Return what the first `n` of `candidates` elect; None when none of them states an answer.
+
+    Args:
+        candidates: Of one run.
+        n: A budget.
+        selection: How the answer is chosen.
+        keep: Share of them that votes by weight.
+    """
     ballot: Ballot[Candidate] = Ballot(selection)
-    for candidate in candidates[:n]:
+    for candidate in kept(candidates[:n], keep) if selection is Selection.WEIGHTED else candidates[:n]:
         is_judged = selection is not Selection.MAJORITY  # a majority has no scores, by which to break its ties
         ballot.cast(candidate if is_judged else replace(candidate, score=None))
     winner = ballot.winner()

@@ -1,10 +1,14 @@
+import asyncio
+import math
+
 import pytest
 
 from search.aggregation import Aggregation
 from search.best_of_n import BestOfN
-from search.voting import Selection
-from tests.natures import Tree, answer, cut, end, step
-from tests.search.helpers import drawn_after, elected, search
+from search.errors import HyperparameterError
+from search.voting import Selection, rank
+from tests.natures import Chance, Tree, answer, cut, end, step
+from tests.search.helpers import an_hour_later, drawn_after, elected, search
 from tests.worlds import World
 
 
@@ -79,3 +83,42 @@ async def test_a_response_without_an_answer_stops_none_that_has_one() -> None:
     world = World(Tree(end("no idea", 0.9), step("a", 0.4, answer("1", 0.4))))
     result = await search(world, BestOfN(2, Selection.BEST), aggregation=Aggregation.MIN)
     assert elected(result) == "1"
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [(1.0, {"2": 2, "3": 1, "1": 3}), (0.5, {"2": 2, "3": 1}), (0.34, {"3": 1, "2": 2}), (0.1, {"3": 1})],
+)
+async def test_of_the_responses_the_share_with_the_highest_scores_votes(keep: float, expected: dict[str, int]) -> None:
+    result = await search(small_world(), BestOfN(6, keep=keep))
+    assert {vote.answer: vote.count for vote in result.votes} == expected
+
+
+async def test_responses_without_an_answer_take_no_place_among_those_kept() -> None:
+    world = World(Tree(end("no idea", 0.9), answer("1", 0.2), answer("2", 0.1)))
+    result = await search(world, BestOfN(3, keep=0.5))
+    assert [(vote.answer, vote.count) for vote in result.votes] == [("1", 1), (None, 1)]
+
+
+@pytest.mark.parametrize("early_stop", [True, False])
+@pytest.mark.parametrize("seed", range(40))
+async def test_what_is_left_out_does_not_depend_on_early_stopping(seed: int, early_stop: bool) -> None:
+    result = await search(World(Chance(seed), shuffle=seed), BestOfN(16, keep=0.5, early_stop=early_stop))
+    whole = await search(World(Chance(seed)), BestOfN(16, early_stop=False))
+    voters = rank([c for vote in whole.votes if vote.answer for c in vote.candidates])
+    left_out = {candidate.path for candidate in voters[math.ceil(len(voters) / 2) :]}
+    voting = {c.path for vote in result.votes for c in vote.candidates}
+    assert voting == {c.path for vote in whole.votes for c in vote.candidates} - left_out
+
+
+async def test_at_a_deadline_the_best_of_what_is_there_vote() -> None:
+    world = World(Tree(answer("1", 0.2), answer("2", 0.5), step("late", 0.9, answer("3", 0.9))))
+    world.policy.gates["late\n\n"] = asyncio.Event()
+    result = await an_hour_later(search(world, BestOfN(3, keep=0.5), deadline_s=60))
+    assert [vote.answer for vote in result.votes] == ["2"]
+
+
+@pytest.mark.parametrize("selection", [Selection.MAJORITY, Selection.BEST])
+def test_a_share_of_votes_that_are_not_weighted_is_refused(selection: Selection) -> None:
+    with pytest.raises(HyperparameterError, match="changes weighted votes alone"):
+        BestOfN(4, selection, keep=0.5)

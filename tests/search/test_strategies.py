@@ -130,7 +130,7 @@ def test_groups_of_strategies_are_what_evaluation_and_calibration_measure() -> N
     groups = [[row.name for row in group] for group in (flat(), trees(), calibrated())]
     assert groups == [
         ["majority", "best_of_n", "weighted_best_of_n"],
-        ["beam_search", "dvts", "rebase", "ttt_best_of_n"],
+        ["beam_search", "dvts", "rebase", "deepconf", "ttt_best_of_n"],
         ["weighted_best_of_n", "beam_search", "dvts", "rebase"],
     ]
     assert one_sample().name == "majority"

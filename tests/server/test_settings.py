@@ -190,6 +190,14 @@ def test_a_policy_that_is_named_alone_runs_without_the_demos_verifier(
     assert load_settings().has_verifier == has_verifier
 
 
+@pytest.mark.parametrize("name", ["confidence_measure", "confidence_top", "confidence_window"])
+def test_how_confident_a_policy_is_matters_to_that_format_alone(name: str) -> None:
+    value = {name: Settings.model_fields[name].default}
+    with pytest.raises(ValidationError, match=f"{name}: read by verifier_format confidence alone"):
+        load_settings(**value)
+    assert load_settings(verifier_format="confidence", **value).asks_policy
+
+
 @pytest.mark.parametrize("text", ["http://a:1,https://b:2/v1", " http://a:1 , https://b:2/v1 "])
 def test_servers_are_listed_with_commas_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("WINNOW_POLICY_URL", text)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.interfaces import Finish, Step
+from models.interfaces import Delimiter, Finish, Markers, Step, StepRule, TokenCount
 from models.policy.steps import StepSplitter
 from tests.conftest import DEMO
 from tests.models.naive_steps import naive_steps
@@ -177,3 +177,42 @@ def test_long_responses_cost_no_more_for_each_token(tokenizers: Tokenizers, name
     for text, token_ids in ugly_texts(tokenizer, 16_000).items():
         short, long = ([cost(token_ids[:length]) for _ in range(5)] for length in (2_000, 16_000))
         assert min(long) < 3 * 8 * min(short), text  # of eight times the length; by decoding anew, 64 times as much
+
+
+@pytest.mark.parametrize("rule", [Delimiter(), Delimiter("o"), TokenCount(3), Markers(("So", "Wait"))], ids=str)
+@pytest.mark.parametrize("num_at_once", [1, 2, 100])
+def test_what_was_said_of_a_token_stays_with_it(
+    tiny_tokenizer: ChatTokenizer, rule: StepRule, num_at_once: int
+) -> None:
+    """Of every third token nothing was: that was written, not sampled."""
+    ids = tiny_tokenizer.encode("First, add.\n\nSo 1 + 1.\n\nWait, no.\nSo 2.\n\nThat is all")
+    said = [(float(place), -float(place)) if place % 3 else None for place in range(len(ids))]
+    splitter = StepSplitter(tiny_tokenizer, (), rule, has_confidences=True)
+    steps: list[Step] = []
+    for start in range(0, len(ids), num_at_once):
+        piece = slice(start, start + num_at_once)
+        steps += splitter.feed(ids[piece], Finish.END if piece.stop >= len(ids) else None, said[piece])
+    assert len(steps) > 2
+    assert tuple(ids_of(steps)) == tuple(ids)
+    place = 0
+    for step in steps:
+        places = range(place, place := place + len(step.token_ids))
+        known = [each for each in places if each % 3]
+        assert (list(step.confidences or ()), list(step.logprobs or ())) == (known, [-each for each in known])
+        assert list(step.ahead_confidences or ()) == said[place : place + len(step.ahead)]
+
+
+def test_the_next_step_begins_with_what_was_said_of_the_tokens_ahead(tiny_tokenizer: ChatTokenizer) -> None:
+    rule, ids = Markers(("Wait",)), tiny_tokenizer.encode("One.\nWait, two")
+    said = [(float(place), -1.0) for place in range(len(ids))]
+    first = next(StepSplitter(tiny_tokenizer, (), rule, has_confidences=True).feed(ids, None, said))
+    assert first.ahead
+    rest = StepSplitter(tiny_tokenizer, [first], rule, has_confidences=True)
+    (second,) = rest.feed(first.ahead, Finish.LENGTH, first.ahead_confidences)
+    num_first = len(first.token_ids)
+    assert list(second.confidences or ()) == list(range(num_first, num_first + len(first.ahead)))
+
+
+def test_steps_have_no_confidences_where_nobody_asked(tiny_tokenizer: ChatTokenizer) -> None:
+    (step,) = StepSplitter(tiny_tokenizer, ()).feed(tiny_tokenizer.encode("a"), Finish.END)
+    assert step.confidences is step.logprobs is None

@@ -26,9 +26,9 @@ from tests.waiting import until
 PROBLEMS = [Problem(f"What is {number} + 1?") for number in range(40)]
 
 
-async def ask(engine: RemoteEngine, affinity: str = "") -> list[int]:
+async def ask(engine: RemoteEngine, affinity: str = "", num_logprobs: int = 0) -> list[int]:
     """Ids of a response."""
-    params = Generation(max_tokens=9)
+    params = Generation(max_tokens=9, num_logprobs=num_logprobs)
     async with aclosing(engine.generate([20], params, affinity=affinity)) as outputs:
         return [token_id async for output in outputs for token_id in output.token_ids]
 
@@ -188,6 +188,20 @@ async def test_a_stream_that_ends_without_saying_so_is_not_over() -> None:
     async with staged(Actor(says_done=False)) as engine:
         with pytest.raises(EngineDiedError, match="broke off"):
             await ask(engine)
+
+
+async def test_a_server_that_does_not_say_log_probabilities_is_told_by_name() -> None:
+    async with staged(actor := Actor()) as engine:
+        with pytest.raises(EngineDiedError, match="no log-probabilities, which verifier_format confidence reads"):
+            await ask(engine, num_logprobs=20)
+    (asked,) = actor.asked
+    assert (asked["logprobs"], asked["return_tokens_as_token_ids"]) == (20, True)
+
+
+async def test_nobody_is_asked_for_log_probabilities_who_need_not_say_them() -> None:
+    async with staged(actor := Actor()) as engine:
+        await ask(engine)
+    assert not {"logprobs", "return_tokens_as_token_ids"} & actor.asked[0].keys()
 
 
 async def test_a_response_that_a_stopping_server_aborts_is_not_over() -> None:

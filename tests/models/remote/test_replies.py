@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from models.errors import EngineUnavailableError
+from models.generation import Generated
 from models.prm.generative_prm import sigmoid
+from models.remote import wire
 from models.remote.replies import (
     MOST_SHOWN,
     Completion,
@@ -14,6 +16,7 @@ from models.remote.replies import (
     ServedModels,
     read,
     read_complaint,
+    read_confidences,
     read_logprobs,
     read_scores,
 )
@@ -86,3 +89,43 @@ def test_a_server_of_winnow_engine_is_asked_for_its_adapter_and_any_other_for_it
 def test_a_model_without_a_context_is_no_model() -> None:
     with pytest.raises(ReplyError, match=r"data\.0\.max_model_len: Field required"):
         _ = read(ServedModels, models({"id": "qwen"})).max_model_len
+
+
+def told(own: Any, top: Any, *, number: int = 3) -> Any:
+    choice = {"text": "+", "token_ids": [10], "logprobs": {"token_logprobs": own, "top_logprobs": top}}
+    return read_confidences(read(Completion, json.dumps({"choices": [choice]}).encode()).choices[0], number)
+
+
+@pytest.mark.parametrize(
+    ("own", "top", "expected"),
+    [
+        (-1.0, {"a": -1.0, "b": -3.0, "c": -5.0}, (3.0, -1.0)),
+        (-9.0, {"d": -9.0, "a": -1.0, "b": -3.0, "c": -5.0}, (3.0, -9.0)),  # the sampled one is said beside the highest
+        (0.0, {"a": 0.0, "b": -9999.0, "c": -9999.0}, (80 / 3, 0.0)),  # a grammar allows one token
+        (-1.0, {"a": -1.0, "z": -9999.0}, None),  # another request of the step has asked for others
+        (-9999.0, {"z": -9999.0}, None),
+    ],
+)
+def test_a_confidence_is_made_of_the_highest(own: float, top: dict[str, float], expected: Any) -> None:
+    assert told([own], [top]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("own", "top"), [(None, None), ([], []), ([-1.0], None), ([-1.0], []), ([None], [None]), ([-1.0, -2.0], [{}, {}])]
+)
+def test_a_response_without_log_probabilities_is_refused_by_name(own: Any, top: Any) -> None:
+    with pytest.raises(ReplyError, match="log-probabilities"):
+        told(own, top)
+
+
+def test_fewer_than_were_asked_for_are_refused() -> None:
+    for top in ({"a": -1.0}, {"a": -1.0, "b": -2.0}):
+        with pytest.raises(ReplyError, match=f"{len(top)} log-probabilities of a token, where 5 were asked for"):
+            told([-1.0], [top], number=5)
+
+
+def test_a_response_may_come_without_those_that_nobody_asked_for() -> None:
+    event = read(Completion, json.dumps({"choices": [{"text": "+", "token_ids": [10]}]}).encode())
+    assert wire.generated(event) == Generated((10,))
+    with pytest.raises(ReplyError, match="which verifier_format confidence reads"):
+        wire.generated(event, num_logprobs=5)

@@ -63,6 +63,22 @@ async def test_every_vote_is_taken_from_one_set_of_responses(grader: Grader) -> 
     assert all((other.seconds, other.verifier_tokens, other.num_right) == (None, None, None) for other in others)
 
 
+async def test_of_smaller_budgets_too_a_share_votes(grader: Grader) -> None:
+    """Of the first two of four the better one, whatever the others' scores."""
+    said = [
+        candidate("0", "2", 0.3),
+        candidate("1", "0.5", 0.4),
+        candidate("2", "2", 0.9),
+        candidate("3", "2", 0.8),
+    ]
+    (shared,) = plan_jobs(["weighted_best_of_n"], {2: 1, 4: 1}, {}, 2, varied={"keep": [0.5]}, subsample=True)
+    outcomes = by_cell(await grader.grade(TASK, shared, reply("2", 40, candidates=said), 1.0))
+    assert {cell: outcome.answer for cell, outcome in outcomes.items()} == {
+        ("weighted_best_of_n", 4): "2",
+        ("weighted_best_of_n", 2): "0.5",
+    }
+
+
 async def test_a_lost_response_leaves_the_others_their_places(grader: Grader) -> None:
     said = [candidate("1", "2", 0.9), candidate("2", "0.5", 0.9), candidate("3", "0.5", 0.9)]
     outcomes = by_cell(await grader.grade(TASK, job("majority"), reply("0.5", 30, candidates=said), 1.0))

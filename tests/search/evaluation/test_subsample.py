@@ -28,6 +28,16 @@ async def test_the_first_n_elect_what_a_budget_of_n_elects(world_seed: int, n: i
     assert (elected and elected.key) == (chosen and chosen.key)
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@settings(deadline=None)
+@given(world_seed=SEEDS, n=st.integers(1, 8), keep=st.sampled_from([0.1, 0.5, 0.9, 1.0]))
+async def test_the_share_kept_of_the_first_n_is_that_of_a_budget_of_n(world_seed: int, n: int, keep: float) -> None:
+    whole = await search(World(Chance(world_seed)), BestOfN(8, early_stop=False))
+    chosen = (await search(World(Chance(world_seed)), BestOfN(n, keep=keep))).chosen
+    elected = elect(whole.candidates, n, Selection.WEIGHTED, keep)
+    assert (elected and elected.key) == (chosen and chosen.answer and chosen.answer.key)
+
+
 def test_nobody_elects_nothing() -> None:
     assert elect([], 4, Selection.WEIGHTED) is None
 

@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from server.cli.main import app
 
-
 FORMATS = {name: ("--verifier-format", name) for name in ("winnow", "confidence", "none")}
 
 

@@ -307,9 +307,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_no_verifier_reads(self) -> Self:
-        unread = sorted(name for name in self.model_fields_set if name.startswith("confidence_"))
-        if unread and self.verifier_format != "confidence":
-            raise ValueError(f"{unread[0]}: read by verifier_format confidence alone; omit it")
+        for own in ("confidence", "judge"):
+            unread = sorted(name for name in self.model_fields_set if name.startswith(f"{own}_"))
+            if unread and self.verifier_format != own:
+                raise ValueError(f"{unread[0]}: read by verifier_format {own} alone; omit it")
         return self
 
     @field_validator("max_body_bytes", "max_unread_bytes")

@@ -190,6 +190,14 @@ def test_a_policy_that_is_named_alone_runs_without_the_demos_verifier(
     assert load_settings().has_verifier == has_verifier
 
 
+@pytest.mark.parametrize("name", ["judge_criteria", "judge_reads", "judge_thinks"])
+def test_how_a_judge_judges_matters_to_that_format_alone(name: str) -> None:
+    value = {name: Settings.model_fields[name].default}
+    with pytest.raises(ValidationError, match=f"{name}: read by verifier_format judge alone"):
+        load_settings(**value)
+    assert load_settings(verifier_format="judge", **value).asks_policy
+
+
 @pytest.mark.parametrize("name", ["confidence_measure", "confidence_top", "confidence_window"])
 def test_how_confident_a_policy_is_matters_to_that_format_alone(name: str) -> None:
     value = {name: Settings.model_fields[name].default}

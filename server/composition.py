@@ -26,7 +26,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import RunningModel
 from models.engines.running import ModelSettings
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.formats import open_verifier, read_verifier, verifier_on_policy
+from models.prm.formats import check_on_policy, open_verifier, read_verifier, verifier_on_policy
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -66,7 +66,9 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     prompts = prompts_of(settings, policy_settings.model)
     opening_policy = open_policy(policy_settings, prompts)
     opening_verifier = None
-    if settings.has_verifier and not settings.asks_policy:
+    if settings.asks_policy:
+        check_on_policy(settings.verifier_format, prompts)
+    elif settings.has_verifier:
         opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)

@@ -74,6 +74,17 @@ def verifier_on_policy(format_name: str, policy: RunningPolicy, options: object)
     return cast(OnPolicy, import_module((FORMATS | FORMATS_OF_POLICY)[format_name]).on_policy)(policy, options)
 
 
+def check_on_policy(format_name: str, prompts: PromptBuilder) -> None:
+    """See, before a policy runs, that it can be its own verifier, where the format's module has a `check_policy`.
+
+    Raises:
+        CheckpointError: It cannot.
+    """
+    check = getattr(import_module((FORMATS | FORMATS_OF_POLICY)[format_name]), "check_policy", None)
+    if check is not None:
+        check(prompts)
+
+
 def read_verifier(format_name: str, settings: ModelSettings, prompts: PromptBuilder) -> Served:
     """Check the checkpoint of a verifier that an engine runs.
 

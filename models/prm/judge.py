@@ -314,6 +314,15 @@ def read(settings: ModelSettings, prompts: PromptBuilder) -> Served:
     return Served("generate", lambda engine: Judge(engine, tokenizer, options))
 
 
+def check_policy(prompts: PromptBuilder) -> None:
+    """See that the policy can give a verdict.
+
+    Raises:
+        CheckpointError: A digit is not one token.
+    """
+    verdict_ids(prompts.tokenizer)
+
+
 def on_policy(policy: RunningPolicy, options: JudgeOptions) -> Judge:
     """Make the policy its own judge.
 

@@ -4,12 +4,15 @@ The demo's policy follows no criteria: what it says as a judge means nothing, an
 """
 
 import re
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from models.errors import CheckpointError
 from models.interfaces import Meter, Problem
 from models.policy.engine_policy import EnginePolicy
 from models.prm.criteria import JudgeOptions, Reads
@@ -19,8 +22,10 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from search.strategies import strategies
 from server.composition import open_models
+from server.doctor.models import check_models
 from server.identity import identity_of, load_calibration
 from server.settings import Settings
+from tests.conftest import DEMO
 from tests.models.prm.format_contract import lines
 from tests.server.conftest import listening
 from tests.server.test_solve import PROBLEM, solve
@@ -147,6 +152,18 @@ async def test_a_service_of_one_model_runs_one_engine() -> None:
         assert isinstance(models.policy, EnginePolicy)
         assert engines == (models.policy.engine,) == (models.verifier.engine,)
         assert models.verifier.options == settings.verifier_options
+
+
+async def test_a_policy_that_cannot_give_a_verdict_stops_the_start_before_an_engine_runs(tmp_path: Path) -> None:
+    policy = Path(shutil.copytree(DEMO / "policy", tmp_path / "policy"))
+    tokenizer = policy / "tokenizer.json"
+    tokenizer.write_text(re.sub(r'"7":', '"seven":', tokenizer.read_text()))
+    settings = Settings(policy_model=str(policy), verifier_format="judge")
+    with pytest.raises(CheckpointError, match="a digit is not one token"):
+        async with open_models(settings):
+            pass
+    findings, _ = check_models(settings, frozenset({"policy"}))
+    assert any("a digit is not one token" in finding.seen for finding in findings if finding.check == "verifier")
 
 
 def test_a_calibration_table_holds_for_the_criteria() -> None:

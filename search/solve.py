@@ -17,7 +17,8 @@ from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
 from search.observer import Decision, Loss, Observer, Silence
 from search.strategy import Strategy
-from search.voting import Ballot, Selection, Vote, kept, rank
+from search.tournament import comparer_for, decide
+from search.voting import Ballot, Selection, Vote, kept
 
 
 class Status(Enum):
@@ -89,7 +90,9 @@ async def solve(
     Raises:
         EngineUnavailableError: An engine failed and no candidate is complete.
         DeadlyPromptError: The problem took the engine down twice, and no candidate is complete.
+        HyperparameterError: The answer is to be chosen by a tournament, and the verifier cannot compare.
     """
+    comparer = comparer_for(strategy.selection, models.verifier)
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
     if isinstance(models.verifier, ReadsConfidences):
@@ -101,6 +104,8 @@ async def solve(
     try:
         async with asyncio.timeout(deadline_s) as clock:
             await strategy.search(expander, ballot)
+            if comparer and not await decide(expander, ballot, comparer):
+                status = Status.DEGRADED
     except TimeoutError:
         if not clock.expired():
             raise
@@ -131,7 +136,7 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
     candidates = tuple(sorted(record.candidates.values(), key=lambda candidate: candidate.path))
     votes = ballot.votes()
     return SearchResult(
-        chosen=ballot.winner() or _best_without_answer(candidates),
+        chosen=ballot.winner() or _best_without_answer(candidates, ballot),
         votes=votes,
         candidates=candidates,
         losses=tuple(record.losses),
@@ -148,9 +153,9 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
     )
 
 
-def _best_without_answer(candidates: Sequence[Candidate]) -> Candidate | None:
+def _best_without_answer(candidates: Sequence[Candidate], ballot: Ballot[Candidate]) -> Candidate | None:
     complete = [candidate for candidate in candidates if candidate.is_complete]
-    return next(iter(rank(complete or candidates)), None)
+    return next(iter(ballot.rank(complete or candidates)), None)
 
 
 class Recorder:

@@ -19,7 +19,7 @@ from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
 from search.deepconf import DeepConf
 from search.dvts import DVTS
-from search.errors import StrategyError
+from search.errors import HyperparameterError, StrategyError
 from search.rebase import Rebase
 from search.strategy import Strategy
 from search.ttt_best_of_n import UNABLE, AdaptableVerifier, TTTBestOfN
@@ -65,7 +65,13 @@ LOOKAHEAD = Field(
     "lookahead", int, 0, "k, greedy steps rolled out before a step is judged.", 0, 16, moves_confidence=True
 )
 AGGREGATION = Field("aggregation", Aggregation, Aggregation.LAST, "From step scores to a score.", moves_confidence=True)
-SELECTION = Field("selection", Selection, Selection.WEIGHTED, "How tree searches choose.", moves_confidence=True)
+SELECTION = Field(
+    "selection",
+    Selection,
+    None,
+    "How the answer is chosen; null: best by best_of_n, weighted by others. A tournament needs verifier_format judge.",
+    moves_confidence=True,
+)
 KEEP = Field(
     "keep",
     float,
@@ -104,6 +110,7 @@ class Row:
         fields: Those of a request that it reads, besides n, early_stop and what every search reads.
         fixed: Hyperparameters that make the class this strategy.
         parts: What smaller searches a larger one holds.
+        selections: How its answer may be chosen.
         unmet: Says why a service with this verifier cannot run it; None where it can.
         fallback: Of a strategy that a calibration table builds: which one stands in where there is no table.
         is_calibrated: Whether `winnow calibrate` may choose it.
@@ -116,6 +123,7 @@ class Row:
     fields: tuple[Field, ...] = ()
     fixed: Mapping[str, object] = field(default_factory=dict)
     parts: Parts = Parts.NONE
+    selections: tuple[Selection, ...] = tuple(Selection)
     unmet: Callable[[object], str | None] = lambda verifier: None
     fallback: str | None = None
     is_calibrated: bool = False
@@ -127,14 +135,16 @@ class Row:
         Args:
             n: N, the budget.
             early_stop: Whether it may leave out work that cannot change the answer.
-            values: Of hyperparameters, by name; those that this strategy does not have are left out, and None is one
-                that was not given.
+            values: Of hyperparameters, by name; those that this strategy does not have are left out, as is None.
 
         Raises:
             HyperparameterError: It cannot run with these values.
         """
         own = {name: value for name, value in values.items() if name in self.hyperparameters and value is not None}
-        return self.make(n=n, early_stop=early_stop, **self.fixed, **own)
+        if own.get("selection") not in (None, *self.selections):
+            allowed = ", ".join(selection.value for selection in self.selections)
+            raise HyperparameterError("selection", f"not supported by strategy {self.name}; allowed: {allowed}")
+        return self.make(n=n, early_stop=early_stop, **{**self.fixed, **own})
 
     @property
     def hyperparameters(self) -> frozenset[str]:
@@ -181,10 +191,9 @@ class Row:
 
     def has_made(self, strategy: Strategy) -> bool:
         """Tell whether a strategy is this one."""
-        is_same = all(
-            getattr(strategy, name) == value for name, value in self.fixed.items() if type(strategy) is self.make
-        )
-        return type(strategy) is self.make and is_same
+        if type(strategy) is not self.make or strategy.selection not in self.selections:
+            return False
+        return all(getattr(strategy, name) == value for name, value in self.fixed.items() if name != "selection")
 
 
 def _tree(name: str, make: type[Strategy], colour: str, *, parts: Parts = Parts.NONE) -> Row:
@@ -194,9 +203,9 @@ def _tree(name: str, make: type[Strategy], colour: str, *, parts: Parts = Parts.
     return Row(name, make, colour, TREE, parts=parts, is_calibrated=True, cost=cost)
 
 
-def _flat(name: str, colour: str, selection: Selection, *own: Field, is_calibrated: bool = False) -> Row:
-    fixed = {"selection": selection}
-    return Row(name, BestOfN, colour, own, fixed, Parts.RESPONSES, is_calibrated=is_calibrated)
+def _flat(name: str, colour: str, selections: tuple[Selection, ...], *own: Field, is_calibrated: bool = False) -> Row:
+    fixed = {"selection": selections[0]}
+    return Row(name, BestOfN, colour, own, fixed, Parts.RESPONSES, selections, is_calibrated=is_calibrated)
 
 
 def _can_learn(verifier: object) -> str | None:
@@ -205,9 +214,9 @@ def _can_learn(verifier: object) -> str | None:
 
 ROWS = (
     Row("auto", ComputeOptimal, "#CC79A7", (TARGET_CONFIDENCE, MAX_TOTAL_TOKENS), fallback="weighted_best_of_n"),
-    _flat("majority", "#999999", Selection.MAJORITY),
-    _flat("best_of_n", "#E69F00", Selection.BEST, AGGREGATION),
-    _flat("weighted_best_of_n", "#D55E00", Selection.WEIGHTED, KEEP, AGGREGATION, is_calibrated=True),
+    _flat("majority", "#999999", (Selection.MAJORITY,)),
+    _flat("best_of_n", "#E69F00", (Selection.BEST, Selection.TOURNAMENT), AGGREGATION, SELECTION),
+    _flat("weighted_best_of_n", "#D55E00", (Selection.WEIGHTED,), KEEP, AGGREGATION, is_calibrated=True),
     _tree("beam_search", BeamSearch, "#0072B2"),
     _tree("dvts", DVTS, "#009E73", parts=Parts.SUBTREES),
     Row(

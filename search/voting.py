@@ -6,6 +6,7 @@ have kinds (`Answer.kind`), the kinds are voted on first, and then the answers o
 
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
+A tournament (`tournament.py`) ranks candidates by their strength in place of their score.
 Beyond the source: `is_decided`, exact early stopping. A vote is decided when no scores of the candidates outstanding
 could elect another answer; one that is refuted when it comes votes for nothing, which the bounds allow for.
 """
@@ -56,6 +57,7 @@ class Selection(Enum):
     WEIGHTED = "weighted"  # the answer with the largest sum of scores
     BEST = "best"  # the answer of the candidate with the largest score
     MAJORITY = "majority"  # the answer given most often
+    TOURNAMENT = "tournament"  # the answer of the candidate that wins most comparisons; see tournament.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ class Vote(Generic[V_co]):
         candidates: Those who gave it, the one that speaks for it first.
         count: How many they are.
         weight: Sum of their scores; None when they were not judged.
+        strength: In a tournament, of the one that speaks for it; None without one.
     """
 
     candidates: tuple[V_co, ...]
     count: int
     weight: float | None
+    strength: float | None = None
 
     @property
     def answer(self) -> str | None:
@@ -82,6 +86,10 @@ class Vote(Generic[V_co]):
 class Ballot(Generic[V]):
     """The votes cast so far, and what they elect.
 
+    Attributes:
+        selection: How the answer is chosen.
+        strengths: By path, of the candidates that played a tournament, in [0, 1].
+
     Args:
         selection: How the answer is chosen.
         is_enough: Says of the votes that a search may stop, though more of them could change the answer.
@@ -91,13 +99,14 @@ class Ballot(Generic[V]):
         self, selection: Selection, is_enough: Callable[[Sequence[Vote[V]]], bool] = lambda votes: False
     ) -> None:
         self.selection = selection
+        self.strengths: dict[tuple[int, ...], float] = {}
         self._is_enough = is_enough
         self._classes: dict[str | None, list[V]] = {}
 
     def until(self, is_enough: Callable[[Sequence[Vote[V]]], bool]) -> "Ballot[V]":
         """Return a ballot of the same votes that is decided by another rule, too."""
         ballot = Ballot(self.selection, is_enough)
-        ballot._classes = self._classes
+        ballot._classes, ballot.strengths = self._classes, self.strengths
         return ballot
 
     @property
@@ -147,10 +156,12 @@ class Ballot(Generic[V]):
                 return leader - second > math.fsum(outstanding) + ROUNDING
             case Selection.BEST:
                 return leader > max(outstanding, default=0.0)
+            case Selection.TOURNAMENT:
+                return False  # whoever comes may win
 
     def _ranked(self) -> tuple[list[Vote[V]], dict[str | None, Vote[V]]]:
         """Return the votes in their order, and those of each kind as one."""
-        votes = [_vote(candidates) for candidates in self._classes.values()]
+        votes = [self._vote(candidates) for candidates in self._classes.values()]
         kinds = self._by_kind(votes)
         votes.sort(key=lambda vote: (vote.answer is None, *self._rank(kinds[_kind(vote)]), *self._rank(vote)))
         return votes, kinds
@@ -160,7 +171,7 @@ class Ballot(Generic[V]):
         for vote in votes:
             kinds.setdefault(_kind(vote), []).append(vote)
         return {
-            kind: own[0] if len(own) == 1 else _vote([candidate for vote in own for candidate in vote.candidates])
+            kind: own[0] if len(own) == 1 else self._vote([candidate for vote in own for candidate in vote.candidates])
             for kind, own in kinds.items()
         }
 
@@ -175,18 +186,24 @@ class Ballot(Generic[V]):
                 return vote.weight or 0.0
             case Selection.BEST:
                 return vote.candidates[0].score or 0.0
+            case Selection.TOURNAMENT:
+                return (vote.candidates[0].score or 0.0) if vote.strength is None else vote.strength
+
+    def rank(self, candidates: Sequence[V]) -> tuple[V, ...]:
+        """Order candidates by strength, and by score where that says nothing."""
+        return tuple(sorted(rank(candidates), key=lambda candidate: -self.strengths.get(candidate.path, 0.0)))
+
+    def _vote(self, candidates: Sequence[V]) -> Vote[V]:
+        ranked = self.rank(candidates)
+        scores = [candidate.score for candidate in ranked if candidate.score is not None]
+        strength = self.strengths.get(ranked[0].path, 0.0) if self.strengths else None
+        return Vote(ranked, len(ranked), math.fsum(scores) if scores else None, strength)
 
 
 def voted(candidate: Voter) -> Answer | None:
     """Return the answer that a candidate votes for: what it states, unless a check keeps that from winning."""
     answer = candidate.answer
     return answer if answer and answer.may_win else None
-
-
-def _vote(candidates: list[V]) -> Vote[V]:
-    ranked = rank(candidates)
-    scores = [candidate.score for candidate in ranked if candidate.score is not None]
-    return Vote(ranked, len(ranked), math.fsum(scores) if scores else None)
 
 
 def _kind(vote: Vote[V]) -> str | None:

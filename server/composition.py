@@ -27,7 +27,7 @@ from models.engine_client import RunningModel
 from models.engines.running import ModelSettings
 from models.policy.absent import AbsentPolicy
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.formats import open_verifier, read_verifier, verifier_on_policy
+from models.prm.formats import check_on_policy, open_verifier, read_verifier, verifier_on_policy
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -71,7 +71,9 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     prompts = prompts_of(settings, tokenizer_model(settings))
     opening_policy = open_policy(policy_settings, prompts) if settings.has_policy else None
     opening_verifier = None
-    if settings.has_verifier and not settings.asks_policy:
+    if settings.asks_policy:
+        check_on_policy(settings.verifier_format, prompts)
+    elif settings.has_verifier:
         opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
     async with AsyncExitStack() as stack:
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
@@ -156,6 +158,7 @@ def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSe
         max_model_len=getattr(settings, f"{name}_context"),
         silence_s=settings.engine_silence_s,
         max_thoughts=settings.verifier_max_thoughts,
+        options=settings.verifier_options,
     )
 
 
@@ -176,6 +179,7 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),
         arguments=arguments,
         max_thoughts=settings.verifier_max_thoughts,
+        options=settings.verifier_options,
     )
 
 

@@ -34,7 +34,8 @@ def identity_of(settings: Settings) -> Identity:
 
 def _verifier(settings: Settings) -> str:
     if settings.verifier_has_checkpoint:
-        return _served(fingerprint(find_model(settings.verifier_model)), settings.verifier_engine_args)
+        model = _served(fingerprint(find_model(settings.verifier_model)), settings.verifier_engine_args)
+        return model if settings.verifier_options is None else f"{model}: {settings.verifier_options}"
     return settings.verifier_name or "none"
 
 

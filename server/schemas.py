@@ -318,6 +318,9 @@ class VoteOut(Wire):
     answer: str | None
     count: int
     weight: float | None = Field(description="Sum of the scores; null if nothing was judged.")
+    strength: float | None = Field(
+        None, description="Of its best response in the tournament: mean chance against a pivot; null without one."
+    )
 
 
 class TestsOut(Wire):

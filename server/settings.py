@@ -25,6 +25,7 @@ from models import files
 from models.checkpoints.marks import Marks, marks_of, parser_of
 from models.files import UnreadableFileError, parse_object
 from models.interfaces import DELIMITER
+from models.prm.criteria import MATHEMATICS, JudgeOptions, Reads, criteria_of
 from models.prm.options import ConfidenceOptions, Measure
 from search.strategies import MAX_N, MAX_STEPS
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
@@ -42,6 +43,12 @@ def _parse(value: Any) -> Any:
     return parse_object(value.encode()) if isinstance(value, str) else value
 
 
+def _list(value: Any) -> Any:
+    is_list = isinstance(value, str) and value.lstrip().startswith("[")
+    return parse_object(f'{{"listed": {value}}}'.encode())["listed"] if is_list else value
+
+
+Criteria = Annotated[str | list[str], NoDecode, BeforeValidator(_list)]
 Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 """In a variable JSON, which is not mixed with what a flag says."""
 
@@ -77,6 +84,9 @@ ThinkingMarks = Annotated[MarksIn | None, NoDecode, BeforeValidator(_parse)]
 
 OF_POLICY = ("confidence",)
 """Formats of verifiers that ask the policy's own engine: `FORMATS_OF_POLICY` of models/prm/formats.py."""
+
+POLICY = "policy"
+"""As the model of a judge: the policy itself, on the engine that it has."""
 
 OF_A_VERIFIER = ("verifier_model", "verifier_url", "verifier_context", "verifier_engine_args")
 """Settings of a verifier that has a model of its own."""
@@ -134,6 +144,7 @@ class Settings(BaseSettings):
         "skywork_reward",
         "reasonflux",
         "thinkprm",
+        "judge",
         "checker",
         "torch",
         "confidence",
@@ -151,8 +162,16 @@ class Settings(BaseSettings):
     confidence_window: float = Field(
         0.1, gt=0, le=100_000, description="Tokens of a group; below 1 a share of the response so far (confidence)."
     )
+    judge_criteria: Criteria = Field(
+        MATHEMATICS,
+        description="What a judge judges by: mathematics, code, open, or a JSON list of texts (judge).",
+    )
+    judge_reads: Reads = Field(
+        Reads.RESPONSE, description="A verdict on the whole response, or one on each of its steps (judge)."
+    )
+    judge_thinks: bool = Field(False, description="Think before the verdict, up to verifier_max_thoughts (judge).")
     verifier_max_thoughts: int = Field(
-        2048, ge=1, description="Most tokens that a verifier thinks before a verdict (thinkprm)."
+        2048, ge=1, description="Most tokens that a verifier thinks before a verdict (thinkprm, judge)."
     )
     policy_url: Urls = Field(
         None, min_length=1, description="vLLM servers that run the policy, separated by commas; default: it runs here."
@@ -286,6 +305,10 @@ class Settings(BaseSettings):
     @classmethod
     def _leave_out_the_demos_verifier(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Run a policy alone that is named alone: the demo's verifier reads the demo's tokens."""
+        if values.get("verifier_format") == "judge" and not (
+            values.get("verifier_model") or values.get("verifier_url")
+        ):
+            return values | {"verifier_model": POLICY}
         is_named = any(values.get(name) is not None for name in ("verifier_model", "verifier_format", "verifier_url"))
         policy = str(values.get("policy_model", DEMO / "policy"))
         if is_named or policy == NONE or _is_demo(policy):
@@ -306,16 +329,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_a_second_model(self) -> Self:
-        named = [name for name in OF_A_VERIFIER if name in self.model_fields_set and getattr(self, name)]
+        own = OF_A_VERIFIER[1:] if self.verifier_format == "judge" else OF_A_VERIFIER
+        named = [name for name in own if name in self.model_fields_set and getattr(self, name)]
         if self.asks_policy and named:
             raise ValueError(f"{named[0]}: verifier_format {self.verifier_format} asks the policy itself; omit it")
         return self
 
     @model_validator(mode="after")
     def _refuse_what_no_verifier_reads(self) -> Self:
-        unread = sorted(name for name in self.model_fields_set if name.startswith("confidence_"))
-        if unread and self.verifier_format != "confidence":
-            raise ValueError(f"{unread[0]}: read by verifier_format confidence alone; omit it")
+        for own in ("confidence", "judge"):
+            unread = sorted(name for name in self.model_fields_set if name.startswith(f"{own}_"))
+            if unread and self.verifier_format != own:
+                raise ValueError(f"{unread[0]}: read by verifier_format {own} alone; omit it")
         return self
 
     @field_validator("max_body_bytes", "max_unread_bytes")
@@ -327,6 +352,12 @@ class Settings(BaseSettings):
         if value > info.data.get(name, value):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
         return value
+
+    @field_validator("judge_criteria")
+    @classmethod
+    def _require_criteria(cls, criteria: str | list[str]) -> str | list[str]:
+        JudgeOptions(criteria_of(criteria))
+        return criteria
 
     @field_validator("reasoning_parser")
     @classmethod
@@ -392,17 +423,23 @@ class Settings(BaseSettings):
     @property
     def asks_policy(self) -> bool:
         """Whether the verifier asks the policy's engine, and has no model of its own."""
-        return self.verifier_format in OF_POLICY
+        is_judge = self.verifier_format == "judge" and self.verifier_model == POLICY
+        return is_judge or self.verifier_format in OF_POLICY
 
     @property
     def verifier_has_checkpoint(self) -> bool:
         """Whether the verifier has a model of its own."""
-        return self.verifier_format not in (*OF_POLICY, "checker", NONE)
+        return not self.asks_policy and self.verifier_format not in ("checker", NONE)
 
     @property
-    def verifier_options(self) -> ConfidenceOptions:
-        """How a verifier that asks the policy is set up."""
-        return ConfidenceOptions(self.confidence_measure, self.confidence_top, self.confidence_window)
+    def verifier_options(self) -> ConfidenceOptions | JudgeOptions | None:
+        """How the verifier is set up, besides its model; None of a format that leaves nothing to say."""
+        if self.verifier_format == "judge":
+            thoughts = self.verifier_max_thoughts if self.judge_thinks else 0
+            return JudgeOptions(criteria_of(self.judge_criteria), self.judge_reads, thoughts)
+        if self.verifier_format == "confidence":
+            return ConfidenceOptions(self.confidence_measure, self.confidence_top, self.confidence_window)
+        return None
 
     @property
     def verifier_name(self) -> str | None:

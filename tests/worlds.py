@@ -121,15 +121,19 @@ class WorldPolicy(Engine):
 
 
 class WorldVerifier(Engine):
-    """Judges steps.
+    """Judges steps, and compares responses: the chances of two are as their scores.
 
     Attributes:
         judged: What was judged by every call that ended: the response as far as it went.
+        compared: The pairs of responses that were compared.
+        tastes: By pair, the chance of the first, where it is not as the scores.
     """
 
     def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
         super().__init__(nature, shuffle)
         self.judged: list[str] = []
+        self.compared: list[tuple[str, str]] = []
+        self.tastes: dict[tuple[str, str], float] = {}
 
     async def score(
         self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
@@ -142,6 +146,19 @@ class WorldVerifier(Engine):
             meter.verifier_tokens += sum(len(step.token_ids) for step in steps)
             meter.verifier_cached_tokens += sum(len(step.token_ids) for step in prefix)
             return tuple(self._nature.judge((*prefix, *steps[: i + 1])) for i in range(len(steps)))
+
+    async def compare(self, problem: Problem, first: Sequence[Step], second: Sequence[Step], meter: Meter) -> float:
+        pair = "".join(step.text for step in first), "".join(step.text for step in second)
+        if pair[0] == pair[1] or not all(pair):
+            raise ValueError("there is nothing to compare")
+        with self._call():
+            await self._work(" or ".join(pair))
+            self.compared.append(pair)
+            meter.verifier_tokens += 2 * sum(len(step.token_ids) for step in (*first, *second))
+            if pair in self.tastes or pair[::-1] in self.tastes:
+                return self.tastes.get(pair, 1 - self.tastes.get(pair[::-1], 0))
+            one, other = self._nature.judge(first), self._nature.judge(second)
+            return one / (one + other) if one + other else 0.5
 
 
 class BoxReader:

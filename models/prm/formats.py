@@ -25,6 +25,7 @@ FORMATS = {
     "skywork_reward": "models.prm.skywork_reward",
     "reasonflux": "models.prm.reasonflux",
     "thinkprm": "models.prm.thinkprm",
+    "judge": "models.prm.judge",
 }
 """Those that an engine runs, here or elsewhere; the module of each has a function `read`."""
 
@@ -63,14 +64,25 @@ def verifier_on_policy(format_name: str, policy: RunningPolicy, options: object)
     """Return a verifier that has no engine of its own: its `engine` is the policy's.
 
     Args:
-        format_name: Of `FORMATS_OF_POLICY`.
+        format_name: Of `FORMATS_OF_POLICY`, or one of `FORMATS` whose module has a function `on_policy`, too: a judge.
         policy: Runs as long as the verifier is asked.
         options: Those of the format.
 
     Raises:
         CheckpointError: The policy cannot judge.
     """
-    return cast(OnPolicy, import_module(FORMATS_OF_POLICY[format_name]).on_policy)(policy, options)
+    return cast(OnPolicy, import_module((FORMATS | FORMATS_OF_POLICY)[format_name]).on_policy)(policy, options)
+
+
+def check_on_policy(format_name: str, prompts: PromptBuilder) -> None:
+    """See, before a policy runs, that it can be its own verifier, where the format's module has a `check_policy`.
+
+    Raises:
+        CheckpointError: It cannot.
+    """
+    check = getattr(import_module((FORMATS | FORMATS_OF_POLICY)[format_name]), "check_policy", None)
+    if check is not None:
+        check(prompts)
 
 
 def read_verifier(format_name: str, settings: ModelSettings, prompts: PromptBuilder) -> Served:

@@ -26,7 +26,7 @@ from models.checkpoints.tokenizer import ChatTokenizer
 from models.engine_client import EngineClient, require_room
 from models.engines.running import ModelSettings
 from models.errors import CheckpointError, EngineUnavailableError
-from models.generation import Generated, Generation
+from models.generation import Generated, Generation, Stop
 from models.interfaces import Meter, Problem, Step, Verdict
 from models.prm.generative_prm import sigmoid
 from models.prm.served import Served
@@ -89,7 +89,7 @@ class ThinkPRM:
         stops = (QUESTION, END_OF_THOUGHTS, f"Step {len(texts) + 1}:")
         thinking = Generation(max_tokens=min(self._max_thoughts, room), temperature=0, stops=stops)
         thoughts = await self._complete(problem, request, thinking, meter)
-        kept = self._before(thoughts, stops)
+        kept = thoughts_before(self._tokenizer, thoughts, stops)
         verdict = await self._complete(problem, (*request, *kept, *self._question), self._asked, meter)
         return (*(1.0 for _ in steps[:-1]), self._probability(verdict))
 
@@ -106,22 +106,23 @@ class ThinkPRM:
         meter.verifier_tokens += len(request) - num_cached + (0 if asked.logprob_ids else len(output.token_ids))
         return output
 
-    def _before(self, thoughts: Generated, stops: Sequence[str]) -> tuple[int, ...]:
-        """The thoughts without what they stopped at: a text, or the token that ends the sequence."""
-        has_ended = thoughts.finish_reason == "stop" and thoughts.stop_reason is None
-        token_ids = tuple(thoughts.token_ids[:-1] if has_ended else thoughts.token_ids)
-        text = self._tokenizer.decode(token_ids)
-        end = min((text.find(stop) for stop in stops if stop in text), default=len(text))
-        while len(self._tokenizer.decode(token_ids)) > end:
-            token_ids = token_ids[:-1]
-        return token_ids
-
     def _probability(self, verdict: Generated) -> float:
         logprobs = verdict.logprobs or {}
         if not {*self._right, *self._wrong} <= logprobs.keys():
             raise EngineUnavailableError("the verifier gives no verdict")
         right, wrong = (_log_sum([logprobs[each] for each in ids]) for ids in (self._right, self._wrong))
         return sigmoid(right - wrong)
+
+
+def thoughts_before(tokenizer: ChatTokenizer, thoughts: Generated, stops: Sequence[Stop]) -> tuple[int, ...]:
+    """Return thoughts without what they stopped at: one of `stops`, or the token that ends the sequence."""
+    has_ended = thoughts.finish_reason == "stop" and not isinstance(thoughts.stop_reason, str)
+    token_ids = tuple(thoughts.token_ids[:-1] if has_ended else thoughts.token_ids)
+    text = tokenizer.decode(token_ids)
+    end = min((text.find(stop) for stop in stops if isinstance(stop, str) and stop in text), default=len(text))
+    while len(tokenizer.decode(token_ids)) > end:
+        token_ids = token_ids[:-1]
+    return token_ids
 
 
 def verdict_ids(tokenizer: ChatTokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:

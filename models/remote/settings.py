@@ -46,6 +46,7 @@ class RemoteSettings:
         max_model_len: Longest prompt and response, in tokens; None takes the servers'.
         silence_s: A request of which nothing comes for so long is lost.
         max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
+        options: Of the verifier's format; None for one that has none.
         patience: For how long the servers are waited for otherwise.
         has_weights: They are not on this machine.
     """
@@ -58,6 +59,7 @@ class RemoteSettings:
     max_model_len: int | None = None
     silence_s: float = 60.0
     max_thoughts: int = 2048
+    options: object = None
     patience: Patience = Patience()
 
     has_weights: ClassVar[bool] = False

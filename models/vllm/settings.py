@@ -40,6 +40,7 @@ class EngineSettings:
         tensor_parallel_size: On CUDA: GPUs that share the model.
         arguments: More arguments of vLLM, by vLLM's names, which `arguments.py` has checked.
         max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
+        options: Of the verifier's format; None for one that has none.
         reasoning_parser: vLLM's name for how the model marks its thoughts; None for a model that has none.
         has_weights: The weights are on this machine, and looked at before they are served.
     """
@@ -57,6 +58,7 @@ class EngineSettings:
     tensor_parallel_size: int = 1
     arguments: Mapping[str, Any] = field(default_factory=dict)
     max_thoughts: int = 2048
+    options: object = None
     reasoning_parser: str | None = None
 
     @property

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from search.strategies import Parts, by_table, flat, one_sample, request_fields, strategies, trees
+from search.voting import Selection
 
 GREEDY = "greedy"
 """One sample at temperature 0: what all strategies are compared with."""
@@ -153,7 +154,7 @@ def plan_jobs(
         beam_width: M of the tree searches; N where N is smaller.
         varied: Values by field, of those that `can_vary()`: each is measured for every strategy that reads the field.
         subsample: Draw the responses of the flat strategies once a seed, at the largest N, and take from them all
-            smaller N and all votes; likewise the subtrees of DVTS.
+            smaller N and all votes but tournaments, which ask the verifier; likewise the subtrees of DVTS.
     """
     jobs = []
     measured = configurations(chosen, varied or {})
@@ -163,7 +164,8 @@ def plan_jobs(
     for seed in range(max(num_seeds.values())):
         budgets = sorted((n for n, count in num_seeds.items() if seed < count), reverse=True)
         cells = [Cell(name, n, seed, own) for name, own in measured if name != GREEDY for n in budgets]
-        shared = [*_responses(cells, sampling), *_subtrees(cells, sampling, beam_width)] if subsample else []
+        votes = [cell for cell in cells if dict(cell.varied).get("selection") != Selection.TOURNAMENT.value]
+        shared = [*_responses(votes, sampling), *_subtrees(votes, sampling, beam_width)] if subsample else []
         filled = {cell for job in shared for cell in job.cells}
         jobs += shared
         jobs += [Job((cell,), _request(cell, sampling, beam_width)) for cell in cells if cell not in filled]

@@ -17,7 +17,7 @@ from models.checkpoints.checkpoint import TEXTS, WEIGHTS, check_causal_model, fi
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import ModelError
-from models.prm.formats import open_verifier
+from models.prm.formats import check_on_policy, open_verifier
 from models.vllm.settings import LARGE_BLOCK
 from search.strategies import ALONE
 from server.composition import verifier_engine
@@ -65,7 +65,7 @@ def check_models(settings: Settings, here: frozenset[str]) -> tuple[list[Finding
     if not settings.has_verifier:
         findings.append(caution("verifier", "there is none, and half of the memory is needed", ALONE))
     elif settings.asks_policy:
-        findings.append(fine("verifier", f"{settings.verifier_format} asks the policy's engine: no second model"))
+        findings.append(_on_policy(settings.verifier_format, prompts))
     elif "verifier" in here:
         findings.append(_verifier(settings, prompts, sizes))
     return findings, sizes
@@ -101,6 +101,15 @@ def _verifier(settings: Settings, prompts: PromptBuilder | None, sizes: list[Siz
     except (ModelError, NotHereError) as error:
         return _trouble("verifier", error)
     return fine("verifier", f"{settings.verifier_model} can be read as {settings.verifier_format}")
+
+
+def _on_policy(format_name: str, prompts: PromptBuilder | None) -> Finding:
+    try:
+        if prompts is not None:
+            check_on_policy(format_name, prompts)
+    except ModelError as error:
+        return stops("verifier", str(error), "set verifier_model to a model whose digits are tokens")
+    return fine("verifier", f"{format_name} asks the policy's engine: no second model")
 
 
 def _trouble(name: str, error: ModelError | NotHereError) -> Finding:

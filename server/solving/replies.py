@@ -10,7 +10,7 @@ from search.candidate import Candidate
 from search.diagnostics import Diagnostics
 from search.observer import Decision, Loss
 from search.solve import SearchResult, Status
-from search.strategies import label
+from search.strategies import SELECTION, label
 from search.voting import voted
 from server.schemas import (
     CandidateOut,
@@ -61,7 +61,10 @@ def reply(
         status=result.status.value,
         status_reason=_losses(result.losses),
         strategy=_strategy(request, planned, result.decision),
-        votes=[VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight) for vote in result.votes],
+        votes=[
+            VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight, strength=vote.strength)
+            for vote in result.votes
+        ],
         diagnostics=diagnostics_of(result.diagnostics),
         usage=Usage(
             prompt_tokens=prompt_tokens,
@@ -84,6 +87,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     """Return the strategy, its hyperparameters, what it decided, and why."""
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
     shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
+    shown |= {"selection": planned.strategy.selection.value} if planned.row.reads("selection") else {}
     shown |= {"steps": request.steps.shown()} if request.steps else {}
     shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
@@ -115,7 +119,9 @@ def _confidence(
         return None
     if result.decision is not None:
         return result.decision.confidence
-    moving = (each.name for each in planned.row.fields if each.moves_confidence)
+    if planned.strategy.selection is not planned.row.selection:
+        return None
+    moving = (each.name for each in planned.row.fields if each.moves_confidence and each is not SELECTION)
     names = (*MEASURED_AT_DEFAULT, *moving)
     defaults = (getattr(request, name) == SolveRequest.model_fields[name].default for name in names)
     confidence = table.confidence_of(planned.row.name, request.n)

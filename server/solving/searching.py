@@ -13,6 +13,7 @@ from models.interfaces import Problem, Turn
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
+from search.tournament import comparer_for
 from server.errors import RequestError
 from server.http.disconnect import stop
 from server.keys import Client
@@ -113,7 +114,7 @@ class Search:
 
         Raises:
             RequestError: It cannot be served.
-            HyperparameterError: Its strategy cannot run with these values.
+            HyperparameterError: Its strategy cannot run with these values, or not with this verifier.
         """
         request = within(request, state.settings)
         form = plan_form(request)
@@ -121,6 +122,7 @@ class Search:
             require_parser(form, state.settings)
         models = plan_models(request, state.models, state.settings, form)
         planned = plan_strategy(request, state.calibrated, has_verifier=models.verifier is not None, form=form)
+        comparer_for(planned.strategy.selection, models.verifier)
         problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings, form)
         return cls(request, problem, planned, models, cost, client, arrived, state, form)

@@ -11,7 +11,7 @@ import pytest
 
 from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
-from search.errors import StrategyError
+from search.errors import HyperparameterError, StrategyError
 from search.strategies import (
     ROWS,
     Parts,
@@ -35,7 +35,7 @@ each_built_row = pytest.mark.parametrize("row", BUILT, ids=lambda row: row.name)
 PLUGIN = """
 from dataclasses import dataclass
 from search.candidate import Candidate
-from search.errors import StrategyError
+from search.errors import HyperparameterError, StrategyError
 from search.strategies import Field, Row
 from search.voting import Selection
 
@@ -83,7 +83,7 @@ def test_a_row_builds_a_strategy_that_is_called_like_it(row: Row) -> None:
 
 @each_built_row
 def test_what_a_row_reads_reaches_its_strategy(row: Row) -> None:
-    values = {each.name: each.high or each.default for each in row.fields}
+    values = {each.name: each.high or each.default or row.selections[-1] for each in row.fields}
     strategy = row.build(1024, early_stop=False, **conversions(values))
     own = {each.name for each in fields(row.make)}  # type: ignore[arg-type]
     assert all(getattr(strategy, name) == conversions(values)[name] for name in values if name in own)
@@ -94,6 +94,19 @@ def test_what_a_row_reads_reaches_its_strategy(row: Row) -> None:
 def test_the_defaults_of_a_row_are_those_of_its_class(row: Row) -> None:
     defaults: dict[str, Any] = {each.name: each.default for each in row.fields if each.name in row.hyperparameters}
     assert row.build(4, **defaults) == row.build(4)
+
+
+@each_built_row
+def test_a_row_refuses_how_its_answer_cannot_be_chosen(row: Row) -> None:
+    for selection in set(Selection) - set(row.selections) if row.reads("selection") else ():
+        with pytest.raises(HyperparameterError, match=f"selection: not supported by strategy {row.name}; allowed: "):
+            row.build(4, selection=selection)
+
+
+def test_a_tournament_of_independent_responses_is_best_of_n() -> None:
+    strategy = strategies()["best_of_n"].build(4, selection=Selection.TOURNAMENT)
+    assert strategy == BestOfN(4, Selection.TOURNAMENT)
+    assert label(strategy) == "best_of_n-4"
 
 
 def test_values_of_other_strategies_are_left_out() -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from models.prm.criteria import CRITERIA, JudgeOptions, Reads
 from server.settings import DEMO, OF_POLICY, Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
@@ -102,6 +103,64 @@ def test_a_verifier_that_asks_the_policy_has_no_model_of_its_own(format_name: st
     assert load_settings(verifier_format=format_name, verifier_memory=0.4).has_verifier
 
 
+@pytest.mark.parametrize(
+    ("values", "asks_policy"),
+    [
+        ({}, True),
+        ({"policy_model": "/checkpoints/mine"}, True),
+        ({"verifier_model": "policy"}, True),
+        ({"verifier_model": "/checkpoints/judge"}, False),
+        ({"verifier_model": "/checkpoints/judge", "verifier_url": "http://a:1", "verifier_context": 512}, False),
+    ],
+)
+def test_a_judge_without_a_model_of_its_own_is_the_policy(values: dict[str, Any], asks_policy: bool) -> None:
+    settings = load_settings(verifier_format="judge", **values)
+    assert settings.asks_policy == (not settings.verifier_has_checkpoint) == asks_policy
+
+
+@pytest.mark.parametrize(("name", "value"), [("verifier_context", 512), ("verifier_engine_args", {"max_num_seqs": 8})])
+def test_a_judge_that_is_the_policy_has_no_engine_to_set_up(name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: verifier_format judge asks the policy itself"):
+        load_settings(verifier_format="judge", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("written", "criteria"),
+    [("code", CRITERIA["code"]), ('["It is true.", " It is short. "]', ("It is true.", "It is short."))],
+)
+def test_criteria_are_named_or_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, criteria: tuple[str, ...]
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"verifier_format: judge\njudge_criteria: {written}\njudge_thinks: true\n")
+    monkeypatch.setenv("WINNOW_VERIFIER_FORMAT", "judge")
+    monkeypatch.setenv("WINNOW_JUDGE_READS", "steps")
+    monkeypatch.setenv("WINNOW_JUDGE_CRITERIA", written)
+    assert load_settings().verifier_options == JudgeOptions(criteria, Reads.STEPS)
+    monkeypatch.delenv("WINNOW_JUDGE_CRITERIA")
+    thinking = JudgeOptions(criteria, Reads.STEPS, max_thoughts=2048)
+    assert load_settings(tmp_path / "recipe.yaml").verifier_options == thinking
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        ("maths", "no criteria named 'maths'"),
+        ("[]", "allowed: 1 to 8"),
+        ([""], "blank"),
+        (["\n "], "blank"),
+        (["a\0b"], "NUL"),
+        (["a"] * 9, "there are 9 criteria"),
+        (["a" * 2001], "2,001 characters"),
+        ('["a"', "judge_criteria"),
+        ("[1]", "judge_criteria"),
+        ({"a": 1}, "judge_criteria"),
+    ],
+)
+def test_criteria_that_cannot_be_asked_are_refused(criteria: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        load_settings(verifier_format="judge", judge_criteria=criteria)
+
+
 @pytest.mark.parametrize("format_name", get_args(Settings.model_fields["verifier_format"].annotation))
 def test_every_verifier_format_has_a_recipe(format_name: str) -> None:
     assert format_name in {yaml.safe_load(path.read_text())["verifier_format"] for path in RECIPES}
@@ -129,6 +188,14 @@ def test_a_policy_that_is_named_alone_runs_without_the_demos_verifier(
     for name, value in values.items():
         monkeypatch.setenv(f"WINNOW_{name.upper()}", value)
     assert load_settings().has_verifier == has_verifier
+
+
+@pytest.mark.parametrize("name", ["judge_criteria", "judge_reads", "judge_thinks"])
+def test_how_a_judge_judges_matters_to_that_format_alone(name: str) -> None:
+    value = {name: Settings.model_fields[name].default}
+    with pytest.raises(ValidationError, match=f"{name}: read by verifier_format judge alone"):
+        load_settings(**value)
+    assert load_settings(verifier_format="judge", **value).asks_policy
 
 
 @pytest.mark.parametrize("name", ["confidence_measure", "confidence_top", "confidence_window"])

@@ -109,6 +109,15 @@ def save_thinkprm(directory: Path) -> Path:
     return directory
 
 
+def save_judge(directory: Path) -> Path:
+    """A causal Qwen2 like any chat model, whose context holds a judge's questions in a small vocabulary."""
+    qwen_tokenizer().save_pretrained(directory)
+    torch.manual_seed(0)
+    config = Qwen2Config(**SIZES | {"max_position_embeddings": 2 * CONTEXT})
+    Qwen2ForCausalLM(config).save_pretrained(directory)  # type: ignore[no-untyped-call]
+    return directory
+
+
 def qwen_tokenizer(
     tokens: tuple[str, ...] = (), *, special: bool = True, begin: str | None = None, texts: tuple[str, ...] = TEXT
 ) -> PreTrainedTokenizerFast:

@@ -12,7 +12,15 @@ from models.vllm.settings import MIB, EngineSettings
 
 
 @pytest.fixture(scope="module")
-async def published(format_name: str, checkpoint: Path, prompts: PromptBuilder) -> AsyncIterator[RunningVerifier]:
-    settings = EngineSettings(checkpoint, format_name, dtype="float32", kv_cache_bytes=32 * MIB)
+def options() -> object:
+    """Of the format."""
+    return None
+
+
+@pytest.fixture(scope="module")
+async def published(
+    format_name: str, checkpoint: Path, options: object, prompts: PromptBuilder
+) -> AsyncIterator[RunningVerifier]:
+    settings = EngineSettings(checkpoint, format_name, dtype="float32", kv_cache_bytes=32 * MIB, options=options)
     async with open_verifier(format_name, settings, prompts) as verifier:
         yield verifier

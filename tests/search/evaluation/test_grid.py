@@ -50,6 +50,18 @@ def test_a_majority_alone_asks_for_no_verifier() -> None:
     assert job.request["strategy"] == "majority"
 
 
+def test_a_tournament_is_a_request_of_its_own_at_every_budget() -> None:
+    varied = {"selection": ("best", "tournament")}
+    jobs = plan_jobs(["best_of_n", "dvts"], {4: 1, 16: 1}, SAMPLING, beam_width=4, varied=varied, subsample=True)
+    asked = sorted((job.request["strategy"], job.request["selection"], len(job.cells)) for job in jobs)
+    assert asked == [
+        ("best_of_n", "best", 2),
+        *[("best_of_n", "tournament", 1)] * 2,
+        ("dvts", "best", 2),
+        *[("dvts", "tournament", 1)] * 2,
+    ]
+
+
 def test_a_beam_is_no_wider_than_its_budget() -> None:
     jobs = plan_jobs(["dvts"], {1: 1, 2: 1, 16: 1}, SAMPLING, beam_width=4)
     assert {job.request["n"]: job.request["beam_width"] for job in jobs} == {1: 1, 2: 2, 16: 4}

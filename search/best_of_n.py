@@ -9,17 +9,19 @@ Source: Wang et al. 2022 (self-consistency, 2203.11171); Cobbe et al. 2021 (2110
 Beyond the source: exact early stopping. Votes are cast in the order of the candidates, not of their arrival, so that
 the same seed casts the same votes; once those outstanding cannot change the answer, they are stopped. Where a score can
 only fall (min, prod), best-of-N also judges every step as it comes, and stops a response that is already below the best
-complete one.
+complete one. Probable stopping (search/stopping.py) draws the responses in waves.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
+from search.stopping import EarlyStop, Forecast, Probable
 from search.voting import Ballot, Selection, voted
+from search.waves import cast_in_waves
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,12 @@ class BestOfN:
     Attributes:
         n: N, responses sampled, at least 1.
         selection: How the answer is chosen among them.
-        early_stop: Whether to stop responses that can no longer change the answer.
+        early_stop: Which responses to leave out: those that cannot, or probably do not, change the answer.
     """
 
     n: int
     selection: Selection = Selection.WEIGHTED
-    early_stop: bool = True
+    early_stop: EarlyStop = True
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
@@ -48,11 +50,22 @@ class BestOfN:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Sample the responses and cast their votes."""
-        await cast_in_order(ballot, self._responses(expander), self.n, early_stop=self.early_stop)
+        respond = self._respond(expander)
+        if isinstance(self.early_stop, Probable):
 
-    def _responses(self, expander: Expander) -> Iterator[Awaitable[Candidate | None]]:
+            async def draw(index: int) -> list[Candidate]:
+                candidate = await respond(Candidate().child(index))
+                return [candidate] if candidate else []
+
+            forecast = Forecast(self.early_stop, self.selection, self.n, before=ballot.votes())
+            expander.stops.append(await cast_in_waves(ballot, draw, forecast))
+        else:
+            responses = map(respond, Candidate().children(range(self.n)))
+            await cast_in_order(ballot, responses, self.n, early_stop=self.early_stop)
+
+    def _respond(self, expander: Expander) -> Callable[[Candidate], Awaitable[Candidate | None]]:
         """Each response is judged at its end, or before that where it may be stopped."""
-        judges_early = self.early_stop and self.selection is Selection.BEST and expander.aggregation.is_monotone
+        judges_early = bool(self.early_stop) and self.selection is Selection.BEST and expander.aggregation.is_monotone
         best_score = 0.0
 
         def is_hopeless(candidate: Candidate) -> bool:
@@ -65,7 +78,7 @@ class BestOfN:
                 best_score = max(best_score, candidate.score or 0.0)
             return candidate
 
-        return map(respond, Candidate().children(range(self.n)))
+        return respond
 
 
 async def cast_in_order(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from search.candidate import Candidate
+from search.stopping import Stop
 from search.voting import Vote
 
 SIMILAR_SCORES = 0.01
@@ -64,6 +65,7 @@ class Diagnostics:
         score_std: Population standard deviation of their scores.
         best_minus_mean: How far the best score stands above the mean.
         warnings: What a reader of the answer should know.
+        stopping: How a search ended that may stop when its answer is probable; None of any other.
     """
 
     agreement: float | None
@@ -74,10 +76,14 @@ class Diagnostics:
     score_std: float | None
     best_minus_mean: float | None
     warnings: tuple[Caution, ...]
+    stopping: Stop | None = None
 
 
 def diagnose(
-    votes: Sequence[Vote[Candidate]], candidates: Sequence[Candidate], first_steps: Sequence[Candidate] = ()
+    votes: Sequence[Vote[Candidate]],
+    candidates: Sequence[Candidate],
+    first_steps: Sequence[Candidate] = (),
+    stopping: Stop | None = None,
 ) -> Diagnostics:
     """Measure a vote.
 
@@ -85,6 +91,7 @@ def diagnose(
         votes: As they were cast.
         candidates: The final ones of a search, complete or truncated.
         first_steps: Of a tree search, the candidates after their first step.
+        stopping: How the search ended, where it may stop when its answer is probable.
     """
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
@@ -106,6 +113,7 @@ def diagnose(
         score_std=statistics.pstdev(scores) if scores else None,
         best_minus_mean=None if mean is None else max(scores) - mean,
         warnings=tuple(cautions),
+        stopping=stopping,
     )
 
 

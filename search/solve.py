@@ -16,6 +16,7 @@ from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
 from search.observer import Decision, Loss, Observer, Silence
+from search.stopping import total
 from search.strategy import Strategy
 from search.voting import Ballot, Selection, Vote, rank
 
@@ -122,7 +123,10 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
         losses=tuple(record.losses),
         status=status,
         diagnostics=diagnose(
-            votes, [candidate for candidate in candidates if candidate.is_final], expander.first_steps
+            votes,
+            [candidate for candidate in candidates if candidate.is_final],
+            expander.first_steps,
+            None if status is Status.DEADLINE else total(expander.stops),
         ),
         meter=expander.meter,
         decision=record.decision,

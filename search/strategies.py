@@ -18,8 +18,9 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.compute_optimal import ComputeOptimal
 from search.dvts import DVTS
-from search.errors import StrategyError
+from search.errors import HyperparameterError, StrategyError
 from search.rebase import Rebase
+from search.stopping import EarlyStop, Probable
 from search.strategy import Strategy
 from search.ttt_best_of_n import UNABLE, AdaptableVerifier, TTTBestOfN
 from search.voting import Selection
@@ -109,17 +110,22 @@ class Row:
     is_calibrated: bool = False
     cost: Callable[[int, Mapping[str, Any]], int] = lambda n, values: n
 
-    def build(self, n: int, *, early_stop: bool = True, **values: object) -> Strategy:
+    def build(self, n: int, *, early_stop: EarlyStop = True, **values: object) -> Strategy:
         """Return the strategy with a budget.
 
         Args:
             n: N, the budget.
-            early_stop: Whether it may leave out work that cannot change the answer.
+            early_stop: Which work it may leave out.
             values: Of hyperparameters, by name; those that this strategy does not have are left out.
 
         Raises:
             HyperparameterError: It cannot run with these values.
         """
+        if isinstance(early_stop, Probable) and not self.stops_probably:
+            others = ", ".join(row.name for row in strategies().values() if row.stops_probably)
+            raise HyperparameterError(
+                "early_stop", f"probable is not supported by strategy {self.name}; use exact, or one of {others}"
+            )
         own = {name: value for name, value in values.items() if name in self.hyperparameters}
         return self.make(n=n, early_stop=early_stop, **self.fixed, **own)
 
@@ -156,6 +162,11 @@ class Row:
     def has_beams(self) -> bool:
         """Whether it has a beam width."""
         return BEAM_WIDTH in self.fields
+
+    @property
+    def stops_probably(self) -> bool:
+        """Whether it may stop when its answer is probable: it draws independent parts, or a table builds it of such."""
+        return self.parts is not Parts.NONE or self.fallback is not None
 
     def reads(self, name: str) -> bool:
         """Tell whether it reads a field."""

@@ -119,15 +119,20 @@ class Ballot(Generic[V]):
         elected = [vote for vote in self.votes() if vote.answer is not None]
         return elected[0].candidates[0] if elected else None
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether the votes suffice, though more of them could change the answer."""
+        votes = self.votes()
+        return any(vote.answer is not None for vote in votes) and self._is_enough(votes)
+
     def is_decided(self, outstanding: Sequence[float]) -> bool:
         """Tell whether no candidate outstanding can change the elected answer.
 
         Args:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
-        votes = self.votes()
-        support = [self._support(vote) for vote in votes if vote.answer is not None]
-        if not support or self._is_enough(votes):
+        support = [self._support(vote) for vote in self.votes() if vote.answer is not None]
+        if not support or self.is_enough:
             return bool(support)
         leader, second = support[0], support[1] if len(support) > 1 else 0.0
         match self.selection:

@@ -7,7 +7,16 @@ checked in `server/solving/planning.py`.
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from models.interfaces import (
@@ -20,6 +29,7 @@ from models.interfaces import (
     StepRule,
     TokenCount,
 )
+from search.stopping import Probable
 from search.strategies import MAX_N, by_table, request_fields, strategies
 
 MAX_PROBLEM_CHARS = 65_536
@@ -43,6 +53,20 @@ Evidence = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
 ]
 """On the wire a list, whose repeats are ignored."""
+
+
+def _read_early_stop(value: Any) -> Any:
+    if value is True:
+        return "exact"
+    return value if value is False or isinstance(value, str) else None  # 0 would be taken for False
+
+
+EarlyStopIn = Annotated[
+    Literal["exact", "probable", False],
+    BeforeValidator(_read_early_stop),
+    WithJsonSchema({"enum": ["exact", "probable", True, False]}),
+]
+"""True, as older clients say it, is exact."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Plain = Annotated[str, StringConstraints(max_length=MAX_ARGUMENT_CHARS)] | bool | Count | Real | None
@@ -152,7 +176,17 @@ class SearchIn(Spending):
     judge: Literal["answer", "all"] = Field(
         "answer", description="What the verifier judges of a policy that thinks: the answer, or the thoughts as well."
     )
-    early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
+    early_stop: EarlyStopIn = Field(
+        "exact",
+        description="Work to leave out: what can no longer change the answer (exact, or true), what probably does not "
+        "(probable; of majority, best_of_n, weighted_best_of_n, dvts and auto), or none (false).",
+    )
+    stop_probability: Real = Field(
+        Probable().probability,
+        gt=0.5,
+        lt=1,
+        description="With early_stop probable: that the answer is the one of all n, over problems as they come.",
+    )
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
     )
@@ -207,6 +241,19 @@ class VoteOut(Wire):
     weight: float | None = Field(description="Sum of the scores; null if nothing was judged.")
 
 
+class StoppingOut(Wire):
+    """How a search ended that may stop when its answer is probable."""
+
+    rule: Literal["probable", "exact", "confidence", "all"] = Field(
+        description="The answer probably stays; it cannot change; it reached target_confidence; or all were drawn."
+    )
+    num_candidates: int = Field(description="Candidates drawn, including those that the stop cut off.")
+    of: int = Field(description="Candidates that the whole search would have drawn.")
+    change_probability_bound: float = Field(
+        description="Probability that the whole search would have elected another answer, at most."
+    )
+
+
 class DiagnosticsOut(Wire):
     """How far the answer can be trusted; null where there is nothing to measure."""
 
@@ -218,6 +265,7 @@ class DiagnosticsOut(Wire):
     score_std: float | None
     best_minus_mean: float | None
     warnings: list[str]
+    stopping: StoppingOut | None = Field(None, description="With early_stop probable, unless the deadline ended it.")
 
 
 class Usage(Wire):

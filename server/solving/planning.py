@@ -10,6 +10,7 @@ from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
 from search.calibration.table import Budget, Calibrated, Calibration
 from search.expander import Models
+from search.stopping import EarlyStop, Probable
 from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
 from server.errors import RequestError, too_much
@@ -49,6 +50,9 @@ def plan_strategy(request: SolveRequest, calibrated: Calibrated, *, has_verifier
     """
     row = strategies()[request.strategy]
     _refuse_unread(request, row)
+    if request.early_stop != "probable" and request.stop_probability != Probable().probability:
+        message = "stop_probability: not supported with this early_stop; omit it, or set early_stop to probable"
+        raise RequestError(message, "stop_probability")
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
     return _plan_by_table(request, row, row.stand_in(has_verifier), calibrated)
@@ -105,7 +109,12 @@ def values_of(request: SolveRequest) -> dict[str, Any]:
 
 
 def _build(request: SolveRequest, row: Row) -> Strategy:
-    return row.build(request.n, early_stop=request.early_stop, **conversions(values_of(request)))
+    return row.build(request.n, early_stop=early_stop_of(request), **conversions(values_of(request)))
+
+
+def early_stop_of(request: SolveRequest) -> EarlyStop:
+    """Return which work a request leaves out."""
+    return Probable(request.stop_probability) if request.early_stop == "probable" else bool(request.early_stop)
 
 
 def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: Calibrated) -> Planned:
@@ -131,7 +140,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
     n, reason = request.n, row.name
     if budget is not table.budget(request.n):
         n, reason = budget.n, f"{row.name}: N = {budget.n} instead of {request.n} to stay within the limits"
-    return Planned(budget.build(n, values["target_confidence"], early_stop=request.early_stop), row, reason)
+    return Planned(budget.build(n, values["target_confidence"], early_stop=early_stop_of(request)), row, reason)
 
 
 def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration) -> Budget:

@@ -21,6 +21,7 @@ from server.schemas import (
     SolveRequest,
     SolveResponse,
     StepOut,
+    StoppingOut,
     Timing,
     TreeOut,
     Usage,
@@ -80,6 +81,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     shown |= {"steps": request.steps.shown()} if request.steps else {}
     shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
+    shown |= {"stop_probability": request.stop_probability} if request.early_stop == "probable" else {}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
     if decision is None:
         return shown | {"reason": planned.reason}
@@ -115,7 +117,10 @@ def _confidence(
 
 
 def _diagnostics(found: Diagnostics) -> DiagnosticsOut:
-    return DiagnosticsOut(**asdict(found) | {"warnings": [caution.text for caution in found.warnings]})
+    stop = found.stopping
+    stopping = StoppingOut(**asdict(stop) | {"rule": stop.rule.value}) if stop else None
+    warnings = [caution.text for caution in found.warnings]
+    return DiagnosticsOut(**asdict(found) | {"warnings": warnings, "stopping": stopping})
 
 
 def _losses(losses: tuple[Loss, ...]) -> str | None:

@@ -12,12 +12,12 @@ what a fair coin would do, under which the probability of a change is a martinga
 For small N it is the least, in round numbers, with which two answers given equally often, the worst case, change in no
 larger share of searches than is predicted (computed exactly: tests/search/test_stopping.py, search/stopping.md).
 
-Problems with such ties are not all problems: at most every second one, we assume. So half of what is predicted for the
-worst case is the probability of a change, and a search may end when that is at most 1 - `probability`.
+Not all problems are such ties: `tempered` makes of the probability in the worst case the one over problems as they
+come. A search may end when that is at most 1 - `probability`.
 
 Best responses are another matter: whether the best of N is among the k drawn depends on its place alone, which is
-uniform; so R / N is the probability that it is still to come, however often one looks. Whether it has another answer
-follows Laplace's rule of succession, from how many of the next best agree with the best so far.
+uniform; so R / N is the probability that it is still to come, however often one looks. It counts as having another
+answer in one of so many cases as there are best ones so far, from the top, that agree.
 
 Source: Aggarwal et al. 2023 (2305.11860), "Adaptive-Consistency", for stopping a vote by a posterior. Spiegelhalter,
 Freedman and Parmar 1994, "Bayesian approaches to randomized trials", for predictions and sceptical priors as rules to
@@ -36,9 +36,6 @@ from itertools import takewhile
 
 from search.errors import HyperparameterError
 from search.voting import Selection, Vote, Voter, voted
-
-TIES = 0.5
-"""Share of the problems, at most, whose two leading answers are given equally often."""
 
 
 def doubt_of(num_parts: int, worst: float) -> float:
@@ -149,6 +146,24 @@ def loss_probability(lead: Lead, seen: int, outstanding: int, doubt: float, larg
     return math.erfc(final / spread / math.sqrt(2)) / 2
 
 
+def tempered(worst: float) -> float:
+    """Return the probability of a change over problems as they come, from that in the worst case.
+
+    A clear lead, which is hardly ever lost, belongs to a tie in every second problem at most, we assume; no lead, which
+    is lost in half of the cases, always.
+    """
+    return worst * min(0.5 + 2 * worst * worst, 1.0)
+
+
+def worst_of(risk: float) -> float:
+    """Return what `tempered` makes `risk`, in (0, 0.5)."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tempered(middle) < risk else (low, middle)
+    return low
+
+
 class Forecast:
     """Predicts the vote of a whole search from the parts drawn so far.
 
@@ -167,7 +182,7 @@ class Forecast:
         self.num_parts = num_parts
         self.size = size
         self._selection = selection
-        self._doubt = doubt_of(num_parts, rule.risk / TIES)
+        self._doubt = doubt_of(num_parts, worst_of(rule.risk))
         self._seen = 0
         self._before = self._supports(before)
         self._squares: defaultdict[frozenset[str], float] = defaultdict(float)  # of answers, and products of pairs
@@ -183,11 +198,14 @@ class Forecast:
         """Take in the votes of the next part."""
         self._seen += 1
         supports: defaultdict[str, float] = defaultdict(float)
+        best: list[tuple[float, tuple[int, ...], str]] = []
         for candidate in part:
             if candidate.is_complete and (answer := voted(candidate)):
                 score = candidate.score or 0.0
                 supports[answer.key] += 1.0 if self._selection is Selection.MAJORITY else score
-                insort(self._best, (-score, candidate.path, answer.key))
+                best.append((-score, candidate.path, answer.key))
+        if best:
+            insort(self._best, min(best))  # siblings of a part resemble each other, so one speaks for all
         self._largest = max(self._largest, *supports.values(), 0.0)
         for key, support in supports.items():
             for other, its in supports.items():
@@ -200,7 +218,7 @@ class Forecast:
             return 1.0
         if self._selection is Selection.BEST:
             return self._upset_probability(0)
-        return max(TIES * self._loss_probability(lead, 0) for lead in self._leads(votes))
+        return max(tempered(self._loss_probability(lead, 0)) for lead in self._leads(votes))
 
     def needed(self, votes: Sequence[Vote[Voter]]) -> int:
         """Return the fewest parts more after which the search may end: all of them support the leader."""
@@ -215,7 +233,7 @@ class Forecast:
     def _may_end(self, lead: Lead, more: int) -> bool:
         after = lead.extended(self._largest, more)
         is_decided = after.now > self._largest * (self.outstanding - more)
-        return is_decided or TIES * self._loss_probability(after, more) <= self.risk
+        return is_decided or tempered(self._loss_probability(after, more)) <= self.risk
 
     def _loss_probability(self, lead: Lead, more: int) -> float:
         return loss_probability(lead, self._seen + more, self.outstanding - more, self._doubt, self._largest)
@@ -243,7 +261,7 @@ class Forecast:
     def _upset_probability(self, more: int) -> float:
         """Return the probability that a better response comes and has another answer, after `more` that agree."""
         agreeing = sum(1 for _ in takewhile(lambda each: each[2] == self._best[0][2], self._best))
-        return (self.outstanding - more) / self.num_parts / (agreeing + more + 1)
+        return (self.outstanding - more) / self.num_parts / (agreeing + more)
 
     def _supports(self, votes: Sequence[Vote[Voter]]) -> dict[str, float]:
         is_counted = self._selection is Selection.MAJORITY

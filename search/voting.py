@@ -131,8 +131,9 @@ class Ballot(Generic[V]):
         Args:
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
-        support = [self._support(vote) for vote in self.votes() if vote.answer is not None]
-        if not support or self.is_enough:
+        votes = self.votes()
+        support = [self._support(vote) for vote in votes if vote.answer is not None]
+        if not support or self._is_enough(votes):
             return bool(support)
         leader, second = support[0], support[1] if len(support) > 1 else 0.0
         match self.selection:

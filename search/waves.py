@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from search.candidate import Candidate
 from search.expander import cancel_all
 from search.stopping import Forecast, Rule, Stop
-from search.voting import Ballot
+from search.voting import Ballot, Vote
 
 SPARE = 20
 """One part more for so many that are outstanding: it saves rounds, and costs little where a search ends early."""
@@ -25,10 +25,10 @@ Draw = Callable[[int], Awaitable[Sequence[Candidate]]]
 async def cast_in_waves(ballot: Ballot[Candidate], draw: Draw, forecast: Forecast) -> Stop:
     """Draw parts and cast their votes until the answer is certain, or probable enough, or everything is drawn."""
     growing: deque[asyncio.Future[Sequence[Candidate]]] = deque()
-    num_drawn = 0
+    num_drawn, votes = 0, ballot.votes()
     try:
         while forecast.outstanding:
-            wave = forecast.needed(ballot.votes()) + forecast.outstanding // SPARE
+            wave = forecast.needed(votes) + forecast.outstanding // SPARE
             while len(growing) < min(wave, forecast.outstanding):
                 growing.append(asyncio.ensure_future(draw(num_drawn)))
                 num_drawn += 1
@@ -37,20 +37,21 @@ async def cast_in_waves(ballot: Ballot[Candidate], draw: Draw, forecast: Forecas
             for candidate in part:
                 ballot.cast(candidate)
             forecast.see(part)
-            if rule := _end(ballot, forecast):
+            votes = ballot.votes()
+            if rule := _end(ballot, forecast, votes):
                 break
         else:
             rule = Rule.ALL
     finally:
         await cancel_all(growing)
-    bound = 0.0 if rule in (Rule.EXACT, Rule.ALL) else forecast.change_probability(ballot.votes())
+    bound = 0.0 if rule in (Rule.EXACT, Rule.ALL) else forecast.change_probability(votes)
     return Stop(rule, num_drawn * forecast.size, forecast.num_parts * forecast.size, bound)
 
 
-def _end(ballot: Ballot[Candidate], forecast: Forecast) -> Rule | None:
+def _end(ballot: Ballot[Candidate], forecast: Forecast, votes: Sequence[Vote[Candidate]]) -> Rule | None:
     """Return what ends the search before everything is drawn; None where it goes on."""
     if not forecast.outstanding:
         return None
     if ballot.is_decided([1.0] * (forecast.outstanding * forecast.size)):
         return Rule.CONFIDENCE if ballot.is_enough else Rule.EXACT
-    return Rule.PROBABLE if forecast.change_probability(ballot.votes()) <= forecast.risk else None
+    return Rule.PROBABLE if forecast.change_probability(votes) <= forecast.risk else None

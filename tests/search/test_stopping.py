@@ -8,12 +8,25 @@ import pytest
 
 from search.candidate import Candidate
 from search.errors import HyperparameterError
-from search.stopping import TIES, Forecast, Lead, Probable, Rule, Stop, doubt_of, loss_probability, total
+from search.stopping import (
+    Forecast,
+    Lead,
+    Probable,
+    Rule,
+    Stop,
+    doubt_of,
+    loss_probability,
+    tempered,
+    total,
+    worst_of,
+)
 from search.strategies import ROWS, Row
 from search.voting import Ballot, Selection
 from tests.search.helpers import voter
 
 PROBABLE = Probable(0.95)
+WORST = 1.2 * worst_of(PROBABLE.risk)
+"""So small a number of votes has few leads to choose from; 0.83 to 1.2 of what is asked for is met."""
 
 
 def changed_share(num_parts: int, rule: Probable, shares: Sequence[float]) -> float:
@@ -52,12 +65,12 @@ def test_of_two_answers_that_tie_no_larger_share_changes_than_is_predicted(
     num_parts: int, shares: tuple[float, float]
 ) -> None:
     share = changed_share(num_parts, PROBABLE, shares)
-    assert 0 < share <= PROBABLE.risk / TIES
+    assert 0 < share <= WORST
 
 
 @pytest.mark.parametrize("shares", [(0.4, 0.4), (0.3, 0.3, 0.3), (0.6, 0.2)])
 def test_neither_do_silent_responses_or_a_third_answer_change_more(shares: tuple[float, ...]) -> None:
-    assert changed_share(7, PROBABLE, shares) <= PROBABLE.risk / TIES
+    assert changed_share(7, PROBABLE, shares) <= WORST
 
 
 def tied_share(num_parts: int, worst: float) -> float:
@@ -93,6 +106,14 @@ def test_with_all_the_doubt_what_follows_is_a_fair_coin(lead: int) -> None:
     ways = [math.comb(30, rival) * (1.0 if 2 * rival - 30 > lead else 0.5) for rival in range(15 + lead // 2, 31)]
     found = loss_probability(Lead(lead, lead, 29), 30, 30, 1e9, 1.0)
     assert found == pytest.approx(math.fsum(ways) / 2**30, abs=0.01)  # the normal distribution stands for the binomial
+
+
+@pytest.mark.parametrize("risk", [0.001, 0.05, 0.1, 0.2, 0.4, 0.499])
+def test_over_problems_as_they_come_a_change_is_up_to_twice_as_rare_as_in_ties(risk: float) -> None:
+    worst = worst_of(risk)
+    assert tempered(worst) == pytest.approx(risk)
+    assert risk <= worst <= 2 * risk
+    assert tempered(0.9) == 0.9
 
 
 def test_a_lead_that_grew_with_every_part_is_lost_less_often() -> None:

@@ -119,10 +119,10 @@ class Budget(Row):
 
     def build(self, n: int, target: float | None = None, *, early_stop: EarlyStop = True) -> ComputeOptimal:
         """Return the search that spends a budget of `n`, which is at least that of the row, in the way of the row."""
-        in_probe: EarlyStop = False  # all of it informs the decision
-        if isinstance(early_stop, Probable):
-            in_probe = early_stop = early_stop.shared(2)
-        probe = self.probe.build(self.probe_n, early_stop=in_probe)
+        if isinstance(early_stop, Probable) and any(bin.rest for bin in self.bins):
+            early_stop = early_stop.shared(2)
+        may_stop = isinstance(early_stop, Probable) and strategies()[self.probe.strategy].stops_probably
+        probe = self.probe.build(self.probe_n, early_stop=may_stop and early_stop)  # else all informs the decision
         if probe is None:
             raise HyperparameterError("probe_n", f"{self.probe_n} is too small for one beam")
         left = n - probe.n

@@ -99,7 +99,7 @@ def diagnose(
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
     cautions = [
-        *_about_votes(counts, num_cast, num_refuted),
+        *_about_votes(counts, num_cast, num_refuted, has_stopped=stopping is not None and stopping.is_early),
         *_about_scores(scores),
         *_about_responses(candidates),
         *_about_steps(first_steps),
@@ -122,7 +122,7 @@ def _entropy(counts: Sequence[int]) -> float:
     return math.fsum(count / total * math.log(total / count) for count in counts)
 
 
-def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int) -> Iterator[Caution]:
+def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int, *, has_stopped: bool) -> Iterator[Caution]:
     num_silent = num_cast - sum(counts) - num_refuted
     if num_silent:
         remedy = ASK_FOR_A_BOX if num_silent > MOST * num_cast else ""
@@ -134,7 +134,7 @@ def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int) -> Iter
         )
     if len(counts) > 1 and len(counts) == sum(counts):
         yield Caution(Sign.NO_AGREEMENT, "no two responses agree on an answer")
-    if counts and num_cast >= MIN_SATURATED and counts[0] >= SATURATED * num_cast:
+    if counts and num_cast >= MIN_SATURATED and counts[0] >= SATURATED * num_cast and not has_stopped:
         yield Caution(
             Sign.SATURATED, f"{counts[0]} of {num_cast} responses agree: a smaller n would have given the same answer"
         )

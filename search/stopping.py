@@ -97,6 +97,11 @@ class Stop:
     of: int
     change_probability_bound: float
 
+    @property
+    def is_early(self) -> bool:
+        """Whether candidates were left out."""
+        return self.num_candidates < self.of
+
 
 def total(stops: Sequence[Stop]) -> Stop | None:
     """Return how a search ended that consists of several, one after the other; None of none."""

@@ -1,5 +1,6 @@
 """`early_stop: probable` over HTTP, on the demo pair and on worlds."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.server.openai.asking import chat, evidence
+from tests.server.processes import WINNOW
 from tests.server.services import service, world_of
 from tests.server.test_solve import solve
 from tests.server.test_streaming import read_events
@@ -76,6 +78,17 @@ async def test_what_cannot_be_honoured_is_refused_by_name(fields: dict[str, Any]
     error = response.json()["error"]
     assert (response.status_code, error["param"]) == (422, param)
     assert words in error["message"]
+
+
+@pytest.mark.parametrize(("early_stop", "is_shown"), [("probable", True), ("exact", False), ("false", False)])
+async def test_the_command_asks_for_it_and_shows_how_it_ended(early_stop: str, is_shown: bool) -> None:
+    async with service(world_of()) as client:
+        fields = ("--n", "32", "--strategy", "majority", "--early-stop", early_stop)
+        command = [WINNOW, "solve", EASY, *fields, "--url", str(client.base_url)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        printed, _ = await process.communicate()
+    assert process.returncode == 0
+    assert (b" of 32 candidates drawn" in printed) is is_shown
 
 
 @pytest.mark.parametrize(("early_stop", "shown"), [(True, "exact"), ("exact", "exact"), (False, False)])

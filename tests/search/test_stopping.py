@@ -68,6 +68,12 @@ def test_of_two_answers_that_tie_no_larger_share_changes_than_is_predicted(
     assert 0 < share <= WORST
 
 
+@pytest.mark.parametrize("num_parts", [6, 9])
+def test_over_two_answers_of_whatever_shares_no_more_change_than_was_asked_for(num_parts: int) -> None:
+    changed = [changed_share(num_parts, PROBABLE, (place / 20, 1 - place / 20)) for place in range(1, 20)]
+    assert sum(changed) / 20 <= PROBABLE.risk
+
+
 @pytest.mark.parametrize("shares", [(0.4, 0.4), (0.3, 0.3, 0.3), (0.6, 0.2)])
 def test_neither_do_silent_responses_or_a_third_answer_change_more(shares: tuple[float, ...]) -> None:
     assert changed_share(7, PROBABLE, shares) <= WORST

@@ -92,7 +92,7 @@ class Row:
         colour: In plots.
         fields: Those of a request that it reads, besides n, early_stop and what every search reads.
         fixed: Hyperparameters that make the class this strategy.
-        parts: What smaller searches a larger one holds.
+        parts: What smaller searches a larger one holds. Where it holds any, `early_stop` may be `Probable`.
         unmet: Says why a service with this verifier cannot run it; None where it can.
         fallback: Of a strategy that a calibration table builds: which one stands in where there is no table.
         is_calibrated: Whether `winnow calibrate` may choose it.

@@ -224,18 +224,6 @@ class Policy(Protocol):
             ContextOverflowError: The problem leaves no room in the context for a response.
         """
 
-    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
-        """Return the steps of a response that was written elsewhere, cut as those of its own are. Takes CPU time.
-
-        Args:
-            response: A text, or the texts of its steps, which are kept.
-            steps: Where the steps of a text end.
-            is_complete: Whether the response ends here, or another step is to follow.
-        """
-
-    def special_token_in(self, text: str) -> str | None:
-        """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
-
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         """Sample the step that follows `prefix` (empty: the first one). One that spends the token limit is cut there.
 
@@ -256,6 +244,23 @@ class Policy(Protocol):
             ContextOverflowError: `prefix` leaves no room for another token.
             EngineUnavailableError: The engine died or refused the request.
         """
+
+
+@runtime_checkable
+class Cutter(Protocol):
+    """Cuts responses that were written elsewhere into steps, as a policy's own responses are cut."""
+
+    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
+        """Return the steps of a response; a long one takes CPU time.
+
+        Args:
+            response: A text, or the texts of its steps, which are kept.
+            steps: Where the steps of a text end.
+            is_complete: Whether the response ends here, or another step is to follow.
+        """
+
+    def special_token_in(self, text: str) -> str | None:
+        """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
 
 
 class Verdict(Enum):

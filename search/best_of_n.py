@@ -11,16 +11,19 @@ the same seed casts the same votes; once those outstanding cannot change the ans
 only fall (min, prod), best-of-N also judges every step as it comes, and stops a response that is already below the best
 complete one. With `keep` below 1 the responses with the lowest scores do not vote (`voting.kept`): all must be there
 before that can be said, so none is stopped.
+complete one. Probable stopping (search/stopping.py) draws the responses in waves.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
+from search.stopping import EarlyStop, Forecast, Probable
 from search.voting import Ballot, Selection, kept, refuse_share, voted
+from search.waves import cast_in_waves
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,13 @@ class BestOfN:
     Attributes:
         n: N, responses sampled, at least 1.
         selection: How the answer is chosen among them.
-        early_stop: Whether to stop responses that can no longer change the answer.
+        early_stop: Which responses to leave out: those that cannot, or probably do not, change the answer.
         keep: Share of the responses, those with the highest scores, that vote by weight, in (0, 1].
     """
 
     n: int
     selection: Selection = Selection.WEIGHTED
-    early_stop: bool = True
+    early_stop: EarlyStop = True
     keep: float = 1.0
 
     def __post_init__(self) -> None:
@@ -46,6 +49,8 @@ class BestOfN:
         refuse_share("keep", self.keep)
         if self.keep < 1 and self.selection is not Selection.WEIGHTED:
             raise HyperparameterError("keep", f"{self.keep} changes weighted votes alone; omit it")
+        if self.keep < 1 and isinstance(self.early_stop, Probable):
+            raise HyperparameterError("keep", f"{self.keep} wants all responses; omit it, or set early_stop to exact")
 
     @property
     def needs_verifier(self) -> bool:
@@ -54,17 +59,28 @@ class BestOfN:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Sample the responses and cast their votes."""
+        respond = self._respond(expander)
         if self.keep < 1:
-            async with aclosing(in_order(self._responses(expander))) as judged:
-                responses = [response async for response in judged if response]
-            for response in kept(responses, self.keep):
+            children = Candidate().children(range(self.n))
+            async with aclosing(in_order(map(respond, children))) as judged:
+                judged_responses = [response async for response in judged if response]
+            for response in kept(judged_responses, self.keep):
                 ballot.cast(response)
-            return
-        await cast_in_order(ballot, self._responses(expander), self.n, early_stop=self.early_stop)
+        elif isinstance(self.early_stop, Probable):
 
-    def _responses(self, expander: Expander) -> Iterator[Awaitable[Candidate | None]]:
+            async def draw(index: int) -> list[Candidate]:
+                candidate = await respond(Candidate().child(index))
+                return [candidate] if candidate else []
+
+            forecast = Forecast(self.early_stop, self.selection, self.n, before=ballot.votes())
+            expander.stops.append(await cast_in_waves(ballot, draw, forecast))
+        else:
+            responses = map(respond, Candidate().children(range(self.n)))
+            await cast_in_order(ballot, responses, self.n, early_stop=self.early_stop)
+
+    def _respond(self, expander: Expander) -> Callable[[Candidate], Awaitable[Candidate | None]]:
         """Each response is judged at its end, or before that where it may be stopped."""
-        judges_early = self.early_stop and self.selection is Selection.BEST and expander.aggregation.is_monotone
+        judges_early = bool(self.early_stop) and self.selection is Selection.BEST and expander.aggregation.is_monotone
         best_score = 0.0
 
         def is_hopeless(candidate: Candidate) -> bool:
@@ -77,7 +93,7 @@ class BestOfN:
                 best_score = max(best_score, candidate.score or 0.0)
             return candidate
 
-        return map(respond, Candidate().children(range(self.n)))
+        return respond
 
 
 async def cast_in_order(

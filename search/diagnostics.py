@@ -9,6 +9,7 @@ from enum import Enum
 
 from search.answers.answer import TrialOutcome
 from search.candidate import Candidate
+from search.stopping import Stop
 from search.voting import Vote, voted
 
 SIMILAR_SCORES = 0.01
@@ -95,6 +96,7 @@ class Diagnostics:
         warnings: What a reader of the answer should know.
         tests: Of a search whose answers are programs.
         fields: Of an elected answer that has parts, how far each is agreed on.
+        stopping: How a search ended that may stop when its answer is probable; None of any other.
     """
 
     agreement: float | None
@@ -107,6 +109,7 @@ class Diagnostics:
     warnings: tuple[Caution, ...]
     tests: TrialCounts | None = None
     fields: tuple[FieldAgreement, ...] = ()
+    stopping: Stop | None = None
 
 
 def diagnose(
@@ -116,6 +119,7 @@ def diagnose(
     *,
     wants_programs: bool = False,
     is_structured: bool = False,
+    stopping: Stop | None = None,
 ) -> Diagnostics:
     """Measure a vote.
 
@@ -125,6 +129,7 @@ def diagnose(
         first_steps: Of a tree search, the candidates after their first step.
         wants_programs: Whether answers are programs that are tested.
         is_structured: Whether responses are documents, which have no box for the answer.
+        stopping: How the search ended, where it may stop when its answer is probable.
     """
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
@@ -132,9 +137,9 @@ def diagnose(
     scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
     mean = statistics.fmean(scores) if scores else None
     tests = _tests(votes) if wants_programs else None
-    remedy = "" if is_structured else ASK_FOR_A_BOX
+    remedy, has_stopped = "" if is_structured else ASK_FOR_A_BOX, stopping is not None and stopping.is_early
     cautions = [
-        *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted, remedy)),
+        *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted, remedy, has_stopped)),
         *_about_scores(scores),
         *_about_responses(candidates),
         *_about_steps(first_steps),
@@ -150,6 +155,7 @@ def diagnose(
         warnings=tuple(cautions),
         tests=tests,
         fields=tuple(_agreements(votes)),
+        stopping=stopping,
     )
 
 
@@ -194,7 +200,9 @@ def _entropy(counts: Sequence[int]) -> float:
     return math.fsum(count / total * math.log(total / count) for count in counts)
 
 
-def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int, remedy: str) -> Iterator[Caution]:
+def _about_votes(
+    counts: Sequence[int], num_cast: int, num_refuted: int, remedy: str, has_stopped: bool
+) -> Iterator[Caution]:
     num_silent = num_cast - sum(counts) - num_refuted
     if num_silent:
         remedy = remedy if num_silent > MOST * num_cast else ""
@@ -206,7 +214,7 @@ def _about_votes(counts: Sequence[int], num_cast: int, num_refuted: int, remedy:
         )
     if len(counts) > 1 and len(counts) == sum(counts):
         yield Caution(Sign.NO_AGREEMENT, "no two responses agree on an answer")
-    if counts and num_cast >= MIN_SATURATED and counts[0] >= SATURATED * num_cast:
+    if counts and num_cast >= MIN_SATURATED and counts[0] >= SATURATED * num_cast and not has_stopped:
         yield Caution(
             Sign.SATURATED, f"{counts[0]} of {num_cast} responses agree: a smaller n would have given the same answer"
         )

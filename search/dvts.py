@@ -8,7 +8,7 @@ Source: Beeching, Tunstall and Rush 2024, "Scaling test-time compute with open m
 "Diverse Verifier Tree Search".
 Beyond the source: subtrees never wait for each other. A truncated step is never chosen. At `max_steps` the last step
 runs to the end of the response. Votes are cast in the order of the subtrees; once those outstanding cannot change the
-answer, they are stopped.
+answer, they are stopped. Probable stopping (search/stopping.py) draws the subtrees in waves.
 """
 
 from contextlib import aclosing
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 from search.candidate import Candidate
 from search.expander import Expander, in_order
+from search.stopping import EarlyStop, Forecast, Probable
 from search.tree import refuse_nonsense
 from search.voting import Ballot, Selection, rank
+from search.waves import cast_in_waves
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class DVTS:
         max_steps: Steps, at least 1; the last runs to the end of the response.
         lookahead: k, greedy steps rolled out before a step is judged.
         selection: How the answer is chosen among complete candidates.
-        early_stop: Whether to stop subtrees that can no longer change the answer.
+        early_stop: Which subtrees to leave out: those that cannot, or probably do not, change the answer.
     """
 
     n: int
@@ -38,7 +40,7 @@ class DVTS:
     max_steps: int = 40
     lookahead: int = 0
     selection: Selection = Selection.WEIGHTED
-    early_stop: bool = True
+    early_stop: EarlyStop = True
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
@@ -57,6 +59,12 @@ class DVTS:
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Search every subtree and cast its votes."""
         width = min(self.beam_width, self.n)
+        if isinstance(self.early_stop, Probable):
+            forecast = Forecast(self.early_stop, self.selection, self.num_subtrees, width, ballot.votes())
+            expander.stops.append(
+                await cast_in_waves(ballot, lambda index: self._subtree(expander, index, width), forecast)
+            )
+            return
         async with aclosing(in_order(self._subtree(expander, i, width) for i in range(self.num_subtrees))) as subtrees:
             outstanding = self.n
             async for candidates in subtrees:

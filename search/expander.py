@@ -28,6 +28,7 @@ from search.answers.answer import Answer, AnswerReader
 from search.candidate import Candidate
 from search.code.examiner import Examiner, Tester
 from search.observer import Decision, Loss, Observer
+from search.stopping import Stop
 
 T = TypeVar("T")
 Grow = Callable[[Candidate], Awaitable[Candidate]]
@@ -69,6 +70,7 @@ class Expander:
             step of the answer.
         first_root: What child 0 of the root is called.
         first_steps: Children of the root that were grown by one step, as a tree search does.
+        stops: How searches ended that may stop when their answer is probable.
     """
 
     problem: Problem
@@ -80,6 +82,7 @@ class Expander:
     judges_thoughts: bool = False
     first_root: int = 0
     first_steps: list[Candidate] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
     _judgements: Judgements = field(default_factory=dict)
 
     def after(self, num_roots: int) -> "Expander":
@@ -157,7 +160,7 @@ class Expander:
 
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
-        await _cancel(self._judgements.values())
+        await cancel_all(self._judgements.values())
 
     async def _grown(self, children: Iterable[Candidate], grow: Grow) -> list[Candidate]:
         growing = in_order(self._guarded(self._numbered(child), grow) for child in children)
@@ -280,10 +283,12 @@ async def in_order(awaitables: Iterable[Awaitable[T]]) -> AsyncGenerator[T, None
         for task in tasks:
             yield await task
     finally:
-        await _cancel(tasks)
+        await cancel_all(tasks)
 
 
-async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    tasks = list(tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

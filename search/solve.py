@@ -16,6 +16,7 @@ from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
 from search.observer import Decision, Loss, Observer, Silence
+from search.stopping import total
 from search.strategy import Strategy
 from search.tournament import comparer_for, decide
 from search.voting import Ballot, Selection, Vote, kept
@@ -147,6 +148,7 @@ def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expan
             expander.first_steps,
             wants_programs=expander.models.examiner is not None,
             is_structured=expander.sampling.grammar is not None,
+            stopping=None if status is Status.DEADLINE else total(expander.stops),
         ),
         meter=expander.meter,
         decision=record.decision,

@@ -21,6 +21,7 @@ from search.deepconf import DeepConf
 from search.dvts import DVTS
 from search.errors import HyperparameterError, StrategyError
 from search.rebase import Rebase
+from search.stopping import EarlyStop, Probable
 from search.strategy import Strategy
 from search.ttt_best_of_n import UNABLE, AdaptableVerifier, TTTBestOfN
 from search.voting import Selection
@@ -111,6 +112,7 @@ class Row:
         fixed: Hyperparameters that make the class this strategy.
         parts: What smaller searches a larger one holds.
         selections: How its answer may be chosen.
+        parts: What smaller searches a larger one holds. Where it holds any, `early_stop` may be `Probable`.
         unmet: Says why a service with this verifier cannot run it; None where it can.
         fallback: Of a strategy that a calibration table builds: which one stands in where there is no table.
         is_calibrated: Whether `winnow calibrate` may choose it.
@@ -129,12 +131,12 @@ class Row:
     is_calibrated: bool = False
     cost: Callable[[int, Mapping[str, Any]], int] = lambda n, values: n
 
-    def build(self, n: int, *, early_stop: bool = True, **values: object) -> Strategy:
+    def build(self, n: int, *, early_stop: EarlyStop = True, **values: object) -> Strategy:
         """Return the strategy with a budget.
 
         Args:
             n: N, the budget.
-            early_stop: Whether it may leave out work that cannot change the answer.
+            early_stop: Which work it may leave out.
             values: Of hyperparameters, by name; those that this strategy does not have are left out, as is None.
 
         Raises:
@@ -144,7 +146,18 @@ class Row:
         if own.get("selection") not in (None, *self.selections):
             allowed = ", ".join(selection.value for selection in self.selections)
             raise HyperparameterError("selection", f"not supported by strategy {self.name}; allowed: {allowed}")
+        if isinstance(early_stop, Probable):
+            self._refuse_probable(own.get("selection"))
         return self.make(n=n, early_stop=early_stop, **{**self.fixed, **own})
+
+    def _refuse_probable(self, selection: object) -> None:
+        if not self.stops_probably:
+            others = ", ".join(row.name for row in strategies().values() if row.stops_probably)
+            raise HyperparameterError(
+                "early_stop", f"probable is not supported by strategy {self.name}; use exact, or one of {others}"
+            )
+        if selection is Selection.TOURNAMENT:
+            raise HyperparameterError("early_stop", "probable is not supported with a tournament; use exact")
 
     @property
     def hyperparameters(self) -> frozenset[str]:
@@ -184,6 +197,11 @@ class Row:
     def has_beams(self) -> bool:
         """Whether it has a beam width."""
         return BEAM_WIDTH in self.fields
+
+    @property
+    def stops_probably(self) -> bool:
+        """Whether it may stop when its answer is probable: it draws independent parts, or a table builds it of such."""
+        return self.parts is not Parts.NONE or self.fallback is not None
 
     def reads(self, name: str) -> bool:
         """Tell whether it reads a field."""

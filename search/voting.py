@@ -131,6 +131,12 @@ class Ballot(Generic[V]):
         elected = [vote for vote in self.votes() if vote.answer is not None]
         return elected[0].candidates[0] if elected else None
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether the votes suffice, though more of them could change the answer."""
+        votes = self.votes()
+        return any(vote.answer is not None for vote in votes) and self._is_enough(votes)
+
     def is_decided(self, outstanding: Sequence[float]) -> bool:
         """Tell whether no candidate outstanding can change the elected answer.
 

@@ -31,6 +31,7 @@ from models.interfaces import (
     TokenCount,
 )
 from models.json_values import find_flaw
+from search.stopping import Probable
 from search.strategies import MAX_N, by_table, request_fields, strategies
 
 MAX_PROBLEM_CHARS = 65_536
@@ -59,6 +60,20 @@ Evidence = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
 ]
 """On the wire a list, whose repeats are ignored."""
+
+
+def _read_early_stop(value: Any) -> Any:
+    if value is True:
+        return "exact"
+    return value if value is False or isinstance(value, str) else None  # 0 would be taken for False
+
+
+EarlyStopIn = Annotated[
+    Literal["exact", "probable", False],
+    BeforeValidator(_read_early_stop),
+    WithJsonSchema({"enum": ["exact", "probable", True, False]}),
+]
+"""True, as older clients say it, is exact."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Plain = Annotated[str, StringConstraints(max_length=MAX_ARGUMENT_CHARS)] | bool | Count | Real | None
@@ -249,7 +264,17 @@ class SearchIn(Spending):
     judge: Literal["answer", "all"] = Field(
         "answer", description="What the verifier judges of a policy that thinks: the answer, or the thoughts as well."
     )
-    early_stop: bool = Field(True, strict=True, description="Stop work that can no longer change the answer.")
+    early_stop: EarlyStopIn = Field(
+        "exact",
+        description="Work to leave out: what can no longer change the answer (exact, or true), what probably does not "
+        "(probable; of majority, best_of_n, weighted_best_of_n, dvts and auto), or none (false).",
+    )
+    stop_probability: Real = Field(
+        Probable().probability,
+        gt=0.5,
+        lt=1,
+        description="With early_stop probable: that the answer is the one of all n, over problems as they come.",
+    )
     deadline_s: Real | None = Field(
         None, gt=0, le=MAX_DEADLINE_S, description="Seconds after which the best so far is returned."
     )
@@ -347,6 +372,19 @@ class FieldOut(Wire):
     confidence: float | None = Field(description="The same share by score; null if nothing was judged.")
 
 
+class StoppingOut(Wire):
+    """How a search ended that may stop when its answer is probable."""
+
+    rule: Literal["probable", "exact", "confidence", "all"] = Field(
+        description="The answer probably stays; it cannot change; it reached target_confidence; or all were drawn."
+    )
+    num_candidates: int = Field(description="Candidates drawn, including those that the stop cut off.")
+    of: int = Field(description="Candidates that the whole search would have drawn.")
+    change_probability_bound: float = Field(
+        description="Probability that the whole search would have elected another answer, at most."
+    )
+
+
 class DiagnosticsOut(Wire):
     """How far the answer can be trusted; null where there is nothing to measure."""
 
@@ -362,6 +400,7 @@ class DiagnosticsOut(Wire):
     fields: dict[str, FieldOut] | None = Field(
         None, description="Of an answer in JSON, by JSON pointer; the calls of tools in the order of their names."
     )
+    stopping: StoppingOut | None = Field(None, description="With early_stop probable, unless the deadline ended it.")
 
 
 class Usage(Wire):

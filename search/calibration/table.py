@@ -18,6 +18,7 @@ from models.interfaces import DELIMITER
 from search.compute_optimal import Bin, ComputeOptimal
 from search.confidence import Confidence
 from search.errors import HyperparameterError
+from search.stopping import EarlyStop, Probable
 from search.strategies import calibrated, strategies
 from search.strategy import Strategy
 
@@ -50,12 +51,13 @@ class Spending(Row):
     strategy: str
     beam_width: int | None = Field(None, ge=1)
 
-    def build(self, n: int, *, early_stop: bool = True) -> Strategy | None:
+    def build(self, n: int, *, early_stop: EarlyStop = True) -> Strategy | None:
         """Return the strategy with a budget of at most `n`; None where that is not even one beam."""
         row, width = strategies()[self.strategy], self.beam_width or 1
         if n < width:
             return None
-        return row.build(n - n % width, early_stop=early_stop, beam_width=width)
+        allowed = early_stop if row.stops_probably else bool(early_stop)
+        return row.build(n - n % width, early_stop=allowed, beam_width=width)
 
     @field_validator("strategy")
     @classmethod
@@ -115,9 +117,12 @@ class Budget(Row):
             raise ValueError(str(error)) from error
         return self
 
-    def build(self, n: int, target: float | None = None, *, early_stop: bool = True) -> ComputeOptimal:
+    def build(self, n: int, target: float | None = None, *, early_stop: EarlyStop = True) -> ComputeOptimal:
         """Return the search that spends a budget of `n`, which is at least that of the row, in the way of the row."""
-        probe = self.probe.build(self.probe_n, early_stop=False)  # all of it informs the decision
+        if isinstance(early_stop, Probable) and any(bin.rest for bin in self.bins):
+            early_stop = early_stop.shared(2)
+        may_stop = isinstance(early_stop, Probable) and strategies()[self.probe.strategy].stops_probably
+        probe = self.probe.build(self.probe_n, early_stop=may_stop and early_stop)  # else all informs the decision
         if probe is None:
             raise HyperparameterError("probe_n", f"{self.probe_n} is too small for one beam")
         left = n - probe.n

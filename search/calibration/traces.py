@@ -122,6 +122,10 @@ class Traces:
             except (KeyError, TypeError) as error:
                 raise UnreadableFileError(f"{path}, line {number}: not what winnow calibrate wrote") from error
 
+    def all(self) -> tuple[Trace, ...]:
+        """Return every trace."""
+        return tuple(self._traces.values())
+
     def of(self, name: str, tasks: Sequence[Task]) -> list[Trace]:
         """Return the traces of a search, in the order of the tasks."""
         return [self._traces[task.problem, name] for task in tasks]

@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.answers.pool import AnswerPool
+from search.errors import HyperparameterError
 from search.evaluation import tables
 from search.evaluation.grading import Grader
-from search.evaluation.grid import Point, Value, names, plan_jobs, usual_names
+from search.evaluation.grid import GREEDY, Point, Value, names, plan_jobs, usual_names
 from search.evaluation.report import Report
 from search.evaluation.results import Results
 from search.evaluation.tasks import Fields
+from search.stopping import Probable
 from search.strategies import by_table, flat, trees
+from search.strategies import strategies as strategies_by_name
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import INTERRUPTED, refuse_inputs
@@ -116,6 +119,14 @@ def _point(strategy: str, n: str, varied: str) -> Point:
     help="Compare values of a field, for every strategy that reads it: aggregation=last,min,prod. The others are "
     "compared with the first; @FILE stands for the text of a file. If repeated: all combinations.",
 )
+@click.option(
+    "--early-stop",
+    default="exact",
+    show_default=True,
+    type=click.Choice(["exact", "probable"]),
+    help="Work to leave out: what cannot change the answer, or what probably does not.",
+)
+@click.option("--stop-probability", type=float, help="With --early-stop probable.  [default: 0.95]")
 @click.option("--concurrency", default=8, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
 @click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
@@ -139,6 +150,8 @@ def evaluate(
     beam_width: int,
     temperature: float,
     vary: Sequence[tuple[str, tuple[Value, ...]]],
+    early_stop: str,
+    stop_probability: float | None,
     concurrency: int,
     compare: Sequence[tuple[Point, Point]],
     url: str | None,
@@ -164,6 +177,7 @@ def evaluate(
     if len(seeds) not in (1, len(budgets)):
         message = f"{len(seeds)} counts for {len(budgets)} budgets; give one count, or one for each"
         raise click.BadParameter(message, param_hint="--seeds")
+    stopping = _stopping(early_stop, stop_probability, chosen, subsample=subsample)
     varied = collect(vary, chosen, budgets, beam_width)
     num_seeds = dict(zip(budgets, seeds if len(seeds) > 1 else seeds * len(budgets), strict=True))
     if not url:
@@ -171,10 +185,10 @@ def evaluate(
     fields = Fields(tuple(problem_field.split(",")) if problem_field else (), answer_field, choices_field)
     found = read_problems(problems, fields) if problems else None
     tasks = list(found.tasks) if found else demo_tasks(problem_seed, held_out)
-    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature}, beam_width, varied=varied)
+    plan = partial(plan_jobs, chosen, num_seeds, {"temperature": temperature, **stopping}, beam_width, varied=varied)
     num_alone = timed if subsample else len(tasks)
     parts = [(tasks[:num_alone], plan()), (tasks[num_alone:], plan(subsample=True))]
-    options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample}
+    options = {"beam_width": beam_width, "temperature": temperature, "subsample": subsample, **stopping}
     grid = {"problems": str(problems or f"demo {problem_seed}"), "strategies": chosen, "num_seeds": num_seeds}
     grid |= {"varied": varied} if varied else {}
     grid |= {"file": found.description} if found else {}
@@ -202,6 +216,31 @@ def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:
     if rows and not can_judge:
         raise click.BadParameter(str(rows[0].lacks(None)), param_hint="--strategies")
     return chosen
+
+
+def _stopping(
+    early_stop: str, probability: float | None, chosen: Sequence[str], *, subsample: bool
+) -> dict[str, str | float]:
+    """Return the fields of a request that say when a search may stop, where they are not the defaults.
+
+    Raises:
+        click.BadParameter: A strategy cannot stop so, or searches that stop would be subsampled.
+    """
+    if early_stop == "exact":
+        if probability is not None:
+            raise click.BadParameter("it goes with --early-stop probable", param_hint="--stop-probability")
+        return {}
+    try:
+        rule = Probable() if probability is None else Probable(probability)
+    except HyperparameterError as error:
+        raise click.BadParameter(error.message, param_hint="--stop-probability") from error
+    if subsample:
+        raise click.BadParameter("searches that stop cannot be subsampled; omit --subsample", param_hint="--early-stop")
+    for row in (strategies_by_name()[name] for name in chosen if name != GREEDY):
+        if not row.stops_probably:
+            message = f"probable is not supported by {row.name}; name others with --strategies"
+            raise click.BadParameter(message, param_hint="--early-stop")
+    return {"early_stop": "probable", "stop_probability": rule.probability}
 
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:

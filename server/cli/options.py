@@ -1,6 +1,7 @@
 """Command-line options made from a pydantic model, so that each is described, named and checked in one place."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +24,17 @@ class JsonObject(click.ParamType[dict[str, Any]]):
             return parse_object(value.encode())
         except ValueError as error:
             self.fail(f"{error}", param, ctx)
+
+
+class Values(click.Choice[Any]):
+    """Values of which some are no texts, spelt as in JSON."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._values = {value if isinstance(value, str) else json.dumps(value): value for value in values}
+        super().__init__(list(self._values))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self._values[super().convert(value, param, ctx)]
 
 
 TYPES: dict[str, click.ParamType[Any]] = {
@@ -54,7 +66,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def _option(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Callable[[Command], Command]:
     kind = schema.get("anyOf", [schema])[0]
     kind = definitions.get(kind.get("$ref", "").rpartition("/")[2], kind)
-    accepts = click.Choice(kind["enum"]) if "enum" in kind else TYPES.get(kind.get("type", "string"), click.STRING)
+    accepts = Values(kind["enum"]) if "enum" in kind else TYPES.get(kind.get("type", "string"), click.STRING)
     description = schema.get("description", name.replace("_", " ").capitalize() + ".")
     default = schema.get("default")
     shown = f"{description}  [default: {'none' if default is None else default}]"

@@ -76,6 +76,9 @@ def show(reply: dict[str, Any], console: Console) -> None:
     console.print(_candidates(reply))
     console.print(_votes(reply))
     console.print(_bill(reply))
+    if stopping := reply["diagnostics"].get("stopping"):
+        changed = f"another answer with probability {stopping['change_probability_bound']:.3f} at most"
+        console.print(f"stopped: {stopping['num_candidates']} of {stopping['of']} candidates drawn, {changed}")
     for warning in reply["diagnostics"]["warnings"]:
         console.print(f"warning: {warning}", style="yellow")
     if reply["status"] != "complete":

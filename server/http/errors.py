@@ -1,5 +1,6 @@
 """Errors on the wire: OpenAI's format, one table from exception to status, no traceback in a body."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,7 +182,8 @@ def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
         if "$ref" in schema:
             schema = document["$defs"][schema["$ref"].rpartition("/")[2]]
     if "enum" in schema:
-        return f"; allowed: {', '.join(schema['enum'])}"
+        allowed = (each if isinstance(each, str) else json.dumps(each) for each in schema["enum"])
+        return f"; allowed: {', '.join(allowed)}"
     low = schema.get("minimum", schema.get("exclusiveMinimum", schema.get("minLength")))
     high = schema.get("maximum", schema.get("exclusiveMaximum", schema.get("maxLength")))
     unit = " characters" if "minLength" in schema else ""

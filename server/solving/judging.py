@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from models.errors import ContextOverflowError
-from models.interfaces import PARAGRAPHS, Problem, Sampling, Step, StepRule, Verdict, Verifier, verdict_of
+from models.interfaces import PARAGRAPHS, Cutter, Problem, Sampling, Step, StepRule, Verdict, Verifier, verdict_of
 from search.answers.answer import Answer
 from search.expander import Models
 from search.given import Given
@@ -131,7 +131,7 @@ class Judging:
             return
         for index, response in enumerate(self.request.responses):
             for text in texts_of(response):
-                if token := self.models.policy.special_token_in(text):
+                if token := self._cutter.special_token_in(text):
                     where = f"responses.{index}"
                     remedy = 'remove it, or set special_tokens to "text"'
                     message = f"{where}: spells the special token {token}; {remedy}"
@@ -139,8 +139,8 @@ class Judging:
 
     def _cut(self) -> tuple[tuple[Step, ...], ...]:
         is_complete = self.request.complete if isinstance(self.request, ScoreRequest) else True
-        cut = self.models.policy.cut
-        return tuple(cut(response, self.rule, is_complete=is_complete) for response in self.request.responses)
+        cutter = self._cutter
+        return tuple(cutter.cut(response, self.rule, is_complete=is_complete) for response in self.request.responses)
 
     async def _judge(self, responses: tuple[tuple[Step, ...], ...], observer: Observer) -> SearchResult:
         is_by_step = isinstance(self.request, ScoreRequest) and verdict_of(self.models.verifier) is Verdict.CALL
@@ -156,6 +156,11 @@ class Judging:
         if not result.candidates and result.losses and isinstance(result.losses[0].error, ContextOverflowError):
             raise RequestError(f"responses: {result.losses[0].error}", "responses", code="context_length_exceeded")
         return result
+
+    @property
+    def _cutter(self) -> Cutter:
+        assert isinstance(self.models.policy, Cutter)  # noqa: S101 - the composition root makes it so
+        return self.models.policy
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

@@ -13,6 +13,7 @@ from search.answers.pool import AnswerPool
 from search.calibration.table import Budget, Calibrated, Calibration
 from search.code.examiner import Examiner
 from search.expander import Models
+from search.stopping import EarlyStop, Probable
 from search.strategies import Row, conversions, request_fields, strategies
 from search.strategy import Strategy
 from server.errors import RequestError, too_much
@@ -64,11 +65,27 @@ def plan_strategy(
         field = form.asked.field.partition(".")[0]
         message = f"{row.name} grows responses step by step, and {field} holds for whole ones; use one of {able}"
         raise RequestError(f"strategy: {message}", "strategy")
+    if request.early_stop != "probable" and request.stop_probability != Probable().probability:
+        message = "stop_probability: not supported with this early_stop; omit it, or set early_stop to probable"
+        raise RequestError(message, "stop_probability")
+    if request.early_stop == "probable":
+        _refuse_probable(request, form)
     if row.fallback is None:
         return Planned(_build(request, row), row, "asked for by the request")
     if form is not None:
         calibrated = Calibrated(None, "the calibration table holds for answers in text")
     return _plan_by_table(request, row, row.stand_in(has_verifier), calibrated)
+
+
+def _refuse_probable(request: SolveRequest, form: Form | None) -> None:
+    """Refuse what decides in another way than votes that can be forecast.
+
+    Raises:
+        RequestError: Tests decide, or calls of tools, which vote by name first.
+    """
+    if request.checker is not None or (form is not None and request.tools):
+        what = "checker" if request.checker is not None else "tools"
+        raise RequestError(f"early_stop: probable is not supported with {what}; use exact", "early_stop")
 
 
 def within(request: SolveRequest, settings: Settings) -> SolveRequest:
@@ -125,7 +142,12 @@ def values_of(request: SolveRequest) -> dict[str, Any]:
 
 
 def _build(request: SolveRequest, row: Row) -> Strategy:
-    return row.build(request.n, early_stop=request.early_stop, **conversions(values_of(request)))
+    return row.build(request.n, early_stop=early_stop_of(request), **conversions(values_of(request)))
+
+
+def early_stop_of(request: SolveRequest) -> EarlyStop:
+    """Return which work a request leaves out."""
+    return Probable(request.stop_probability) if request.early_stop == "probable" else bool(request.early_stop)
 
 
 def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: Calibrated) -> Planned:
@@ -151,7 +173,7 @@ def _plan_by_table(request: SolveRequest, row: Row, fallback: Row, calibrated: C
     n, reason = request.n, row.name
     if budget is not table.budget(request.n):
         n, reason = budget.n, f"{row.name}: N = {budget.n} instead of {request.n} to stay within the limits"
-    return Planned(budget.build(n, values["target_confidence"], early_stop=request.early_stop), row, reason)
+    return Planned(budget.build(n, values["target_confidence"], early_stop=early_stop_of(request)), row, reason)
 
 
 def _choose_budget(request: SolveRequest, limit: int | None, table: Calibration) -> Budget:

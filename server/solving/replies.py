@@ -22,6 +22,7 @@ from server.schemas import (
     SolveRequest,
     SolveResponse,
     StepOut,
+    StoppingOut,
     Timing,
     TreeOut,
     TrialOut,
@@ -90,6 +91,7 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     shown |= {"selection": planned.strategy.selection.value} if planned.row.reads("selection") else {}
     shown |= {"steps": request.steps.shown()} if request.steps else {}
     shown |= {name: value for name in OF_THOUGHTS if (value := getattr(request, name)) is not None}
+    shown |= {"stop_probability": request.stop_probability} if request.early_stop == "probable" else {}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
     shown |= {"checker": request.checker} if request.checker else {}
     shown |= {"vote_on": request.vote_on} if request.vote_on else {}
@@ -131,8 +133,10 @@ def _confidence(
 def diagnostics_of(found: Diagnostics) -> DiagnosticsOut:
     """Return the measures of a vote."""
     fields = {each.field: FieldOut(agreement=each.agreement, confidence=each.confidence) for each in found.fields}
-    shown = {"warnings": [caution.text for caution in found.warnings], "fields": fields or None}
-    return DiagnosticsOut(**asdict(found) | shown)
+    stop = found.stopping
+    stopping = StoppingOut(**asdict(stop) | {"rule": stop.rule.value}) if stop else None
+    warnings = [caution.text for caution in found.warnings]
+    return DiagnosticsOut(**asdict(found) | {"warnings": warnings, "fields": fields or None, "stopping": stopping})
 
 
 def _losses(losses: tuple[Loss, ...]) -> str | None:

@@ -25,7 +25,7 @@ from transformers import LlamaConfig
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.interfaces import Finish, Meter, Problem, Sampling, Step, StepRule, Verifier
+from models.interfaces import Finish, Meter, Problem, Sampling, Step, Verifier
 from models.prm.formats import open_verifier
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.winnow import WinnowPRM
@@ -61,14 +61,6 @@ class RandomPolicy:
     def count_prompt_tokens(self, problem: Problem) -> int:
         """Tokens of the problem; not needed here."""
         return len(problem.text)
-
-    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
-        """Cut a response; not needed here."""
-        raise NotImplementedError
-
-    def special_token_in(self, text: str) -> str | None:
-        """Find special tokens; not needed here."""
-        raise NotImplementedError
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         """Write the next step: another one for every seed."""

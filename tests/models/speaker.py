@@ -4,7 +4,7 @@ import random
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
 from models.checkpoints.tokenizer import Piece
-from models.interfaces import Finish, Meter, Problem, Sampling, Step, StepRule
+from models.interfaces import Finish, Meter, Problem, Sampling, Step
 from tests.models.naive_steps import naive_steps
 
 LINES = (
@@ -34,12 +34,6 @@ class Speaker:
 
     def count_prompt_tokens(self, problem: Problem) -> int:
         return len(problem.text)
-
-    def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:
-        raise NotImplementedError
-
-    def special_token_in(self, text: str) -> str | None:
-        raise NotImplementedError
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         step = next(self._steps(prefix, sampling))

@@ -4,7 +4,8 @@ import pytest
 
 from models.interfaces import Finish, Step
 from search.candidate import Candidate
-from search.diagnostics import Diagnostics, FieldAgreement, diagnose
+from search.diagnostics import Diagnostics, FieldAgreement, Sign, diagnose
+from search.stopping import Rule, Stop
 from search.voting import Ballot, Selection
 from tests.search.helpers import voter
 
@@ -16,6 +17,15 @@ def diagnosis_of(*candidates: Candidate) -> Diagnostics:
     for candidate in candidates:
         ballot.cast(candidate)
     return diagnose(ballot.votes(), candidates)
+
+
+def test_an_early_stop_has_taken_the_smaller_n_already() -> None:
+    ballot: Ballot[Candidate] = Ballot(Selection.MAJORITY)
+    for place in range(8):
+        ballot.cast(voter((place,), "1", None))
+    stops = [None, Stop(Rule.ALL, 8, 8, 0.0), Stop(Rule.PROBABLE, 9, 64, 0.04)]
+    signs = [[each.sign for each in diagnose(ballot.votes(), [], stopping=stop).warnings] for stop in stops]
+    assert signs == [[Sign.SATURATED], [Sign.SATURATED], []]
 
 
 def texts_of(found: Diagnostics) -> list[str]:

@@ -11,6 +11,7 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.calibration.table import Calibrated, Calibration, read_calibration, write_calibration
 from search.dvts import DVTS
+from search.stopping import Probable
 from server.identity import identity_of, load_calibration
 from server.settings import DEMO, Settings, SettingsError
 from tests.models.test_files import room_for
@@ -62,6 +63,29 @@ def test_a_row_makes_the_search_it_describes() -> None:
     strategy = Calibration.model_validate(table()).budgets[1].build(18)
     assert strategy.probe == DVTS(8, 4, early_stop=False)
     assert [bin.rest for bin in strategy.bins] == [None, BeamSearch(8, 4)]  # of the ten left, whole beams
+
+
+def test_a_probable_stop_is_shared_by_the_probe_and_what_follows_where_these_can() -> None:
+    bins = [
+        {"floor": 0.5, "rest": {"strategy": "weighted_best_of_n"}} | SPENT,
+        {"floor": 0.0, "rest": {"strategy": "beam_search", "beam_width": 4}} | SPENT,
+    ]
+    (budget,) = Calibration.model_validate(table(budgets=[row(16, 8, bins=bins)])).budgets
+    strategy = budget.build(16, early_stop=Probable(0.9))
+    assert strategy.probe == DVTS(8, 4, early_stop=Probable(0.95))
+    assert [bin.rest for bin in strategy.bins] == [BestOfN(8, early_stop=Probable(0.95)), BeamSearch(8, 4)]
+
+
+def test_a_probe_that_is_the_whole_search_has_all_of_the_risk() -> None:
+    bins = [{"floor": 0.0, "rest": None} | SPENT]
+    (budget,) = Calibration.model_validate(table(budgets=[row(16, 16, bins=bins)])).budgets
+    assert budget.build(16, early_stop=Probable(0.9)).probe == DVTS(16, 4, early_stop=Probable(0.9))
+
+
+def test_a_probe_that_cannot_stop_so_runs_to_its_end() -> None:
+    probe = {"probe": {"strategy": "beam_search", "beam_width": 4}}
+    (budget,) = Calibration.model_validate(table(budgets=[row(16, 8) | probe])).budgets
+    assert budget.build(16, early_stop=Probable(0.9)).probe == BeamSearch(8, 4, early_stop=False)
 
 
 def test_what_is_left_may_be_too_little_for_a_beam() -> None:

@@ -37,6 +37,20 @@ async def test_a_grid_is_measured_reported_and_drawn(client: httpx.AsyncClient, 
     assert len(served) == 2 * 2
 
 
+async def test_searches_that_stop_when_probable_are_measured_and_kept_apart(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    options = ("--held-out", "3", "--n", "32", "--strategies", "greedy,majority,dvts", "--early-stop", "probable")
+    await evaluated(client, tmp_path, *options)
+    first, *outcomes = map(json.loads, (tmp_path / "o.jsonl").read_text().splitlines())
+    assert (first["made"]["early_stop"], first["made"]["stop_probability"]) == ("probable", 0.95)
+    assert len(outcomes) == 3 * 3
+    command = [WINNOW, "eval", "--url", str(client.base_url), "--out", str(tmp_path / "o.jsonl"), *options[:-2]]
+    other = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, error = await other.communicate()
+    assert (other.returncode, b"early_stop" in error) == (2, True)
+
+
 async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept(
     client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
@@ -77,6 +91,13 @@ async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept
         (["--strategies", "majority", "--vary", "aggregation=last,min"], "aggregation is read by none of majority"),
         (["--strategies", "dvts", "--vary", "beam_width=4,3"], "n = 16 is not divisible by beam_width = 3"),
         (["--compare", "dvts@16,mood=1:dvts@4"], "'mood' cannot be varied"),
+        (["--early-stop", "probable"], "probable is not supported by beam_search; name others with --strategies"),
+        (["--early-stop", "probable", "--strategies", "dvts", "--subsample"], "omit --subsample"),
+        (["--strategies", "dvts", "--stop-probability", "0.9"], "it goes with --early-stop probable"),
+        (
+            ["--strategies", "dvts", "--early-stop", "probable", "--stop-probability", "1"],
+            "1.0 is not between 0.5 and 1",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_one_sentence(options: list[str], message: str) -> None:

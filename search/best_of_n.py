@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from search.candidate import Candidate
 from search.errors import HyperparameterError
 from search.expander import Expander, in_order
-from search.stopping import EarlyStop, Forecast, Probable
+from search.stopping import EarlyStop, Forecast, Probable, refuse_tournament
 from search.voting import Ballot, Selection, kept, refuse_share, voted
 from search.waves import cast_in_waves
 
@@ -47,6 +47,7 @@ class BestOfN:
         if self.n < 1:
             raise HyperparameterError("n", f"a budget of {self.n} is too small: at least 1")
         refuse_share("keep", self.keep)
+        refuse_tournament(self.early_stop, self.selection)
         if self.keep < 1 and self.selection is not Selection.WEIGHTED:
             raise HyperparameterError("keep", f"{self.keep} changes weighted votes alone; omit it")
         if self.keep < 1 and isinstance(self.early_stop, Probable):

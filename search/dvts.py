@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from search.candidate import Candidate
 from search.expander import Expander, in_order
-from search.stopping import EarlyStop, Forecast, Probable
+from search.stopping import EarlyStop, Forecast, Probable, refuse_tournament
 from search.tree import refuse_nonsense
 from search.voting import Ballot, Selection, rank
 from search.waves import cast_in_waves
@@ -45,6 +45,7 @@ class DVTS:
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
         refuse_nonsense(self.n, self.beam_width, self.max_steps, self.lookahead)
+        refuse_tournament(self.early_stop, self.selection)
 
     @property
     def needs_verifier(self) -> bool:

@@ -72,6 +72,16 @@ EarlyStop = bool | Probable
 """Work that a search leaves out: none (False), what cannot change the answer (True), what probably does not."""
 
 
+def refuse_tournament(early_stop: EarlyStop, selection: Selection) -> None:
+    """Refuse to forecast a tournament, which whoever comes last may win.
+
+    Raises:
+        HyperparameterError: It is asked for.
+    """
+    if isinstance(early_stop, Probable) and selection is Selection.TOURNAMENT:
+        raise HyperparameterError("early_stop", "probable is not supported with a tournament; use exact")
+
+
 class Rule(Enum):
     """What ended a search that may stop when its answer is probable."""
 

@@ -146,18 +146,12 @@ class Row:
         if own.get("selection") not in (None, *self.selections):
             allowed = ", ".join(selection.value for selection in self.selections)
             raise HyperparameterError("selection", f"not supported by strategy {self.name}; allowed: {allowed}")
-        if isinstance(early_stop, Probable):
-            self._refuse_probable(own.get("selection"))
-        return self.make(n=n, early_stop=early_stop, **{**self.fixed, **own})
-
-    def _refuse_probable(self, selection: object) -> None:
-        if not self.stops_probably:
+        if isinstance(early_stop, Probable) and not self.stops_probably:
             others = ", ".join(row.name for row in strategies().values() if row.stops_probably)
             raise HyperparameterError(
                 "early_stop", f"probable is not supported by strategy {self.name}; use exact, or one of {others}"
             )
-        if selection is Selection.TOURNAMENT:
-            raise HyperparameterError("early_stop", "probable is not supported with a tournament; use exact")
+        return self.make(n=n, early_stop=early_stop, **{**self.fixed, **own})
 
     @property
     def hyperparameters(self) -> frozenset[str]:

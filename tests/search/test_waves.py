@@ -1,7 +1,9 @@
 """Searches in waves: what a probable stop leaves out, and what it never changes."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,6 +13,7 @@ from search.best_of_n import BestOfN
 from search.compute_optimal import Bin, ComputeOptimal
 from search.confidence import Confidence
 from search.dvts import DVTS
+from search.errors import HyperparameterError
 from search.solve import SearchResult, Status
 from search.stopping import Probable, Rule, Stop
 from search.strategy import Strategy
@@ -23,9 +26,10 @@ from tests.worlds import World
 pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
 
 PROBABLE = Probable(0.95)
+FORECAST = [selection for selection in Selection if selection is not Selection.TOURNAMENT]
 STOPPING = [
-    *[BestOfN(16, selection, PROBABLE) for selection in Selection],
-    *[DVTS(16, 2, selection=selection, early_stop=PROBABLE) for selection in Selection],
+    *[BestOfN(16, selection, PROBABLE) for selection in FORECAST],
+    *[DVTS(16, 2, selection=selection, early_stop=PROBABLE) for selection in FORECAST],
 ]
 each_stopping_strategy = pytest.mark.parametrize("strategy", STOPPING, ids=repr)
 
@@ -181,3 +185,11 @@ async def test_a_replay_of_the_whole_search_stops_as_the_search_itself(strategy:
     replay = await Replay(traced(whole)).search(strategy)
     assert (elected(replay), drawn(replay)) == (elected(part), drawn(part))
     assert [vote.count for vote in replay.votes] == [vote.count for vote in part.votes]
+
+
+@pytest.mark.parametrize("make", [BestOfN, partial(DVTS, beam_width=2)])
+def test_a_tournament_and_a_filter_cannot_be_forecast(make: Callable[..., object]) -> None:
+    with pytest.raises(HyperparameterError, match="not supported with a tournament"):
+        make(16, selection=Selection.TOURNAMENT, early_stop=PROBABLE)
+    with pytest.raises(HyperparameterError, match="wants all responses"):
+        BestOfN(16, Selection.WEIGHTED, PROBABLE, keep=0.5)

@@ -5,7 +5,7 @@ templates or HTTP, and imports the standard library only.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, Protocol
 
@@ -57,6 +57,10 @@ StepRule = Delimiter | TokenCount | Markers
 PARAGRAPHS = Delimiter()
 
 
+ENABLE_THINKING = "enable_thinking"
+"""Argument of chat templates that turns thoughts on and off."""
+
+
 class Finish(Enum):
     """Why the policy stopped where a step ends."""
 
@@ -93,6 +97,13 @@ class Problem:
     system_prompt: str | None = None
     history: tuple[Turn, ...] = ()
     template_arguments: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+
+    def thinking(self, thinks: bool | None) -> "Problem":
+        """Return the problem with thoughts asked for, or not; None leaves it as it is."""
+        if thinks is None:
+            return self
+        arguments = dict(self.template_arguments) | {ENABLE_THINKING: thinks}
+        return replace(self, template_arguments=tuple(sorted(arguments.items())))
 
     @property
     def opening(self) -> str:

@@ -71,6 +71,7 @@ async def solve(
     *,
     aggregation: Aggregation = Aggregation.LAST,
     judges_thoughts: bool = False,
+    thinks: bool | None = None,
     deadline_s: float | None = None,
     observer: Observer | None = None,
 ) -> SearchResult:
@@ -83,6 +84,7 @@ async def solve(
         sampling: For a whole response.
         aggregation: From step scores to a score.
         judges_thoughts: Whether thoughts are judged like the answer behind them.
+        thinks: Whether the policy is asked to think; None: as the problem says.
         deadline_s: Seconds after which the best so far is returned; None waits.
         observer: Who is told of every growth.
 
@@ -93,7 +95,7 @@ async def solve(
     if not strategy.needs_verifier:
         models = replace(models, verifier=None)
     record = Recorder(observer or Silence())
-    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
+    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts, thinks=thinks)
     ballot: Ballot[Candidate] = Ballot(strategy.selection)
     status = Status.COMPLETE
     try:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from models.errors import ModelError
-from models.interfaces import Finish, Meter, Problem, Sampling, Step
+from models.interfaces import ENABLE_THINKING, Finish, Meter, Problem, Sampling, Step
 from search.answers.answer import Answer
 from search.expander import Models
 from tests.natures import THOUGHT, Nature
@@ -107,16 +107,44 @@ class WorldPolicy(Engine):
         return Step(bytes(tokens).decode(), tokens, Finish.LENGTH if is_cut else finish, is_thinking=is_thinking)
 
 
+class HybridPolicy(WorldPolicy):
+    """Thinks unless it is asked not to: then it follows laws of its own.
+
+    Attributes:
+        silent: The policy without thoughts.
+    """
+
+    thinks = True
+    template_arguments = frozenset({ENABLE_THINKING})
+
+    def __init__(self, nature: Nature, silent: Nature) -> None:
+        super().__init__(nature)
+        self.silent = WorldPolicy(silent)
+
+    def _asked(self, problem: Problem) -> WorldPolicy:
+        return self if dict(problem.template_arguments).get(ENABLE_THINKING, True) else self.silent
+
+    async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
+        return await WorldPolicy.propose(self._asked(problem), problem, prefix, sampling, meter)
+
+    def respond(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
+        return WorldPolicy.respond(self._asked(problem), problem, prefix, sampling, meter)
+
+
 class WorldVerifier(Engine):
     """Judges steps.
 
     Attributes:
+        problems: What the responses answered, of every call that ended.
         judged: What was judged by every call that ended: the response as far as it went.
     """
 
     def __init__(self, nature: Nature, shuffle: int | None = None) -> None:
         super().__init__(nature, shuffle)
         self.judged: list[str] = []
+        self.problems: list[Problem] = []
 
     async def score(
         self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
@@ -126,6 +154,7 @@ class WorldVerifier(Engine):
         with self._call():
             await self._work(steps[-1].text)
             self.judged.append("".join(step.text for step in (*prefix, *steps)))
+            self.problems.append(problem)
             meter.verifier_tokens += sum(len(step.token_ids) for step in steps)
             meter.verifier_cached_tokens += sum(len(step.token_ids) for step in prefix)
             return tuple(self._nature.judge((*prefix, *steps[: i + 1])) for i in range(len(steps)))

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
-from models.interfaces import Problem
+from models.interfaces import ENABLE_THINKING, Problem
 
 NUM_KEPT = 256
 """Prompts kept: every candidate of a request asks for the same one, at every step."""
@@ -33,6 +33,17 @@ class PromptBuilder:
         self.build = lru_cache(NUM_KEPT)(self._build)
         self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
         self._system_prompt = system_prompt
+
+    @property
+    def modes(self) -> tuple[bool | None, ...]:
+        """What the policy may be asked for: to think, and not to, its default first; None where it cannot be asked."""
+        if self.marks is None or ENABLE_THINKING not in self.tokenizer.template_variables:
+            return (None,)
+        problem = Problem("?")
+        default, thinking, silent = (self.build(problem.thinking(thinks)) for thinks in (None, True, False))
+        if thinking == silent:
+            return (None,)
+        return (False, True) if default == silent else (True, False)
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
         return self.tokenizer.encode_chat(self._messages(problem), dict(problem.template_arguments))

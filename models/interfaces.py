@@ -209,6 +209,7 @@ class Policy(Protocol):
 
         Raises:
             ContextOverflowError: The problem leaves no room in the context for a response.
+            PromptTooLongError: It is longer than this service reads.
         """
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:

@@ -122,6 +122,7 @@ def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSe
         api_key=key.get_secret_value() if key else None,
         routing=settings.routing,
         max_model_len=getattr(settings, f"{name}_context"),
+        max_prompt_tokens=settings.max_prompt_tokens if name == "policy" else None,
         silence_s=settings.engine_silence_s,
         max_thoughts=settings.verifier_max_thoughts,
     )
@@ -139,6 +140,7 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         device=settings.device,
         dtype=settings.dtype,
         max_model_len=getattr(settings, f"{name}_context"),
+        max_prompt_tokens=settings.max_prompt_tokens if name == "policy" else None,
         kv_cache_bytes=getattr(settings, f"{name}_kv_cache_mib") * MIB,
         gpu_memory_share=getattr(settings, f"{name}_memory"),
         tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),

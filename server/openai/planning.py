@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from models.errors import ContextOverflowError
+from models.errors import ContextOverflowError, PromptTooLongError
 from models.interfaces import ENABLE_THINKING, Turn
 from search.errors import HyperparameterError
 from server.errors import RequestError
@@ -154,5 +154,7 @@ def named(body: OpenAIRequest) -> Iterator[None]:
         raise refused(error.message, error.field) from error
     except RequestError as error:
         raise refused(str(error), error.param) from error
+    except PromptTooLongError as error:
+        raise RequestError(f"{problem}: {error}", problem, code="prompt_too_long") from error
     except ContextOverflowError as error:
         raise RequestError(f"{problem}: {error}", problem, 400, "context_length_exceeded") from error

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from models.interfaces import Problem, Turn
 from search.expander import Models
@@ -29,6 +30,9 @@ from server.solving.state import State
 from server.solving.tracing import describe, search_span
 
 logger = logging.getLogger(__name__)
+
+MANY_STEPS = 2_000
+"""Of all candidates: a reply with more is built in a thread, since with 60,000 it takes a third of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,9 @@ class Search:
             ended = time.perf_counter()
             timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
             record(result, timing)
-        return Outcome(result, reply(request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing))
+        build = partial(reply, request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)
+        is_large = sum(len(candidate.steps) for candidate in result.candidates) > MANY_STEPS
+        return Outcome(result, await asyncio.to_thread(build) if is_large else build())
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

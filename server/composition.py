@@ -5,7 +5,6 @@ start before any engine runs. The processes that compare answers start first, wh
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -40,17 +39,13 @@ from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
-from server.memory import trimmed
+from server.memory import collect_rarely, trimmed
 from server.settings import Settings, Urls
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
 from server.system_prompt import system_prompt_of
 
 logger = logging.getLogger(__name__)
-
-YOUNG_OBJECTS = 20_000
-"""After so many new objects Python looks for cycles among them. With its 700 that took a fifth of the event loop's time
-under load, at up to 0.3 s at once, and hardly found any: requests are freed as they end."""
 
 
 @asynccontextmanager
@@ -217,9 +212,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
 
 async def _listen(settings: Settings, app: FastAPI, sockets: list[socket.socket]) -> None:
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # a stream ends like any other reply
-    gc.collect()
-    gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
-    gc.set_threshold(YOUNG_OBJECTS)
+    collect_rarely()
     logger.info("serving on http://%s:%d", settings.host, sockets[0].getsockname()[1])
     async with trimmed():
         await _Server(uvicorn_config(app, settings)).serve(sockets)

@@ -33,6 +33,7 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
 from server.keys import Keyring
+from server.memory import collect_rarely
 from server.settings import Settings
 from tests.models.scripted import ScriptedEngine
 from tests.models.thinkers import save_thinker
@@ -83,6 +84,7 @@ async def _serve(directory: Path, num_tokens: int, rate: float, told: Any) -> No
     async with AnswerPool(num_workers=1) as reader:
         engine = PacedEngine(response, len(prompts.build(Problem("?"))), rate)
         models = Models(EnginePolicy(engine, prompts), None, reader)
+        collect_rarely()  # as `winnow serve` does
         async with serving(create_app(models, (), settings, Keyring()), settings) as client:
             told.put(str(client.base_url))
             await asyncio.Event().wait()

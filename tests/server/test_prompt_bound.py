@@ -69,7 +69,7 @@ async def test_a_shorter_prompt_is_read(
 
 
 def test_the_setting_is_for_the_policy_wherever_it_runs() -> None:
-    there = Settings(policy_url="http://127.0.0.1:1", max_prompt_tokens=MOST)  # type: ignore[arg-type]  # read as text
+    there = Settings(policy_url="http://127.0.0.1:1", max_prompt_tokens=MOST)
     here = Settings(max_prompt_tokens=MOST)
     assert [policy_model(there).max_prompt_tokens, policy_engine(here).max_prompt_tokens] == [MOST, MOST]
     assert verifier_engine(here).max_prompt_tokens is None

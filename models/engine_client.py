@@ -8,7 +8,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
-from models.errors import ContextOverflowError
+from models.errors import ContextOverflowError, PromptTooLongError
 from models.generation import Classified, Generated, Generation, Scored
 
 
@@ -43,9 +43,11 @@ class EngineClient(RunningModel, Protocol):
 
     Attributes:
         max_model_len: Longest prompt and response, in tokens.
+        max_prompt_tokens: Longest prompt; None where the context alone bounds it.
     """
 
     max_model_len: int
+    max_prompt_tokens: int | None
 
     @property
     def num_running_requests(self) -> int:
@@ -107,6 +109,16 @@ class EngineClient(RunningModel, Protocol):
         Raises:
             EngineUnavailableError: The engine died twice, or refused the request.
         """
+
+
+def require_short(engine: EngineClient, num_tokens: int) -> None:
+    """See that a prompt is one that the engine is to read.
+
+    Raises:
+        PromptTooLongError: It is longer.
+    """
+    if engine.max_prompt_tokens is not None and num_tokens > engine.max_prompt_tokens:
+        raise PromptTooLongError(num_tokens, engine.max_prompt_tokens)
 
 
 def require_room(engine: EngineClient, num_tokens: int) -> None:

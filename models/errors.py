@@ -4,6 +4,7 @@ ModelError
 ├── CheckpointError          a model directory cannot be loaded
 ├── ContextOverflowError     the tokens do not fit into the model's context
 ├── DeadlyPromptError        the prompt took its engine down twice
+├── PromptTooLongError       the prompt is longer than this service reads
 ├── EngineUnavailableError   the engine is unreachable or refused the request
 │   └── EngineDiedError      the engine is dead or hangs, and is started again
 └── RequestRefusedError      the engine's own handler refuses a request
@@ -34,6 +35,20 @@ class ContextOverflowError(ModelError):
 
 class DeadlyPromptError(ModelError):
     """The prompt took its engine down twice, and is refused before it does so again."""
+
+
+class PromptTooLongError(ModelError):
+    """The prompt fits into the context, and is longer than this service reads: it would keep others waiting.
+
+    Args:
+        num_tokens: Length of the prompt, in tokens, or the least that it can be.
+        max_tokens: Longest that is read, in tokens.
+        field: Of the request, which holds the prompt.
+    """
+
+    def __init__(self, num_tokens: int, max_tokens: int, field: str = "problem") -> None:
+        super().__init__(f"a prompt of {num_tokens:,} tokens is more than this service reads; at most {max_tokens:,}")
+        self.field = field
 
 
 class EngineUnavailableError(ModelError):

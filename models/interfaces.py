@@ -6,7 +6,7 @@ templates or HTTP, and imports the standard library only.
 
 from array import array
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
@@ -58,6 +58,10 @@ StepRule = Delimiter | TokenCount | Markers
 PARAGRAPHS = Delimiter()
 
 
+ENABLE_THINKING = "enable_thinking"
+"""Argument of chat templates that turns thoughts on and off."""
+
+
 class Finish(Enum):
     """Why the policy stopped where a step ends."""
 
@@ -96,6 +100,13 @@ class Problem:
     history: tuple[Turn, ...] = ()
     template_arguments: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     tools: str | None = None
+
+    def thinking(self, thinks: bool | None) -> "Problem":
+        """Return the problem with thoughts asked for, or not; None leaves it as it is."""
+        if thinks is None:
+            return self
+        arguments = dict(self.template_arguments) | {ENABLE_THINKING: thinks}
+        return replace(self, template_arguments=tuple(sorted(arguments.items())))
 
     @property
     def opening(self) -> str:
@@ -222,6 +233,7 @@ class Policy(Protocol):
 
         Raises:
             ContextOverflowError: The problem leaves no room in the context for a response.
+            PromptTooLongError: It is longer than this service reads.
         """
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:

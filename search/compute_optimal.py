@@ -8,7 +8,8 @@ Source: Snell et al. 2024 (2408.03314), section 3.2: bins of difficulty predicte
 each bin the strategy that did best on other problems.
 Beyond the source: the probe is not thrown away; it is a search itself, not a sample, so that an easy problem is solved
 when the probe ends; difficulty is a calibrated probability. With `target_confidence` the search ends as soon as its
-answer is that probable, and not before.
+answer is that probable, and not before. Of a policy whose template turns thoughts on and off, the probe may do without
+them, and the rest think: thoughts are most of what a response costs.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from search.observer import Decision
 from search.strategy import Strategy
 from search.voting import Ballot, Selection, Vote
 
+MODES = {None: "", False: " without thoughts", True: " with thoughts"}
+"""In words, by what the policy is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bin:
@@ -30,10 +34,12 @@ class Bin:
     Attributes:
         floor: Least confidence after the probe, in [0, 1]; the bin ends where the next easier one begins.
         rest: How the rest of the budget is spent; None: the probe's answer stands.
+        thinks: Whether the policy is asked to think in the rest; None: as the problem says.
     """
 
     floor: float
     rest: Strategy | None
+    thinks: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class ComputeOptimal:
         bins: By difficulty, the easiest first, the last with a floor of 0.
         final_confidence: Of an answer after the probe, where the search goes on.
         target_confidence: Probability that is enough, in (0, 1]; None leaves it to the bins.
+        probe_thinks: Whether the policy is asked to think in the probe; None: as the problem says.
     """
 
     n: int
@@ -55,6 +62,7 @@ class ComputeOptimal:
     bins: tuple[Bin, ...]
     final_confidence: Confidence
     target_confidence: float | None = None
+    probe_thinks: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
@@ -77,30 +85,35 @@ class ComputeOptimal:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Probe, decide, and spend the rest."""
-        expander.tell(Decision({"probe": self.probe}, "time was up in the probe, {probe}"))
-        await self.probe.search(expander, ballot)
+        probe = "{probe}" + MODES[self.probe_thinks]
+        expander.tell(Decision(self._probing, f"time was up in the probe, {probe}"))
+        await self.probe.search(expander.thinking(self.probe_thinks), ballot)
         confidence = self.confidence.of(ballot.votes())
-        rest, values = self._decide(confidence)
-        found = f"{{probe}} was {confidence:.0%} sure (difficulty {values['difficulty']} of {len(self.bins)})"
-        if rest is None:
+        place, bin = self._decide(confidence)
+        values = self._probing | {"probe_confidence": confidence, "difficulty": place + 1, "rest": bin.rest}
+        found = f"{probe} was {confidence:.0%} sure (difficulty {place + 1} of {len(self.bins)})"
+        if bin.rest is None:
             expander.tell(Decision(values, f"{found}, so nothing followed", confidence))
             return
-        reason = f"{found}, so {{rest}} followed"
+        values |= {} if bin.thinks is None else {"rest_thinks": bin.thinks}
+        reason = f"{found}, so {{rest}}{MODES[bin.thinks]} followed"
         expander.tell(Decision(values, reason))
-        await rest.search(expander.after(self.probe.n), ballot.until(self._is_confident))
+        await bin.rest.search(expander.thinking(bin.thinks).after(self.probe.n), ballot.until(self._is_confident))
         expander.tell(Decision(values, reason, self.final_confidence.of(ballot.votes())))
 
-    def _decide(self, confidence: float) -> tuple[Strategy | None, dict[str, object]]:
-        """Return how the rest is spent, and what a reply should show of the decision."""
+    @property
+    def _probing(self) -> dict[str, object]:
+        return {"probe": self.probe} | ({} if self.probe_thinks is None else {"probe_thinks": self.probe_thinks})
+
+    def _decide(self, confidence: float) -> tuple[int, Bin]:
+        """Return the place of the bin, and the bin that says how the rest is spent."""
         place = next(place for place, bin in enumerate(self.bins) if confidence >= bin.floor)
         if self.target_confidence is None:
-            rest = self.bins[place].rest
-        elif confidence >= self.target_confidence:
-            rest = None
-        else:  # not enough, though the table would stop: as for the next harder problems
-            rest = next((bin.rest for bin in self.bins[place:] if bin.rest), None)
-        values = {"probe": self.probe, "probe_confidence": confidence, "difficulty": place + 1, "rest": rest}
-        return rest, values
+            return place, self.bins[place]
+        if confidence >= self.target_confidence:
+            return place, Bin(0.0, None)
+        # not enough, though the table would stop: as for the next harder problems
+        return place, next((bin for bin in self.bins[place:] if bin.rest), Bin(0.0, None))
 
     def _is_confident(self, votes: Sequence[Vote[Candidate]]) -> bool:
         return self.target_confidence is not None and self.final_confidence.of(votes) >= self.target_confidence

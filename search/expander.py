@@ -68,6 +68,8 @@ class Expander:
         meter: Where tokens are counted.
         judges_thoughts: Whether thoughts are judged, and so searched step by step; otherwise they come with the first
             step of the answer.
+        thinks: Whether the policy is asked to think; None: as the problem says. A verifier reads the problem as it is,
+            so that scores with and without thoughts can be compared.
         first_root: What child 0 of the root is called.
         first_steps: Children of the root that were grown by one step, as a tree search does.
         stops: How searches ended that may stop when their answer is probable.
@@ -80,6 +82,7 @@ class Expander:
     observer: Observer
     meter: Meter = field(default_factory=Meter)
     judges_thoughts: bool = False
+    thinks: bool | None = None
     first_root: int = 0
     first_steps: list[Candidate] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
@@ -88,6 +91,10 @@ class Expander:
     def after(self, num_roots: int) -> "Expander":
         """Return the expander of a search that follows one with `num_roots` children of the root, and numbers on."""
         return replace(self, first_root=self.first_root + num_roots)
+
+    def thinking(self, thinks: bool | None) -> "Expander":
+        """Return the expander that asks the policy to think, or not to; None leaves it as it is."""
+        return self if thinks is None else replace(self, thinks=thinks)
 
     def judged_by(self, verifier: Verifier | None) -> "Expander":
         """Return the expander whose candidates another verifier judges, or none."""
@@ -190,7 +197,7 @@ class Expander:
         return await examiner.examine(child, self.meter)
 
     async def _respond(self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None) -> Candidate:
-        steps = self.models.policy.respond(self.problem, child.steps, self._draw(child), self.meter)
+        steps = self.models.policy.respond(self._asked, child.steps, self._draw(child), self.meter)
         async with aclosing(steps):
             async for step in steps:
                 child = child.extend(step)
@@ -208,7 +215,7 @@ class Expander:
             return await self._open(candidate, greedy=greedy)
         while True:
             sampling = self._draw(candidate, greedy=greedy)
-            step = await self.models.policy.propose(self.problem, candidate.steps, sampling, self.meter)
+            step = await self.models.policy.propose(self._asked, candidate.steps, sampling, self.meter)
             candidate = candidate.extend(step)
             if not candidate.is_growing or self.is_judged(step):
                 return candidate
@@ -216,7 +223,7 @@ class Expander:
     async def _open(self, candidate: Candidate, *, greedy: bool) -> Candidate:
         """Grow a candidate to its first step that can be judged, in one generation: thoughts have many steps."""
         sampling = self._draw(candidate, greedy=greedy)
-        steps = self.models.policy.respond(self.problem, candidate.steps, sampling, self.meter)
+        steps = self.models.policy.respond(self._asked, candidate.steps, sampling, self.meter)
         async with aclosing(steps):
             async for step in steps:
                 candidate = candidate.extend(step)
@@ -225,6 +232,10 @@ class Expander:
                 if candidate.is_growing:
                     self.observer.on_growth(candidate)
         return candidate
+
+    @property
+    def _asked(self) -> Problem:
+        return self.problem.thinking(self.thinks)
 
     def _draw(self, candidate: Candidate, *, greedy: bool = False) -> Sampling:
         """Return the sampling of the candidate's next tokens: what is left to generate, and a seed of its own."""

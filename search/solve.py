@@ -73,6 +73,7 @@ async def solve(
     *,
     aggregation: Aggregation = Aggregation.LAST,
     judges_thoughts: bool = False,
+    thinks: bool | None = None,
     deadline_s: float | None = None,
     observer: Observer | None = None,
 ) -> SearchResult:
@@ -85,6 +86,7 @@ async def solve(
         sampling: For a whole response.
         aggregation: From step scores to a score.
         judges_thoughts: Whether thoughts are judged like the answer behind them.
+        thinks: Whether the policy is asked to think; None: as the problem says.
         deadline_s: Seconds after which the best so far is returned; None waits.
         observer: Who is told of every growth.
 
@@ -99,7 +101,7 @@ async def solve(
     if isinstance(models.verifier, ReadsConfidences):
         sampling = replace(sampling, num_logprobs=models.verifier.num_logprobs)
     record = Recorder(observer or Silence())
-    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts)
+    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts, thinks=thinks)
     ballot = ballot_of(strategy, models)
     status = Status.COMPLETE
     try:

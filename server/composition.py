@@ -5,7 +5,6 @@ start before any engine runs. The processes that compare answers start first, wh
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -42,7 +41,7 @@ from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
 from server.keys import read_keys
 from server.logs import log_to_stderr
-from server.memory import trimmed
+from server.memory import collect_rarely, trimmed
 from server.settings import Settings, SettingsError, Urls
 from server.solving.planning import VERIFIER_ALONE
 from server.solving.state import PlainPolicy
@@ -50,10 +49,6 @@ from server.solving.tracing import traces_to
 from server.system_prompt import system_prompt_of
 
 logger = logging.getLogger(__name__)
-
-YOUNG_OBJECTS = 20_000
-"""After so many new objects Python looks for cycles among them. With its 700 that took a fifth of the event loop's time
-under load, at up to 0.3 s at once, and hardly found any: requests are freed as they end."""
 
 
 @asynccontextmanager
@@ -156,6 +151,7 @@ def _remote(settings: Settings, name: Literal["policy", "verifier"]) -> RemoteSe
         api_key=key.get_secret_value() if key else None,
         routing=settings.routing,
         max_model_len=getattr(settings, f"{name}_context"),
+        max_prompt_tokens=settings.max_prompt_tokens if name == "policy" else None,
         silence_s=settings.engine_silence_s,
         max_thoughts=settings.verifier_max_thoughts,
         options=settings.verifier_options,
@@ -174,6 +170,7 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         device=settings.device,
         dtype=settings.dtype,
         max_model_len=getattr(settings, f"{name}_context"),
+        max_prompt_tokens=settings.max_prompt_tokens if name == "policy" else None,
         kv_cache_bytes=getattr(settings, f"{name}_kv_cache_mib") * MIB,
         gpu_memory_share=getattr(settings, f"{name}_memory"),
         tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),
@@ -259,9 +256,7 @@ def _log_start(settings: Settings) -> None:
 
 async def _listen(settings: Settings, app: FastAPI, sockets: list[socket.socket]) -> None:
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # a stream ends like any other reply
-    gc.collect()
-    gc.freeze()  # looking through all that the imports left holds the event loop up for half a second
-    gc.set_threshold(YOUNG_OBJECTS)
+    collect_rarely()
     logger.info("serving on http://%s:%d", settings.host, sockets[0].getsockname()[1])
     async with trimmed():
         await _Server(uvicorn_config(app, settings)).serve(sockets)

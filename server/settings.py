@@ -210,6 +210,11 @@ class Settings(BaseSettings):
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Type of the weights.")
     policy_context: int | None = Field(None, ge=64, description="Longest prompt and response, in tokens.")
+    max_prompt_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Longest prompt, in tokens; default: the context, or 10 s of an engine that reads prompts at once.",
+    )
     verifier_context: int | None = Field(None, ge=64, description="Longest input to the verifier, in tokens.")
     policy_memory: float = Field(0.45, gt=0, lt=1, description="Share of GPU memory for the policy.")
     verifier_memory: float = Field(0.45, gt=0, lt=1, description="Share of GPU memory for the verifier.")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from models.errors import ModelError
-from models.interfaces import Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule
+from models.interfaces import ENABLE_THINKING, Delimiter, Finish, Meter, Problem, Sampling, Step, StepRule
 from search.answers.answer import Answer
 from search.expander import Models
 from tests.natures import THOUGHT, Nature
@@ -120,10 +120,37 @@ class WorldPolicy(Engine):
         return Step(bytes(tokens).decode(), tokens, Finish.LENGTH if is_cut else finish, is_thinking=is_thinking)
 
 
+class HybridPolicy(WorldPolicy):
+    """Thinks unless it is asked not to: then it follows laws of its own.
+
+    Attributes:
+        silent: The policy without thoughts.
+    """
+
+    thinks = True
+    template_arguments = frozenset({ENABLE_THINKING})
+
+    def __init__(self, nature: Nature, silent: Nature) -> None:
+        super().__init__(nature)
+        self.silent = WorldPolicy(silent)
+
+    def _asked(self, problem: Problem) -> WorldPolicy:
+        return self if dict(problem.template_arguments).get(ENABLE_THINKING, True) else self.silent
+
+    async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
+        return await WorldPolicy.propose(self._asked(problem), problem, prefix, sampling, meter)
+
+    def respond(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
+        return WorldPolicy.respond(self._asked(problem), problem, prefix, sampling, meter)
+
+
 class WorldVerifier(Engine):
     """Judges steps, and compares responses: the chances of two are as their scores.
 
     Attributes:
+        problems: What the responses answered, of every call that ended.
         judged: What was judged by every call that ended: the response as far as it went.
         compared: The pairs of responses that were compared.
         tastes: By pair, the chance of the first, where it is not as the scores.
@@ -134,6 +161,7 @@ class WorldVerifier(Engine):
         self.judged: list[str] = []
         self.compared: list[tuple[str, str]] = []
         self.tastes: dict[tuple[str, str], float] = {}
+        self.problems: list[Problem] = []
 
     async def score(
         self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter
@@ -143,6 +171,7 @@ class WorldVerifier(Engine):
         with self._call():
             await self._work(steps[-1].text)
             self.judged.append("".join(step.text for step in (*prefix, *steps)))
+            self.problems.append(problem)
             meter.verifier_tokens += sum(len(step.token_ids) for step in steps)
             meter.verifier_cached_tokens += sum(len(step.token_ids) for step in prefix)
             return tuple(self._nature.judge((*prefix, *steps[: i + 1])) for i in range(len(steps)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
-from models.interfaces import Problem
+from models.interfaces import ENABLE_THINKING, Problem
 
 NUM_KEPT = 256
 """Prompts kept: every candidate of a request asks for the same one, at every step."""
@@ -41,6 +41,17 @@ class PromptBuilder:
         """Return a special token that a text spells, other than the marks of thoughts; None where it spells none."""
         marks = "".join(self.marks.texts) if self.marks else ""
         return next((token for token in self.tokenizer.special_tokens_in(text) if token not in marks), None)
+
+    @property
+    def modes(self) -> tuple[bool | None, ...]:
+        """What the policy may be asked for: to think, and not to, its default first; None where it cannot be asked."""
+        if self.marks is None or ENABLE_THINKING not in self.tokenizer.template_variables:
+            return (None,)
+        problem = Problem("?")
+        default, thinking, silent = (self.build(problem.thinking(thinks)) for thinks in (None, True, False))
+        if thinking == silent:
+            return (None,)
+        return (False, True) if default == silent else (True, False)
 
     def _build(self, problem: Problem) -> tuple[int, ...]:
         return self.tokenizer.encode_chat(self._messages(problem), _variables(problem))

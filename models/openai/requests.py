@@ -6,15 +6,16 @@ vLLM tokenises a rendered chat as a whole, and so takes `<|im_end|>` in a user's
 Chats that spell a special token are tokenised here instead, by the project's own tokenizer, which takes text for text.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from models.checkpoints.tokenizer import ChatTokenizer, Message
-from models.errors import RequestRefusedError
+from models.errors import PromptTooLongError, RequestRefusedError
 from models.openai.grammars.bounds import Asked, constraint_in, require_bounded, require_bounded_tools
 from models.openai.grammars.trial import Trial
 
@@ -87,12 +88,20 @@ class RequestReader:
         tokenizer: Of the policy.
         kinds: What they are read as.
         context: Longest prompt and response of the policy, in tokens.
+        max_prompt_tokens: Returns the longest prompt that the policy is to read now; None where the context bounds it.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, kinds: Kinds, context: int) -> None:
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        kinds: Kinds,
+        context: int,
+        max_prompt_tokens: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._kinds = kinds
         self._context = context
+        self._max_prompt_tokens = max_prompt_tokens
         self._trial = Trial(tokenizer)
 
     async def read_chat(self, body: Mapping[str, Any], client: str) -> Any:
@@ -100,6 +109,7 @@ class RequestReader:
 
         Raises:
             RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
+            PromptTooLongError: The policy is not to read so much.
         """
         return await self._read_turns(self._kinds.chat, body, "messages", client)
 
@@ -108,6 +118,7 @@ class RequestReader:
 
         Raises:
             RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
+            PromptTooLongError: The policy is not to read so much.
         """
         for index, tool in enumerate(body.get("tools") or ()):
             kind = tool.get("type") if isinstance(tool, Mapping) else None
@@ -121,6 +132,7 @@ class RequestReader:
         require_bounded_tools(body)
         request = self._parse(kind, body)
         request.kv_transfer_params = self._tokenised(body, field)
+        await self._require_short(field, self._told(body, field), body)
         if called := self._calls_of(request):
             if asked is not None:
                 message = f"{asked.field}: tool_choice says what comes; allowed: one of the two"
@@ -134,9 +146,13 @@ class RequestReader:
 
         Raises:
             RequestRefusedError: vLLM cannot use it, or what it wants the response to look like costs too much.
+            PromptTooLongError: The policy is not to read so much.
         """
         asked = constraint_in(body)
         request = self._parse(self._kinds.completion, body)
+        prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
+        for prompt in [prompts] if all(isinstance(each, int) for each in prompts) else prompts:
+            await self._require_short("prompt", [prompt], body)
         await self.try_grammar(asked, client)
         return request
 
@@ -153,6 +169,35 @@ class RequestReader:
         """
         if asked is not None and (trouble := await self._trial.trouble_with(asked.constraint, client, num_responses)):
             raise RequestRefusedError(f"{asked.field}: {trouble}", asked.field)
+
+    def _told(self, body: Mapping[str, Any], field: str) -> list[str]:
+        """Return the texts of a chat that surely get into its prompt."""
+        contents = [body.get("instructions"), *(message.get("content") for message in body[field])]
+        parts = [part for content in contents for part in (content if isinstance(content, list) else [content])]
+        texts = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
+        tools = _strings(body.get("tools")) if "tools" in self._tokenizer.template_variables else ()
+        return [*(text for text in texts if isinstance(text, str)), *tools]
+
+    async def _require_short(self, field: str, prompt: Sequence[str | Sequence[int]], body: Mapping[str, Any]) -> None:
+        """Refuse a prompt that is longer than the policy is to read, whatever a template adds to it.
+
+        Raises:
+            PromptTooLongError: It is.
+        """
+        most, kept = self._max_prompt_tokens(), body.get("truncate_prompt_tokens")
+        if most is None or (isinstance(kept, int) and 0 < kept <= most):
+            return
+        if sum(len(each.encode() if isinstance(each, str) else each) for each in prompt) <= most:
+            return  # no token is shorter than a byte
+        longest = self._tokenizer.longest_token
+        least = sum(len(each) // longest if isinstance(each, str) else len(each) for each in prompt)
+        if least <= most:
+            least = await asyncio.to_thread(self._count, prompt)
+        if least > most:
+            raise PromptTooLongError(least, most, field)
+
+    def _count(self, prompt: Sequence[str | Sequence[int]]) -> int:
+        return sum(len(self._tokenizer.encode_marked(each) if isinstance(each, str) else each) for each in prompt)
 
     def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:
         """Return the token ids of turns that spell special tokens, in the field that vLLM takes them from."""

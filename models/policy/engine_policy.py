@@ -20,7 +20,7 @@ from functools import partial
 
 from models.checkpoints.checkpoint import check_causal_model
 from models.checkpoints.prompt import PromptBuilder
-from models.engine_client import EngineClient
+from models.engine_client import EngineClient, require_short
 from models.engines.running import ModelSettings, running_engine
 from models.errors import ContextOverflowError, EngineDiedError, EngineUnavailableError
 from models.generation import Generated, Generation, Stop
@@ -75,9 +75,11 @@ class EnginePolicy:
 
         Raises:
             ContextOverflowError: The problem leaves no room in the context for a response.
+            PromptTooLongError: It is longer than the engine is to read.
         """
         num_tokens = len(self.prompts.build(problem))
         self._room_after(num_tokens)
+        require_short(self.engine, num_tokens)
         return num_tokens
 
     def cut(self, response: str | Sequence[str], steps: StepRule, *, is_complete: bool) -> tuple[Step, ...]:

@@ -64,6 +64,7 @@ class RemoteEngine:
         self.metrics = CollectorRegistry()
         self.metrics.register(ReplicaMetrics(self.name, replicas))
         lengths = [replica.max_model_len for replica in replicas.all if replica.is_up]
+        self.max_prompt_tokens = settings.max_prompt_tokens
         self.max_model_len = min([*lengths, settings.max_model_len or lengths[0]])
         vocab_size = read_config(settings.model).get("vocab_size")
         self._vocab_size = vocab_size if isinstance(vocab_size, int) else replicas.num_tokens

@@ -112,7 +112,7 @@ class RemoteHandlers:
     def __init__(self, engine: RemoteEngine, tokenizer: ChatTokenizer, name: str) -> None:
         self.name = name
         self._engine = engine
-        self._requests = RequestReader(tokenizer, KINDS, engine.max_model_len)
+        self._requests = RequestReader(tokenizer, KINDS, engine.max_model_len, lambda: engine.max_prompt_tokens)
 
     async def chat(self, body: Mapping[str, Any], client: str = "") -> Reply:
         """Answer the body of a chat completion.

@@ -44,6 +44,7 @@ class RemoteSettings:
         routing: Which server gets a request: "affinity" keeps the requests of a problem on one, whose cache holds their
             prefix; "spread" takes the one with the fewest.
         max_model_len: Longest prompt and response, in tokens; None takes the servers'.
+        max_prompt_tokens: Longest prompt; None: as long as the context.
         silence_s: A request of which nothing comes for so long is lost.
         max_thoughts: Most tokens of a verifier's thoughts before a verdict, of those that think.
         options: Of the verifier's format; None for one that has none.
@@ -57,6 +58,7 @@ class RemoteSettings:
     api_key: str | None = None
     routing: Routing = "affinity"
     max_model_len: int | None = None
+    max_prompt_tokens: int | None = None
     silence_s: float = 60.0
     max_thoughts: int = 2048
     options: object = None

@@ -72,6 +72,9 @@ MUST_BE: dict[str, tuple[Any, str]] = {
 MUST_BE_ON_A_CPU: dict[str, tuple[Any, str]] = {
     "enforce_eager": (True, "to compile a model takes a C++ compiler and 44 s at every start on a CPU"),
 }
+MADE_AS_LOADED = ("fp8", "fp8_per_tensor", "fp8_per_channel")
+"""Values of `quantization` that quantise weights while they are loaded; vLLM's CPU build lacks the kernel for it
+("static_scaled_fp8_quant() expected at most 0 argument(s)"), and its engine dies of that without saying so."""
 MIN_LOGPROBS = 20
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of LoRA adapters that vLLM makes room for."""
@@ -183,6 +186,11 @@ def _reason_against(name: str, value: Any) -> str | None:
     if name in fixed and (type(value), value) != (type(fixed[name][0]), fixed[name][0]):
         must, reason = fixed[name]
         return f"{name} is {json.dumps(value)}; allowed: {json.dumps(must)}: {reason}"
+    if name == "quantization" and value in MADE_AS_LOADED and current_platform.device_type == "cpu":
+        return (
+            f"quantization is {json.dumps(value)}: vLLM's CPU build cannot make FP8 weights; leave it out and take a "
+            "checkpoint that is quantised already (AWQ, GPTQ, compressed-tensors), or serve the model on a GPU"
+        )
     if name == "max_logprobs" and isinstance(value, int) and value < MIN_LOGPROBS:
         return f"max_logprobs is {value}; allowed: {MIN_LOGPROBS} or more, which verdicts and OpenAI's interface need"
     if name == OVERRIDES and (not isinstance(value, dict) or not set(HEAD_FIELDS).isdisjoint(value)):

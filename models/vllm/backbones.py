@@ -5,7 +5,8 @@ refused by name where a score of each step cannot be had from it, or not from th
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ from models.checkpoints.checkpoint import CONFIG_FILE, read_config
 from models.errors import CheckpointError
 
 INSTEAD = "use a verifier whose backbone reads from left to right with attention (Llama, Qwen, Gemma, Phi, OLMo, ...)"
+
+LONGER_WINDOWS = ("cohere2", "cohere2_moe")
+"""Whose windows vLLM makes a token longer than config.json says, and than transformers has them, where verifiers are
+trained: on tiny models that moves scores by up to 0.02."""
+
+
+@contextmanager
+def as_trained(config: Any) -> Iterator[None]:
+    """Have vLLM's class of a backbone take the windows that the backbone is trained with."""
+    window, is_longer = getattr(config, "sliding_window", None), config.model_type in LONGER_WINDOWS
+    if window is None or not is_longer:
+        yield
+        return
+    config.sliding_window = window - 1
+    try:
+        yield
+    finally:
+        config.sliding_window = window
 
 
 class BackboneConfig(VerifyAndUpdateConfig):

@@ -10,6 +10,8 @@ Knows requests of token ids; knows nothing of problems, steps or scores.
 import asyncio
 import itertools
 import logging
+import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -41,6 +43,9 @@ RESTART_WITHIN_S = 60.0
 """So long a request waits for an engine that is started again."""
 MAX_WAIT_S = 60.0
 """Between attempts to start an engine again."""
+READ_WITHIN_S = 10.0
+"""So long a prompt may keep others waiting that is not read in pieces: multi-head latent attention on a CPU."""
+TIMED_TOKENS = 1024
 
 Launch = Callable[[], tuple[GuardedLLM, CollectorRegistry]]
 
@@ -55,6 +60,7 @@ class Engine:
         name: What logs and metrics call it.
         metrics: The engine's Prometheus metrics, `vllm:*`, apart from every other engine's.
         max_model_len: Longest prompt and response, in tokens.
+        max_prompt_tokens: Longest prompt; None where the context alone bounds it.
         num_restarts: How often it was started again.
         adapter: Folder of the LoRA adapter that is applied to every request.
 
@@ -64,15 +70,23 @@ class Engine:
         metrics: Of the engine.
         relaunch: Starts another process for it; runs in a thread.
         adapter: Folder of the LoRA adapter that is applied to every request.
+        max_prompt_tokens: Longest prompt; None: as long as the context, or as the engine reads in good time.
     """
 
     def __init__(
-        self, llm: GuardedLLM, name: str, metrics: CollectorRegistry, relaunch: Launch, adapter: Path | None = None
+        self,
+        llm: GuardedLLM,
+        name: str,
+        metrics: CollectorRegistry,
+        relaunch: Launch,
+        adapter: Path | None = None,
+        max_prompt_tokens: int | None = None,
     ) -> None:
         self.llm = llm
         self.name = name
         self.metrics = metrics
         self.max_model_len: int = llm.model_config.max_model_len
+        self.max_prompt_tokens = max_prompt_tokens
         self.num_restarts = 0
         self._relaunch = relaunch
         self.adapter = adapter
@@ -143,6 +157,8 @@ class Engine:
     async def make_ready(self) -> None:
         """Ask what the engine can do, which is kept: a first request to a dead one would wait for it. Load the adapter.
 
+        An engine that generates and cannot read a prompt in pieces is timed, so that no prompt keeps others waiting.
+
         Raises:
             CheckpointError: vLLM cannot apply the adapter.
         """
@@ -154,6 +170,21 @@ class Engine:
                 raise
             except Exception as error:  # vLLM raises in the engine's process whatever comes up
                 raise CheckpointError(f"{self._adapter.lora_path}: {' '.join(str(error).split())}") from error
+        config = self.llm.vllm_config
+        reads_in_pieces = config.scheduler_config.enable_chunked_prefill
+        if config.model_config.runner_type == "generate" and not reads_in_pieces and self.max_prompt_tokens is None:
+            self.max_prompt_tokens = await self._readable_tokens()
+            message = "the %s engine reads each prompt at once: prompts may have %d tokens, which take about %d s"
+            logger.warning(message, self.name, self.max_prompt_tokens, READ_WITHIN_S)
+
+    async def _readable_tokens(self) -> int:
+        """Time a prompt, and return how many tokens are read in `READ_WITHIN_S`: time grows with their square."""
+        num_tokens, seconds = min(TIMED_TOKENS, self.max_model_len - 1), 0.0
+        for _ in range(2):  # the first one also sets things up
+            start = time.perf_counter()
+            await self.complete([0] * num_tokens, Generation(max_tokens=1, temperature=0.0))
+            seconds = time.perf_counter() - start
+        return int(min(num_tokens * math.sqrt(READ_WITHIN_S / seconds), self.max_model_len - 1))
 
     async def keep_running(self) -> None:
         """Start the engine again whenever it is dead or hangs; until cancelled."""
@@ -293,7 +324,8 @@ async def start_engine(
     """
     start = partial(launch, settings, runner, overrides, suspects=Suspects())
     llm, metrics = start(fork=True)
-    engine = Engine(llm, settings.name, metrics, partial(start, fork=False), settings.adapter)
+    relaunch = partial(start, fork=False)
+    engine = Engine(llm, settings.name, metrics, relaunch, settings.adapter, settings.max_prompt_tokens)
     keeper = None
     try:
         await engine.make_ready()

@@ -99,7 +99,7 @@ class OpenAIHandlers:
     ) -> None:
         self.name = name
         self._client = engine
-        self._requests = RequestReader(tokenizer, KINDS, engine.max_model_len)
+        self._requests = RequestReader(tokenizer, KINDS, engine.max_model_len, lambda: engine.max_prompt_tokens)
         self._tool_call_parser = tool_call_parser
         self._reasoning_parser = reasoning_parser
         self._handlers: tuple[AsyncLLM, State] | None = None

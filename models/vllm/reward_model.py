@@ -25,7 +25,7 @@ from vllm.v1.outputs import PoolerOutput
 from vllm.v1.pool.metadata import PoolingMetadata
 
 from models.checkpoints.head import Activation, Head, scorer_head
-from models.vllm.backbones import causal_class
+from models.vllm.backbones import as_trained, causal_class
 from models.vllm.settings import ARCHITECTURE
 
 TASK: PoolingTask = "token_classify"
@@ -138,7 +138,8 @@ class VLLMRewardModel(nn.Module):
         kind = reward_model_of(causal_class(vllm_config.model_config.hf_config.model_type))
         if vllm_config.quant_config is not None:
             configure_quant_config(vllm_config.quant_config, kind)
-        return kind(vllm_config=vllm_config, prefix=prefix)
+        with as_trained(vllm_config.model_config.hf_config):
+            return kind(vllm_config=vllm_config, prefix=prefix)
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         """Say to vLLM what it is made of; `__new__` returns another class."""

@@ -32,6 +32,7 @@ class EngineSettings:
         device: "auto" takes the one that the installed vLLM is built for.
         dtype: Of the weights; "auto" takes the checkpoint's.
         max_model_len: Longest prompt and response, in tokens; None takes the checkpoint's.
+        max_prompt_tokens: Longest prompt; None: as long as the context, or as the engine reads in good time.
         kv_cache_bytes: On a CPU: memory for the KV cache.
         num_threads: On a CPU: threads of the engine. Engines whose threads outnumber the cores collapse.
         fork: On a CPU: fork the engine's process, which is quick. Otherwise, and on CUDA, it is spawned.
@@ -51,6 +52,7 @@ class EngineSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Dtype = "auto"
     max_model_len: int | None = None
+    max_prompt_tokens: int | None = None
     kv_cache_bytes: int = 512 * MIB
     num_threads: int = 1
     fork: bool = sys.platform == "linux"

@@ -1,8 +1,9 @@
 """From traces to a calibration table.
 
 For every budget several probes are tried, each with every way to go on that the traces tell of; the cheapest is taken
-that is as good as the best strategy alone, in cross-validation. A budget too small to be divided is spent by that
-strategy as a whole.
+that is as good as the best strategy alone, in cross-validation. A budget may also be spent by one strategy as a whole,
+which is all that the smallest allow. Where the policy's template turns thoughts on and off, everything is tried with
+thoughts and without.
 """
 
 import statistics
@@ -43,10 +44,12 @@ class Grid:
         by_strategy: By name, then by budget. Of strategies whose searches hold smaller ones, the largest budget alone,
             without early stopping; independent responses are those of the first strategy that draws them.
         beam_width: M of the tree searches.
+        thinks: Whether the policy was asked to think; None: as its template has it.
     """
 
     by_strategy: Mapping[str, Mapping[int, Sequence[Trace]]]
     beam_width: int
+    thinks: bool | None = None
 
     @property
     def responses(self) -> Sequence[Trace]:
@@ -70,10 +73,11 @@ class Grid:
         selection = strategies()[strategy].selection
         return _way(voters, [_cost(trace, n, strategy) for trace in traces], selection) if voters else None
 
-    def after(self, probe: str, probe_n: int, rest: str, rest_n: int) -> Allocation | None:
-        """Return a probe that is followed by another search; None where that was not measured."""
-        first, second = self.traces(probe, probe_n), self.traces(rest, rest_n)
-        if probe == rest:
+    def after(self, probe: str, probe_n: int, rest: str, rest_n: int, grid: "Grid | None" = None) -> Allocation | None:
+        """Return a probe that is followed by another search, of `grid` if given; None where that was not measured."""
+        grid = grid or self
+        first, second = self.traces(probe, probe_n), grid.traces(rest, rest_n)
+        if (probe, self.thinks) == (rest, grid.thinks):
             return self.alone(probe, probe_n + rest_n)
         voters = [(*one.first(probe_n), *two.first(rest_n)) for one, two in zip(first, second, strict=bool(second))]
         tokens = [one.tokens(probe_n) + two.tokens(rest_n) for one, two in zip(first, second, strict=bool(second))]
@@ -81,9 +85,8 @@ class Grid:
 
     def spending(self, strategy: str) -> Spending:
         """Return the strategy as the table names it."""
-        return Spending.model_validate(
-            {"strategy": strategy, "beam_width": self.beam_width if strategies()[strategy].has_beams else None}
-        )
+        beam_width = self.beam_width if strategies()[strategy].has_beams else None
+        return Spending(strategy=strategy, beam_width=beam_width, thinks=self.thinks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,10 @@ class Plan:
     """How a budget may be spent, and what that is worth.
 
     Attributes:
-        probe: Strategy of the probe.
+        probe: Its strategy.
         probe_n: Its budget.
         choices: What follows, by bin.
+        rests: What may follow, by the names of the allocations.
         confidence: Of the probe's answer.
         expected: Cross-validated.
         found: With the choices made, on the problems they were made from.
@@ -101,9 +105,10 @@ class Plan:
         final_confidence: Of the answers of those that went on; they are not like the others.
     """
 
-    probe: str
+    probe: Spending
     probe_n: int
     choices: Sequence[Choice]
+    rests: Mapping[str, Spending]
     confidence: Confidence
     expected: Allocation
     found: Allocation
@@ -116,42 +121,60 @@ def _drawing() -> Row:
     return next(row for row in calibrated() if row.parts is Parts.RESPONSES)
 
 
-def plan_budget(grid: Grid, n: int) -> Plan:
-    """Return how to spend the budget `n`."""
-    singles = {row.name: allocation for row in calibrated() if (allocation := grid.alone(row.name, n))}
-    best = most_accurate(singles)
-    plans = [*_plans(grid, n), _whole(best, n, singles[best])]
-    good = [plan for plan in plans if is_as_good(plan.expected.right, singles[best].right)]
+def plan_budget(grids: Sequence[Grid], n: int) -> Plan:
+    """Return how to spend the budget `n`.
+
+    Args:
+        grids: Of the same problems, one for each way to ask the policy for thoughts.
+        n: N, the budget.
+    """
+    wholes = [
+        _whole(grid.spending(row.name), n, allocation)
+        for grid in grids
+        for row in calibrated()
+        if (allocation := grid.alone(row.name, n))
+    ]
+    alone = {plan.probe.name: plan.expected for plan in wholes}
+    best = alone[most_accurate(alone)]
+    plans = [*wholes, *(plan for grid in grids for plan in _plans(grid, grids, n))]
+    good = [plan for plan in plans if is_as_good(plan.expected.right, best.right)]
     return min(good, key=lambda plan: float(plan.expected.tokens.mean()))
 
 
-def _plans(grid: Grid, n: int) -> Iterator[Plan]:
+def _plans(grid: Grid, grids: Sequence[Grid], n: int) -> Iterator[Plan]:
+    """Yield the plans whose probe is of `grid`, and whose rest is of any."""
     names = [row.name for row in calibrated()]
+    rests = {spending.name: spending for each in grids for spending in map(each.spending, names)}
     for probe in (name for name in names if strategies()[name].parts is not Parts.NONE):
         for probe_n in (size for size in PROBES if size < n):
             if stop := grid.alone(probe, probe_n):
-                rests = {rest: grid.after(probe, probe_n, rest, n - probe_n) for rest in names}
-                allocations = {STOP: stop} | {rest: allocation for rest, allocation in rests.items() if allocation}
+                allocations = {STOP: stop} | {
+                    each.spending(rest).name: allocation
+                    for each in grids
+                    for rest in names
+                    if (allocation := grid.after(probe, probe_n, rest, n - probe_n, each))
+                }
                 confidence = fit_confidence(stop.support, stop.right)
                 sure = confidences(stop, confidence)
                 choices = choose(allocations, sure)
                 expected, found = cross_validate(allocations), spend(allocations, sure, choices)
                 went_on = np.array([name != STOP for name in names_of(sure, choices)])
                 final = fit_confidence(found.support[went_on], found.right[went_on]) if went_on.any() else confidence
-                yield Plan(probe, probe_n, choices, confidence, expected, found, allocations, final)
+                yield Plan(
+                    grid.spending(probe), probe_n, choices, rests, confidence, expected, found, allocations, final
+                )
 
 
-def _whole(strategy: str, n: int, allocation: Allocation) -> Plan:
+def _whole(spending: Spending, n: int, allocation: Allocation) -> Plan:
     choice = Choice(0.0, STOP, len(allocation.right), float(allocation.right.mean()))
     confidence = fit_confidence(allocation.support, allocation.right)
-    return Plan(strategy, n, [choice], confidence, allocation, allocation, {STOP: allocation}, confidence)
+    return Plan(spending, n, [choice], {}, confidence, allocation, allocation, {STOP: allocation}, confidence)
 
 
-def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:
+def row_of(n: int, plan: Plan, seconds: Sequence[float], tokens: Sequence[float]) -> Budget:
     """Return the row of the table for a plan.
 
     Args:
-        grid: It was made from.
         n: N, the budget.
         plan: How it is spent.
         seconds: That the plan took for problems on their own.
@@ -160,7 +183,7 @@ def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Seq
     bins = [
         Difficulty(
             floor=round(choice.floor, 4),
-            rest=None if choice.allocation == STOP else grid.spending(choice.allocation),
+            rest=plan.rests.get(choice.allocation),  # None where nothing follows
             problems=choice.num_problems,
             accuracy=round(choice.accuracy, 3),
         )
@@ -168,7 +191,7 @@ def row_of(grid: Grid, n: int, plan: Plan, seconds: Sequence[float], tokens: Seq
     ]
     return Budget(
         n=n,
-        probe=grid.spending(plan.probe),
+        probe=plan.probe,
         probe_n=plan.probe_n,
         bins=bins,
         confidence=knots_of(plan.confidence),

@@ -1,7 +1,7 @@
 """Runs the grid that a calibration table is made from, and makes the table."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from search.calibration.budgets import Grid, Plan, confidence_of, plan_budget, r
 from search.calibration.difficulty import Prediction, assess
 from search.calibration.table import Budget, Calibration, Identity
 from search.calibration.traces import Trace, Traces
+from search.compute_optimal import MODES
 from search.evaluation.tasks import Task
 from search.expander import Models
 from search.solve import solve
@@ -32,19 +33,30 @@ class Measuring:
         sampling: Of every response.
         concurrency: Problems at the same time.
         beam_width: M of the tree searches.
+        modes: What the policy is asked for, whether to think: its default first; None where it cannot be asked.
     """
 
     def __init__(
-        self, tasks: list[Task], traces: Traces, sampling: Sampling, concurrency: int, beam_width: int
+        self,
+        tasks: list[Task],
+        traces: Traces,
+        sampling: Sampling,
+        concurrency: int,
+        beam_width: int,
+        modes: Sequence[bool | None] = (None,),
     ) -> None:
         self.tasks = tasks
         self.sampling = sampling
         self._traces = traces
         self._concurrency = concurrency
         self._beam_width = beam_width
+        self._modes = modes
 
-    async def grid(self, models: Models, budgets: tuple[int, ...]) -> Grid:
-        """Run the grid."""
+    async def grids(self, models: Models, budgets: tuple[int, ...]) -> list[Grid]:
+        """Run the grid of each mode."""
+        return [await self._grid(models, budgets, thinks) for thinks in self._modes]
+
+    async def _grid(self, models: Models, budgets: tuple[int, ...], thinks: bool | None) -> Grid:
         largest = max(budgets)
         searches: list[Strategy] = []
         for row in calibrated():
@@ -56,22 +68,23 @@ class Measuring:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
             for strategy in searches:
-                await self._run(models, label(strategy), strategy, progress)
+                await self._run(models, strategy, thinks, progress)
         found: dict[str, dict[int, list[Trace]]] = {}
         for strategy in searches:
-            traces = self._traces.of(label(strategy), self.tasks)
+            traces = self._traces.of(label(strategy) + MODES[thinks], self.tasks)
             found.setdefault(name_of(strategy), {})[strategy.n] = traces
-        return Grid(found, self._beam_width)
+        return Grid(found, self._beam_width, thinks)
 
-    async def _run(self, models: Models, name: str, strategy: Strategy, progress: Progress) -> None:
+    async def _run(self, models: Models, strategy: Strategy, thinks: bool | None, progress: Progress) -> None:
         assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
+        name = label(strategy) + MODES[thinks]
         bar = progress.add_task(name, total=len(self.tasks))
 
         def advance() -> None:
             progress.advance(bar)
 
         await self._traces.gather(
-            models, models.reader, self.tasks, name, strategy, self.sampling, self._concurrency, advance
+            models, models.reader, self.tasks, name, strategy, self.sampling, self._concurrency, advance, thinks
         )
 
 
@@ -94,26 +107,26 @@ async def calibrate(
         budgets: N of the table's rows, rising.
         made: When, where and from which commit this is.
     """
-    grid = await measuring.grid(models, budgets)
-    plans = {n: plan_budget(grid, n) for n in budgets}
-    rows = [await _row(measuring, models, grid, n, plan) for n, plan in plans.items()]
+    grids = await measuring.grids(models, budgets)
+    plans = {n: plan_budget(grids, n) for n in budgets}
+    rows = [await _row(measuring, models, n, plan) for n, plan in plans.items()]
     table = Calibration(
         identity=identity,
         temperature=measuring.sampling.temperature,
         made={**made, "problems": len(measuring.tasks)},
         budgets=rows,
-        confidence=confidence_of(grid, budgets),
+        confidence=confidence_of(grids[0], budgets),
     )
-    return table, {n: assess(grid, plan) for n, plan in plans.items()}
+    return table, {n: assess(grids[0], plan) for n, plan in plans.items()}
 
 
-async def _row(measuring: Measuring, models: Models, grid: Grid, n: int, plan: Plan) -> Budget:
+async def _row(measuring: Measuring, models: Models, n: int, plan: Plan) -> Budget:
     """Return the row of a plan, tried on a few problems, one at a time."""
-    strategy = row_of(grid, n, plan, [0.0, 0.0], [0.0, 0.0]).build(n)
+    strategy = row_of(n, plan, [0.0, 0.0], [0.0, 0.0]).build(n)
     seconds, tokens = [], []
     for task in measuring.tasks[:TRIALS]:
         start = time.perf_counter()
         result = await solve(Problem(task.problem), strategy, models, measuring.sampling)
         seconds.append(time.perf_counter() - start)
         tokens.append(float(result.meter.completion_tokens + result.meter.verifier_tokens))
-    return row_of(grid, n, plan, seconds, tokens)
+    return row_of(n, plan, seconds, tokens)

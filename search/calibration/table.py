@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from models.files import UnreadableFileError, read_yaml, replace_file
 from models.interfaces import DELIMITER
-from search.compute_optimal import Bin, ComputeOptimal
+from search.compute_optimal import MODES, Bin, ComputeOptimal
 from search.confidence import Confidence
 from search.errors import HyperparameterError
 from search.stopping import EarlyStop, Probable
@@ -46,10 +46,23 @@ class Row(BaseModel):
 
 
 class Spending(Row):
-    """A strategy and its hyperparameters; how much it spends stands elsewhere."""
+    """A strategy and its hyperparameters; how much it spends stands elsewhere.
+
+    Attributes:
+        strategy: Its name.
+        beam_width: M, of a strategy that has it.
+        thinks: Whether the policy is asked to think; None: as its template has it.
+    """
 
     strategy: str
     beam_width: int | None = Field(None, ge=1)
+    thinks: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        width = "" if self.beam_width is None else f", M = {self.beam_width}"
+        return f"{self.strategy}{width}{MODES[self.thinks]}"
 
     def build(self, n: int, *, early_stop: EarlyStop = True) -> Strategy | None:
         """Return the strategy with a budget of at most `n`; None where that is not even one beam."""
@@ -126,10 +139,14 @@ class Budget(Row):
         if probe is None:
             raise HyperparameterError("probe_n", f"{self.probe_n} is too small for one beam")
         left = n - probe.n
-        rests = [bin.rest.build(left, early_stop=early_stop) if bin.rest else None for bin in self.bins]
-        bins = tuple(Bin(bin.floor, rest) for bin, rest in zip(self.bins, rests, strict=True))
+        bins = tuple(
+            Bin(bin.floor, bin.rest.build(left, early_stop=early_stop), bin.rest.thinks)
+            if bin.rest
+            else Bin(bin.floor, None)
+            for bin in self.bins
+        )
         confidence, final = _map(self.confidence), _map(self.final_confidence)
-        return ComputeOptimal(n, probe, confidence, bins, final, target)
+        return ComputeOptimal(n, probe, confidence, bins, final, target, self.probe.thinks)
 
 
 class Identity(Row):

@@ -140,15 +140,16 @@ class Traces:
         sampling: Sampling,
         concurrency: int,
         advance: Callable[[], None],
+        thinks: bool | None = None,
     ) -> None:
-        """Run a search on every task that has no trace of it yet."""
+        """Run a search on every task that has no trace of it yet; `thinks` is what the policy is asked for."""
         places = asyncio.Semaphore(concurrency)
 
         async def measure(task: Task) -> None:
             async with places:
                 if (task.problem, name) not in self._traces:
                     start = time.perf_counter()
-                    result = await solve(Problem(task.problem), strategy, models, sampling)
+                    result = await solve(Problem(task.problem), strategy, models, sampling, thinks=thinks)
                     seconds = time.perf_counter() - start
                     grown = await _grown(result, task, answers)
                     self._add(Trace(task.problem, name, seconds, result.meter.verifier_tokens, grown))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.interfaces import Sampling
-from search.calibration.table import Calibration, Spending, write_calibration
+from search.calibration.table import Calibration, write_calibration
 from search.evaluation.tasks import Task
 from server.cli.demo_tasks import demo_tasks
 from server.cli.evaluate import Counts
@@ -43,7 +43,9 @@ MIN_PROBLEMS = 40
 @click.option(
     "--temperature", default=0.8, show_default=True, type=click.FloatRange(0, 2), help="Sampling temperature."
 )
-@click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1), help="Longest response.")
+@click.option(
+    "--max-tokens", type=click.IntRange(1), help="Longest response.  [default: that of searches that do not say]"
+)
 @click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--evidence", type=click.Path(path_type=Path), help="File for the measurements; a run resumes from it.")
@@ -54,7 +56,7 @@ def calibrate(
     budgets: tuple[int, ...],
     beam_width: int,
     temperature: float,
-    max_tokens: int,
+    max_tokens: int | None,
     concurrency: int,
     recipe: Path | None,
     evidence: Path | None,
@@ -76,7 +78,7 @@ def calibrate(
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
-    sampling = Sampling(temperature, 1.0, max_tokens, seed=0, steps=settings.steps.rule)
+    sampling = Sampling(temperature, 1.0, max_tokens or settings.response_tokens, seed=0, steps=settings.steps.rule)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
     write_calibration(found.table, found.path)
@@ -108,6 +110,7 @@ async def _calibrate(
     evidence: Path | None,
     out: Path | None,
 ) -> _Found:
+    from models.policy.engine_policy import EnginePolicy
     from search.calibration import measuring
     from search.calibration.traces import Traces
     from server.cli.provenance import what_is_told
@@ -117,8 +120,10 @@ async def _calibrate(
     run = what_is_told(settings, {})
     made = {name: run[name] for name in ("date", "commit", "machine")}
     path, identity = out or calibration_file(settings), identity_of(settings)
-    measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width)
     async with open_models(settings) as (models, _):
+        assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so
+        modes = models.policy.prompts.modes
+        measured = measuring.Measuring(tasks, Traces(evidence), sampling, concurrency, beam_width, modes)
         table, predictions = await measuring.calibrate(measured, models, identity, budgets, made)
     return _Found(table, path, predictions)
 
@@ -127,8 +132,8 @@ def _show(found: _Found, console: Console) -> None:
     shown = Table("N", "probe", "sure from", "then", "problems", "right", title="how auto spends a budget")
     for row in found.table.budgets:
         for place, bin in enumerate(row.bins):
-            first = (str(row.n), f"{_name(row.probe)}, N = {row.probe_n}") if place == 0 else ("", "")
-            then = "nothing" if bin.rest is None else f"{_name(bin.rest)}, the rest"
+            first = (str(row.n), f"{row.probe.name}, N = {row.probe_n}") if place == 0 else ("", "")
+            then = "nothing" if bin.rest is None else f"{bin.rest.name}, the rest"
             shown.add_row(*first, f"{bin.floor:.2f}", then, str(bin.problems), f"{bin.accuracy:.0%}")
     console.print(shown)
     probes = Table(
@@ -148,7 +153,3 @@ def _show(found: _Found, console: Console) -> None:
         )
     console.print(probes)
     console.print(f"written to {found.path}", soft_wrap=True)
-
-
-def _name(spending: Spending) -> str:
-    return spending.strategy if spending.beam_width is None else f"{spending.strategy}, M = {spending.beam_width}"

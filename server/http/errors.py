@@ -20,6 +20,7 @@ from models.errors import (
     EngineDiedError,
     EngineUnavailableError,
     ModelError,
+    PromptTooLongError,
     RequestRefusedError,
 )
 from search.errors import HyperparameterError, SearchError, StrategyError
@@ -78,6 +79,7 @@ STATUS: Mapping[type[Exception], int] = {
     HyperparameterError: 422,
     SearchError: 422,
     StrategyError: 500,  # an installed package is broken, which start-up reports
+    PromptTooLongError: 422,
     EngineUnavailableError: 503,
     EngineDiedError: 503,
     RequestRefusedError: 400,
@@ -113,6 +115,8 @@ def reply_to(error: Exception) -> ErrorReply:
             return ErrorReply(422, f"problem: {error}", "problem", "context_length_exceeded")
         case DeadlyPromptError():
             return ErrorReply(422, f"problem: {error}", "problem", "deadly_prompt")
+        case PromptTooLongError():
+            return ErrorReply(422, f"{error.field}: {error}", error.field, "prompt_too_long")
         case HyperparameterError():
             return ErrorReply(422, str(error), error.field)
         case RequestRefusedError():

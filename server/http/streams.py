@@ -31,7 +31,7 @@ class SearchStream(EventSourceResponse):
         search: The running search.
     """
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent], search: asyncio.Task[Any]) -> None:
+    def __init__(self, events: AsyncIterator[ServerSentEvent | bytes], search: asyncio.Task[Any]) -> None:
         super().__init__(events, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from models.errors import ContextOverflowError
-from models.interfaces import Turn
+from models.errors import ContextOverflowError, PromptTooLongError
+from models.interfaces import ENABLE_THINKING, Turn
 from search.errors import HyperparameterError
 from server.errors import RequestError
 from server.keys import Client
@@ -107,7 +107,7 @@ def _sampling(body: OpenAIRequest) -> dict[str, Any]:
 def _thoughts(body: OpenAIRequest, template_arguments: Collection[str]) -> dict[str, Any]:
     """Return what says how to think; an effort that no template reads changes nothing, as without a search."""
     asked = {name: value for name in OF_THOUGHTS if (value := getattr(body, name, None)) is not None}
-    is_read = bool({"reasoning_effort", "enable_thinking"} & set(template_arguments))
+    is_read = bool({"reasoning_effort", ENABLE_THINKING} & set(template_arguments))
     if not is_read and asked.get("reasoning_effort") in get_args(Effort):
         del asked["reasoning_effort"]  # clients set it whatever the model is
     if not asked.get("chat_template_kwargs"):
@@ -165,5 +165,7 @@ def named(body: OpenAIRequest) -> Iterator[None]:
         raise refused(error.message, error.field) from error
     except RequestError as error:
         raise refused(str(error), error.param) from error
+    except PromptTooLongError as error:
+        raise RequestError(f"{problem}: {error}", problem, code="prompt_too_long") from error
     except ContextOverflowError as error:
         raise RequestError(f"{problem}: {error}", problem, 400, "context_length_exceeded") from error

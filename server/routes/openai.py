@@ -91,7 +91,7 @@ async def _answer(body: R, request: Request, ask: Ask, dialect: type[Dialect[R]]
         if body.stream:
             return await stream(search, speaking)
         outcome = await until_disconnect(request, search.run())
-    return JSONResponse(speaking.reply(outcome).model_dump(mode="json"))
+    return Response(speaking.reply(outcome).model_dump_json(), media_type="application/json")
 
 
 def _policy(state: State) -> PlainPolicy:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from server.http.access import client_of
 from server.http.disconnect import until_disconnect
@@ -25,11 +26,12 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/solve", response_model=SolveResponse, responses=STREAMED | ERRORS)
-async def post_solve(body: SolveRequest, request: Request) -> SolveResponse | SearchStream:
+async def post_solve(body: SolveRequest, request: Request) -> Response:
     """Search for the answer of a problem with a budget of N candidates."""
     search = Search.plan(body, State.of(request), client_of(request), arrival_of(request))
     if body.stream:
         events = Events()
         task = await search.begin(events)
         return SearchStream(events.follow(task), task)
-    return (await until_disconnect(request, search.run())).reply
+    outcome = await until_disconnect(request, search.run())
+    return Response(outcome.reply.model_dump_json(), media_type="application/json")

@@ -2,7 +2,8 @@
 
 `round` says that the tree has become deeper; `step` holds a step of a node, and comes again with its score; `candidate`
 holds the score and state of a node, and comes again at every change; the last is `result` or `error`. A later event on
-the same thing replaces an earlier one. Events wait in a queue, so that a slow reader does not delay the search.
+the same thing replaces an earlier one. Events wait in a queue, so that a slow reader does not delay the search; those
+that wait go out together, since to send costs more than to write.
 """
 
 import asyncio
@@ -34,10 +35,11 @@ class Events:
     """An observer that turns the growth of a search into events; `follow` yields them."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._num_sent = 0
         self._round = 0
         self._candidates: dict[tuple[int, ...], Candidate] = {}
+        self._num_tokens: dict[tuple[int, ...], int] = {}
         self._last: dict[str, CandidateEvent] = {}
 
     def on_growth(self, candidate: Candidate) -> None:
@@ -45,9 +47,12 @@ class Events:
         if len(path) > self._round:
             self._round = len(path)
             self._send("round", RoundEvent(round=self._round).model_dump_json())
-        before, self._candidates[path] = self._candidates.get(path), candidate
         parent = self._candidates.get(path[:-1])
-        self._send_steps(candidate, before or parent or Candidate())
+        before = self._candidates.get(path) or parent or Candidate()
+        self._candidates[path] = candidate
+        self._send_steps(candidate, before)
+        new = sum(len(step.token_ids) for step in candidate.steps[len(before.steps) :])
+        self._num_tokens[path] = self._num_tokens.get(path, 0) + new
         state = CandidateEvent(
             id=name_of(path),
             parent=name_of(parent.path) if parent else None,
@@ -55,7 +60,7 @@ class Events:
             state=state_of(candidate),
             answer=candidate.answer.text if candidate.answer else None,
             verified=candidate.answer.is_verified if candidate.answer else None,
-            tokens=candidate.num_tokens - (parent.num_tokens if parent else 0),
+            tokens=self._num_tokens[path],
         )
         if self._last.get(state.id) != state:
             self._last[state.id] = state
@@ -84,11 +89,16 @@ class Events:
     def on_decision(self, decision: Decision) -> None:
         pass  # it is in the result
 
-    async def follow(self, search: asyncio.Task[R]) -> AsyncIterator[ServerSentEvent]:
+    async def follow(self, search: asyncio.Task[R]) -> AsyncIterator[bytes]:
         """Yield the events of the observed search; the last is its result or its error."""
         search.add_done_callback(self._conclude)
         while event := await self._queue.get():
-            yield event
+            waiting = [event]
+            while not self._queue.empty() and (event := self._queue.get_nowait()):
+                waiting.append(event)
+            yield b"".join(waiting)
+            if event is None:
+                return
 
     def _conclude(self, search: asyncio.Task[R]) -> None:
         if search.cancelled():
@@ -101,4 +111,4 @@ class Events:
 
     def _send(self, name: str, data: str) -> None:
         self._num_sent += 1
-        self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)))
+        self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)).encode())

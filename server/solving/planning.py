@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.interfaces import PARAGRAPHS, Policy, Problem, Sampling, Turn
+from models.interfaces import ENABLE_THINKING, PARAGRAPHS, Policy, Problem, Sampling, Turn
 from models.json_values import visible
 from models.policy.absent import AbsentPolicy
 from search.aggregation import Aggregation
@@ -228,7 +228,7 @@ def _template_arguments(
             where = "chat_template_kwargs"
             raise RequestError(f"{where}: the chat template of the policy does not read {name}; omit it", where)
     if (effort := request.reasoning_effort) is not None:
-        meant = {"reasoning_effort": effort, "enable_thinking": effort != "none"}
+        meant = {"reasoning_effort": effort, ENABLE_THINKING: effort != "none"}
         read = {name: value for name, value in meant.items() if name in policy.template_arguments}
         if not read:
             raise RequestError(

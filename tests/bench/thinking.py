@@ -5,6 +5,7 @@
 The service is a process of its own around the real policy, whose engine writes a script at a rate: thoughts in
 paragraphs of 190 characters, then a short answer. The CPU time is that of the service alone, `/healthz` included, which
 a third process asks on one connection every 20 ms. Two loads: one search of all responses, and as many streams of one.
+What service and prober waited for a core that others used says how much of the delays is the machine's.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from search.answers.pool import AnswerPool
 from search.expander import Models
 from server.app import create_app
 from server.keys import Keyring
+from server.memory import collect_rarely
 from server.settings import Settings
 from tests.models.scripted import ScriptedEngine
 from tests.models.thinkers import save_thinker
@@ -83,6 +85,7 @@ async def _serve(directory: Path, num_tokens: int, rate: float, told: Any) -> No
     async with AnswerPool(num_workers=1) as reader:
         engine = PacedEngine(response, len(prompts.build(Problem("?"))), rate)
         models = Models(EnginePolicy(engine, prompts), None, reader)
+        collect_rarely()  # as `winnow serve` does
         async with serving(create_app(models, (), settings, Keyring()), settings) as client:
             told.put(str(client.base_url))
             await asyncio.Event().wait()
@@ -99,6 +102,12 @@ def probe(url: str, has_ended: Any, told: Any) -> None:
             client.get("/healthz").raise_for_status()
             delays.append(time.perf_counter() - start)
     told.put(delays)
+    told.put(waited_s("self"))
+
+
+def waited_s(pid: int | str) -> float:
+    """Seconds that a process could run and had no core, as Linux counts them."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 async def one_search(client: httpx.AsyncClient, number: int) -> int:
@@ -135,11 +144,13 @@ async def measure(
     async with httpx.AsyncClient(base_url=url, timeout=None, limits=limits) as client:
         prober.start()
         await asyncio.to_thread(told.get, timeout=120)  # it is ready
-        before, start = process.cpu_times(), time.perf_counter()
+        before, start, waited = process.cpu_times(), time.perf_counter(), waited_s(process.pid)
         num_tokens = await load(client, number)
         seconds, after = time.perf_counter() - start, process.cpu_times()
+        waited = waited_s(process.pid) - waited
         has_ended.set()
         delays: list[float] = await asyncio.to_thread(told.get, timeout=60)
+        prober_waited: float = await asyncio.to_thread(told.get, timeout=60)
     spent = after.user + after.system - before.user - before.system
     cuts = statistics.quantiles(delays, n=100)
     return [
@@ -151,13 +162,25 @@ async def measure(
         f"{1000 * cuts[49]:.0f}",
         f"{1000 * cuts[98]:.0f}",
         f"{1000 * max(delays):.0f}",
+        f"{waited:.1f}, {prober_waited:.1f}",
         f"{process.memory_info().rss / 2**20:,.0f}",
     ]
 
 
 async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
-    heads = ("load", "tokens", "s", "tokens/s", "CPU ms per 1,000", "healthz p50 ms", "p99", "most", "RSS MiB")
+    heads = (
+        "load",
+        "tokens",
+        "s",
+        "tokens/s",
+        "CPU ms per 1,000",
+        "healthz p50 ms",
+        "p99",
+        "most",
+        "waited s",
+        "RSS MiB",
+    )
     table = Table(*heads, title=f"{options.responses} responses of {options.tokens:,} tokens")
     with TemporaryDirectory() as directory:
         saved = save_thinker(Path(directory) / "policy")

@@ -45,6 +45,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "gemma3_text": ALTERNATING | {"query_pre_attn_scalar": 32},
     "phi3": {"sliding_window": WINDOW},
     "olmo3": ALTERNATING,
+    "cohere2": ALTERNATING,
 }
 """Those that every run of the tests serves: extra keys of config.json."""
 OTHERS: dict[str, dict[str, Any]] = {
@@ -58,7 +59,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "gemma2": ALTERNATING | {"query_pre_attn_scalar": 32},
     "granite": {"residual_multiplier": 0.5, "embedding_multiplier": 2.0},
     "cohere": {},
-    "cohere2": ALTERNATING,
     "glm4": {},
     "smollm3": {},
     "stablelm": {},

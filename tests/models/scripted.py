@@ -28,6 +28,7 @@ class ScriptedEngine:
         self.metrics = CollectorRegistry()
         self.num_restarts = self.num_running_requests = 0
         self.max_model_len = max_model_len
+        self.max_prompt_tokens: int | None = None
         self.asked: list[Generation] = []
         self.dies_after: list[int] = []
         self._script = script

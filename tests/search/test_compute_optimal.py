@@ -15,7 +15,7 @@ from search.strategy import Strategy
 from search.voting import Selection
 from tests.natures import Chance, Tree, answer, end, step
 from tests.search.helpers import Watch, drawn_after, elected, search
-from tests.worlds import World
+from tests.worlds import HybridPolicy, World
 
 AS_IT_IS = Confidence((0.0, 1.0), (0.0, 1.0))
 """The support of an answer is its probability."""
@@ -160,3 +160,65 @@ def test_it_judges_and_votes_by_weight() -> None:
     strategy = auto(2, responses(2), (0.0, None))
     assert strategy.needs_verifier
     assert strategy.selection is Selection.WEIGHTED
+
+
+class Hybrid(World):
+    """Without thoughts responses disagree and are short; with them they agree. One verifier judges both."""
+
+    def __init__(self) -> None:
+        silent = (answer("1", 0.6), answer("2", 0.5))
+        with_thoughts = step("Hm, 1 or 2", 1.0, step("Hm, 2", 1.0, answer("2", 0.4)))
+        super().__init__(Tree(*silent, with_thoughts))
+        self.policy = HybridPolicy(Tree(with_thoughts), Tree(*silent))
+        self.models = replace(self.models, policy=self.policy)
+
+
+def hybrid(probe_thinks: bool | None, rest_thinks: bool | None) -> ComputeOptimal:
+    bins = (Bin(0.8, None), Bin(0.0, responses(3), rest_thinks))
+    return ComputeOptimal(5, responses(2), AS_IT_IS, bins, AS_IT_IS, probe_thinks=probe_thinks)
+
+
+async def test_the_probe_can_do_without_thoughts_and_the_rest_think() -> None:
+    world = Hybrid()
+    result = await search(world, hybrid(False, True))
+    assert [bool(candidate.thinking) for candidate in result.candidates] == [False, False, True, True, True]
+    assert [candidate.path for candidate in result.candidates] == [(0,), (1,), (2,), (3,), (4,)]
+    assert [(vote.answer, vote.count) for vote in result.votes] == [("2", 4), ("1", 1)]
+    assert isinstance(world.policy, HybridPolicy)
+    assert result.meter.completion_tokens == world.policy.num_tokens + world.policy.silent.num_tokens
+    assert result.meter.reasoning_tokens == 3 * len("Hm, 1 or 2\n\nHm, 2\n\n")
+
+
+async def test_a_verifier_reads_the_same_prompt_with_thoughts_and_without() -> None:
+    world = Hybrid()
+    await search(world, hybrid(False, True))
+    assert {problem.template_arguments for problem in world.verifier.problems} == {()}
+
+
+@pytest.mark.parametrize(
+    ("probe_thinks", "rest_thinks", "told", "reason"),
+    [
+        (None, None, {}, "{probe} was 33% sure (difficulty 2 of 2), so {rest} followed"),
+        (
+            False,
+            True,
+            {"probe_thinks": False, "rest_thinks": True},
+            "{probe} without thoughts was 33% sure (difficulty 2 of 2), so {rest} with thoughts followed",
+        ),
+        (
+            False,
+            False,
+            {"probe_thinks": False, "rest_thinks": False},
+            "{probe} without thoughts was 33% sure (difficulty 2 of 2), so {rest} without thoughts followed",
+        ),
+    ],
+    ids=["as it is", "without, with", "without, without"],
+)
+async def test_a_decision_tells_what_thinks(
+    probe_thinks: bool | None, rest_thinks: bool | None, told: dict[str, bool], reason: str
+) -> None:
+    world = unsure_world() if probe_thinks is None else Hybrid()
+    result = await search(world, hybrid(probe_thinks, rest_thinks))
+    assert result.decision is not None
+    thinks = {name: value for name, value in result.decision.values.items() if name.endswith("thinks")}
+    assert (thinks, result.decision.reason) == (told, reason)

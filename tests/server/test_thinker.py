@@ -13,8 +13,10 @@ from openai import AsyncOpenAI
 
 from models.checkpoints.marks import THINK
 from models.checkpoints.tokenizer import ChatTokenizer
+from search.calibration.table import Calibrated, Calibration
 from server.app import create_app
 from server.composition import open_models, plain_policy
+from server.identity import identity_of
 from server.keys import Keyring
 from server.settings import DEMO, Settings
 from tests.server.conftest import openai_client, serving
@@ -29,6 +31,37 @@ pytestmark = [
 ]
 
 
+def table_of(settings: Settings) -> Calibrated:
+    """Probe without thoughts, and spend the rest with them unless the probe is all but certain."""
+    knots = [(0.0, 0.0), (1.0, 1.0)]
+    flat = {"strategy": "weighted_best_of_n"}
+    rests = {0.99: None, 0.0: flat | {"thinks": True}}
+    table = Calibration.model_validate(
+        {
+            "identity": identity_of(settings).model_dump(),
+            "temperature": 0.8,
+            "made": {},
+            "budgets": [
+                {
+                    "n": 8,
+                    "probe": flat | {"thinks": False},
+                    "probe_n": 4,
+                    "bins": [
+                        {"floor": floor, "rest": rest, "problems": 40, "accuracy": 0.5} for floor, rest in rests.items()
+                    ],
+                    "confidence": knots,
+                    "final_confidence": knots,
+                    "accuracy": 0.5,
+                    "tokens": (1.0, 1.0),
+                    "seconds": (1.0, 1.0),
+                }
+            ],
+            "confidence": {},
+        }
+    )
+    return Calibrated(table)
+
+
 @pytest.fixture(scope="module")
 async def thinking() -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(
@@ -41,7 +74,8 @@ async def thinking() -> AsyncIterator[httpx.AsyncClient]:
     )
     async with open_models(settings) as (models, engines):
         plain = plain_policy(settings, models)
-        async with serving(create_app(models, engines, settings, Keyring(), plain=plain), settings) as client:
+        app = create_app(models, engines, settings, Keyring(), plain=plain, calibrated=table_of(settings))
+        async with serving(app, settings) as client:
             yield client
         await plain.stop()
 
@@ -83,6 +117,26 @@ async def test_budgets_shorten_the_thoughts(thinking: httpx.AsyncClient) -> None
 async def test_the_template_turns_thoughts_off(thinking: httpx.AsyncClient, fields: dict[str, Any]) -> None:
     reply = await solved(thinking, **fields)
     assert (reply["thinking"], reply["usage"]["reasoning_tokens"]) == (None, 0)
+
+
+async def test_auto_probes_without_thoughts_and_goes_on_with_them(thinking: httpx.AsyncClient) -> None:
+    hard = r"Solve for x: 7x - 3(2x - 5) = 4x - 9."
+    reply = await solved(thinking, problem=hard, strategy="auto", n=8, early_stop=False, include=["candidates", "tree"])
+    told, candidates = reply["strategy"], {each["id"]: each for each in reply["candidates"]}
+    assert (told["probe"], told["probe_thinks"]) == ("weighted_best_of_n-4", False)
+    assert (told["rest"], told["rest_thinks"]) == ("weighted_best_of_n-4", True)
+    assert "weighted_best_of_n-4 with thoughts followed" in told["reason"]
+    assert list(candidates) == [str(number) for number in range(8)]
+    assert [bool(candidates[str(number)]["thinking"]) for number in range(8)] == [False] * 4 + [True] * 4
+    assert reply["usage"]["completion_tokens"] == sum(each["tokens"] for each in candidates.values())
+    assert 0 < reply["usage"]["reasoning_tokens"] < reply["usage"]["completion_tokens"]
+
+
+async def test_a_request_that_says_how_to_think_is_not_auto_s_to_change(thinking: httpx.AsyncClient) -> None:
+    reply = await solved(thinking, strategy="auto", n=8, **QUIET)
+    assert reply["strategy"]["name"] == "weighted_best_of_n"
+    assert "the calibration table holds for searches without chat_template_kwargs" in reply["strategy"]["reason"]
+    assert reply["usage"]["reasoning_tokens"] == 0
 
 
 async def chat(openai: AsyncOpenAI, content: str = PROBLEM, **fields: Any) -> Any:

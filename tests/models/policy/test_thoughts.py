@@ -203,6 +203,27 @@ def test_a_template_that_closes_them_says_so_by_its_argument(tokenizer: ChatToke
     assert not prompts.opens_thoughts(without)
 
 
+HYBRID_OFF = HYBRID.replace("enable_thinking is defined and enable_thinking is false", "not enable_thinking")
+
+
+@pytest.mark.parametrize(
+    ("behind", "marks", "expected"),
+    [
+        (HYBRID, THINK, (True, False)),
+        (HYBRID_OFF, THINK, (False, True)),
+        (HYBRID_OFF.replace("enable_thinking", "wants_thoughts"), THINK, (None,)),
+        ("{%- if enable_thinking %}{%- endif %}", THINK, (None,)),
+        (HYBRID, None, (None,)),
+    ],
+    ids=["on by default", "off by default", "another argument", "read in vain", "no marks"],
+)
+def test_prompts_tell_whether_a_policy_can_be_asked_to_think(
+    tmp_path: Path, behind: str, marks: Marks | None, expected: tuple[bool | None, ...]
+) -> None:
+    prompts = PromptBuilder(thinker(save_thinker(tmp_path / "policy", behind=behind)), marks=marks)
+    assert prompts.modes == expected
+
+
 def test_marks_in_a_users_text_stay_text(tokenizer: ChatTokenizer) -> None:
     prompt = PromptBuilder(tokenizer, marks=THINK).build(Problem("What does <think> do? </think>"))
     assert not {tokenizer.vocabulary["<think>"], tokenizer.vocabulary["</think>"]} & {*prompt}

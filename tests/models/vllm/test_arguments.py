@@ -10,14 +10,14 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.errors import CheckpointError
-from models.vllm.arguments import HEAD_FIELDS, REASONS, SETTINGS, check_arguments
+from models.vllm.arguments import HEAD_FIELDS, MADE_AS_LOADED, REASONS, SETTINGS, check_arguments
 from models.vllm.launch import engine_args
 from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
 from models.vllm.settings import EngineSettings
 
 GIVEN: dict[str, Any] = {
-    "quantization": "fp8",
+    "quantization": "awq",
     "kv_cache_dtype": "fp8",
     "max_num_seqs": 8,
     "seed": 7,
@@ -51,6 +51,7 @@ GIVEN: dict[str, Any] = {
         ({"hf_overrides": {"architectures": ["X"]}}, r"hf_overrides is .*; allowed: fields of config.json but archi"),
         ({"max_model_len": 512}, r"max_model_len is a setting of its own: set policy_context"),
         ({"data_parallel_size": 2}, r"data_parallel_size cannot be set: start several servers"),
+        *[({"quantization": each}, rf"quantization is \"{each}\": vLLM's CPU build cannot") for each in MADE_AS_LOADED],
         ({"lora_modules": "nowhere"}, r"nowhere/adapter_config\.json: No such file"),
     ],
 )

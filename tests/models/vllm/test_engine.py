@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib import import_module
@@ -12,6 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 from vllm.config import StructuredOutputsConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -31,6 +34,7 @@ from models.vllm.server import ServerSettings, server_flags
 from models.vllm.settings import MIB, EngineSettings, Runner
 from tests.models.policy.test_engine_policy import metric
 from tests.models.problems import PROBLEM, respond, sampling
+from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
 from tests.waiting import until
 
 
@@ -225,3 +229,48 @@ def test_a_server_runs_an_engine_as_this_service_would(tiny_llama: Path, device:
         if name == "structured_outputs_config":
             wanted = StructuredOutputsConfig(**wanted)  # vLLM's server makes it of what its command line says
         assert (there[0] if name == "served_model_name" else there) == wanted, name
+
+
+def save_latent(directory: Path) -> Path:
+    """A seeded tiny model with multi-head latent attention, which reads a prompt at once on most CPUs."""
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "moe_intermediate_size": 32, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 64, "v_head_dim": 32}
+    ranks = {"kv_lora_rank": 512, "q_lora_rank": None, "qk_rope_head_dim": 64, "qk_nope_head_dim": 32}
+    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 2, "n_group": 1}
+    config = AutoConfig.for_model(
+        "deepseek_v2",
+        vocab_size=NUM_TOKENS,
+        max_position_embeddings=8192,
+        topk_group=1,
+        bos_token_id=0,
+        eos_token_id=1,
+        **sizes,
+        **heads,
+        **ranks,
+        **experts,
+    )
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model.save_pretrained(directory)
+    tiny_tokenizer().save_pretrained(directory)
+    return directory
+
+
+@pytest.mark.engine
+async def test_prompts_of_a_model_that_reads_them_at_once_are_bounded_by_its_speed(tmp_path: Path) -> None:
+    settings = EngineSettings(save_latent(tmp_path / "latent"), "policy", dtype="float32", kv_cache_bytes=64 * MIB)
+    async with start_engine(settings, "generate") as engine:
+        if engine.llm.vllm_config.scheduler_config.enable_chunked_prefill:
+            pytest.skip("this machine reads them in pieces")
+        most = engine.max_prompt_tokens
+        assert most is not None
+        assert 100 < most < engine.max_model_len
+        policy = EnginePolicy(engine, PromptBuilder(ChatTokenizer(settings.model)))
+        assert policy.count_prompt_tokens(Problem("?")) < most
+        start = time.perf_counter()
+        await engine.complete([5] * min(most, 4000), Generation(max_tokens=1))
+        assert time.perf_counter() - start < 30  # ten, beside whatever else runs here
+
+
+async def test_prompts_that_are_read_in_pieces_are_bounded_by_the_context_alone(policy: EnginePolicy) -> None:
+    assert policy.engine.max_prompt_tokens is None

@@ -1,5 +1,6 @@
 """From what searches grew to a table: in exact worlds, and by the command on the demo pair."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,14 @@ from models.interfaces import Sampling
 from search.answers.pool import AnswerPool
 from search.best_of_n import BestOfN
 from search.calibration.budgets import Grid, confidence_of, plan_budget, row_of
+from search.calibration.measuring import Measuring
 from search.calibration.traces import Trace, TracedCandidate, Traces, elect
 from search.dvts import DVTS
 from search.evaluation.tasks import Task
 from search.strategy import Strategy
 from search.voting import Selection
-from tests.natures import Chance
-from tests.worlds import World
+from tests.natures import Chance, Tree, answer, step
+from tests.worlds import HybridPolicy, World
 
 TASKS = [Task(f"problem {number}", "1/2") for number in range(12)]
 SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=1000, seed=0)
@@ -54,18 +56,57 @@ def test_the_first_roots_bring_their_own_tokens() -> None:
 
 def test_easy_problems_end_after_a_small_probe_and_hard_ones_go_on() -> None:
     grid = easy_and_hard()
-    plan = plan_budget(grid, 16)
-    assert (plan.probe, plan.probe_n) == ("dvts", 4)
+    plan = plan_budget([grid], 16)
+    assert (plan.probe, plan.probe_n) == (grid.spending("dvts"), 4)
     assert plan.expected.right.all()
-    row = row_of(grid, 16, plan, [1.0, 2.0], [100.0, 200.0])
+    row = row_of(16, plan, [1.0, 2.0], [100.0, 200.0])
     assert row.bins[0].rest is None
     assert row.bins[-1].rest == grid.spending("dvts")
     assert row.tokens[0] == 150.0
 
 
+def thoughtful(num_problems: int = 80, *, thoughts_help: bool = True) -> list[Grid]:
+    """A quarter of the problems need thoughts, which cost ten times as much; responses without are sure where right."""
+    grids = []
+    for thinks in (True, False):
+        traces = []
+        for number in range(num_problems):
+            is_right = number % 4 > 0 or (thinks and thoughts_help)
+            score = 0.9 - number / 1000 if is_right else 0.1 + number / 1000
+            responses = [
+                grown(root, score, "1" if is_right else str(root), is_right=is_right, tokens=100 if thinks else 10)
+                for root in range(16)
+            ]
+            traces.append(trace(f"{number}", *responses))
+        grids.append(Grid({"weighted_best_of_n": {16: traces}}, beam_width=4, thinks=thinks))
+    return grids
+
+
+def test_the_probe_does_without_thoughts_and_hard_problems_are_thought_about() -> None:
+    plan = plan_budget(thoughtful(), 16)
+    row = row_of(16, plan, [1.0, 2.0], [100.0, 200.0])
+    assert (row.probe.thinks, row.bins[0].rest) == (False, None)
+    assert row.bins[-1].rest is not None
+    assert row.bins[-1].rest.thinks is True
+    assert plan.expected.right.all()
+    built = row.build(16)
+    assert (built.probe_thinks, built.bins[0].thinks, built.bins[-1].thinks) == (False, None, True)
+
+
+def test_thoughts_that_do_not_pay_are_left_out() -> None:
+    row = row_of(16, plan_budget(thoughtful(thoughts_help=False), 16), [1.0, 2.0], [100.0, 200.0])
+    assert row.probe.thinks is False
+    assert all(bin.rest is None or bin.rest.thinks is False for bin in row.bins)
+
+
+def test_a_budget_too_small_to_be_divided_is_spent_with_thoughts_where_these_help() -> None:
+    row = row_of(2, plan_budget(thoughtful(), 2), [1.0, 2.0], [100.0, 200.0])
+    assert (row.probe.thinks, row.bins[0].rest) == (True, None)
+
+
 def test_a_budget_too_small_to_be_divided_is_spent_by_the_best_strategy() -> None:
-    plan = plan_budget(easy_and_hard(), 4)
-    assert (plan.probe, plan.probe_n, [choice.allocation for choice in plan.choices]) == ("dvts", 4, ["stop"])
+    plan = plan_budget([easy_and_hard()], 4)
+    assert (plan.probe.strategy, plan.probe_n, [choice.allocation for choice in plan.choices]) == ("dvts", 4, ["stop"])
 
 
 def test_confidence_is_told_for_what_was_measured() -> None:
@@ -104,3 +145,17 @@ async def test_a_run_goes_on_from_what_is_kept(tmp_path: Path) -> None:
         await evidence.gather(world.models, answers, TASKS, "flat", BestOfN(2), SAMPLING, 4, lambda: None)
     assert len(world.policy.draws) == drawn
     assert [trace.problem for trace in evidence.of("flat", TASKS)] == [task.problem for task in TASKS]
+
+
+async def test_problems_are_asked_with_thoughts_and_without(tmp_path: Path) -> None:
+    thought = step("Hm", 1.0, answer("1/2", 0.9))
+    world = World(Tree(thought, answer("3", 0.1)))
+    policy = HybridPolicy(Tree(thought), Tree(answer("3", 0.1)))
+    evidence = Traces(tmp_path / "e.jsonl")
+    async with AnswerPool(num_workers=1) as answers:
+        models = replace(world.models, policy=policy, reader=answers)
+        measuring = Measuring(TASKS, evidence, SAMPLING, 4, 4, modes=(True, False))
+        grids = await measuring.grids(models, (4,))
+    assert [grid.thinks for grid in grids] == [True, False]
+    right = [[grown.is_right for trace in grid.responses for grown in trace.candidates] for grid in grids]
+    assert [set(each) for each in right] == [{True}, {False}]

@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from models.checkpoints.tokenizer import ChatTokenizer
+from models.labels.response import LabelledResponse
 from models.policy.engine_policy import EnginePolicy
-from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader
+from models.training.prm.labels import LabelFile, LabelReader
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
 from models.training.prm.train import Trained
 from search.answers.pool import AnswerPool

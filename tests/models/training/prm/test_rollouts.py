@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import EngineUnavailableError
 from models.interfaces import Finish, Problem, Sampling, Step
-from models.training.prm.labels import LabelledResponse
+from models.labels.response import LabelledResponse
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
 from tests.natures import Branch, Chance, Nature, Tree, answer, cut, end, step
 from tests.worlds import World, WorldPolicy

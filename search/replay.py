@@ -71,6 +71,7 @@ class _Tree:
         self._scores: dict[tuple[int, ...], float | None] = {}
         self._answers: dict[str, tuple[str | None, bool | None]] = {}
         self._keys = keys
+        self._max_steps = stored.strategy.get("max_steps", 1)  # behind so many, whole rests of responses are drawn
         for path, node in stored.nodes.items():
             scores = (step.score for step in node.steps)
             self._scores |= {step.token_ids: score for step, score in zip(self._steps[path], scores, strict=False)}
@@ -82,7 +83,10 @@ class _Tree:
         return len(problem.text)
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
-        return self._step(prefix, sampling)
+        step = self._step(prefix, sampling)
+        if len(self._nodes[sampling.seed or 0].path) >= self._max_steps:  # it may have ended with a blank step
+            raise NotStoredError("it drew the rest of a response where this one draws a step")
+        return step
 
     async def respond(
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter

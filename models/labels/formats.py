@@ -19,12 +19,14 @@ class LabelFormat:
         fields: That each row has.
         read: The responses of a row; raises ValueError for one that cannot be used.
         write: Rows of responses, from a threshold of the labels on.
+        is_binary: Whether its labels are right or wrong, and no shares.
     """
 
     name: str
     fields: frozenset[str]
     read: Callable[[Row], list[LabelledResponse]]
     write: Callable[[Sequence[LabelledResponse], float], list[Row]]
+    is_binary: bool = True
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(sorted(self.fields))})"
@@ -33,7 +35,7 @@ class LabelFormat:
 FORMATS = {
     each.name: each
     for each in (
-        LabelFormat("winnow", own.FIELDS, own.read, own.write),
+        LabelFormat("winnow", own.FIELDS, own.read, own.write, is_binary=False),
         LabelFormat("trl-stepwise", trl_stepwise.FIELDS, trl_stepwise.read, trl_stepwise.write),
         LabelFormat("prm800k", prm800k.FIELDS, prm800k.read, prm800k.write),
         LabelFormat("math-shepherd", math_shepherd.FIELDS, math_shepherd.read, math_shepherd.write),

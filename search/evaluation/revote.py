@@ -18,7 +18,7 @@ from search.evaluation.tasks import Task
 from search.replay import Keys, replay
 from search.solve import SearchResult
 from search.stored import StoredSearch
-from search.strategies import LOOKAHEAD, Parts, Row, conversions, request_fields, strategies
+from search.strategies import LOOKAHEAD, Row, conversions, flat, request_fields, strategies
 from search.voting import voted
 
 IsRight = Callable[[AnswerPool, Task, str], Awaitable[bool]]
@@ -116,7 +116,7 @@ async def outcome_of(
     right, *others = stored.golds
     task, point = Task(stored.problem, right, stored.level, tuple(others)), found.point
     given = [candidate.answer.text for candidate in found.result.candidates if candidate.answer]
-    is_seen = strategies()[point.strategy].parts is Parts.RESPONSES and not found.early_stop
+    is_seen = point.strategy in {row.name for row in flat()} and not found.early_stop
     return Outcome(
         problem=stored.problem,
         level=stored.level,

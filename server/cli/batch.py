@@ -17,6 +17,7 @@ from rich.progress import Progress
 from models.files import Journal, UnreadableFileError, parse_object, read_lines, replace_file
 from server.cli.client import RefusedError, UnreachableError, post_solve
 from server.cli.failures import UnusableError
+from server.cli.searches import bounded
 from server.schemas import SolveRequest
 
 PATIENCE_S = 1800.0
@@ -71,13 +72,16 @@ class Results:
 
     Args:
         path: Of the file; existing results are kept.
+        made: What makes the results of this run.
 
     Raises:
         UnusableError: It cannot be read, or is not a file of results.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made: Mapping[str, Any]) -> None:
+        self.path = path
         self._journal = Journal(path)
+        self._made = dict(made)
         self._records: dict[int, dict[str, Any]] = {}
         try:
             for record in self._journal.read():
@@ -95,8 +99,7 @@ class Results:
         if record is None or "error" in record:
             return False
         if record.get("request") != line.request:
-            path = self._journal.path
-            raise UnusableError(f"{path} holds, for line {line.number}, another request: choose another --out")
+            raise UnusableError(f"{self.path} holds, for line {line.number}, another request: choose another --out")
         return True
 
     def add(self, line: Line, result: Mapping[str, Any]) -> None:
@@ -107,7 +110,9 @@ class Results:
         """
         named = {} if line.id is None else {"id": line.id}
         request = {} if line.request is None else {"request": dict(line.request)}
-        self._records[line.number] = record = {"line": line.number, **named, **request, **result}
+        made = {} if "error" in result else {"made": self._made}
+        record = bounded({"line": line.number, **named, **request, **result, **made})
+        self._records[line.number] = record
         self._journal.append(record)
 
     def sort(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.files import UnwritableFileError
-from server.cli.batch import Results, read_requests, solve_all
+from server.cli.batch import Line, Results, read_requests, solve_all
 from server.cli.client import ServiceUrl, open_client, post_solve
 from server.cli.failures import end, refuse_inputs
 from server.cli.options import given, options_of
+from server.cli.provenance import made_by
+from server.cli.searches import KEPT
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
 
@@ -28,6 +31,11 @@ CONCURRENCY = 8
 @click.option("--file", type=FILE, help="JSON lines with a problem each, and other fields of the request.")
 @click.option("--out", type=FILE, help="File for the results of --file; results that it has are not computed again.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file in parallel.  [default: 8]")
+@click.option(
+    "--keep",
+    type=click.Choice([*KEPT]),
+    help="With --file: keep all candidates, or the whole tree, for winnow export and winnow revote.",
+)
 @click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
@@ -37,6 +45,7 @@ def solve(
     file: Path | None,
     out: Path | None,
     concurrency: int | None,
+    keep: str | None,
     url: str | None,
     recipe: Path | None,
     as_json: bool,
@@ -49,12 +58,14 @@ def solve(
     """
     if (problem is None) == (file is None):
         raise click.UsageError("give either PROBLEM or --file")
-    if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
-        raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
+    if (file is None) != (out is None) or (file is None and (concurrency or keep)) or (file and as_json):
+        raise click.UsageError("--file needs --out; --concurrency and --keep go with them, --json does not")
     refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
-        asyncio.run(_solve_file(url, settings, file, out, given(options), concurrency or CONCURRENCY))
+        asked = given(options) | ({"include": KEPT[keep]} if keep else {})
+        results = Results(out, made_by(settings, url))
+        asyncio.run(_solve_file(url, settings, read_requests(file, asked), results, concurrency or CONCURRENCY))
         return
     reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
     if as_json:
@@ -70,9 +81,8 @@ async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -
 
 
 async def _solve_file(
-    url: str | None, settings: Settings, file: Path, out: Path, options: dict[str, Any], concurrency: int
+    url: str | None, settings: Settings, lines: Sequence[Line], results: Results, concurrency: int
 ) -> None:
-    lines, results = read_requests(file, options), Results(out)
     try:
         with Progress(console=Console(stderr=True)) as progress:
             async with open_client(url, settings) as client:
@@ -80,7 +90,7 @@ async def _solve_file(
     finally:
         with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
             results.sort()
-    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
+    click.echo(f"{answered:,} answered, {failed:,} failed: {results.path}", err=True)
     end(failed)
 
 

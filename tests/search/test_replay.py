@@ -88,6 +88,11 @@ def votes(result: SearchResult) -> Sequence[tuple[str | None, int, float | None]
     return [(vote.answer, vote.count, vote.weight) for vote in result.votes]
 
 
+def told(name: str) -> dict[str, Any]:
+    """What a reply tells of the strategies that `build` makes."""
+    return {"max_steps": 5} if strategies()[name].reads("max_steps") else {}
+
+
 def build(name: str, n: int, selection: Selection, *, beam_width: int = 2, early_stop: bool = False) -> Strategy:
     fields = {"beam_width": beam_width, "selection": selection, "max_steps": 5}
     return strategies()[name].build(n, early_stop=early_stop, **fields)
@@ -124,7 +129,7 @@ async def test_another_selection_is_the_search_that_has_it(
             max_tokens=max_tokens,
         )
 
-    whole = stored(await run(first, early_stop=False), name, 8)
+    whole = stored(await run(first, early_stop=False), name, 8, **told(name))
     fresh = await run(selection, early_stop=early_stop)
     again = await replay(whole, build(name, 8, selection), aggregation, BoxKeys())
     assert elected(again) == elected(fresh)
@@ -165,7 +170,7 @@ async def test_fewer_subtrees_are_the_search_that_has_them(
     def dvts(n: int) -> DVTS:
         return DVTS(n, beam_width, max_steps=5, selection=selection, early_stop=False)
 
-    whole = stored(await search(World(Chance(world_seed)), dvts(4 * beam_width)), "dvts", 4 * beam_width)
+    whole = stored(await search(World(Chance(world_seed)), dvts(4 * beam_width)), "dvts", 4 * beam_width, max_steps=5)
     fresh = await search(World(Chance(world_seed)), dvts(num_subtrees * beam_width))
     again = await replay(whole, dvts(num_subtrees * beam_width), Aggregation.LAST, BoxKeys())
     assert votes(again) == votes(fresh)
@@ -187,7 +192,10 @@ async def test_whatever_is_answered_at_all_is_right(
     made = await search(World(Chance(world_seed)), build(source, 8, Selection.WEIGHTED, early_stop=early_stop))
     try:
         again = await replay(
-            stored(made, source, 8), build(target, n, Selection.WEIGHTED, early_stop=True), aggregation, BoxKeys()
+            stored(made, source, 8, **told(source)),
+            build(target, n, Selection.WEIGHTED, early_stop=True),
+            aggregation,
+            BoxKeys(),
         )
     except NotStoredError:
         return
@@ -198,7 +206,9 @@ async def test_whatever_is_answered_at_all_is_right(
 async def test_lookahead_is_in_the_scores_that_are_stored() -> None:
     whole = await search(World(Chance(3)), DVTS(8, 2, lookahead=2, early_stop=False))
     fresh = await search(World(Chance(3)), DVTS(4, 2, lookahead=2, early_stop=False))
-    again = await replay(stored(whole, "dvts", 8), DVTS(4, 2, early_stop=False), Aggregation.LAST, BoxKeys())
+    again = await replay(
+        stored(whole, "dvts", 8, max_steps=40), DVTS(4, 2, early_stop=False), Aggregation.LAST, BoxKeys()
+    )
     assert votes(again) == votes(fresh)
 
 
@@ -210,7 +220,7 @@ async def test_thoughts_are_drawn_again(judge: str) -> None:
 
     strategy = DVTS(4, 2, early_stop=False)
     whole = await search(world(), strategy, judges_thoughts=judge == "all")
-    again = await replay(stored(whole, "dvts", 4, judge=judge), strategy, Aggregation.LAST, BoxKeys())
+    again = await replay(stored(whole, "dvts", 4, judge=judge, max_steps=40), strategy, Aggregation.LAST, BoxKeys())
     assert votes(again) == votes(whole)
     assert [each.step_scores for each in again.candidates] == [each.step_scores for each in whole.candidates]
 
@@ -228,12 +238,19 @@ async def test_what_nobody_judged_is_refused() -> None:
 
 
 async def test_what_did_not_grow_to_its_end_is_refused() -> None:
-    world = World(Tree(step("a", 0.5, end("b", 0.5)), answer("1", 0.1)))
-    made = await search(world, DVTS(2, 1, max_steps=1, early_stop=False))
     made_in_steps = await search(World(Tree(step("a", 0.5, answer("1", 0.5)))), DVTS(2, 1, early_stop=False))
-    assert made.candidates
     with pytest.raises(NotStoredError, match="did not let a candidate grow"):
-        await replay(stored(made_in_steps, "dvts", 2), BestOfN(2, early_stop=False), Aggregation.LAST, BoxKeys())
+        await replay(
+            stored(made_in_steps, "dvts", 2, max_steps=40), BestOfN(2, early_stop=False), Aggregation.LAST, BoxKeys()
+        )
+
+
+@pytest.mark.parametrize("strategy", [BestOfN(2, early_stop=False), DVTS(2, 1, max_steps=1, early_stop=False)])
+async def test_a_response_that_was_drawn_as_a_whole_has_no_steps_of_a_search(strategy: Strategy) -> None:
+    made = await search(World(Tree(step("a", 0.5, end("", 0.5)))), strategy)  # its end is blank, and not in a reply
+    whole = stored(made, "dvts", 2, **({"max_steps": 1} if isinstance(strategy, DVTS) else {}))
+    with pytest.raises(NotStoredError, match="drew the rest of a response where this one draws a step"):
+        await replay(whole, DVTS(2, 1, early_stop=False), Aggregation.LAST, BoxKeys())
 
 
 async def test_candidates_without_a_tree_are_enough_for_independent_responses() -> None:

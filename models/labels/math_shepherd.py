@@ -16,10 +16,10 @@ from models.labels.response import (
     Facts,
     LabelledResponse,
     Row,
+    bare,
     checked,
     facts_of,
     response_of,
-    separated,
     shown_facts,
 )
 
@@ -76,7 +76,7 @@ def can_write(response: LabelledResponse) -> bool:
 
 
 def _write(response: LabelledResponse, threshold: float) -> Row:
-    steps, _ = separated(response.steps)
+    steps = bare(response.steps)
     signs = [RIGHT if label >= threshold else WRONG for label in response.known_labels]
     shown = [
         f"{response.problem} " + "\n".join(f"{step} {mark}" for step, mark in zip(steps, marks, strict=True))

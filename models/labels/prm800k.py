@@ -20,7 +20,7 @@ from models.labels.response import (
     checked,
     facts_of,
     response_of,
-    separated,
+    separator_of,
     shown_facts,
 )
 
@@ -88,6 +88,7 @@ def read(row: Row) -> list[LabelledResponse]:
     """
     found, facts = checked(_KIND, {name: row.get(name) for name in FIELDS}), facts_of(row)
     facts = replace(facts, answer=facts.answer or found.question.ground_truth_answer)
+    open_end = replace(facts, is_complete=False, ending=facts.separator)  # a solution could go on from there
     problem = found.question.problem
     texts: list[str] = []
     labels: list[float | None] = []
@@ -95,8 +96,8 @@ def read(row: Row) -> list[LabelledResponse]:
     for step in found.label.steps:
         for other in step.others():
             if (label := _label(other)) is not None:
-                own = [*texts, other.text + facts.separator]  # a solution could go on from there
-                responses.append(response_of(problem, own, [*[None] * len(texts), label], facts, is_complete=False))
+                own = [*[None] * len(texts), label]
+                responses.append(response_of(problem, [*texts, other.text], own, open_end))
         if (chosen := step.chosen()) is None:
             break
         texts.append(chosen.text)
@@ -106,8 +107,8 @@ def read(row: Row) -> list[LabelledResponse]:
         labels.pop()
     if labels:
         is_whole = is_whole and len(labels) == len(texts)
-        own = [*texts[: len(labels) - 1], texts[len(labels) - 1] + ("" if is_whole else facts.separator)]
-        responses.insert(0, response_of(problem, own, labels, facts, is_complete=is_whole))
+        ended = facts if is_whole or OURS in row else open_end
+        responses.insert(0, response_of(problem, texts[: len(labels)], labels, ended))
     if not responses:
         raise ValueError("label.steps: no completion is rated")
     return responses
@@ -121,7 +122,7 @@ def write(responses: Sequence[LabelledResponse], threshold: float) -> list[Row]:
         threshold: The least label that is rated 1; others are rated -1.
     """
     first, *others = responses
-    separator = separated(first.steps)[1]
+    separator = separator_of(first.steps)
     steps = []
     for place, text in enumerate(first.steps):
         beside = [each for each in others if len(each.steps) == place + 1]

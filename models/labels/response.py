@@ -90,11 +90,13 @@ class Facts:
     Attributes:
         problem: Where the format puts the problem and the first step in one text.
         separator: What stands between two steps.
+        ending: What stands behind the last one.
         is_complete: As in `LabelledResponse`, and so the others.
     """
 
     problem: str | None = None
     separator: str = DELIMITER
+    ending: str = ""
     is_complete: bool = True
     answer: str | None = None
     system_prompt: str | None = None
@@ -121,20 +123,23 @@ def facts_of(row: Row) -> Facts:
 def shown_facts(response: LabelledResponse) -> Row:
     """Return the column `OURS` of a response."""
     own = ("problem", "is_complete", "answer", "system_prompt", "family", "error_kind", "states_answer")
-    return {name: getattr(response, name) for name in own} | {"separator": separated(response.steps)[1]}
+    separator = separator_of(response.steps)
+    ending = separator if response.steps[-1].endswith(separator) else ""
+    return {name: getattr(response, name) for name in own} | {"separator": separator, "ending": ending}
 
 
-def separated(steps: Sequence[str]) -> tuple[list[str], str]:
-    """Return steps without what ends each but the last, and what that is: the delimiter, or nothing."""
-    *ended, last = steps
-    if all(step.endswith(DELIMITER) and step.strip() for step in ended):
-        return [*(step.removesuffix(DELIMITER) for step in ended), last], DELIMITER
-    return [*steps], ""
+def separator_of(steps: Sequence[str]) -> str:
+    """Return what ends each step but the last: the delimiter, or nothing that they share."""
+    return DELIMITER if all(step.endswith(DELIMITER) and step.strip() for step in steps[:-1]) else ""
 
 
-def response_of(
-    problem: str, steps: Sequence[str], labels: Sequence[float | None], facts: Facts, *, is_complete: bool | None = None
-) -> LabelledResponse:
+def bare(steps: Sequence[str]) -> list[str]:
+    """Return steps without what ends them."""
+    separator = separator_of(steps)
+    return [step.removesuffix(separator) for step in steps]
+
+
+def response_of(problem: str, steps: Sequence[str], labels: Sequence[float | None], facts: Facts) -> LabelledResponse:
     """Return the response that a row describes; steps are joined by the separator.
 
     Raises:
@@ -149,10 +154,10 @@ def response_of(
     return LabelledResponse(
         problem=problem,
         answer=facts.answer,
-        steps=(*(step + facts.separator for step in steps[:-1]), steps[-1]),
+        steps=(*(step + facts.separator for step in steps[:-1]), steps[-1] + facts.ending),
         token_ids=None,
         labels=tuple(labels),
-        is_complete=facts.is_complete if is_complete is None else is_complete,
+        is_complete=facts.is_complete,
         system_prompt=facts.system_prompt,
         family=facts.family,
         error_kind=facts.error_kind,

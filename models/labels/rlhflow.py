@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from models.labels.math_shepherd import RIGHT, WRONG, split_problem
-from models.labels.response import OURS, LabelledResponse, Row, checked, facts_of, response_of, separated, shown_facts
+from models.labels.response import OURS, LabelledResponse, Row, bare, checked, facts_of, response_of, shown_facts
 
 FIELDS = frozenset({"conversations"})
 
@@ -51,7 +51,7 @@ def write(responses: Sequence[LabelledResponse], threshold: float) -> list[Row]:
 
 
 def _write(response: LabelledResponse, threshold: float) -> Row:
-    first, *steps = separated(response.steps)[0]
+    first, *steps = bare(response.steps)
     turns = []
     for step, label in zip([f"{response.problem} {first}", *steps], response.known_labels, strict=True):
         turns.append({"role": "user", "content": step})

@@ -17,10 +17,10 @@ from models.labels.response import (
     Label,
     LabelledResponse,
     Row,
+    bare,
     checked,
     facts_of,
     response_of,
-    separated,
     shown_facts,
 )
 
@@ -54,7 +54,7 @@ def write(responses: Sequence[LabelledResponse], threshold: float) -> list[Row]:
     return [
         {
             "prompt": response.problem,
-            "completions": separated(response.steps)[0],
+            "completions": bare(response.steps),
             "labels": [label >= threshold for label in response.known_labels],
             OURS: shown_facts(response),
         }

@@ -10,9 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from models.checkpoints.tokenizer import TextTokenizer
+from models.interfaces import Finish, Problem, Step
+from models.prm.trl import TRLPRM
 from server.cli.demo_tasks import demo_tasks
 from server.settings import DEMO
-from tests.server.cli.test_revote import run, store
+from tests.models.scripted import ScriptedEngine
+from tests.server.cli.test_revote import lines, run, store
 
 HERE = Path(__file__).parent
 PYTHON = HERE / ".venv/bin/python"
@@ -45,7 +49,16 @@ async def told(client: httpx.AsyncClient, tmp_path_factory: pytest.TempPathFacto
     printed, _ = await process.communicate()
     assert process.returncode == 0
     found: dict[str, Any] = json.loads(printed.decode().splitlines()[-1])
-    return found
+    return found | {"first": lines(rows / "trl-stepwise.jsonl")[0]}
+
+
+def test_the_trainer_reads_the_tokens_that_its_model_is_served(told: dict[str, Any]) -> None:
+    row = told["first"]
+    steps = [Step(text, (), Finish.STEP) for text in row["completions"]]
+    served = TRLPRM(ScriptedEngine(lambda tokens: ()), TextTokenizer(DEMO / "policy"), separator="\n\n").lay_out(
+        Problem(row["prompt"]), steps
+    )
+    assert told["tokens"] == list(served.token_ids)
 
 
 def test_every_export_loads_with_datasets(told: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def test_every_response_of_a_tree_has_labelled_steps() -> None:
     assert rows == [
         {"prompt": "2 + 2?", "completions": ["So", "= 4"], "labels": [True, True]},
         {"prompt": "2 + 2?", "completions": ["So", "= 5"], "labels": [True, False]},
-        {"prompt": "2 + 2?", "completions": ["Hm\n\n"], "labels": [False]},
+        {"prompt": "2 + 2?", "completions": ["Hm"], "labels": [False]},
     ]
     assert left_out == ["its steps were not judged"]
 

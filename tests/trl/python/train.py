@@ -54,6 +54,7 @@ def main(policy: str, folder: Path) -> None:
         model = AutoModelForTokenClassification.from_pretrained(policy, num_labels=2)
         config = arguments(PRMConfig, step_separator="\n\n", max_length=512)
         trainer = PRMTrainer(model=model, args=config, train_dataset=found[name], processing_class=tokenizer)
+        told["tokens"] = list(trainer.train_dataset[0]["input_ids"])
         told[f"PRMTrainer {name}"] = trained(trainer, model)
     for name in ("prompt-completion.jsonl", "prompt-completion-text.jsonl"):
         model = AutoModelForCausalLM.from_pretrained(policy)

@@ -14,17 +14,17 @@ from models.labels.formats import FORMATS, format_of, read_labels
 from models.labels.response import LabelledResponse
 from models.rows import MAX_LINE_BYTES
 
-TRL = {
+TRL: dict[str, Any] = {
     "prompt": "Which number is larger, 9.8 or 9.11?",
     "completions": ["The fractional part of 9.8 is 0.8.", "0.11 is greater than 0.8.", "Hence, 9.11 > 9.8."],
     "labels": [True, False, False],
 }
-SHEPHERD = {
+SHEPHERD: dict[str, Any] = {
     "input": "Janet has 3 eggs. How many are left? Step 1: She eats 1. ки\nStep 2: 3 - 1 = 1. The answer is: 1 ки",
     "label": "Janet has 3 eggs. How many are left? Step 1: She eats 1. +\nStep 2: 3 - 1 = 1. The answer is: 1 -",
     "task": "GSM8K",
 }
-RLHFLOW = {
+RLHFLOW: dict[str, Any] = {
     "conversations": [
         {"content": "What is 1 + 1? Step 1: Add them.", "role": "user"},
         {"content": "+", "role": "assistant"},
@@ -32,7 +32,7 @@ RLHFLOW = {
         {"content": "-", "role": "assistant"},
     ]
 }
-PRM800K = {
+PRM800K: dict[str, Any] = {
     "labeler": "340d89bc",
     "question": {"problem": "Compute 2 + 3 * 4.", "ground_truth_answer": "14"},
     "label": {
@@ -61,7 +61,7 @@ PRM800K = {
         "finish_reason": "solution",
     },
 }
-OWN = {"problem": "1 + 1", "steps": ["It is\n\n", "2"], "labels": [0.75, 1]}
+OWN: dict[str, Any] = {"problem": "1 + 1", "steps": ["It is\n\n", "2"], "labels": [0.75, 1]}
 SAMPLES: dict[str, dict[str, Any]] = {
     "trl-stepwise": TRL,
     "math-shepherd": SHEPHERD,
@@ -210,9 +210,7 @@ def test_a_line_without_end_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_parquet_holds_the_same(tmp_path: Path, name: str) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.Table.from_pylist([SAMPLES[name]]), tmp_path / "labels.parquet")
     assert [each for _, each in read_labels(tmp_path / "labels.parquet")] == read(name, SAMPLES[name])
 

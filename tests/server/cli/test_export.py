@@ -100,8 +100,7 @@ def test_repeats_and_what_is_over_the_limit_are_counted(searches: Path, tmp_path
 
 
 def test_parquet_holds_the_same_rows(searches: Path, tmp_path: Path) -> None:
-    from pyarrow import parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet")
     for file in ("rows.jsonl", "rows.parquet"):
         assert export(searches, "--format", "preference", "--out", tmp_path / file).exit_code == 0
     assert parquet.read_table(tmp_path / "rows.parquet").to_pylist() == rows(tmp_path / "rows.jsonl")

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from search.evaluation.outcomes import read_evaluation
+from server.cli.demo_tasks import demo_tasks
 from server.cli.main import app
 from tests.natures import Chance
 from tests.server.processes import WINNOW
@@ -92,6 +93,29 @@ async def test_100_stored_searches_answer_as_the_service_does(tmp_path: Path) ->
     flat = [line for line in found if line["strategy"] in ("majority", "best_of_n", "weighted_best_of_n")]
     own = [line for line in flat if requests[line["problem"]]["strategy"] == "weighted_best_of_n"]
     assert len(own) == NUM_SEARCHES / 4 * 4 * (1 + 3 + 3)
+
+
+async def test_stored_searches_of_the_demo_pair_answer_as_it_does(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    shared = {"n": 8, "early_stop": False, "temperature": 1.0}
+    kinds = ({"strategy": "weighted_best_of_n"}, {"strategy": "dvts", "beam_width": 2})
+    tasks = demo_tasks(0, 4)
+    requests = [
+        {"problem": task.problem, "seed": number, **shared, **kind}
+        for number, task in enumerate(tasks)
+        for kind in kinds
+    ]
+    file = await store(client, tmp_path, requests)
+    votes = await run(*("revote", str(file), "--n", "2,8", "--answers", str(tmp_path / "votes.jsonl")))
+    vary = ("--strategies", "dvts", "--vary", "selection=weighted,best,majority")
+    trees = await run(*("revote", str(file), *vary, "--n", "4,8", "--answers", str(tmp_path / "trees.jsonl")))
+    assert (votes.exit_code, trees.exit_code) == (0, 0), votes.output + trees.output
+    found = [*lines(tmp_path / "votes.jsonl"), *lines(tmp_path / "trees.jsonl")]
+    assert len(found) == 4 * (2 * (3 + 1) + 2 * 3)
+    for line in found:
+        fields = {name: line[name] for name in ("problem", "seed", "strategy", "n")} | line["varied"]
+        width = {"beam_width": 2} if line["strategy"] == "dvts" else {}
+        reply = await client.post("/solve", json={**shared, **fields, **width, "include": []})
+        assert reply.json()["answer"] == line["answer"], line
 
 
 @pytest.fixture

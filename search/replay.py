@@ -47,7 +47,7 @@ async def replay(stored: StoredSearch, strategy: Strategy, aggregation: Aggregat
     Raises:
         NotStoredError: The stored search does not hold what this one asks for.
     """
-    tree = _Tree(stored, keys)
+    tree = StoredModels(stored, keys)
     return await solve(
         Problem(stored.problem),
         strategy,
@@ -58,7 +58,7 @@ async def replay(stored: StoredSearch, strategy: Strategy, aggregation: Aggregat
     )
 
 
-class _Tree:
+class StoredModels:
     """Policy, verifier and reader of one stored search."""
 
     context = sys.maxsize
@@ -80,7 +80,7 @@ class _Tree:
         self.thinks = any(step.is_thinking for steps in self._steps.values() for step in steps)
 
     def count_prompt_tokens(self, problem: Problem) -> int:
-        return len(problem.text)
+        return 0
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         step = self._step(prefix, sampling)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.interfaces import Problem
 from search.aggregation import Aggregation
 from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.dvts import DVTS
 from search.errors import NotStoredError
-from search.replay import replay
+from search.replay import StoredModels, replay
 from search.solve import SearchResult
 from search.stored import StoredSearch, of_reply
 from search.strategies import strategies
@@ -227,6 +228,8 @@ async def test_thoughts_are_drawn_again(judge: str) -> None:
 
 async def test_more_than_is_stored_is_refused() -> None:
     whole = stored(await search(World(Chance(1)), BestOfN(4, early_stop=False)), "weighted_best_of_n", 4)
+    assert (whole.name, whole.n, whole.seed) == ("weighted_best_of_n", 4, 0)
+    assert StoredModels(whole, BoxKeys()).count_prompt_tokens(Problem("?")) == 0
     with pytest.raises(NotStoredError, match="grew no candidate"):
         await replay(whole, BestOfN(5, early_stop=False), Aggregation.LAST, BoxKeys())
 

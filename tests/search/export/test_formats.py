@@ -97,6 +97,17 @@ def test_the_best_response_is_preferred_to_the_worst() -> None:
     assert left_out == []
 
 
+def test_what_did_not_come_to_an_end_is_no_response_to_prefer() -> None:
+    rows, _ = made("preference", of(TREE))
+    assert [(row["chosen"], row["rejected"]) for row in rows] == [("So\n\n= 4", "So\n\n= 5")]
+
+
+def test_siblings_off_the_chosen_way_are_not_beside_it() -> None:
+    off = (whole((1, 0), "5", ("= 5", 0.3)), whole((1, 1), "6", ("= 6", 0.2)))
+    (row,), _ = made("prm800k", of(search(*TREE.nodes.values(), *off, chosen=RIGHT)))
+    assert [len(step["completions"]) for step in row["label"]["steps"]] == [2, 2]
+
+
 def test_siblings_are_preferred_behind_their_prefix() -> None:
     rows, _ = made("preference-steps", of(TREE))
     assert rows == [

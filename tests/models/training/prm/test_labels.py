@@ -3,12 +3,17 @@
 import json
 import re
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from models.checkpoints.prompt import PromptBuilder
+from models.labels.formats import FORMATS
 from models.labels.response import LabelledResponse
+from models.training.demo.tasks.solution import solve
+from models.training.demo.tasks.stream import held_out_tasks
 from models.training.documents import collate
 from models.training.prm.labels import LabelFile, LabelReader, LabelsError, is_held_out
 
@@ -160,3 +165,26 @@ def test_what_the_demo_tasks_hold_out_is_split_too() -> None:
 
     share = sum(is_held_out(task.problem, 0.5) for task in held_out_problems(0, 200)) / 200
     assert 0.35 < share < 0.65
+
+
+def solutions(prompts: PromptBuilder) -> list[LabelledResponse]:
+    """What the demo's learner writes, in the tokens that its policy learnt it in."""
+    rng, tokenizer, found = Random(0), prompts.tokenizer, []
+    for task in islice(held_out_tasks(0), 40):
+        solution = solve(task.exercise, rng, is_careful=rng.random() < 0.5)
+        ids = [tokenizer.encode(step) for step in solution.steps]
+        ids[-1] = (*ids[-1], tokenizer.vocabulary["<|endoftext|>"])
+        labels = tuple(map(float, solution.labels))
+        found.append(LabelledResponse(task.problem, None, solution.steps, tuple(ids), labels, True, family=task.family))
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_learnt_is_the_same_by_way_of_every_format(tmp_path: Path, prompts: PromptBuilder, name: str) -> None:
+    reader, direct = LabelReader(prompts, len(prompts.tokenizer.vocabulary), 512), solutions(prompts)
+    rows = [row for response in direct for row in FORMATS[name].write([replace(response, token_ids=None)], 0.5)]
+    (tmp_path / "labels.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = reader.read([tmp_path / "labels.jsonl"])
+    assert [reader.document(each) for each in found] == [reader.document(each) for each in direct]
+    assert [each.family for each in found] == [each.family for each in direct]
+    assert reader.skipped == []

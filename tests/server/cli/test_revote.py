@@ -24,6 +24,7 @@ SETS = [
     ("dvts", {"n": 6, "beam_width": 3, "max_steps": 4, "lookahead": 1}),
 ]
 NUM_SEARCHES = 100
+MADE = {"policy", "verifier", "system_prompt", "version", "commit", "url"}
 HALVES = ("1/2", "0.5", r"\frac12")
 
 
@@ -130,6 +131,18 @@ def golds(tmp_path: Path) -> Path:
     rows = [{"problem": f"problem {4 * number}", "answer": "1/2", "level": 2} for number in range(6)]
     (tmp_path / "golds.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return tmp_path / "golds.jsonl"
+
+
+async def test_results_hold_what_is_to_be_kept_and_what_made_them(tmp_path: Path) -> None:
+    async with service(World(Chance(3))) as client:
+        bare = lines(await store(client, tmp_path, [request(0)], "--n", "4"))
+        (tmp_path / "searches.jsonl").unlink()
+        kept = lines(await store(client, tmp_path, [request(0)], "--keep", "candidates"))
+    assert [(each["candidates"], each["tree"]) for each in bare] == [(None, None)]
+    assert [(len(each["candidates"]), each["tree"]) for each in kept] == [(8, None)]
+    assert all(each["made"].keys() == MADE and each["made"]["version"] for each in (*bare, *kept))
+    refused = await run("solve", "1 + 1", "--keep", "tree")
+    assert (refused.exit_code, "--concurrency and --keep go with them" in refused.output) == (2, True)
 
 
 async def test_with_right_answers_it_reports_as_an_evaluation_does(searches: Path, golds: Path, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
 went on from `chosen_completion`, or from `human_completion`, which a labeller wrote. So a row is a tree: the chosen
 steps are one response, and every other completion ends one of its own, behind steps that are labelled in the first.
 
-Source: Lightman et al. 2023 (2305.20050), and the data set openai/prm800k. Neutral (0) counts as right, as their
-appendix F.2 found best; `labels` are 1 for that, and 0 for -1.
+Source: Lightman et al. 2023 (2305.20050), and the data set openai/prm800k. Neutral (0) counts as right, as
+they found best for scoring.
 """
 
 from collections.abc import Sequence

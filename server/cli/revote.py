@@ -90,6 +90,8 @@ def revote(
     faults = [fault for _, each in read for fault in each]
     name_faults(faults)
     searches = [with_golds(stored, tasks) for found, _ in read for stored in found]
+    if len({(stored.made.get("policy"), stored.made.get("verifier")) for stored in searches}) > 1:
+        raise click.UsageError("these are searches of several models; elect those of each pair on their own")
     anew = Revoting(searches, names, budgets, varied, grader)
     asyncio.run(anew.run())
     if not anew.answers:
@@ -147,7 +149,7 @@ class Revoting:
         return [each.at(n) for each in chosen for n in self.budgets or (stored.n,)]
 
     async def _elect(self, pool: AnswerPool, stored: StoredSearch, point: Point, differing: Sequence[str]) -> None:
-        own = {name: stored.strategy.get(name) for name in differing if reads(point.strategy, name)}
+        own = {name: _value(stored, name) for name in differing if reads(point.strategy, name)}
         shown = point._replace(varied=(*point.varied, *_values(own, dict(point.varied))))
         key = (stored.problem, stored.seed, shown)
         if key in self._found:
@@ -168,6 +170,11 @@ class Revoting:
         """How many problems and seeds no search holds, by point and reason."""
         left = ((str(key[2]), reason) for key, reason in self._missing.items() if key not in self._found)
         return Counter(left)
+
+
+def _value(stored: StoredSearch, name: str) -> Any:
+    """What a search had for a field of its request."""
+    return stored.system_prompt if name == "system_prompt" else stored.strategy.get(name)
 
 
 def _values(own: Mapping[str, Any], varied: Mapping[str, Value]) -> Varied:
@@ -230,7 +237,7 @@ def _differing(searches: Sequence[StoredSearch]) -> dict[str, tuple[str, ...]]:
     found = {}
     for strategy in {stored.name for stored in searches}:
         own = [stored for stored in searches if stored.name == strategy and not is_greedy(stored)]
-        values = {name: {json.dumps(stored.strategy.get(name)) for stored in own} for name in names}
+        values = {name: {json.dumps(_value(stored, name)) for stored in own} for name in names}
         found[strategy] = tuple(name for name in names if len(values[name]) > 1)
     return found
 

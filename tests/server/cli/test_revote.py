@@ -203,12 +203,20 @@ async def test_searches_that_stopped_early_answer_what_is_decided(tmp_path: Path
 
 
 async def test_fields_in_which_the_searches_differ_tell_them_apart(tmp_path: Path) -> None:
-    requests = [request(0) | {"temperature": temperature} for temperature in (0.4, 0.8)]
+    differing: list[dict[str, Any]] = [{"temperature": 0.4}, {"temperature": 0.8, "system_prompt": "Be brief."}]
     async with service(World(Chance(3))) as client:
-        file = await store(client, tmp_path, requests)
+        file = await store(client, tmp_path, [request(0) | fields for fields in differing])
     result = await run("revote", str(file), "--strategies", "majority", "--answers", str(tmp_path / "a.jsonl"))
     assert result.exit_code == 0, result.output
-    assert [line["varied"] for line in lines(tmp_path / "a.jsonl")] == [{"temperature": 0.4}, {"temperature": 0.8}]
+    varied = [line["varied"] for line in lines(tmp_path / "a.jsonl")]
+    assert varied == [differing[0] | {"system_prompt": None}, differing[1]]
+
+
+async def test_searches_of_several_models_are_not_mixed(searches: Path) -> None:
+    first, *_ = lines(searches)
+    append(searches, json.dumps(first | {"line": 9, "made": {"policy": "another"}}))
+    result = await run("revote", str(searches))
+    assert (result.exit_code, "searches of several models" in result.output) == (2, True)
 
 
 async def test_an_evaluation_keeps_its_searches(tmp_path: Path) -> None:

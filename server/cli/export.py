@@ -80,37 +80,45 @@ def export(
         raise click.BadParameter(f"not supported by {name}; allowed: {allowed}", param_hint=OPTIONS[unread])
     require_writer(out)
     tasks = {task.problem: task for task in read_problems(problems).tasks} if problems else {}
-    populations, faults = asyncio.run(_populations(files, tasks))
+    populations, faults = _read(files, tasks)
     rows, left_out = collect(known, populations, Options(**given), dedup=dedup, limit=limit)
     write(out, rows)
     _tell(out, len(rows), left_out, faults)
     end(len(faults))
 
 
-async def _populations(files: Sequence[Path], tasks: Mapping[str, Task]) -> tuple[list[Population], list[str]]:
+def _read(files: Sequence[Path], tasks: Mapping[str, Task]) -> tuple[list[Population], list[str]]:
     """Return what the files hold, and what is wrong with the lines that cannot be used."""
     found: list[Population] = []
     faults: list[str] = []
-    async with AnswerPool() as answers:
-        for file in files:
-            rows = (row for _, row in read_rows(file, spelt_numbers=False) if not isinstance(row, ValueError))
-            if is_search(next(rows, {})):
-                searches, bad = usable(file, read_searches(file))
-                found += [await _of_search(answers, with_golds(each, tasks), file.name) for each in searches]
-            else:
-                responses, bad = usable(file, read_labels(file))
-                found += _of_labels(responses, file.name)
-            faults += bad
+    for file in files:
+        rows = (row for _, row in read_rows(file, spelt_numbers=False) if not isinstance(row, ValueError))
+        if is_search(next(rows, {})):
+            searches, bad = usable(file, read_searches(file))
+            graded = asyncio.run(_graded([with_golds(stored, tasks) for stored in searches]))
+            found += [of_search(stored, correct, file.name) for stored, correct in graded]
+        else:
+            responses, bad = usable(file, read_labels(file))
+            found += _of_labels(responses, file.name)
+        faults += bad
     return found, faults
 
 
-async def _of_search(answers: AnswerPool, stored: StoredSearch, source: str) -> Population:
-    given = {stored.answer, *(node.answer for node in stored.nodes.values())} - {None}
-    correct = {}
-    if stored.golds:
-        task = Task(stored.problem, stored.golds[0], None, stored.golds[1:])
-        correct = {text: await is_right(answers, task, text) for text in sorted(map(str, given))}
-    return of_search(stored, correct, source)
+async def _graded(searches: Sequence[StoredSearch]) -> list[tuple[StoredSearch, dict[str, bool]]]:
+    """Say of the answers of each search whether they are right, where that is known."""
+    if not any(stored.golds for stored in searches):
+        return [(stored, {}) for stored in searches]
+    async with AnswerPool() as answers:
+        return [(stored, await _grade(answers, stored)) for stored in searches]
+
+
+async def _grade(answers: AnswerPool, stored: StoredSearch) -> dict[str, bool]:
+    if not stored.golds:
+        return {}
+    right, *others = stored.golds
+    task = Task(stored.problem, right, None, tuple(others))
+    given = {stored.answer, *(node.answer for node in stored.nodes.values())}
+    return {text: await is_right(answers, task, text) for text in given if text is not None}
 
 
 def _of_labels(responses: Sequence[LabelledResponse], source: str) -> list[Population]:

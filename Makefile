@@ -20,7 +20,11 @@ REAL := .venv/bin/python -W ignore -m tests.real.checkpoints
 CLIENTS := tests/clients
 CLIENTS_READY := $(CLIENTS)/.venv/.ready-$(shell cat $(CLIENTS)/requirements.txt $(CLIENTS)/package-lock.json | cksum | cut -d' ' -f1)
 
-.PHONY: help setup serve real real-all test test-quick test-clients clients check format bench eval eval-quick train-demo lock
+# TRL for tests/trl, in a place of its own that sees the packages of .venv: torch and transformers are there already.
+TRL := tests/trl
+TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | cut -d' ' -f1)
+
+.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -62,6 +66,16 @@ $(CLIENTS_READY):
 	@$(PYTHON) -m venv --clear $(CLIENTS)/.venv
 	@$(CLIENTS)/.venv/bin/python -m pip install --quiet --requirement $(CLIENTS)/requirements.txt
 	@npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund
+	@touch $@
+
+test-trl: setup $(TRL_READY)  ## Load exports with datasets and train a step on each with TRL's trainers
+	$(PYTEST) $(TRL)/live_training.py
+
+$(TRL_READY): .venv/.installed
+	@.venv/bin/python -m venv --clear $(TRL)/.venv
+	@$(TRL)/.venv/bin/python -m pip install --quiet --no-deps --requirement $(TRL)/requirements.txt
+	@.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(TRL)/.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
 	@touch $@
 
 check: setup  ## Check style, types and the layers

@@ -2,6 +2,7 @@
 
 SearchError
 ├── HyperparameterError   a strategy cannot run with this value
+├── NotStoredError        a stored search does not hold what another one would ask for
 └── StrategyError         a strategy of an installed package cannot be loaded
 """
 
@@ -26,3 +27,7 @@ class HyperparameterError(SearchError):
 
 class StrategyError(SearchError):
     """A strategy of an installed package cannot be loaded."""
+
+
+class NotStoredError(SearchError):
+    """A stored search does not hold what another one would ask its models for."""

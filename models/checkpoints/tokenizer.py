@@ -174,6 +174,11 @@ class TextTokenizer:
         """Ids of plain text, in which no special token is seen."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def encode_with_places(self, text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids of plain text, and for each the character of the text that it begins at."""
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        return tuple(found.ids), tuple(begin for begin, _ in found.offsets)
+
     def id_of(self, token: str) -> int:
         """Id of a text that must be one token.
 

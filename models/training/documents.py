@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from models.labels.response import RIGHT_FROM
+
 IGNORED = -100
-RIGHT_FROM = 0.5
-"""The least label or score of a step that counts as right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from string import ascii_uppercase
 from typing import Any
 
 from models.files import SpeltNumber, UnreadableFileError, find_field
+from models.rows import read_rows
 from search.answers.extract import extract_answer
 from search.evaluation.choices import Choices, of_columns, read_choices, right_choice
-from search.evaluation.rows import read_rows
 
 PROBLEM_FIELDS = ("problem", "question", "question_stem", "prompt", "input", "query", "content")
 STORY_FIELDS = ("passage", "body", "context", "story")

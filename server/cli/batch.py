@@ -21,6 +21,7 @@ from rich.progress import Progress
 from models.files import Journal, UnreadableFileError, UnwritableFileError, parse_object, read_lines, replace_file
 from server.cli.client import RefusedError, UnreachableError, open_client, post
 from server.cli.failures import UnusableError, end
+from server.cli.searches import bounded
 from server.given import ScoreRequest
 from server.schemas import SolveRequest
 from server.settings import Settings
@@ -102,13 +103,16 @@ class Results:
 
     Args:
         path: Of the file; existing results are kept.
+        made: What makes the results of this run.
 
     Raises:
         UnusableError: It cannot be read, or is not a file of results.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made: Mapping[str, Any]) -> None:
+        self.path = path
         self._journal = Journal(path)
+        self._made = dict(made)
         self._records: dict[int, dict[str, Any]] = {}
         try:
             for record in self._journal.read():
@@ -126,8 +130,7 @@ class Results:
         if record is None or "error" in record:
             return False
         if record.get("request") != line.request:
-            path = self._journal.path
-            raise UnusableError(f"{path} holds, for line {line.number}, another request: choose another --out")
+            raise UnusableError(f"{self.path} holds, for line {line.number}, another request: choose another --out")
         return True
 
     def add(self, line: Line, result: Mapping[str, Any]) -> None:
@@ -138,7 +141,9 @@ class Results:
         """
         named = {} if line.id is None else {"id": line.id}
         request = {} if line.request is None else {"request": dict(line.request)}
-        self._records[line.number] = record = {"line": line.number, **named, **request, **result}
+        made = {} if "error" in result else {"made": self._made}
+        record = bounded({"line": line.number, **named, **request, **result, **made})
+        self._records[line.number] = record
         self._journal.append(record)
 
     def sort(self) -> None:
@@ -152,26 +157,18 @@ class Results:
 
 
 async def ask_file(
-    url: str | None,
-    settings: Settings,
-    file: Path,
-    out: Path,
-    options: Mapping[str, Any],
-    concurrency: int,
-    route: Route,
+    url: str | None, settings: Settings, lines: Sequence[Line], results: Results, concurrency: int, route: Route
 ) -> None:
     """Ask for what a file of results lacks, say how many lines have one, and end the command.
 
     Args:
         url: Of the service; None starts the models here.
         settings: Of the models that are started here.
-        file: JSON lines.
-        out: Results, of earlier runs too.
-        options: Fields for lines that do not have them.
+        lines: Of the file of requests.
+        results: Of this and earlier runs.
         concurrency: Requests in parallel.
         route: Where the lines go.
     """
-    lines, results = read_requests(file, options, route), Results(out)
     try:
         with Progress(console=Console(stderr=True)) as progress:
             async with open_client(url, settings) as client:
@@ -179,7 +176,7 @@ async def ask_file(
     finally:
         with suppress(UnwritableFileError):  # for a full disk, which the run has ended of
             results.sort()
-    click.echo(f"{answered:,} answered, {failed:,} failed: {out}", err=True)
+    click.echo(f"{answered:,} answered, {failed:,} failed: {results.path}", err=True)
     end(failed)
 
 

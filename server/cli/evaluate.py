@@ -30,7 +30,8 @@ from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import INTERRUPTED, refuse_inputs
 from server.cli.measure import Measurement, Part
 from server.cli.problems import read_problems
-from server.cli.provenance import what_is_told, what_matters
+from server.cli.provenance import made_by, what_is_told, what_matters
+from server.cli.searches import SearchFile
 from server.cli.varied import VariedField, collect, read_value
 from server.precheck import check_models
 from server.settings import Settings, load_settings
@@ -134,6 +135,11 @@ def _point(strategy: str, n: str, varied: str) -> Point:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File for the outcomes; a run resumes from those it finds."
 )
+@click.option(
+    "--searches",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to keep every search in, with its tree and the right answers, for winnow export and winnow revote.",
+)
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots.")
 def evaluate(
     problems: Path | None,
@@ -157,6 +163,7 @@ def evaluate(
     url: str | None,
     recipe: Path | None,
     out: Path | None,
+    searches: Path | None,
     plots: Path | None,
 ) -> None:
     """Measure strategies on problems whose answers are known.
@@ -167,6 +174,7 @@ def evaluate(
     With --vary the values of a field are compared, paired by problem.
     """
     refuse_inputs(out, problems, recipe, plots)
+    refuse_inputs(searches, problems, recipe, plots, out, option="--searches")
     settings = load_settings(recipe)
     chosen = _strategies(strategies, can_judge=bool(url) or settings.has_verifier)
     unknown = sorted(set(chosen) - set(names()))
@@ -193,12 +201,13 @@ def evaluate(
     grid |= {"varied": varied} if varied else {}
     grid |= {"file": found.description} if found else {}
     results = Results(out, what_matters(settings, url, options), what_is_told(settings, grid))
-    _run(parts, results, settings, url, concurrency)
+    file = SearchFile(searches, made_by(settings, url)) if searches else None
+    _run(parts, results, file, settings, url, concurrency)
     wanted = dict.fromkeys(cell for _, jobs in parts for job in jobs for cell in job.cells)
     report = Report(outcome for task in tasks for outcome in results.of(task.problem, wanted))
     base = {"M": beam_width, "T": temperature}
     fixed = [f"{sign} = {value}" for sign, value in base.items() if SIGNS[sign] not in varied]
-    _show(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
+    show_report(report, ", ".join([f"{len(tasks)} problems", *fixed]), compare, plots)
     if found:
         Console(width=WIDTH).print(f"{problems}: {found.description}", markup=False)
 
@@ -243,11 +252,18 @@ def _stopping(
     return {"early_stop": "probable", "stop_probability": rule.probability}
 
 
-def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
+def _run(
+    parts: Sequence[Part],
+    results: Results,
+    searches: SearchFile | None,
+    settings: Settings,
+    url: str | None,
+    concurrency: int,
+) -> None:
     """Measure; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
     try:
-        asyncio.run(_measure(parts, results, settings, url, concurrency))
+        asyncio.run(_measure(parts, results, searches, settings, url, concurrency))
     except KeyboardInterrupt:
         kept = f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
         click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
@@ -256,16 +272,22 @@ def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str |
 
 
 async def _measure(
-    parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int
+    parts: Sequence[Part],
+    results: Results,
+    searches: SearchFile | None,
+    settings: Settings,
+    url: str | None,
+    concurrency: int,
 ) -> None:
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            await Measurement(client, Grader(answers), results, progress, concurrency).run(parts)
+            await Measurement(client, Grader(answers), results, progress, concurrency, searches).run(parts)
 
 
-def _show(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
+def show_report(report: Report, title: str, compare: Sequence[tuple[Point, Point]], plots: Path | None) -> None:
+    """Print the tables of a report, and draw its pictures."""
     console = Console(width=WIDTH)
     console.print(tables.accuracy_table(report, title))
     for table in (tables.choice_table(report), tables.pass_table(report), tables.confidence_table(report)):

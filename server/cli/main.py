@@ -9,11 +9,13 @@ from server.cli.calibrate import calibrate
 from server.cli.doctor import doctor
 from server.cli.engine import engine
 from server.cli.evaluate import evaluate
+from server.cli.export import export
 from server.cli.failures import Commands
 from server.cli.fetch import fetch
 from server.cli.grade import grade
 from server.cli.label_steps import label_steps
 from server.cli.plan import plan
+from server.cli.revote import revote
 from server.cli.score import score
 from server.cli.serve import serve
 from server.cli.solve import solve
@@ -41,7 +43,7 @@ def quieten_vendors() -> None:
 
 
 SERVING = (serve, doctor, fetch, engine)
-USING = (solve, score, evaluate, calibrate, plan, grade, tasks)
+USING = (solve, score, evaluate, revote, export, calibrate, plan, grade, tasks)
 TRAINING = (label_steps, train_prm, train_policy, train_demo)
 
 for command in (*SERVING, *USING, *TRAINING):

@@ -13,6 +13,7 @@ from search.evaluation.grid import Job
 from search.evaluation.results import Results
 from search.evaluation.tasks import Task
 from server.cli.client import post_solve
+from server.cli.searches import KEPT, SearchFile
 
 Part = tuple[Sequence[Task], Sequence[Job]]
 """Problems, and the jobs that are run on each."""
@@ -28,6 +29,7 @@ class Measurement:
         results: Where outcomes are kept; what it holds already is not measured again.
         progress: Shows a bar for all, and one for each job that runs.
         concurrency: Problems at the same time.
+        searches: Where whole searches are kept; None keeps their outcomes alone.
     """
 
     client: httpx.AsyncClient
@@ -35,6 +37,7 @@ class Measurement:
     results: Results
     progress: Progress
     concurrency: int
+    searches: SearchFile | None = None
 
     async def run(self, parts: Sequence[Part]) -> None:
         """Run every job of a part on every problem of it, the parts one after another."""
@@ -68,5 +71,9 @@ class Measurement:
         clock = asyncio.get_running_loop()
         start = clock.time()
         steps = {"steps": json.loads(job.request["steps"])} if job.request.get("steps") else {}
-        reply = await post_solve(self.client, {"problem": task.problem, **job.request, **steps})
+        evidence = {"include": KEPT["tree"]} if self.searches else {}
+        request = {"problem": task.problem, **job.request, **steps, **evidence}
+        reply = await post_solve(self.client, request)
+        if self.searches:
+            self.searches.add(task, request, reply)
         self.results.add(await self.grader.grade(task, job, reply, clock.time() - start))

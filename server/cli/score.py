@@ -9,10 +9,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from server.cli.batch import CONCURRENCY, SCORE, ask_file
+from server.cli.batch import CONCURRENCY, SCORE, Results, ask_file, read_requests
 from server.cli.client import ServiceUrl, open_client, post
 from server.cli.failures import refuse_inputs
 from server.cli.options import given, options_of
+from server.cli.provenance import made_by
 from server.given import ScoreRequest
 from server.settings import Settings, load_settings
 
@@ -53,7 +54,10 @@ def score(
     refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
-        asyncio.run(ask_file(url, settings, file, out, given(options), concurrency or CONCURRENCY, SCORE))
+        lines = read_requests(file, given(options), SCORE)
+        asyncio.run(
+            ask_file(url, settings, lines, Results(out, made_by(settings, url)), concurrency or CONCURRENCY, SCORE)
+        )
         return
     request = {"problem": problem, "responses": list(responses), **given(options)}
     reply = asyncio.run(_score(url, settings, request))

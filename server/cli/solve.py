@@ -11,10 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.batch import CONCURRENCY, SOLVE, ask_file
+from server.cli.batch import CONCURRENCY, SOLVE, Results, ask_file, read_requests
 from server.cli.client import ServiceUrl, open_client, post_solve
 from server.cli.failures import refuse_inputs
 from server.cli.options import given, options_of
+from server.cli.provenance import made_by
+from server.cli.searches import KEPT
 from server.schemas import SolveRequest
 from server.settings import Settings, load_settings
 
@@ -30,6 +32,11 @@ LEFT_OUT = frozenset({"problem", "stream", "include", "tools", "tool_choice", "p
 @click.option("--file", type=FILE, help="JSON lines with a problem each, and other fields of the request.")
 @click.option("--out", type=FILE, help="File for the results of --file; results that it has are not computed again.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file in parallel.  [default: 8]")
+@click.option(
+    "--keep",
+    type=click.Choice([*KEPT]),
+    help="With --file: keep all candidates, or the whole tree, for winnow export and winnow revote.",
+)
 @click.option("--url", type=ServiceUrl(), help="URL of a running service; by default the models are started here.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
@@ -39,6 +46,7 @@ def solve(
     file: Path | None,
     out: Path | None,
     concurrency: int | None,
+    keep: str | None,
     url: str | None,
     recipe: Path | None,
     as_json: bool,
@@ -51,12 +59,15 @@ def solve(
     """
     if (problem is None) == (file is None):
         raise click.UsageError("give either PROBLEM or --file")
-    if (file is None) != (out is None) or (file is None and concurrency) or (file and as_json):
-        raise click.UsageError("--file needs --out; --concurrency goes with them, --json does not")
+    if (file is None) != (out is None) or (file is None and (concurrency or keep)) or (file and as_json):
+        raise click.UsageError("--file needs --out; --concurrency and --keep go with them, --json does not")
     refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
-        asyncio.run(ask_file(url, settings, file, out, given(options), concurrency or CONCURRENCY, SOLVE))
+        asked = given(options) | ({"include": KEPT[keep]} if keep else {})
+        results = Results(out, made_by(settings, url))
+        lines = read_requests(file, asked)
+        asyncio.run(ask_file(url, settings, lines, results, concurrency or CONCURRENCY, SOLVE))
         return
     reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
     if as_json:

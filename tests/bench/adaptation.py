@@ -23,11 +23,12 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from models.checkpoints.checkpoint import read_config
+from models.labels.response import RIGHT_FROM
 from models.prm.adaptation import AdaptationPlan, Judge, adapt
 from models.prm.reward_model import load_reward_model
 from models.prm.test_time_compute import ARCHITECTURE, load_test_time_compute
 from models.training.demo.samples import Plan, Sample, draw_samples, read_samples
-from models.training.documents import RIGHT_FROM, collate
+from models.training.documents import collate
 from models.training.prm.metrics import area_under_curve
 from search.answers.extract import extract_answer
 from search.answers.reading.text import text_key

@@ -26,13 +26,13 @@ from rich.table import Table
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from models.labels.response import RIGHT_FROM
 from models.prm.test_time_compute import BACKBONES, TestTimeCompute
 from models.training.demo.documents import encode_solution, judged_document
 from models.training.demo.tasks.corruption import corrupt
 from models.training.demo.tasks.solution import solve
 from models.training.demo.tasks.stream import held_out_tasks
 from models.training.documents import (
-    RIGHT_FROM,
     Batch,
     Batches,
     Document,

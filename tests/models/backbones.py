@@ -18,8 +18,9 @@ from models.checkpoints.checkpoint import read_config
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.checkpoints.weights import read_weights
 from models.interfaces import DELIMITER, Finish, Meter, Problem, Step, Verifier
+from models.labels.response import LabelledResponse
 from models.prm.reward_model import RewardModel, save_reward_model
-from models.training.prm.labels import LabelFile, LabelledResponse
+from models.training.prm.labels import LabelFile
 from models.training.prm.train import TrainingPlan, train_prm
 from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
 

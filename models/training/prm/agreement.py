@@ -14,8 +14,9 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from models.labels.response import RIGHT_FROM
 from models.prm.reward_model import RewardModel
-from models.training.documents import RIGHT_FROM, Document, collate, first_error
+from models.training.documents import Document, collate, first_error
 from models.training.prm.evidence import MIN_STEPS
 from models.training.prm.metrics import area_error, area_under_curve, calibration_error
 

@@ -7,7 +7,7 @@ where the steps are those of a few problems. With fewer it is no measurement.
 
 from collections.abc import Iterable
 
-from models.training.documents import RIGHT_FROM
+from models.labels.response import RIGHT_FROM
 
 MIN_STEPS = 20
 """Right steps, and wrong ones, that an AUC must rest on."""

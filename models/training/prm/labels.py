@@ -1,67 +1,27 @@
-"""Step labels on disk: JSON lines, a response each, as `winnow label-steps` writes and `winnow train-prm` reads them.
+"""Step labels on disk: what `winnow label-steps` appends to, and what `winnow train-prm` reads, in any known format.
 
-Knows the fields of a line and what can be wrong with it. Does not know how the labels were found.
+Knows what a policy's tokens make of a labelled response. Does not know how the labels were found, nor what a format
+looks like (`models/labels/`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, TypeAdapter, ValidationError
+from unicodedata import normalize
 
 from models.checkpoints.prompt import PromptBuilder
-from models.files import Journal, UnreadableFileError, read_lines
+from models.files import Journal, UnreadableFileError, parse_object
 from models.interfaces import Problem
+from models.labels import own
+from models.labels.formats import read_labels
+from models.labels.response import LabelledResponse
 from models.training.documents import Document
 from models.training.prm.evidence import Evidence
 
 
 class LabelsError(UnreadableFileError):
     """Step labels cannot be used; the message names the file and the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledResponse:
-    """A response whose steps are labelled.
-
-    Attributes:
-        problem: What it answers.
-        answer: The right answer.
-        steps: Text of each step, with its delimiter.
-        token_ids: Of each step, as the policy sampled them; of the last one with the end of the sequence.
-        labels: Of each step, in [0, 1]: how likely a response that goes on from there is to be right.
-        is_complete: Whether the policy ended it; if not it was cut at the token limit.
-        system_prompt: Instruction under which it was sampled.
-        family: Kind of the problem, if the data says it.
-        error_kind: Kind of the first error, if the data says it.
-        states_answer: Whether an answer was read in it; None where labels do not rest on answers.
-    """
-
-    problem: str
-    answer: str
-    steps: tuple[str, ...]
-    token_ids: tuple[tuple[int, ...], ...]
-    labels: tuple[Annotated[float, Field(ge=0, le=1)], ...]
-    is_complete: bool
-    system_prompt: str | None = None
-    family: str | None = None
-    error_kind: str | None = None
-    states_answer: bool | None = None
-
-    def __post_init__(self) -> None:
-        if not len(self.steps) == len(self.token_ids) == len(self.labels) > 0:
-            raise ValueError("steps, token_ids and labels must be of the same number, at least one")
-        if not all(self.token_ids):
-            raise ValueError("token_ids of a step are empty")
-
-    def add_to(self, evidence: Evidence) -> None:
-        """Count the response."""
-        evidence.add(self.problem, self.labels, self.states_answer, self.is_complete)
-
-
-_RESPONSE = TypeAdapter(LabelledResponse)
 
 
 class LabelFile:
@@ -83,7 +43,7 @@ class LabelFile:
         self._journal = Journal(file)
         lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
-        responses = [_read(line, file, number) for number, line in enumerate(whole, start=1)]
+        responses = [_read_own(line, file, number) for number, line in enumerate(whole, start=1)]
         problems = [response.problem for response in responses]
         num_kept = len(problems)
         if problems and problems.count(problems[-1]) < num_responses:
@@ -107,7 +67,7 @@ class LabelFile:
     def _count(self, responses: Sequence[LabelledResponse]) -> None:
         self.problems |= {response.problem for response in responses}
         for response in responses:
-            response.add_to(self.evidence)
+            add_evidence(self.evidence, response)
 
 
 class LabelReader:
@@ -120,16 +80,20 @@ class LabelReader:
         prompts: The policy's.
         num_tokens: Size of its vocabulary.
         max_tokens: Its context.
+        format_name: Of the files; None recognises the format of each.
     """
 
-    def __init__(self, prompts: PromptBuilder, num_tokens: int, max_tokens: int) -> None:
+    def __init__(
+        self, prompts: PromptBuilder, num_tokens: int, max_tokens: int, format_name: str | None = None
+    ) -> None:
         self.skipped: list[str] = []
         self._prompts = prompts
         self._num_tokens = num_tokens
         self._max_tokens = max_tokens
+        self._format_name = format_name
 
     def read(self, files: Iterable[Path]) -> list[LabelledResponse]:
-        """The responses that can be used.
+        """The responses that can be used, each with token ids.
 
         Raises:
             LabelsError: A file cannot be read, or there are none.
@@ -144,34 +108,77 @@ class LabelReader:
         """What the reward model learns of a response: as the verifier is served it, behind the policy's prompt."""
         prompt = self._prompts.build(Problem(response.problem, response.system_prompt))
         token_ids, ends = list(prompt), []
-        for step in response.token_ids:
+        steps = response.token_ids or ()
+        for step in steps:
             token_ids += step
             ends.append(len(token_ids) - 1)
-        if response.is_complete and len(response.token_ids[-1]) > 1:
+        if response.is_complete and len(steps[-1]) > 1:
             ends[-1] -= 1  # the end of sequence is no part of the step, but judged like it
-        return Document(tuple(token_ids), len(prompt), tuple(ends), response.labels)
+        known = [end for end, label in zip(ends, response.labels, strict=True) if label is not None]
+        return Document(tuple(token_ids), len(prompt), tuple(known), response.known_labels)
 
-    def _read_file(self, file: Path) -> Iterable[LabelledResponse]:
+    def _read_file(self, file: Path) -> Iterator[LabelledResponse]:
         try:
-            lines = read_lines(file)
+            found = list(read_labels(file, self._format_name))
         except UnreadableFileError as error:
             raise LabelsError(str(error)) from error
-        for number, line in lines:
+        for number, response in found:
             try:
-                response = _read(line, file, number)
-                self._check(response, f"{file}, line {number}")
-            except LabelsError as error:
-                self.skipped.append(str(error))
-            else:
-                yield response
+                if isinstance(response, ValueError):
+                    raise response
+                yield self._usable(response)
+            except ValueError as error:
+                self.skipped.append(f"{file}, line {number}: {error}")
 
-    def _check(self, response: LabelledResponse, place: str) -> None:
-        token_ids = [token_id for step in response.token_ids for token_id in step]
-        spelt = all(0 <= token_id < self._num_tokens for token_id in token_ids)
-        if not spelt or self._prompts.tokenizer.decode(token_ids) != "".join(response.steps):
-            raise LabelsError(f"{place}: token_ids do not spell the steps in the policy's tokens")
+    def _usable(self, response: LabelledResponse) -> LabelledResponse:
+        """Return a response in the policy's tokens.
+
+        Raises:
+            ValueError: The policy cannot read it.
+        """
+        if response.token_ids is None:
+            response = replace(response, token_ids=self._spell(response))
+        else:
+            token_ids = [token_id for step in response.token_ids for token_id in step]
+            spelt = all(0 <= token_id < self._num_tokens for token_id in token_ids)
+            if not spelt or self._prompts.tokenizer.decode(token_ids) != response.text:
+                raise ValueError("token_ids do not spell the steps in the policy's tokens")
         if (length := len(self.document(response).token_ids)) > self._max_tokens:
-            raise LabelsError(f"{place}: {length} tokens do not fit: at most {self._max_tokens} do")
+            raise ValueError(f"{length} tokens do not fit: at most {self._max_tokens} do")
+        return response
+
+    def _spell(self, response: LabelledResponse) -> tuple[tuple[int, ...], ...]:
+        """Return the token ids of the steps: the whole text's, cut behind the token that completes a step."""
+        tokenizer = self._prompts.tokenizer
+        token_ids, begins = tokenizer.encode_with_places(response.text)
+        if _plain(tokenizer.decode(token_ids)) != _plain(response.text):
+            raise ValueError("its text cannot be spelt in the policy's tokens")
+        steps, first, num_chars = [], 0, 0
+        for number, step in enumerate(response.steps, start=1):
+            num_chars += len(step)
+            is_last = number == len(response.steps)
+            after = (
+                len(token_ids)
+                if is_last
+                else next((i for i in range(first, len(begins)) if begins[i] >= num_chars), len(begins))
+            )
+            if after == first:
+                raise ValueError(f"step {number} has no token of its own in the policy's tokens")
+            steps.append(token_ids[first:after])
+            first = after
+        if response.is_complete and tokenizer.end_id is not None:
+            steps[-1] = (*steps[-1], tokenizer.end_id)
+        return tuple(steps)
+
+
+def add_evidence(evidence: Evidence, response: LabelledResponse) -> None:
+    """Count a response."""
+    evidence.add(response.problem, response.known_labels, response.states_answer, response.is_complete)
+
+
+def _plain(text: str) -> str:
+    """A text without what tokenizers do to it: normal forms, and space around it."""
+    return normalize("NFKC", text).strip()
 
 
 def is_held_out(problem: str, share: float) -> bool:
@@ -183,10 +190,9 @@ def is_held_out(problem: str, share: float) -> bool:
     return int.from_bytes(digest, "big") < share * 2**64
 
 
-def _read(line: bytes, file: Path, number: int) -> LabelledResponse:
+def _read_own(line: bytes, file: Path, number: int) -> LabelledResponse:
     try:
-        return _RESPONSE.validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise LabelsError(f"{file}, line {number}: {field + ': ' if field else ''}{first['msg']}") from error
+        (response,) = own.read(parse_object(line))
+    except ValueError as error:
+        raise LabelsError(f"{file}, line {number}: {error}") from error
+    return response

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from models.interfaces import PARAGRAPHS, Finish, Meter, Policy, Problem, Sampling, Step, StepRule, response_of
-from models.training.prm.labels import LabelledResponse
+from models.labels.response import LabelledResponse
 
 Grade = Callable[[str, str], Awaitable[bool | None]]
 """Says whether a response reaches an answer; None if it states none that is read."""

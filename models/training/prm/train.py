@@ -25,12 +25,13 @@ from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
+from models.labels.response import LabelledResponse
 from models.prm.reward_model import WEIGHTS_FILE, RewardModel, load_reward_model, save_reward_model
 from models.training.documents import Batches, Document
 from models.training.optimization import Schedule
 from models.training.prm.agreement import ALL, Judged, agreement_table, by_family, score_documents, steps_of
 from models.training.prm.evidence import Evidence
-from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
+from models.training.prm.labels import LabelReader, LabelsError, add_evidence, is_held_out
 from models.training.prm.reliability import plot_reliability
 from models.training.prm.reward import fit_reward_model, from_policy, unembedding_of
 from models.vllm.backbones import require_backbone
@@ -84,16 +85,22 @@ class TrainingPlan:
 
 
 def train_prm(
-    policy: Path, label_files: Sequence[Path], out: Path, plan: TrainingPlan, checkpoint_every: int = 100
+    policy: Path,
+    label_files: Sequence[Path],
+    out: Path,
+    plan: TrainingPlan,
+    checkpoint_every: int = 100,
+    format_name: str | None = None,
 ) -> Trained:
     """Train a reward model, write it to `out` and print how well it judges the problems held out.
 
     Args:
         policy: Checkpoint of the policy whose responses were labelled: of any backbone that can be served.
-        label_files: As `winnow label-steps` writes them. Lines that cannot be used are named and left out.
+        label_files: In one of `models.labels.formats`. Lines that cannot be used are named and left out.
         out: A training that was interrupted there goes on, and a finished one is measured again.
         plan: How it is trained.
         checkpoint_every: Steps after which an interrupted training can go on.
+        format_name: Of the files; None recognises the format of each.
 
     Raises:
         CheckpointError: The policy cannot be used.
@@ -102,7 +109,7 @@ def train_prm(
     console = Console(width=110, highlight=False)
     config = _check_policy(policy)
     prompts = PromptBuilder(ChatTokenizer(policy))
-    reader = LabelReader(prompts, config["vocab_size"], config["max_position_embeddings"])
+    reader = LabelReader(prompts, config["vocab_size"], config["max_position_embeddings"], format_name)
     responses = reader.read(label_files)
     _show_skipped(reader, console)
     training = [response for response in responses if not is_held_out(response.problem, plan.held_out)]
@@ -139,7 +146,7 @@ def check_labels(training: Sequence[LabelledResponse], held_out: Sequence[Labell
     learnt, measured = Evidence(), Evidence()
     for responses, evidence in ((training, learnt), (held_out, measured)):
         for response in responses:
-            response.add_to(evidence)
+            add_evidence(evidence, response)
     if fault := learnt.unread or learnt.one_sided:
         raise LabelsError(fault)
     if fault := learnt.too_small:
@@ -153,7 +160,7 @@ def judge_responses(
 ) -> list[Judged]:
     """The responses as the reward model scores them."""
     scores = score_documents(model, documents)
-    return [Judged(r.labels, each, r.family, r.error_kind) for r, each in zip(responses, scores, strict=True)]
+    return [Judged(r.known_labels, each, r.family, r.error_kind) for r, each in zip(responses, scores, strict=True)]
 
 
 def _check_policy(policy: Path) -> dict[str, Any]:
@@ -211,4 +218,4 @@ def _show_skipped(reader: LabelReader, console: Console) -> None:
     for line in reader.skipped[:NUM_SHOWN]:
         console.print(f"{line}; left out", style="yellow", markup=False)
     if len(reader.skipped) > NUM_SHOWN:
-        console.print(f"{len(reader.skipped) - NUM_SHOWN} more lines are left out", style="yellow")
+        console.print(f"and {len(reader.skipped) - NUM_SHOWN:,} more are left out", style="yellow")

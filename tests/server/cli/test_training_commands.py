@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from models.checkpoints.tokenizer import ChatTokenizer
+from models.labels.response import LabelledResponse
 from models.policy.engine_policy import EnginePolicy
-from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader
+from models.training.prm.labels import LabelFile, LabelReader
 from models.training.prm.rollouts import RolloutPlan, StepLabeller
 from models.training.prm.train import Trained
 from search.answers.pool import AnswerPool
@@ -188,7 +189,26 @@ def test_a_model_that_judges_no_better_than_chance_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "labels.jsonl").write_text("")
-    monkeypatch.setattr("models.training.prm.train.train_prm", lambda *_: Trained(0, "no better than chance: AUC 0.5"))
+    monkeypatch.setattr(
+        "models.training.prm.train.train_prm", lambda *_, **__: Trained(0, "no better than chance: AUC 0.5")
+    )
     result = train(tmp_path, tmp_path / "labels.jsonl")
     assert result.exit_code == 1
     assert "do not serve this reward model: no better than chance: AUC 0.5; label more problems" in result.output
+
+
+def test_labels_of_an_unknown_format_are_refused_with_what_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text('{"question": "1 + 1", "steps": ["2"]}\n')
+    result = train(tmp_path, tmp_path / "labels.jsonl")
+    assert result.exit_code == 2
+    assert "its first row has question, steps; allowed are rows with: winnow (labels, problem, steps)" in result.output
+
+
+def test_lines_that_cannot_be_used_are_named_and_counted(tmp_path: Path) -> None:
+    good = {"prompt": "1 + 1", "completions": ["2"], "labels": [True]}
+    rows = [good, *[good | {"labels": []}] * 7]
+    (tmp_path / "labels.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result = train(tmp_path, tmp_path / "labels.jsonl")
+    assert result.exit_code == 2  # one response is too little to learn from
+    assert "line 2: 1 completions, but 0 labels; allowed: one each; left out" in " ".join(result.output.split())
+    assert "and 2 more are left out" in result.output

@@ -1,14 +1,21 @@
 """Label files: torn ends, foreign lines, and what the reward model learns of a line."""
 
 import json
+import re
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from models.checkpoints.prompt import PromptBuilder
+from models.labels.formats import FORMATS
+from models.labels.response import LabelledResponse
+from models.training.demo.tasks.solution import solve
+from models.training.demo.tasks.stream import held_out_tasks
 from models.training.documents import collate
-from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader, LabelsError, is_held_out
+from models.training.prm.labels import LabelFile, LabelReader, LabelsError, is_held_out
 
 STEPS = ("## Step 1: Add\n17 + 28 = 45, so 45 * 3\n\n", "Therefore, the final answer is: $\\boxed{135}$.")
 
@@ -59,7 +66,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     [
         ({"labels": [0.75]}, "must be of the same number"),
         ({"labels": [0.75, 1.5]}, "labels.1: Input should be less than or equal to 1"),
-        ({"answer": None}, "answer: Input should be a valid string"),
+        ({"answer": 135}, "answer: Input should be a valid string"),
         ({"token_ids": [[5], [6]]}, "token_ids do not spell the steps"),
         ({"token_ids": [[5], [10_000]]}, "token_ids do not spell the steps"),
         ({"problem": "Add. " * 200}, "tokens do not fit: at most 200 do"),
@@ -76,9 +83,56 @@ def test_a_line_that_cannot_be_used_is_named_and_left_out(
 
 
 def test_a_file_without_a_line_of_use_is_refused(tmp_path: Path, reader: LabelReader) -> None:
-    (tmp_path / "labels.jsonl").write_text("{}\n")
-    with pytest.raises(LabelsError, match="line 1: problem: Field required"):
+    (tmp_path / "labels.jsonl").write_text(json.dumps({"problem": "?", "steps": ["1"], "labels": []}) + "\n")
+    with pytest.raises(
+        LabelsError, match="line 1: Value error, steps, token_ids and labels must be of the same number"
+    ):
         reader.read([tmp_path / "labels.jsonl"])
+
+
+def test_a_file_of_another_kind_is_refused_with_what_is_allowed(tmp_path: Path, reader: LabelReader) -> None:
+    (tmp_path / "labels.jsonl").write_text('{"question": "1 + 1", "answer": "2"}\n')
+    with pytest.raises(
+        LabelsError, match=r"its first row has question, answer; allowed are rows with: winnow \(labels"
+    ):
+        reader.read([tmp_path / "labels.jsonl"])
+
+
+def test_texts_alone_become_the_tokens_that_the_policy_would_read(
+    tmp_path: Path, response: LabelledResponse, reader: LabelReader
+) -> None:
+    texts = {"problem": response.problem, "steps": STEPS, "labels": response.labels}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(texts) + "\n")
+    (found,) = reader.read([tmp_path / "labels.jsonl"])
+    assert found == replace(response, answer=None)
+    assert reader.document(found) == reader.document(response)
+
+
+def test_a_step_is_cut_behind_the_token_that_completes_it(tmp_path: Path, reader: LabelReader) -> None:
+    row = {"prompt": "?", "completions": ["Add", "up"], "labels": [True, False], "winnow": {"separator": ""}}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(row) + "\n")
+    (found,) = reader.read([tmp_path / "labels.jsonl"])
+    spelt = [reader._prompts.tokenizer.decode(step) for step in found.token_ids or ()]
+    assert "".join(spelt) == "Addup"
+    assert len(spelt) == 2
+
+
+def test_a_step_without_a_token_of_its_own_is_named(tmp_path: Path, reader: LabelReader) -> None:
+    row = {"prompt": "?", "completions": ["Step", *"Step"], "labels": [1] * 5, "winnow": {"separator": ""}}
+    good = {"prompt": "?", "completions": ["Step"], "labels": [1]}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(good) + "\n")
+    assert len(reader.read([tmp_path / "labels.jsonl"])) == 1
+    (fault,) = reader.skipped
+    assert re.search(r"line 1: step \d has no token of its own in the policy's tokens$", fault)
+
+
+def test_steps_that_are_not_labelled_are_context(
+    tmp_path: Path, response: LabelledResponse, reader: LabelReader
+) -> None:
+    whole, half = reader.document(response), reader.document(replace(response, labels=(None, 1.0)))
+    assert half.token_ids == whole.token_ids
+    assert half.step_ends == whole.step_ends[1:]
+    assert collate([half]).verdicts[0].ge(0).sum() == 2  # the last step, and the end of the sequence
 
 
 def test_verdicts_stand_where_the_steps_end_and_at_the_end_of_the_sequence(
@@ -111,3 +165,26 @@ def test_what_the_demo_tasks_hold_out_is_split_too() -> None:
 
     share = sum(is_held_out(task.problem, 0.5) for task in held_out_problems(0, 200)) / 200
     assert 0.35 < share < 0.65
+
+
+def solutions(prompts: PromptBuilder) -> list[LabelledResponse]:
+    """What the demo's learner writes, in the tokens that its policy learnt it in."""
+    rng, tokenizer, found = Random(0), prompts.tokenizer, []
+    for task in islice(held_out_tasks(0), 40):
+        solution = solve(task.exercise, rng, is_careful=rng.random() < 0.5)
+        ids = [tokenizer.encode(step) for step in solution.steps]
+        ids[-1] = (*ids[-1], tokenizer.vocabulary["<|endoftext|>"])
+        labels = tuple(map(float, solution.labels))
+        found.append(LabelledResponse(task.problem, None, solution.steps, tuple(ids), labels, True, family=task.family))
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_learnt_is_the_same_by_way_of_every_format(tmp_path: Path, prompts: PromptBuilder, name: str) -> None:
+    reader, direct = LabelReader(prompts, len(prompts.tokenizer.vocabulary), 512), solutions(prompts)
+    rows = [row for response in direct for row in FORMATS[name].write([replace(response, token_ids=None)], 0.5)]
+    (tmp_path / "labels.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = reader.read([tmp_path / "labels.jsonl"])
+    assert [reader.document(each) for each in found] == [reader.document(each) for each in direct]
+    assert [each.family for each in found] == [each.family for each in direct]
+    assert reader.skipped == []

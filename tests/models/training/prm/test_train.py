@@ -14,11 +14,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
+from models.labels.response import LabelledResponse
 from models.prm.reward_model import load_reward_model
 from models.training import optimization
 from models.training.demo.tokenizer import CONTEXT, train_tokenizer
 from models.training.prm.agreement import score_documents
-from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader, LabelsError, is_held_out
+from models.training.prm.labels import LabelFile, LabelReader, LabelsError, is_held_out
 from models.training.prm.train import TrainingPlan, train_prm
 
 SHARES = {"good": 0.8, "bad": 0.3}

@@ -15,39 +15,51 @@ from models.files import SpeltNumber, UnreadableFileError, parse_json, parse_obj
 
 PARQUET_MAGIC = b"PAR1"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MAX_LINE_BYTES = 1 << 24
+"""Of JSON lines; what is longer is no row."""
 
 Row = tuple[int, dict[str, Any] | ValueError]
 """Its number in the file, from 1, which for lines is that of the line; what it holds, or why it cannot be read."""
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file; numbers stay as they are written.
+def read_rows(path: Path, *, spelt_numbers: bool = True) -> Iterator[Row]:
+    """Yield the rows of a file.
+
+    Args:
+        path: Of the file.
+        spelt_numbers: Leave numbers as the texts that spell them. Those of CSV are texts in any case.
 
     Raises:
         UnreadableFileError: The file cannot be read as a whole.
     """
-    with path.open("rb") as file:
-        beginning = file.read(1024).lstrip()
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(1024).lstrip()
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: {error.strerror}") from error
     if beginning.startswith(PARQUET_MAGIC):
-        return _of_parquet(path)
+        return _of_parquet(path, spelt_numbers)
     if path.suffix.lower() in SEPARATORS:
         return _of_csv(path)
     lines = read_lines(path)
     is_whole = beginning.startswith(b"[") or [line.strip() for _, line in lines[:1]] == [b"{"]
-    return _of_array(path) if is_whole else _of_lines(lines)
+    return _of_array(path, spelt_numbers) if is_whole else _of_lines(lines, spelt_numbers)
 
 
-def _of_lines(lines: list[tuple[int, bytes]]) -> Iterator[Row]:
+def _of_lines(lines: list[tuple[int, bytes]], spelt_numbers: bool) -> Iterator[Row]:
     for number, line in lines:
+        if len(line) > MAX_LINE_BYTES:
+            yield number, ValueError(f"{len(line):,} bytes are too long; allowed: at most {MAX_LINE_BYTES:,}")
+            continue
         try:
-            yield number, parse_object(line, spelt_numbers=True)
+            yield number, parse_object(line, spelt_numbers=spelt_numbers)
         except ValueError as error:
             yield number, error
 
 
-def _of_array(path: Path) -> Iterator[Row]:
+def _of_array(path: Path, spelt_numbers: bool) -> Iterator[Row]:
     try:
-        content = parse_json(path.read_bytes(), spelt_numbers=True)
+        content = parse_json(path.read_bytes(), spelt_numbers=spelt_numbers)
     except ValueError as error:
         raise UnreadableFileError(f"{path}: {error}") from error
     if isinstance(content, dict):
@@ -78,7 +90,7 @@ def _of_csv(path: Path) -> Iterator[Row]:
             yield number, ValueError(f"{len(row)} cells; the header has {len(header)}")
 
 
-def _of_parquet(path: Path) -> Iterator[Row]:
+def _of_parquet(path: Path, spelt_numbers: bool) -> Iterator[Row]:
     try:
         from pyarrow import ArrowException, parquet  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
@@ -87,6 +99,5 @@ def _of_parquet(path: Path) -> Iterator[Row]:
         table = parquet.read_table(path)
     except ArrowException as error:
         raise UnreadableFileError(f"{path}: not a whole Parquet file") from error
-    return _of_items(
-        json.loads(json.dumps(table.to_pylist(), default=str), parse_int=SpeltNumber, parse_float=SpeltNumber)
-    )
+    numbers: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float"), SpeltNumber) if spelt_numbers else {}
+    return _of_items(json.loads(json.dumps(table.to_pylist(), default=str), **numbers))

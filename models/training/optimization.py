@@ -58,7 +58,7 @@ def fit(
     """Train `model` in place; goes on from `checkpoint` where there is one, and leaves one at the end.
 
     Args:
-        model: What is trained, on the device where it is.
+        model: What is trained, on the device where it is: its parameters that require gradients.
         batches: One entry a step.
         losses: The sum of its values is minimised; the names are for the progress bar.
         schedule: Learning rate.
@@ -109,13 +109,14 @@ def _step(
 
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
-    matrices = [weight for name, weight in model.named_parameters() if ".layers." in name and weight.ndim == 2]
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2]
     chosen = {id(weight) for weight in matrices}
-    others = [weight for weight in model.parameters() if id(weight) not in chosen]
-    return [
-        Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+    others = [weight for _, weight in trained if id(weight) not in chosen]
+    adam = AdamW(others, betas=(0.9, 0.98), weight_decay=0.0)
+    if not matrices:
+        return [adam]
+    return [Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"), adam]
 
 
 def _resume(model: nn.Module, optimizers: list[Optimizer], checkpoint: Path) -> int:

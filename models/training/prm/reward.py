@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.prm.reward_model import RewardModel
@@ -27,6 +27,23 @@ def from_policy(policy: PreTrainedModel, seed: int) -> RewardModel:
     model = RewardModel(config)
     model.model.load_state_dict(policy.base_model.state_dict())
     return model.float()
+
+
+def freeze_below(model: RewardModel, num_layers: int) -> None:
+    """Train the scorer and so many upper layers of the backbone alone, and keep the policy's weights in the rest.
+
+    What is below is computed forwards only, which on a CPU decides how long a training takes.
+    """
+    layers = _layers(model.model)
+    model.model.requires_grad_(False)
+    for layer in layers[max(len(layers) - num_layers, 0) :]:
+        layer.requires_grad_(True)
+
+
+def _layers(backbone: nn.Module) -> nn.ModuleList:
+    """The blocks of a backbone, whatever transformers calls them."""
+    lists = (module for module in backbone.modules() if isinstance(module, nn.ModuleList))
+    return next(each for each in lists if len(each) == backbone.config.num_hidden_layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +85,10 @@ def fit_reward_model(
     unembedding: Unembedding = Unembedding(),
     checkpoint_every: int = 100,
 ) -> None:
-    """Train `model` in place to judge, and to go on predicting tokens.
+    """Train `model` in place to judge, and to go on predicting tokens where its backbone is trained.
 
     Args:
-        model: What is trained.
+        model: What is trained: its parameters that require gradients.
         batches: One entry a step.
         schedule: Learning rate.
         checkpoint: Where an interrupted run goes on from.
@@ -79,11 +96,16 @@ def fit_reward_model(
         checkpoint_every: Steps after which it can go on.
     """
 
+    learns_language = any(weight.requires_grad for weight in model.model.parameters())
+
     def losses(batch: Batch) -> dict[str, Tensor]:
         hidden = model.encode(batch.token_ids)
+        judge = judgement_loss(model.judge(hidden), batch)
+        if not learns_language:
+            return {"judge": judge}
         weight = model.model.get_input_embeddings().weight if unembedding.weight is None else unembedding.weight
         scaled = hidden * unembedding.scale
         language = language_loss(scaled, weight, batch.next_tokens, unembedding.bias, unembedding.cap)
-        return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
+        return {"judge": judge, "language": LANGUAGE_WEIGHT * language}
 
     fit(model, batches, losses, schedule, checkpoint, checkpoint_every)

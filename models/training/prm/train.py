@@ -32,7 +32,7 @@ from models.training.prm.agreement import ALL, Judged, agreement_table, by_famil
 from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
 from models.training.prm.reliability import plot_reliability
-from models.training.prm.reward import fit_reward_model, from_policy, unembedding_of
+from models.training.prm.reward import fit_reward_model, freeze_below, from_policy, unembedding_of
 from models.vllm.backbones import require_backbone
 
 TRAINING_FILE = "training.json"
@@ -68,6 +68,7 @@ class TrainingPlan:
         learning_rate: At its peak.
         held_out: Share of problems that are measured on, in (0, 1).
         seed: Of the scorer's first weights and of the batches.
+        num_layers: Upper layers of the backbone that are trained with the scorer; None for all of it.
     """
 
     epochs: float = 4.0
@@ -76,6 +77,7 @@ class TrainingPlan:
     learning_rate: float = 1e-4
     held_out: float = 0.1
     seed: int = 0
+    num_layers: int | None = None
 
     def schedule(self, num_documents: int) -> Schedule:
         """Learning rate over the whole training."""
@@ -171,6 +173,8 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
     causal = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     unembedding = unembedding_of(causal, device)
     model = from_policy(causal, plan.seed).to(device)
+    if plan.num_layers is not None:
+        freeze_below(model, plan.num_layers)
 
     def draw(rng: Random, step: int) -> Document:
         return rng.choice(documents)

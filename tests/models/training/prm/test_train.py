@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
@@ -86,6 +86,23 @@ def test_a_report_and_a_plot_of_the_problems_held_out_are_left(
     assert f"trained on {80 - held_out * 2} responses; {held_out * 2} held out" in capsys.readouterr().out
     assert set(report) == {"good", "bad", "all"}
     assert (tmp_path / "prm" / "reliability.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("num_layers", [0, 1])
+def test_layers_below_those_trained_are_the_policys(
+    learner: Path, labels: Path, tmp_path: Path, num_layers: int
+) -> None:
+    train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, epochs=1, num_layers=num_layers))
+    trained = load_reward_model(tmp_path / "prm").model.state_dict()
+    policy = AutoModel.from_pretrained(learner).bfloat16().float().state_dict()
+    changed = {name for name, weight in trained.items() if not weight.equal(policy[name])}
+    upper = {name for name in policy if name.startswith("layers.1.")}
+    assert upper >= changed
+    assert bool(changed) == (num_layers == 1)
+
+
+def test_a_scorer_alone_learns_to_tell_right_from_wrong(learner: Path, labels: Path, tmp_path: Path) -> None:
+    assert train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, num_layers=0)).fault is None
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(

@@ -44,7 +44,10 @@ def _fewer(rng: Random) -> tuple[str, int]:
 def _rest(rng: Random) -> tuple[str, int]:
     thing, (box, _), a = rng.choice(THINGS), rng.choice(BOXES), rng.randint(5, 20)
     b = rng.randint(2, a - 2)
-    return f"There are {a} {thing} in a {box}. {b} of them are taken out. How many {thing} are still in the {box}?", a - b
+    return (
+        f"There are {a} {thing} in a {box}. {b} of them are taken out. How many {thing} are still in the {box}?",
+        a - b,
+    )
 
 
 def _times(rng: Random) -> tuple[str, int]:

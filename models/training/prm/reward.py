@@ -95,7 +95,6 @@ def fit_reward_model(
         unembedding: The policy's.
         checkpoint_every: Steps after which it can go on.
     """
-
     learns_language = any(weight.requires_grad for weight in model.model.parameters())
 
     def losses(batch: Batch) -> dict[str, Tensor]:

@@ -113,10 +113,10 @@ def _optimizers(model: nn.Module) -> list[Optimizer]:
     matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2]
     chosen = {id(weight) for weight in matrices}
     others = [weight for _, weight in trained if id(weight) not in chosen]
-    adam = AdamW(others, betas=(0.9, 0.98), weight_decay=0.0)
-    if not matrices:
-        return [adam]
-    return [Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"), adam]
+    return [
+        Muon(matrices, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
 
 
 def _resume(model: nn.Module, optimizers: list[Optimizer], checkpoint: Path) -> int:

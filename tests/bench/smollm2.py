@@ -5,10 +5,10 @@ r"""SmolLM2-135M-Instruct and a reward model of its own: problems, labels, train
 Runs winnow's own commands, one after another, which show their progress and resume: repeat the command after an
 interruption. Without a stage all of them. `make real` makes the policy; GSM8K is read where it lies.
 
-problems: 200 sums to measure on and 280 to learn from (`sums.py`), the first 200 problems of GSM8K to measure on.
-labels: `winnow label-steps` on the 280 sums, and on GSM8K's easiest: of the 200 shortest of its other problems those
+problems: 200 sums to measure on and 180 to learn from (`sums.py`), the first 200 problems of GSM8K to measure on.
+labels: `winnow label-steps` on the 180 sums, and on GSM8K's easiest: of the 200 shortest of its other problems those
     that one of four responses solves.
-train: `winnow train-prm`, the upper layers alone.
+train: `winnow train-prm`, the scorer alone.
 eval: `winnow eval`; first the policy alone, then with the reward model, tree searches on a part of the problems.
 shares: `winnow doctor --probe`, 4 responses to each of 40 problems: how many are one step, or state no answer, without
     a system prompt, with the default one, and with the recipe's.
@@ -33,11 +33,11 @@ from tests.server.processes import WINNOW
 
 RECIPE = Path("deploy/recipes/smollm2-135m.yaml")
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_test.jsonl"
-NUM_MEASURED, NUM_LEARNT, NUM_POOL, NUM_ASKED = 200, 280, 200, 20
+NUM_MEASURED, NUM_LEARNT, NUM_POOL, NUM_ASKED = 200, 180, 200, 20
 MEASURED_SEED, LEARNT_SEED = 0, 1
 MAX_TOKENS = 160
 SAMPLING = ("--temperature", "0.6")
-TRAINING = ("--layers", "10", "--epochs", "3", "--batch-size", "16", "--parts", "2", "--held-out", "0.2")
+TRAINING = ("--layers", "0", "--epochs", "30", "--batch-size", "16", "--learning-rate", "1e-3", "--held-out", "0.25")
 FLAT = "greedy,majority,best_of_n,weighted_best_of_n"
 EVERY = f"{FLAT},beam_search,dvts,rebase"
 LABELLED = ("sums-learnt", "gsm8k-easiest")
@@ -94,7 +94,7 @@ class Bench:
         outcomes = read_evaluation(self._outcomes("gsm8k-pool", has_verifier=False)).outcomes
         solved = {outcome.problem for outcome in outcomes if outcome.num_right}
         self._write("gsm8k-easiest", [task for task in self._tasks("gsm8k-pool") if task.problem in solved])
-        self._label("gsm8k-easiest", num_responses=8)
+        self._label("gsm8k-easiest", num_responses=4)
 
     def train(self) -> None:
         labels = [option for name in LABELLED for option in ("--labels", self._labels(name))]

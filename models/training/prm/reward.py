@@ -30,10 +30,7 @@ def from_policy(policy: PreTrainedModel, seed: int) -> RewardModel:
 
 
 def freeze_below(model: RewardModel, num_layers: int) -> None:
-    """Train the scorer and so many upper layers of the backbone alone, and keep the policy's weights in the rest.
-
-    What is below is computed forwards only, which on a CPU decides how long a training takes.
-    """
+    """Train the scorer and so many upper layers of the backbone alone, and keep the policy's weights in the rest."""
     layers = _layers(model.model)
     model.model.requires_grad_(False)
     for layer in layers[max(len(layers) - num_layers, 0) :]:
@@ -85,7 +82,7 @@ def fit_reward_model(
     unembedding: Unembedding = Unembedding(),
     checkpoint_every: int = 100,
 ) -> None:
-    """Train `model` in place to judge, and to go on predicting tokens where its backbone is trained.
+    """Train `model` in place to judge, and to go on predicting tokens.
 
     Args:
         model: What is trained: its parameters that require gradients.
@@ -95,16 +92,15 @@ def fit_reward_model(
         unembedding: The policy's.
         checkpoint_every: Steps after which it can go on.
     """
-    learns_language = any(weight.requires_grad for weight in model.model.parameters())
 
     def losses(batch: Batch) -> dict[str, Tensor]:
         hidden = model.encode(batch.token_ids)
-        judge = judgement_loss(model.judge(hidden), batch)
-        if not learns_language:
-            return {"judge": judge}
         weight = model.model.get_input_embeddings().weight if unembedding.weight is None else unembedding.weight
         scaled = hidden * unembedding.scale
         language = language_loss(scaled, weight, batch.next_tokens, unembedding.bias, unembedding.cap)
-        return {"judge": judge, "language": LANGUAGE_WEIGHT * language}
+        return {
+            "judge": judgement_loss(model.judge(hidden), batch.verdicts, batch.is_first),
+            "language": LANGUAGE_WEIGHT * language,
+        }
 
     fit(model, batches, losses, schedule, checkpoint, checkpoint_every)

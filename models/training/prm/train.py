@@ -33,6 +33,7 @@ from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelledResponse, LabelReader, LabelsError, is_held_out
 from models.training.prm.reliability import plot_reliability
 from models.training.prm.reward import fit_reward_model, freeze_below, from_policy, unembedding_of
+from models.training.prm.scorer import fit_scorer
 from models.vllm.backbones import require_backbone
 
 TRAINING_FILE = "training.json"
@@ -173,17 +174,21 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
     causal = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     unembedding = unembedding_of(causal, device)
     model = from_policy(causal, plan.seed).to(device)
-    if plan.num_layers is not None:
-        freeze_below(model, plan.num_layers)
 
     def draw(rng: Random, step: int) -> Document:
         return rng.choice(documents)
 
     schedule = plan.schedule(len(documents))
-    batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
-    fit_reward_model(model, batches, schedule, out / CHECKPOINT_FOLDER / "prm.pt", unembedding, checkpoint_every)
+    work = out / CHECKPOINT_FOLDER
+    if plan.num_layers == 0:
+        fit_scorer(model, documents, schedule, plan.batch_size, plan.seed, work)
+    else:
+        if plan.num_layers is not None:
+            freeze_below(model, plan.num_layers)
+        batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
+        fit_reward_model(model, batches, schedule, work / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
-    shutil.rmtree(out / CHECKPOINT_FOLDER)
+    shutil.rmtree(work)
 
 
 def _is_done(out: Path) -> bool:

@@ -17,6 +17,7 @@ from models.errors import CheckpointError
 from models.prm.reward_model import load_reward_model
 from models.training import optimization
 from models.training.demo.tokenizer import CONTEXT, train_tokenizer
+from models.training.prm import scorer
 from models.training.prm.agreement import score_documents
 from models.training.prm.labels import LabelFile, LabelledResponse, LabelReader, LabelsError, is_held_out
 from models.training.prm.train import TrainingPlan, train_prm
@@ -103,6 +104,21 @@ def test_layers_below_those_trained_are_the_policys(
 
 def test_a_scorer_alone_learns_to_tell_right_from_wrong(learner: Path, labels: Path, tmp_path: Path) -> None:
     assert train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, num_layers=0)).fault is None
+
+
+def test_an_interrupted_training_of_a_scorer_goes_on_with_the_states_it_has(
+    learner: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, encode, chunks = replace(PLAN, num_layers=0), scorer._encode, iter(range(2))
+    monkeypatch.setattr(scorer, "_encode", lambda *given: (next(chunks), encode(*given))[1])
+    with pytest.raises(StopIteration):
+        train_prm(learner, [labels], tmp_path / "prm", plan)
+    kept = len(list((tmp_path / "prm" / "checkpoint").glob("states-*.pt")))
+    monkeypatch.setattr(scorer, "_encode", encode)
+    for out in ("prm", "other"):
+        train_prm(learner, [labels], tmp_path / out, plan)
+    weights = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("prm", "other")]
+    assert (kept, weights[0] == weights[1]) == (2, True)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(

@@ -1,10 +1,6 @@
 """`winnow eval`: accuracy, tokens and seconds of every strategy on problems whose answers are known."""
 
-import asyncio
-import os
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,9 +18,10 @@ from search.evaluation.report import Report
 from search.evaluation.results import Results
 from search.evaluation.tasks import Fields
 from search.strategies import by_table, flat, trees
+from server.cli import stopping
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
-from server.cli.failures import INTERRUPTED, refuse_inputs
+from server.cli.failures import refuse_inputs
 from server.cli.measure import Measurement, Part
 from server.cli.problems import read_problems
 from server.cli.provenance import what_is_told, what_matters
@@ -206,20 +203,18 @@ def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
     """Measure; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
-    try:
-        asyncio.run(_measure(parts, results, settings, url, concurrency))
-    except KeyboardInterrupt:
-        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
-        click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
-        sys.stdout.flush()
-        os._exit(INTERRUPTED)  # everything is closed; unloading torch would take seconds
+
+    def kept() -> str:
+        if not results.path:
+            return "nothing is kept without --out"
+        return f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
+
+    stopping.run(_measure(parts, results, settings, url, concurrency), kept)
 
 
 async def _measure(
     parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int
 ) -> None:
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:

@@ -1,6 +1,6 @@
 r"""SmolLM2-135M-Instruct and a reward model of its own: problems, labels, training, every strategy with it and without.
 
-    python -m tests.bench.smollm2 [problems] [labels] [train] [eval] [shares] [--out runs/smollm2] [--gsm8k FILE]
+    python -m tests.bench.smollm2 [problems] [labels] [train] [eval] [shares] [--tables N]
 
 Runs winnow's own commands, one after another, which show their progress and resume: repeat the command after an
 interruption. Without a stage all of them. `make real` makes the policy; GSM8K is read where it lies.
@@ -9,8 +9,8 @@ problems: 200 sums to measure on and 180 to learn from (`sums.py`), the first 20
 labels: `winnow label-steps` on the 180 sums, and on GSM8K's easiest: of the 200 shortest of its other problems those
     that one of four responses solves.
 train: `winnow train-prm`, the scorer alone.
-eval: `winnow eval`; first the policy alone, then with the reward model, tree searches on a part of the problems.
-shares: `winnow doctor --probe`, 4 responses to each of 40 problems: how many are one step, or state no answer, without
+eval: `winnow eval`, with the reward model and without it; the first tables are those of fewer problems.
+shares: `winnow doctor --probe`, 4 responses to each of 20 problems: how many are one step, or state no answer, without
     a system prompt, with the default one, and with the recipe's.
 """
 
@@ -33,12 +33,13 @@ from tests.server.processes import WINNOW
 
 RECIPE = Path("deploy/recipes/smollm2-135m.yaml")
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_test.jsonl"
-NUM_MEASURED, NUM_LEARNT, NUM_POOL, NUM_ASKED = 200, 180, 200, 20
+NUM_MEASURED, NUM_LEARNT, NUM_POOL, NUM_ASKED = 200, 180, 200, 10
 MEASURED_SEED, LEARNT_SEED = 0, 1
 MAX_TOKENS = 160
 SAMPLING = ("--temperature", "0.6")
 TRAINING = ("--layers", "0", "--epochs", "30", "--batch-size", "16", "--learning-rate", "1e-3", "--held-out", "0.25")
 FLAT = "greedy,majority,best_of_n,weighted_best_of_n"
+ALONE = "greedy,majority"
 EVERY = f"{FLAT},beam_search,dvts,rebase"
 LABELLED = ("sums-learnt", "gsm8k-easiest")
 
@@ -54,15 +55,14 @@ class Measured(NamedTuple):
 
 
 TABLES = (
-    Measured("sums", NUM_MEASURED, "greedy,majority", "1,4,16", has_verifier=False),
-    Measured("sums", NUM_MEASURED, FLAT, "1,4,16"),
-    Measured("gsm8k", NUM_MEASURED, FLAT, "1,4,16"),
-    Measured("sums", NUM_MEASURED, EVERY, "4"),
-    Measured("gsm8k", 50, EVERY, "4"),
-    Measured("sums", 100, EVERY, "4,16"),
-    Measured("gsm8k", 50, EVERY, "4,16"),
+    Measured("sums", 100, FLAT, "1,4,16"),
+    Measured("sums", 50, EVERY, "4"),
+    Measured("gsm8k", 40, FLAT, "1,4,16"),
+    Measured("sums", NUM_MEASURED, EVERY, "1,4,16"),
+    Measured("sums", NUM_MEASURED, ALONE, "1,4,16", has_verifier=False),
+    Measured("gsm8k", NUM_MEASURED, EVERY, "1,4,16"),
 )
-"""What is more likely to end comes first; outcomes are shared, so that a later table asks for what is new in it."""
+"""From the quickest to the slowest; outcomes are shared, so that a later table asks only for what is new in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,12 @@ class Bench:
     Attributes:
         out: Folder of everything.
         gsm8k: GSM8K's test set.
+        num_tables: Of `TABLES`, how many are made.
     """
 
     out: Path
     gsm8k: Path
+    num_tables: int
 
     def problems(self) -> None:
         measured = draw_sums(MEASURED_SEED, NUM_MEASURED)
@@ -101,7 +103,7 @@ class Bench:
         _winnow("train-prm", "--policy", SMOLLM2.path, *labels, "--out", self.out / "prm", *TRAINING)
 
     def eval(self) -> None:
-        for table in TABLES:
+        for table in TABLES[: self.num_tables]:
             file = self._write(f"{table.problems}-{table.number}", self._tasks(table.problems)[: table.number])
             self._evaluate(table.problems, file, table.strategies, table.budgets, has_verifier=table.has_verifier)
 
@@ -163,7 +165,7 @@ def _winnow(*words: Any) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Run the stages."""
-    bench = Bench(options.out, options.gsm8k)
+    bench = Bench(options.out, options.gsm8k, options.tables)
     for stage in (each for each in STAGES if each in options.stages or not options.stages):
         try:
             getattr(bench, stage)()
@@ -178,4 +180,5 @@ if __name__ == "__main__":
     parser.add_argument("stages", nargs="*", choices=[*STAGES, []], metavar="stage")
     parser.add_argument("--out", type=Path, default=Path("runs/smollm2"))
     parser.add_argument("--gsm8k", type=Path, default=GSM8K)
+    parser.add_argument("--tables", type=int, default=len(TABLES), help="Make the first so many tables.")
     main(parser.parse_args())

@@ -8,7 +8,7 @@ first layer takes this change of scale into its weights.
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def fit_scorer(
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
     with torch.no_grad():
-        first = model.scorer[0]
+        first: Any = model.scorer[0]
         first.weight /= deviation
         first.bias -= first.weight @ mean
 

@@ -1,9 +1,10 @@
 r"""SmolLM2-135M-Instruct and a reward model of its own: problems, labels, training, every strategy with it and without.
 
     python -m tests.bench.smollm2 [problems] [labels] [train] [eval] [shares] [--tables N]
+    python -m tests.bench.smollm2 scorer
 
 Runs winnow's own commands, one after another, which show their progress and resume: repeat the command after an
-interruption. Without a stage all of them. `make real` makes the policy; GSM8K is read where it lies.
+interruption. Without a stage all but the last. `make real` makes the policy; GSM8K is read where it lies.
 
 problems: 200 sums to measure on and 180 to learn from (`sums.py`), the first 200 problems of GSM8K to measure on.
 labels: `winnow label-steps` on the 180 sums, and on GSM8K's easiest: of the 200 shortest of its other problems those
@@ -12,6 +13,7 @@ train: `winnow train-prm`, the scorer alone.
 eval: `winnow eval`, with the reward model and without it; the first tables are those of fewer problems.
 shares: `winnow doctor --probe`, 4 responses to each of 20 problems: how many are one step, or state no answer, without
     a system prompt, with the default one, and with the recipe's.
+scorer: the reward model without a training, from the scorer that is kept beside this file.
 """
 
 import argparse
@@ -24,7 +26,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from models.prm.reward_model import save_reward_model
+from models.training.prm.reward import from_policy
 from search.evaluation.outcomes import read_evaluation
 from search.evaluation.tasks import Task, read_tasks
 from tests.bench.sums import draw_sums
@@ -32,6 +38,7 @@ from tests.real.checkpoints import SMOLLM2
 from tests.server.processes import WINNOW
 
 RECIPE = Path("deploy/recipes/smollm2-135m.yaml")
+SCORER = Path(__file__).with_name("smollm2_scorer.safetensors")
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_test.jsonl"
 NUM_MEASURED, NUM_LEARNT, NUM_POOL, NUM_ASKED = 200, 180, 200, 10
 MEASURED_SEED, LEARNT_SEED = 0, 1
@@ -102,6 +109,12 @@ class Bench:
         labels = [option for name in LABELLED for option in ("--labels", self._labels(name))]
         _winnow("train-prm", "--policy", SMOLLM2.path, *labels, "--out", self.out / "prm", *TRAINING)
 
+    def scorer(self) -> None:
+        model = from_policy(AutoModelForCausalLM.from_pretrained(SMOLLM2.path), seed=0)
+        model.scorer.load_state_dict(load_file(SCORER))
+        save_reward_model(model, self.out / "prm")
+        AutoTokenizer.from_pretrained(SMOLLM2.path).save_pretrained(self.out / "prm")
+
     def eval(self) -> None:
         for table in TABLES[: self.num_tables]:
             file = self._write(f"{table.problems}-{table.number}", self._tasks(table.problems)[: table.number])
@@ -166,14 +179,14 @@ def _winnow(*words: Any) -> None:
 def main(options: argparse.Namespace) -> None:
     """Run the stages."""
     bench = Bench(options.out, options.gsm8k, options.tables)
-    for stage in (each for each in STAGES if each in options.stages or not options.stages):
+    for stage in options.stages or STAGES[:-1]:
         try:
             getattr(bench, stage)()
         except subprocess.CalledProcessError as error:
             sys.exit(f"{stage}: `winnow {error.cmd[1]}` ended with exit code {error.returncode}")
 
 
-STAGES = ("problems", "labels", "train", "eval", "shares")
+STAGES = ("problems", "labels", "train", "eval", "shares", "scorer")
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

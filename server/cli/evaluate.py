@@ -22,7 +22,7 @@ from server.cli import stopping
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import refuse_inputs
-from server.cli.measure import Measurement, Part
+from server.cli.measure import Measurement, Part, is_measured
 from server.cli.problems import read_problems
 from server.cli.provenance import what_is_told, what_matters
 from server.cli.varied import VariedField, collect, read_value
@@ -202,7 +202,9 @@ def _strategies(listed: str | None, *, can_judge: bool) -> Sequence[str]:
 
 
 def _run(parts: Sequence[Part], results: Results, settings: Settings, url: str | None, concurrency: int) -> None:
-    """Measure; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
+    """Measure what is not measured yet; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
+    if all(is_measured(results, task, job) for tasks, jobs in parts for task in tasks for job in jobs):
+        return
 
     def kept() -> str:
         if not results.path:

@@ -65,8 +65,10 @@ TABLES = (
     Measured("sums", 100, FLAT, "1,4,16"),
     Measured("sums", 50, EVERY, "4"),
     Measured("gsm8k", 40, FLAT, "1,4,16"),
-    Measured("sums", NUM_MEASURED, EVERY, "1,4,16"),
+    Measured("sums", NUM_MEASURED, FLAT, "1,4,16"),
+    Measured("sums", 50, EVERY, "4,16"),
     Measured("sums", NUM_MEASURED, ALONE, "1,4,16", has_verifier=False),
+    Measured("sums", NUM_MEASURED, EVERY, "1,4,16"),
     Measured("gsm8k", NUM_MEASURED, EVERY, "1,4,16"),
 )
 """From the quickest to the slowest; outcomes are shared, so that a later table asks only for what is new in it."""
@@ -134,8 +136,9 @@ class Bench:
     def _evaluate(self, name: str, file: Path, strategies: str, budgets: str, *, has_verifier: bool) -> None:
         out = self._outcomes(name, has_verifier=has_verifier)
         grid = ("--strategies", strategies, "--n", budgets, "--subsample", "--timed", 0)
+        compared = _comparisons(strategies, budgets)
         recipe = self._recipe(has_verifier=has_verifier)
-        _winnow("eval", "--recipe", recipe, "--problems", file, "--out", out, *grid, *SAMPLING)
+        _winnow("eval", "--recipe", recipe, "--problems", file, "--out", out, *grid, *SAMPLING, *compared)
 
     def _recipe(self, *, has_verifier: bool) -> Path:
         """Write the recipe with the models of this machine."""
@@ -163,6 +166,13 @@ class Bench:
 
     def _outcomes(self, name: str, *, has_verifier: bool) -> Path:
         return self.out / f"{name}-{'judged' if has_verifier else 'alone'}.jsonl"
+
+
+def _comparisons(strategies: str, budgets: str) -> list[str]:
+    """Each strategy that needs the reward model with the majority, which needs none."""
+    judged = [name for name in strategies.split(",") if name not in ALONE.split(",")]
+    pairs = [f"{name}@{n}:majority@{n}" for n in budgets.split(",") if n != "1" for name in judged]
+    return [word for pair in pairs for word in ("--compare", pair)]
 
 
 def _winnow(*words: Any) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.training.documents import IGNORED, Batch
+from models.training.documents import IGNORED
 
 LATER_WEIGHT = 0.25
 """Of steps after the first error, which are easy."""
@@ -40,16 +40,17 @@ def next_token_loss(logits: Tensor, next_tokens: Tensor) -> Tensor:
     return functional.cross_entropy(logits[wanted].float(), next_tokens[wanted])
 
 
-def judgement_loss(logits: Tensor, batch: Batch) -> Tensor:
+def judgement_loss(logits: Tensor, verdicts: Tensor, is_first: Tensor) -> Tensor:
     """Weighted mean cross-entropy of the verdicts at step ends.
 
     Args:
-        logits: Of the scorer at every position, (B, T).
-        batch: Says where the steps end and how likely each is right.
+        logits: Of the scorer at every position, (...).
+        verdicts: How likely each step is right at step ends, elsewhere `IGNORED`, (...).
+        is_first: True at step ends up to the first error, (...).
     """
-    judged = batch.verdicts != IGNORED
-    weights = torch.where(batch.is_first[judged], 1.0, LATER_WEIGHT)
+    judged = verdicts != IGNORED
+    weights = torch.where(is_first[judged], 1.0, LATER_WEIGHT)
     losses = functional.binary_cross_entropy_with_logits(
-        logits[judged].float(), batch.verdicts[judged].float(), weight=weights, reduction="sum"
+        logits[judged].float(), verdicts[judged].float(), weight=weights, reduction="sum"
     )
     return losses / weights.sum()

@@ -60,7 +60,7 @@ def fit(
     """Train `model` in place; goes on from `checkpoint` where there is one, and leaves one at the end.
 
     Args:
-        model: What is trained, on the device where it is.
+        model: What is trained, on the device where it is: its parameters that require gradients.
         batches: One entry a step.
         losses: The sum of its values is minimised; the names are for the progress bar.
         schedule: Learning rate.

@@ -5,8 +5,9 @@ Every request passes it, those of vLLM's own handlers too.
 
 import asyncio
 import hashlib
+import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,11 @@ class DeadlyRequestError(RefusedRequestError):
 
 class GuardedLLM(AsyncLLM):
     """vLLM's own; `guard` comes before the first request."""
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Shut down an engine that nobody holds; at the interpreter's end vLLM's modules are gone already."""
+        if not is_finalizing():
+            super().__del__()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
 
     def guard(self, suspects: Suspects) -> None:
         """Take over what is known of earlier deaths, and add this engine's to it."""

@@ -97,7 +97,7 @@ def _stated(text: str, boxes: Boxes) -> str | None:
     if box:
         return box
     words = plain(text)
-    return _last_phrase(words) or _last_match(_LAST_LINE, words)
+    return _last_phrase(words) or _last_match(phrases.AFTERWARDS, words) or _last_match(_LAST_LINE, words)
 
 
 def _boxed(text: str, boxes: Boxes) -> str | None:

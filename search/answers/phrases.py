@@ -29,9 +29,15 @@ endgültige finale exacte correta итоговый окончательный п
 """
 _BEHIND_NOUN = (
     "final(?:e)?|correcta|correcte|exacte|correta|choice|option|value"
-    "|to (?:the|this|your) (?:problem|question)|du problème|del problema|do problema|auf die frage|的"
+    r"|to (?:an?|the|this|that|your|our|my) (?:[^\W\d_]{1,20} ){0,3}"
+    r"(?:problem|question|exercise|task|riddle|puzzle|equation|inequality|system)"
+    r"(?:[ ,:]{0,2}[\"“][^\"”\n]{1,300}[\"”])?,?"
+    "|du problème|del problema|do problema|auf die frage|的"
 )
-_FILLERS = "therefore|thus|simply|just|then|clearly|hence|donc|also|pues|daher|somit|portanto|значит"
+_FILLERS = (
+    "therefore|thus|simply|just|then|clearly|hence|actually|indeed|still|exactly|given (?:as|by)|equal to"
+    "|donc|also|pues|daher|somit|portanto|значит"
+)
 
 EXPLANATIONS = {
     "English": "because|since|as|which|where|given that|due to|so that|thanks to|i\\.e|that is|found by|by using",
@@ -55,21 +61,19 @@ def _columns() -> list[Sequence[str]]:
     return list(zip(*rows, strict=True))
 
 
-def _introduction(nouns: str, verbs: str, with_colon: bool) -> re.Pattern[str]:
-    """What stands before an answer: a noun, and behind it a verb, a sign, or the end of a line of its own."""
+def _introduction(nouns: Sequence[str], verbs: Sequence[str], with_colon: bool) -> re.Pattern[str]:
+    """What stands before an answer: a noun, and behind it a verb of its language, a sign, or the end of a line."""
     signs = "[:：＝=]|[—–]" if with_colon else "[＝=]"
-    qualities = _alternatives(_QUALITIES.split())
+    qualities, every = _alternatives(_QUALITIES.split()), _alternatives(nouns)
     behind = rf"(?:\s?(?:{_BEHIND_NOUN}))?[\"'”»]?[ \t]*"
-    heading = rf"(?m:^[ \t]*(?:(?:{qualities})[ \t]*){{0,3}}(?:{nouns})[ \t]*$)" if with_colon else r"(?!)"
-    verb = rf"(?:(?:{verbs})(?![a-zà-ÿ]))"
+    heading = rf"(?m:^[ \t]*(?:(?:{qualities})[ \t]*){{0,3}}(?:{every})[ \t]*$)" if with_colon else r"(?!)"
     filler = rf"(?:[ \t]*(?:{_FILLERS})\b)?"
-    return re.compile(
-        rf"{heading}|(?<![^\W_])(?:{nouns}){behind}(?:{verb}{filler}|{signs})|(?<=[\u2e80-\uffff])(?:{nouns}){behind}(?:{verb}|{signs})",
-        re.IGNORECASE,
-    )
+    rows = zip(nouns, verbs, strict=True)
+    stated = _alternatives(rf"(?:{noun}){behind}(?:(?:{verb})(?![a-zà-ÿ]){filler}|{signs})" for noun, verb in rows)
+    return re.compile(rf"{heading}|(?:(?<![^\W_])|(?<=[\u2e80-\uffff]))(?:{stated})", re.IGNORECASE)
 
 
-_, _ANSWERS, _RESULTS, _SOLUTIONS, _VERBS = map(_alternatives, _columns())
+_, _ANSWERS, _RESULTS, _SOLUTIONS, _VERBS = _columns()
 
 INTRODUCTIONS = (
     _introduction(_ANSWERS, _VERBS, with_colon=True),
@@ -77,6 +81,14 @@ INTRODUCTIONS = (
     _introduction(_SOLUTIONS, _VERBS, with_colon=False),
 )
 """What stands before an answer, the surest first."""
+
+AFTERWARDS = re.compile(
+    r"(?:^|[.!?\n])(?![^.!?\n]*\b(?:if|whether|not|suppose|assum\w+|check|verify|maybe|perhaps|might|could|would)\b)"
+    r"[^.!?\n]{0,200}?(?<![\w.,+*/^=-])(?<![+*/^=-] )(-?\$?\d[\d,]{0,20}(?:\.\d{1,20}|/\d{1,20})?)"
+    r" is (?:the|our|my|your) (?:final |correct |right )?answer[ \t]*(?=[.!\n]|$)",
+    re.IGNORECASE,
+)
+"""A number that is called the answer behind it, in a sentence that neither asks nor denies it."""
 
 EXPLANATION = re.compile(
     rf"\s{{0,9}}[,;(–—-]{{0,3}}\s{{0,9}}(?:(?<![\w])(?:{_alternatives(EXPLANATIONS.values())})(?![a-zà-ÿ])|[,(]\s*so\b)"

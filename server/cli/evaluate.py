@@ -1,10 +1,6 @@
 """`winnow eval`: accuracy, tokens and seconds of every strategy on problems whose answers are known."""
 
-import asyncio
-import os
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,10 +21,11 @@ from search.evaluation.tasks import Fields
 from search.stopping import Probable
 from search.strategies import by_table, flat, trees
 from search.strategies import strategies as strategies_by_name
+from server.cli import stopping
 from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
-from server.cli.failures import INTERRUPTED, refuse_inputs
-from server.cli.measure import Measurement, Part
+from server.cli.failures import refuse_inputs
+from server.cli.measure import Measurement, Part, is_measured
 from server.cli.problems import read_problems
 from server.cli.provenance import made_by, what_is_told, what_matters
 from server.cli.searches import SearchFile
@@ -260,15 +257,16 @@ def _run(
     url: str | None,
     concurrency: int,
 ) -> None:
-    """Measure; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
-    try:
-        asyncio.run(_measure(parts, results, searches, settings, url, concurrency))
-    except KeyboardInterrupt:
-        kept = f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
-        click.echo(f"winnow: stopped; {kept if results.path else 'nothing is kept without --out'}", err=True)
-        sys.stdout.flush()
-        os._exit(INTERRUPTED)  # everything is closed; unloading torch would take seconds
+    """Measure what is not measured yet; SIGINT or SIGTERM ends the command and keeps the outcomes measured so far."""
+    if all(is_measured(results, task, job) for tasks, jobs in parts for task in tasks for job in jobs):
+        return
+
+    def kept() -> str:
+        if not results.path:
+            return "nothing is kept without --out"
+        return f"{len(results.outcomes):,} outcomes are in {results.path}: repeat the command to resume"
+
+    stopping.run(_measure(parts, results, searches, settings, url, concurrency), kept)
 
 
 async def _measure(
@@ -279,7 +277,6 @@ async def _measure(
     url: str | None,
     concurrency: int,
 ) -> None:
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both cancel this task
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with AnswerPool() as answers, open_client(url, settings) as client:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:

@@ -15,6 +15,7 @@ from models.errors import ContextOverflowError
 from models.interfaces import Policy, Problem
 from search.answers.pool import AnswerPool
 from search.evaluation.tasks import Task
+from server.cli import stopping
 from server.cli.failures import Failure, end, refuse_inputs
 from server.cli.problems import read_problems
 from server.precheck import check_checkpoint
@@ -87,7 +88,11 @@ def label_steps(
     marks = settings.marks
     tokenizer = ChatTokenizer(engine.model, marks.texts if marks else ())
     opening = open_policy(engine, PromptBuilder(tokenizer, marks=marks))
-    finish(labels, asyncio.run(_label(tasks, labels, plan, opening, settings, concurrency, console)))
+
+    def kept() -> str:
+        return f"{len(labels.problems):,} problems are in {out}: repeat the command to resume"
+
+    finish(labels, stopping.run(_label(tasks, labels, plan, opening, settings, concurrency, console), kept))
 
 
 def finish(labels: LabelFile, num_failed: int) -> NoReturn:

@@ -19,6 +19,11 @@ Part = tuple[Sequence[Task], Sequence[Job]]
 """Problems, and the jobs that are run on each."""
 
 
+def is_measured(results: Results, task: Task, job: Job) -> bool:
+    """Tell whether there is nothing left to ask for a problem."""
+    return results.has(task.problem, job.cells, with_costs=not job.is_shared)
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """Fills a grid of cells.
@@ -66,7 +71,7 @@ class Measurement:
             self.progress.remove_task(bar)
 
     async def _measure(self, task: Task, job: Job) -> None:
-        if self.results.has(task.problem, job.cells, with_costs=not job.is_shared):
+        if is_measured(self.results, task, job):
             return
         clock = asyncio.get_running_loop()
         start = clock.time()

@@ -51,6 +51,12 @@ from server.precheck import check_checkpoint
     help="Peak; 2e-3 for a model of a few million parameters.",
 )
 @click.option(
+    "--layers",
+    "num_layers",
+    type=click.IntRange(0),
+    help="Upper layers of the backbone that are trained; 0 trains the scorer alone.  [default: the whole backbone]",
+)
+@click.option(
     "--held-out",
     default=0.1,
     show_default=True,

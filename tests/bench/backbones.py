@@ -90,7 +90,10 @@ def train(model: TestTimeCompute, tokenizer: PreTrainedTokenizerBase, num_steps:
     def losses(batch: Batch) -> dict[str, Tensor]:
         hidden = model.encode(batch.token_ids)
         language = language_loss(hidden, model.get_parameter("model.embed_tokens.weight"), batch.next_tokens)
-        return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
+        return {
+            "judge": judgement_loss(model.judge(hidden), batch.verdicts, batch.is_first),
+            "language": LANGUAGE_WEIGHT * language,
+        }
 
     batches = Batches(draw, BATCH_SIZE, NUM_PARTS, num_steps, f"backbones {seed}")
     with TemporaryDirectory() as directory:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from rich.table import Table
 from torch import Tensor
+from tqdm import trange
 
 from models.labels.response import RIGHT_FROM
 from models.prm.reward_model import RewardModel
@@ -20,7 +21,7 @@ from models.training.documents import Document, collate, first_error
 from models.training.prm.evidence import MIN_STEPS
 from models.training.prm.metrics import area_error, area_under_curve, calibration_error
 
-BATCH_SIZE = 64
+BATCH_SIZE = 16
 CHANCE = 0.5
 ALL = "all"
 
@@ -104,7 +105,7 @@ def score_documents(model: RewardModel, documents: Sequence[Document]) -> list[T
     device = next(model.parameters()).device
     scores: list[Tensor] = [torch.empty(0)] * len(documents)
     by_length = sorted(range(len(documents)), key=lambda index: len(documents[index].token_ids))
-    for start in range(0, len(by_length), BATCH_SIZE):
+    for start in trange(0, len(by_length), BATCH_SIZE, desc="judging", mininterval=2.0):
         chosen = by_length[start : start + BATCH_SIZE]
         batch = model(collate([documents[index] for index in chosen]).token_ids.to(device)).cpu()
         for row, index in enumerate(chosen):

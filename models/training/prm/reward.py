@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.prm.reward_model import RewardModel
@@ -27,6 +27,20 @@ def from_policy(policy: PreTrainedModel, seed: int) -> RewardModel:
     model = RewardModel(config)
     model.model.load_state_dict(policy.base_model.state_dict())
     return model.float()
+
+
+def freeze_below(model: RewardModel, num_layers: int) -> None:
+    """Train the scorer and so many upper layers of the backbone alone, and keep the policy's weights in the rest."""
+    layers = _layers(model)
+    model.model.requires_grad_(False)
+    for layer in layers[max(len(layers) - num_layers, 0) :]:
+        layer.requires_grad_(True)
+
+
+def _layers(model: RewardModel) -> nn.ModuleList:
+    """The blocks of the backbone, whatever transformers calls them."""
+    lists = (module for module in model.model.modules() if isinstance(module, nn.ModuleList))
+    return next(each for each in lists if len(each) == model.config.num_hidden_layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,7 @@ def fit_reward_model(
     """Train `model` in place to judge, and to go on predicting tokens.
 
     Args:
-        model: What is trained.
+        model: What is trained: its parameters that require gradients.
         batches: One entry a step.
         schedule: Learning rate.
         checkpoint: Where an interrupted run goes on from.
@@ -84,6 +98,9 @@ def fit_reward_model(
         weight = model.model.get_input_embeddings().weight if unembedding.weight is None else unembedding.weight
         scaled = hidden * unembedding.scale
         language = language_loss(scaled, weight, batch.next_tokens, unembedding.bias, unembedding.cap)
-        return {"judge": judgement_loss(model.judge(hidden), batch), "language": LANGUAGE_WEIGHT * language}
+        return {
+            "judge": judgement_loss(model.judge(hidden), batch.verdicts, batch.is_first),
+            "language": LANGUAGE_WEIGHT * language,
+        }
 
     fit(model, batches, losses, schedule, checkpoint, checkpoint_every)

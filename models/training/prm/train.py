@@ -33,7 +33,8 @@ from models.training.prm.agreement import ALL, Judged, agreement_table, by_famil
 from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelReader, LabelsError, add_evidence, is_held_out
 from models.training.prm.reliability import plot_reliability
-from models.training.prm.reward import fit_reward_model, from_policy, unembedding_of
+from models.training.prm.reward import fit_reward_model, freeze_below, from_policy, unembedding_of
+from models.training.prm.scorer import fit_scorer
 from models.vllm.backbones import require_backbone
 
 TRAINING_FILE = "training.json"
@@ -69,6 +70,7 @@ class TrainingPlan:
         learning_rate: At its peak.
         held_out: Share of problems that are measured on, in (0, 1).
         seed: Of the scorer's first weights and of the batches.
+        num_layers: Upper layers of the backbone that are trained with the scorer; None for all of it.
     """
 
     epochs: float = 4.0
@@ -77,6 +79,7 @@ class TrainingPlan:
     learning_rate: float = 1e-4
     held_out: float = 0.1
     seed: int = 0
+    num_layers: int | None = None
 
     def schedule(self, num_documents: int) -> Schedule:
         """Learning rate over the whole training."""
@@ -183,10 +186,16 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
         return rng.choice(documents)
 
     schedule = plan.schedule(len(documents))
-    batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
-    fit_reward_model(model, batches, schedule, out / CHECKPOINT_FOLDER / "prm.pt", unembedding, checkpoint_every)
+    work = out / CHECKPOINT_FOLDER
+    if plan.num_layers == 0:
+        fit_scorer(model, documents, schedule, plan.batch_size, plan.seed, work)
+    else:
+        if plan.num_layers is not None:
+            freeze_below(model, plan.num_layers)
+        batches = Batches(draw, plan.batch_size, plan.num_parts, schedule.num_steps, f"labels {plan.seed}")
+        fit_reward_model(model, batches, schedule, work / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
-    shutil.rmtree(out / CHECKPOINT_FOLDER)
+    shutil.rmtree(work)
 
 
 def _is_done(out: Path) -> bool:

@@ -28,6 +28,7 @@ from models.interfaces import Finish, Meter, Problem
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine, start_engine
+from models.vllm.guarded import GuardedLLM
 from models.vllm.launch import block_size, engine_args, engine_arguments
 from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
@@ -48,6 +49,21 @@ async def test_each_engine_keeps_metrics_of_its_own(policy: EnginePolicy, verifi
         samples = [sample for family in engine.metrics.collect() for sample in family.samples]
         assert "vllm:num_requests_running" in {sample.name for sample in samples}
         assert {sample.labels["model_name"] for sample in samples if "model_name" in sample.labels} == {name}
+
+
+def test_an_engine_that_outlives_vllms_modules_is_left_alone() -> None:
+    class Recorded(GuardedLLM):
+        def __init__(self) -> None:
+            self.shutdowns: list[float | None] = []
+
+        def shutdown(self, timeout: float | None = None) -> None:
+            self.shutdowns.append(timeout)
+
+    llm = Recorded()
+    llm.__del__(is_finalizing=lambda: True)
+    assert llm.shutdowns == []
+    llm.__del__()
+    assert llm.shutdowns == [None]
 
 
 def process_of(engine: EngineClient) -> psutil.Process:

@@ -38,7 +38,17 @@ def test_the_last_stated_answer_is_found(response: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "response", ["", "42", "x = 42", r"\boxed{}", r"\boxed{1", "the answer is", "the answer is $ $", "A: 1\nB: 2"]
+    "response",
+    [
+        *("", "42", "x = 42", r"\boxed{}", r"\boxed{1", "the answer is", "the answer is $ $", "A: 1\nB: 2"),
+        *("That is the answer to the problem.", "the result to be shown", "We find a solution to a system."),
+        *(
+            "If 5 is the answer, x is 3.",
+            "Let us check whether 5 is the answer.",
+            "5 is not the answer.",
+            "3 + 5 is the answer.",
+        ),
+    ],
 )
 def test_a_response_that_states_no_answer_has_none(response: str) -> None:
     assert extract_answer(response) is None
@@ -100,6 +110,19 @@ WILD = [
     ("The answer is 16, which is a square.", "16"),
     ("Answer: Tom has 16 apples.", "16"),
     ("The solution is 16.", "16"),
+    ("The answer is 5. That is the answer to the problem.", "5"),
+    ("The answer is 5.\nIt is a variation of the answer to a simple math problem.", "5"),
+    ("The solution to the system is $x=1$.", "x=1"),
+    ("The answer to this hard riddle is 42.", "42"),
+    ('The answer to the question "What is 3 times 5?" is 15.', "15"),
+    ("The answer is given as 11.", "11"),
+    ("The answer is actually 8 - 7 = 2 cookies.", "8 - 7 = 2 cookies"),
+    ("The answer is indeed 1,234.", "1,234"),
+    ("The answer is equal to 5.", "5"),
+    ("Odpowiedź to 5.", "5"),
+    ("So 999 is the final answer.", "999"),
+    ("We add them: 5 + 3 = 8. Therefore 8 is the answer.", "8"),
+    ("Hence $12.50 is our answer", "$12.50"),
     ("The solutions are $x=1$ and $x=2$.", "x=1, x=2"),
     ("The answer is $5$ or $-5$.", "5, -5"),
     ("\\boxed{1}, \\boxed{2}", "1, 2"),

@@ -8,7 +8,13 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from search.evaluation.outcomes import Outcome
+from search.evaluation.results import Results
+from server.cli import stopping
+from server.cli.demo_tasks import demo_tasks
 from server.cli.main import app
+from server.cli.provenance import what_matters
+from server.settings import Settings
 from tests.server.processes import WINNOW
 
 
@@ -67,6 +73,20 @@ async def test_values_of_a_field_are_measured_apart_compared_by_problem_and_kept
     again = await evaluated(client, tmp_path, *options, *values, "--compare", pair)
     assert again == printed
     assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 1 + len(outcomes) + 1
+
+
+def test_a_finished_evaluation_is_shown_again_without_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"beam_width": 4, "temperature": 0.8, "subsample": False}
+    results = Results(tmp_path / "o.jsonl", what_matters(Settings(), None, options))
+    results.add(
+        [Outcome(t.problem, 1, "majority", 1, 0, "7", t.answer == "7", 40, 0, 0, 1.0, True) for t in demo_tasks(0, 3)]
+    )
+    monkeypatch.setattr(stopping, "run", lambda *_: pytest.fail("models are started"))
+    command = ["eval", "--held-out", "3", "--strategies", "majority", "--n", "1", "--out", str(tmp_path / "o.jsonl")]
+    result = CliRunner().invoke(app, command)
+    assert (result.exit_code, "majority@1" in result.output) == (0, True), result.output
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`winnow eval` as a process: SIGINT stops it at once, and nothing that was measured is lost."""
+"""`winnow eval` and `label-steps` as processes: SIGINT stops them at once, and nothing that was made is lost."""
 
 import json
 import signal
@@ -21,10 +21,10 @@ DEAF = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 
 
 @contextmanager
-def measuring(out: Path, *prefix: str) -> Iterator[subprocess.Popen[str]]:
-    """An evaluation that has measured something and is far from its end."""
-    command = [WINNOW, "eval", "--held-out", "500", "--strategies", "majority", "--n", "16", "--out", str(out)]
-    process = subprocess.Popen([*prefix, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def running(out: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in the background that has written something and is far from its end."""
+    command = [*DEAF, WINNOW, *words, "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     family = []
     try:
         wait_for_outcome(process, out)
@@ -48,7 +48,7 @@ def wait_for_outcome(process: subprocess.Popen[str], out: Path) -> None:
 
 def test_an_interrupt_ends_it_within_seconds_and_keeps_what_was_measured(tmp_path: Path) -> None:
     out = tmp_path / "outcomes.jsonl"
-    with measuring(out, *DEAF) as process:
+    with running(out, "eval", "--held-out", "500", "--strategies", "majority", "--n", "16") as process:
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=STOP_WITHIN_S)
@@ -60,3 +60,15 @@ def test_an_interrupt_ends_it_within_seconds_and_keeps_what_was_measured(tmp_pat
     assert said.splitlines()[-1] == (
         f"winnow: stopped; {len(outcomes)} outcomes are in {out}: repeat the command to resume"
     )
+
+
+def test_an_interrupted_labelling_says_how_far_it_came(tmp_path: Path) -> None:
+    out, problems = tmp_path / "labels.jsonl", tmp_path / "problems.jsonl"
+    tasks = [{"problem": f"Compute {number} + 28.", "answer": str(number + 28)} for number in range(200)]
+    problems.write_text("".join(f"{json.dumps(task)}\n" for task in tasks))
+    with running(out, "label-steps", "--problems", str(problems), "--completions", "1") as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=STOP_WITHIN_S)
+        assert process.returncode == 130
+    number = len({json.loads(line)["problem"] for line in out.read_text().splitlines()})
+    assert said.splitlines()[-1] == f"winnow: stopped; {number} problems are in {out}: repeat the command to resume"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
@@ -18,6 +18,7 @@ from models.labels.response import LabelledResponse
 from models.prm.reward_model import load_reward_model
 from models.training import optimization
 from models.training.demo.tokenizer import CONTEXT, train_tokenizer
+from models.training.prm import scorer
 from models.training.prm.agreement import score_documents
 from models.training.prm.labels import LabelFile, LabelReader, LabelsError, is_held_out
 from models.training.prm.train import TrainingPlan, train_prm
@@ -87,6 +88,38 @@ def test_a_report_and_a_plot_of_the_problems_held_out_are_left(
     assert f"trained on {80 - held_out * 2} responses; {held_out * 2} held out" in capsys.readouterr().out
     assert set(report) == {"good", "bad", "all"}
     assert (tmp_path / "prm" / "reliability.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("num_layers", [0, 1])
+def test_layers_below_those_trained_are_the_policys(
+    learner: Path, labels: Path, tmp_path: Path, num_layers: int
+) -> None:
+    train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, epochs=1, num_layers=num_layers))
+    trained = load_reward_model(tmp_path / "prm").model.state_dict()
+    policy = AutoModel.from_pretrained(learner).bfloat16().float().state_dict()
+    changed = {name for name, weight in trained.items() if not weight.equal(policy[name])}
+    upper = {name for name in policy if name.startswith("layers.1.")}
+    assert upper >= changed
+    assert bool(changed) == (num_layers == 1)
+
+
+def test_a_scorer_alone_learns_to_tell_right_from_wrong(learner: Path, labels: Path, tmp_path: Path) -> None:
+    assert train_prm(learner, [labels], tmp_path / "prm", replace(PLAN, num_layers=0)).fault is None
+
+
+def test_an_interrupted_training_of_a_scorer_goes_on_with_the_states_it_has(
+    learner: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, encode, chunks = replace(PLAN, num_layers=0), scorer._encode, iter(range(2))
+    monkeypatch.setattr(scorer, "_encode", lambda *given: (next(chunks), encode(*given))[1])
+    with pytest.raises(StopIteration):
+        train_prm(learner, [labels], tmp_path / "prm", plan)
+    kept = len(list((tmp_path / "prm" / "checkpoint").glob("states-*.pt")))
+    monkeypatch.setattr(scorer, "_encode", encode)
+    for out in ("prm", "other"):
+        train_prm(learner, [labels], tmp_path / out, plan)
+    weights = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("prm", "other")]
+    assert (kept, weights[0] == weights[1]) == (2, True)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(

@@ -168,7 +168,8 @@ uvloop.run(main())
 
 
 @pytest.mark.usefixtures("sandbox")
-async def test_runs_end_with_a_service_that_is_killed() -> None:
+async def test_runs_end_with_a_service_that_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed service removes no folder
     limits = replace(LIMITS, memory_bytes=LIMITS.memory_bytes + (1 << 22))
     command = [sys.executable, "-c", SERVICE, str(limits.memory_bytes)]
     service = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)

@@ -165,9 +165,8 @@ async def test_a_second_criterion_and_a_second_candidate_read_what_they_share_fr
     response = len(subject.tokenizer.encode(text_of(lines(9))))
     warning = len(subject.tokenizer.encode(f"{WARNING} {STATE[False]}"))
     questions = sum(len(subject.tokenizer.encode(f"{each} {ANSWER}")) for each in subject.questions)
-    own = (
-        response + warning + questions + 4 * (LARGE_BLOCK + 20)
-    )  # of each question, a block's rest, and the chat's end
+    rest = LARGE_BLOCK + 30  # of a block, and the chat around a question
+    own = response + warning + questions + 4 * rest
     assert shared + response < first.verifier_tokens < shared + own
     assert first.verifier_cached_tokens > 3 * (shared + response - LARGE_BLOCK)
     await subject.score(problem, (), lines(8), second)

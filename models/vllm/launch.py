@@ -89,7 +89,7 @@ def engine_arguments(
     else:
         arguments |= {
             "kv_cache_memory_bytes": settings.kv_cache_bytes,  # else a share of all memory: two engines do not fit
-            "block_size": block_size(),
+            "block_size": block_size(str(settings.arguments.get("kv_cache_dtype"))),
             "worker_cls": WORKER,
             "enable_chunked_prefill": True,
             "max_num_batched_tokens": STEP_TOKENS,
@@ -104,10 +104,11 @@ def engine_arguments(
     return arguments
 
 
-def block_size() -> int:
-    """Tokens in a block on this CPU: 32 where kernels (AMX, Arm's) need them, else 16, which `attention.py` allows."""
+def block_size(kv_cache_dtype: str = "auto") -> int:
+    """Tokens in a block on this CPU: 32 where kernels (AMX, Arm's, FP8) need them; else 16, by `attention.py`."""
     cpu = torch.cpu.get_capabilities()
-    return SMALL_BLOCK if cpu["architecture"] == "x86_64" and not cpu["amx_tile"] else LARGE_BLOCK
+    is_small = cpu["architecture"] == "x86_64" and not cpu["amx_tile"] and not kv_cache_dtype.startswith("fp8")
+    return SMALL_BLOCK if is_small else LARGE_BLOCK
 
 
 def require_device(settings: EngineSettings) -> str:
@@ -158,7 +159,8 @@ def launch(
         raise CheckpointError(f"{settings.model}: {error}") from error
     if not config.scheduler_config.enable_chunked_prefill:  # vLLM has no kernels for it: multi-head latent attention
         config.scheduler_config.long_prefill_token_threshold = 0
-    is_forked = device == "cpu" and settings.fork and fork
+    is_quantised = config.quant_config is not None  # repacked by several threads, which hang in a fork: libgomp's limit
+    is_forked = device == "cpu" and settings.fork and fork and not is_quantised
     export(VLLM_WORKER_MULTIPROC_METHOD="fork" if is_forked else "spawn")  # vLLM has just set it as it likes
     if device == "cpu":  # each thing twice: for a spawned process, and for a forked one, which inherits it
         export(OMP_NUM_THREADS=str(settings.num_threads), TORCHDYNAMO_DISABLE="1")

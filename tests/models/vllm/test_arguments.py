@@ -1,6 +1,7 @@
 """More arguments of vLLM in a recipe: what vLLM knows reaches engines and servers, what breaks us is refused."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.errors import CheckpointError
 from models.vllm.arguments import HEAD_FIELDS, MADE_AS_LOADED, REASONS, SETTINGS, check_arguments
-from models.vllm.launch import engine_args
+from models.vllm.launch import block_size, engine_args
 from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
-from models.vllm.settings import EngineSettings
+from models.vllm.settings import LARGE_BLOCK, EngineSettings
 
 GIVEN: dict[str, Any] = {
     "quantization": "awq",
@@ -82,6 +83,14 @@ def test_the_arguments_reach_the_engine_and_a_server_as_vllm_reads_them(tiny_lla
     there = AsyncEngineArgs.from_cli_args(parser.parse_args(server_flags(ServerSettings(settings), "generate", device)))
     for name, value in GIVEN.items():
         assert getattr(here, name) == getattr(there, name) == value, name
+
+
+@pytest.mark.parametrize("kind", ["fp8", "fp8_e5m2"])
+def test_a_cache_in_fp8_has_blocks_that_vllm_has_kernels_for(tiny_llama: Path, kind: str) -> None:
+    """In blocks of 16 the engine starts, and dies of its first request."""
+    settings = EngineSettings(tiny_llama, "policy", arguments={"kv_cache_dtype": kind})
+    assert engine_args(settings, "generate", "cpu").block_size == LARGE_BLOCK
+    assert engine_args(replace(settings, arguments={}), "generate", "cpu").block_size == block_size()
 
 
 def test_overrides_leave_those_of_a_verifiers_head(tiny_llama: Path) -> None:

@@ -1,4 +1,4 @@
-"""Exports of real searches, loaded by `datasets` and trained on by TRL: `make test-trl`, which installs both first."""
+"""Exports of searches, loaded by `datasets` and trained on by TRL: `make test-trl`, which installs both first."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from models.checkpoints.tokenizer import TextTokenizer
@@ -16,7 +15,10 @@ from models.prm.trl import TRLPRM
 from server.cli.demo_tasks import demo_tasks
 from server.settings import DEMO
 from tests.models.scripted import ScriptedEngine
+from tests.natures import Chance
 from tests.server.cli.test_revote import lines, run, store
+from tests.server.services import service
+from tests.worlds import World
 
 HERE = Path(__file__).parent
 PYTHON = HERE / ".venv/bin/python"
@@ -29,12 +31,13 @@ OTHERS = (
 
 
 @pytest.fixture(scope="module")
-async def told(client: httpx.AsyncClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+async def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the trainers say."""
     folder = tmp_path_factory.mktemp("trl")
-    search = {"strategy": "dvts", "n": 8, "beam_width": 2, "seed": 0, "early_stop": False, "temperature": 1.0}
-    requests = [{"problem": task.problem, **search} for task in demo_tasks(0, 12)]
-    searches = await store(client, folder, requests)
+    search = {"strategy": "dvts", "n": 8, "beam_width": 2, "early_stop": False}
+    requests = [{"problem": task.problem, "seed": seed, **search} for seed, task in enumerate(demo_tasks(0, 12))]
+    async with service(World(Chance(3))) as client:
+        searches = await store(client, folder, requests)
     rows = folder / "rows"
     await asyncio.to_thread(rows.mkdir)
     for name, file, options in (*((name, f"{name}.jsonl", ()) for name in NAMES), *OTHERS):

@@ -41,7 +41,7 @@ from models.engine_client import EngineClient, require_room
 from models.engines.running import ModelSettings
 from models.errors import CheckpointError, EngineUnavailableError
 from models.generation import Generation, Stop
-from models.interfaces import Finish, Meter, Problem, Step
+from models.interfaces import Finish, Meter, Problem, Step, Verdict
 from models.prm.criteria import JudgeOptions, Reads
 from models.prm.served import RunningPolicy, Served
 from models.prm.thinkprm import thoughts_before
@@ -129,6 +129,7 @@ class Judge:
         self._marks = marks or (THINK if THINK.start in ending else None)
         self._opened = _is_opened(ending, self._marks)
         self._criteria = "\n".join(f"{number}. {text}" for number, text in enumerate(options.criteria, 1))
+        self.verdict = Verdict.STEPS if options.reads is Reads.STEPS else Verdict.CALL
 
     async def score(
         self, problem: Problem, prefix: Sequence[Step], steps: Sequence[Step], meter: Meter

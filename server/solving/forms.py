@@ -69,8 +69,9 @@ def plan_form(request: SolveRequest) -> Form | None:
         raise RequestError(str(error), error.param or "response_format") from error
     if form is None and request.vote_on:
         raise RequestError("vote_on: needs a response_format of JSON, or a tool_choice that calls; omit it", "vote_on")
-    if form is not None and request.verify is not None:
-        raise RequestError(f"verify: not supported with {form.asked.field.partition('.')[0]}; omit it", "verify")
+    for check in ("verify", "checker"):
+        if form is not None and getattr(request, check) is not None:
+            raise RequestError(f"{check}: not supported with {form.asked.field.partition('.')[0]}; omit it", check)
     return form
 
 

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from models.errors import ContextOverflowError
-from models.interfaces import PARAGRAPHS, Cutter, Problem, Sampling, Step, StepRule, Verdict, Verifier, verdict_of
+from models.interfaces import (
+    PARAGRAPHS,
+    Cutter,
+    Problem,
+    ReadsConfidences,
+    Sampling,
+    Step,
+    StepRule,
+    Verdict,
+    Verifier,
+    verdict_of,
+)
 from search.answers.answer import Answer
 from search.expander import Models
 from search.given import Given
@@ -206,6 +217,9 @@ def _chooser(request: ChooseRequest, state: State) -> Verifier | None:
         choice = request.selection.value
         message = f"selection: {choice} needs a verifier, which this service does not have; use majority"
         raise RequestError(message, "selection")
+    _refuse_confidence(state, "selection")
+    if request.selection is Selection.TOURNAMENT:
+        return state.models.verifier  # which compares; a memory of scores does not
     return state.step_verifier or state.models.verifier
 
 
@@ -213,11 +227,24 @@ def _step_verifier(state: State) -> Verifier:
     if state.models.verifier is None:
         message = "responses: this service has no verifier; start winnow with verifier_model and verifier_format"
         raise RequestError(message, "responses", code="no_verifier")
+    _refuse_confidence(state, "responses")
     if verdict_of(state.models.verifier) is Verdict.RESPONSE:
         name = state.settings.verifier_format
         message = f"responses: verifier_format {name} judges whole responses, not steps; use POST /v1/answers/choose"
         raise RequestError(message, "responses", code="no_step_verifier")
     return state.step_verifier or state.models.verifier
+
+
+def _refuse_confidence(state: State, field: str) -> None:
+    """Refuse a verifier that reads how sure the policy was of its tokens, which nobody knows of other responses.
+
+    Raises:
+        RequestError: The service has such a one.
+    """
+    if isinstance(state.models.verifier, ReadsConfidences):
+        name = state.settings.verifier_format
+        message = f"{field}: verifier_format {name} reads what the policy said of its own tokens; it judges no others"
+        raise RequestError(message, field, code="no_step_verifier")
 
 
 def _cost(request: GivenRequest, state: State) -> int:

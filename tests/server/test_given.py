@@ -279,6 +279,23 @@ UNABLE: dict[str, tuple[Callable[[World], Models], str, dict[str, Any], str, str
 }
 
 
+@pytest.mark.parametrize("url", [SCORE, CHOOSE])
+async def test_confidences_of_other_policies_are_not_known(url: str) -> None:
+    world = small_world()
+    world.verifier.num_logprobs, world.verifier.reads_thoughts = 20, False  # type: ignore[attr-defined]
+    async with listening(world.models) as client:
+        response = await client.post(url, json=BODY)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "no_step_verifier")
+
+
+async def test_a_tournament_compares_the_responses() -> None:
+    world = World(Tree(answer("1", 0.6), answer("2", 0.5)))
+    world.verifier.tastes[r"\boxed{2}", r"\boxed{1}"] = 0.9
+    async with service(world) as client:
+        reply = await post(client, CHOOSE, responses=[r"\boxed{1}", r"\boxed{2}"], selection="tournament")
+    assert (reply["answer"], len(world.verifier.compared) > 0) == ("2", True)
+
+
 @pytest.mark.parametrize(("models", "url", "fields", "param", "message"), UNABLE.values(), ids=UNABLE)
 async def test_what_the_service_cannot_do_is_refused_by_name(
     models: Callable[[World], Models], url: str, fields: dict[str, Any], param: str, message: str

@@ -60,9 +60,9 @@ def test_an_engine_that_outlives_vllms_modules_is_left_alone() -> None:
             self.shutdowns.append(timeout)
 
     llm = Recorded()
-    llm.__del__(is_finalizing=lambda: True)
+    llm.release(is_last_moment=True)
     assert llm.shutdowns == []
-    llm.__del__()
+    llm.release(is_last_moment=False)
     assert llm.shutdowns == [None]
 
 

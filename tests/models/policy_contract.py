@@ -49,7 +49,7 @@ class GrammarContract:
         steps = await asyncio.gather(*(respond(subject, sampling_of(seed, grammar=grammar)) for seed in range(16)))
         assert {each[-1].finish for each in steps} == {Finish.END}
         texts = {json.loads(text_of(each)) for each in steps}
-        assert 1 < len(texts & set(SCHEMA["enum"])) == len(texts)
+        assert texts <= set(SCHEMA["enum"])
 
     async def test_any_object_is_one(self, subject: Policy) -> None:
         steps = await asyncio.gather(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 ENDS_BYTES = 1 << 20
 PATTERNS = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.bin")
+TRAINING_FILE, REPORT_FILE = "training.json", "report.json"
+"""What `winnow train-prm` leaves beside a model: how it was trained, and what was measured. Both say nothing of it."""
 
 
 def fingerprint(directory: Path) -> str:
@@ -18,7 +20,8 @@ def fingerprint(directory: Path) -> str:
         OSError: A file cannot be read.
     """
     digest = blake2b(digest_size=8)
-    for file in sorted(file for pattern in PATTERNS for file in directory.glob(pattern)):
+    files = {file for pattern in PATTERNS for file in directory.glob(pattern)}
+    for file in sorted(files - {directory / TRAINING_FILE, directory / REPORT_FILE}):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}\n".encode())
         with file.open("rb") as content:

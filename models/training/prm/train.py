@@ -22,6 +22,7 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_config
+from models.checkpoints.fingerprint import REPORT_FILE, TRAINING_FILE
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
@@ -37,8 +38,6 @@ from models.training.prm.reward import fit_reward_model, freeze_below, from_poli
 from models.training.prm.scorer import fit_scorer
 from models.vllm.backbones import require_backbone
 
-TRAINING_FILE = "training.json"
-REPORT_FILE = "report.json"
 PLOT_FILE = "reliability.png"
 WARMUP_SHARE = 0.1
 MAX_WARMUP_STEPS = 50

@@ -26,6 +26,12 @@ def test_other_weights_or_another_template_are_another_model(checkpoint: Path, n
     assert fingerprint(checkpoint) != before
 
 
+@pytest.mark.parametrize("name", ["training.json", "report.json"])
+def test_what_a_training_leaves_beside_a_model_does_not_make_it_another(checkpoint: Path, name: str) -> None:
+    (checkpoint / name).write_text("{}")
+    assert fingerprint(checkpoint) == fingerprint(DEMO / "policy")
+
+
 def test_a_weight_that_changes_at_either_end_of_a_large_file_is_seen(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     found = set()

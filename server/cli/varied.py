@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from search.errors import HyperparameterError
 from search.evaluation.grid import GREEDY, Value, can_vary, configurations, reads
-from search.strategies import strategies
+from search.strategies import conversions, strategies
 from server.schemas import SolveRequest, StepsIn
 
 
@@ -90,7 +90,7 @@ def collect(
             for n in budgets:
                 values: dict[str, Any] = {"beam_width": beam_width, **dict(each.varied)}
                 try:
-                    row.build(n, **values | {"beam_width": min(values["beam_width"], n)})
+                    row.build(n, **conversions(values | {"beam_width": min(values["beam_width"], n)}))
                 except HyperparameterError as error:
                     raise click.BadParameter(f"{each.at(n)}: {error}", param_hint="--vary") from error
     return varied

@@ -84,7 +84,9 @@ async def test_a_tournament_is_in_the_reply_and_in_the_bill(judged: httpx.AsyncC
     assert strengths == sorted(strengths, reverse=True)
     assert all(vote["strength"] is None for vote in plain["votes"])
     spent = reply["usage"]["verifier_tokens"] + reply["usage"]["verifier_cached_tokens"]
-    assert spent > 2 * (plain["usage"]["verifier_tokens"] + plain["usage"]["verifier_cached_tokens"])
+    scoring = plain["usage"]["verifier_tokens"] + plain["usage"]["verifier_cached_tokens"]
+    least = len(PROBLEM) // 4 + min(candidate["tokens"] for candidate in reply["candidates"])
+    assert spent > scoring + 2 * used["comparisons"] * least
     assert f"in {used['comparisons']} comparisons chose" in used["reason"]
 
 

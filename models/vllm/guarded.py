@@ -29,7 +29,10 @@ class DeadlyRequestError(RefusedRequestError):
 class GuardedLLM(AsyncLLM):
     """vLLM's own; `guard` comes before the first request."""
 
-    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self) -> None:
+        self.let_go()
+
+    def let_go(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Shut down an engine that nobody holds; at the interpreter's end vLLM's modules are gone already."""
         if not is_finalizing():
             super().__del__()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped

@@ -56,9 +56,9 @@ def test_an_engine_that_outlives_vllms_modules_is_left_alone() -> None:
             self.shutdowns.append(timeout)
 
     llm = Recorded()
-    llm.__del__(is_finalizing=lambda: True)
+    llm.let_go(is_finalizing=lambda: True)
     assert llm.shutdowns == []
-    llm.__del__()
+    llm.let_go()
     assert llm.shutdowns == [None]
 
 

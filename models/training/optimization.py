@@ -1,6 +1,7 @@
 """One training loop for both models: Muon for the matrices of the blocks, AdamW for the rest, progress, checkpoints."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from models.training.documents import Batch, Batches
 
 CLIP_NORM = 1.0
 NUM_PREFETCHED = 8
+_IN_BLOCK = re.compile(r"model\.\w.*\.\d+\.")
+"""Weights of the backbone's blocks: `model.layers.0.`, `model.h.0.`, `model.blocks.0.`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _step(
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2]
+    matrices = [weight for name, weight in trained if _IN_BLOCK.match(name) and weight.ndim == 2]
     chosen = {id(weight) for weight in matrices}
     others = [weight for _, weight in trained if id(weight) not in chosen]
     return [

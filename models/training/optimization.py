@@ -1,6 +1,7 @@
 """One training loop for all models: Muon for the matrices of the blocks, AdamW for the rest, progress, checkpoints."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,13 @@ from models.training.documents import Batch, Batches
 
 CLIP_NORM = 1.0
 NUM_PREFETCHED = 8
+<<<<<<< HEAD
 ADAPTER = ".lora_"
 """In the names of the matrices of an adapter, whose rank is too low for Muon."""
+=======
+_IN_BLOCK = re.compile(r"model\.\w.*\.\d+\.")
+"""Weights of the backbone's blocks: `model.layers.0.`, `model.h.0.`, `model.blocks.0.`"""
+>>>>>>> m15
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,11 @@ def _step(
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+<<<<<<< HEAD
     matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2 and ADAPTER not in name]
+=======
+    matrices = [weight for name, weight in trained if _IN_BLOCK.match(name) and weight.ndim == 2]
+>>>>>>> m15
     chosen = {id(weight) for weight in matrices}
     optimizers: list[Optimizer] = []
     if matrices:

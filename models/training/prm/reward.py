@@ -31,13 +31,13 @@ def from_policy(policy: PreTrainedModel, seed: int) -> RewardModel:
 
 def freeze_below(model: RewardModel, num_layers: int) -> None:
     """Train the scorer and so many upper layers of the backbone alone, and keep the policy's weights in the rest."""
-    layers = _layers(model)
+    layers = blocks_of(model)
     model.model.requires_grad_(False)
     for layer in layers[max(len(layers) - num_layers, 0) :]:
         layer.requires_grad_(True)
 
 
-def _layers(model: RewardModel) -> nn.ModuleList:
+def blocks_of(model: RewardModel) -> nn.ModuleList:
     """The blocks of the backbone, whatever transformers calls them."""
     lists = (module for module in model.model.modules() if isinstance(module, nn.ModuleList))
     return next(each for each in lists if len(each) == model.config.num_hidden_layers)

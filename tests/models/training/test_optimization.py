@@ -11,7 +11,8 @@ from transformers import AutoConfig
 
 from models.prm.reward_model import RewardModel
 from models.training.documents import Batch, Batches, Document
-from models.training.optimization import Schedule, fit
+from models.training.optimization import Schedule, _optimizers, fit
+from models.training.prm.reward import blocks_of, freeze_below
 
 SIZES = {
     "vocab_size": 8,
@@ -55,6 +56,24 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     finished = train(tmp_path / "run.pt")
     again = train(tmp_path / "run.pt", fail)
     assert all(torch.equal(one, two) for one, two in zip(finished, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["llama", "falcon", "gpt_neox"])
+def test_the_matrices_of_blocks_are_muons_whatever_a_backbone_calls_them(kind: str) -> None:
+    model = RewardModel(AutoConfig.for_model(kind, **SIZES | {"num_hidden_layers": 3}))
+    muon, adam = _optimizers(model)
+    matrices = sum(weight.ndim == 2 for weight in blocks_of(model).parameters())
+    chosen = [weight for group in muon.param_groups for weight in group["params"]]
+    rest = [weight for group in adam.param_groups for weight in group["params"]]
+    assert (len(chosen), len(chosen) + len(rest)) == (matrices, len(list(model.parameters())))
+
+
+@pytest.mark.parametrize("kind", ["llama", "falcon", "gpt_neox"])
+def test_only_the_upper_blocks_are_trained_whatever_a_backbone_calls_them(kind: str) -> None:
+    model = RewardModel(AutoConfig.for_model(kind, **SIZES | {"num_hidden_layers": 3}))
+    freeze_below(model, 1)
+    trained = {id(weight) for weight in model.parameters() if weight.requires_grad}
+    assert trained == {id(weight) for part in (blocks_of(model)[2], model.scorer) for weight in part.parameters()}
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_a_tenth() -> None:

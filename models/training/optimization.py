@@ -16,13 +16,10 @@ from models.training.documents import Batch, Batches
 
 CLIP_NORM = 1.0
 NUM_PREFETCHED = 8
-<<<<<<< HEAD
 ADAPTER = ".lora_"
 """In the names of the matrices of an adapter, whose rank is too low for Muon."""
-=======
 _IN_BLOCK = re.compile(r"model\.\w.*\.\d+\.")
 """Weights of the backbone's blocks: `model.layers.0.`, `model.h.0.`, `model.blocks.0.`"""
->>>>>>> m15
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +115,9 @@ def _step(
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-<<<<<<< HEAD
-    matrices = [weight for name, weight in trained if ".layers." in name and weight.ndim == 2 and ADAPTER not in name]
-=======
-    matrices = [weight for name, weight in trained if _IN_BLOCK.match(name) and weight.ndim == 2]
->>>>>>> m15
+    matrices = [
+        weight for name, weight in trained if _IN_BLOCK.match(name) and weight.ndim == 2 and ADAPTER not in name
+    ]
     chosen = {id(weight) for weight in matrices}
     optimizers: list[Optimizer] = []
     if matrices:

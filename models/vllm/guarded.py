@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,15 +30,9 @@ class GuardedLLM(AsyncLLM):
     """vLLM's own; `guard` comes before the first request."""
 
     def __del__(self) -> None:
-<<<<<<< HEAD
-        self.release(is_last_moment=sys.is_finalizing())
-
-    def release(self, *, is_last_moment: bool) -> None:
-=======
         self.let_go()
 
     def let_go(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
->>>>>>> m15
         """Shut down an engine that nobody holds; at the interpreter's end vLLM's modules are gone already."""
         if not is_last_moment:
             super().__del__()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped

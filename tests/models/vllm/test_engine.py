@@ -60,15 +60,9 @@ def test_an_engine_that_outlives_vllms_modules_is_left_alone() -> None:
             self.shutdowns.append(timeout)
 
     llm = Recorded()
-<<<<<<< HEAD
-    llm.release(is_last_moment=True)
-    assert llm.shutdowns == []
-    llm.release(is_last_moment=False)
-=======
     llm.let_go(is_finalizing=lambda: True)
     assert llm.shutdowns == []
     llm.let_go()
->>>>>>> m15
     assert llm.shutdowns == [None]
 
 

@@ -34,7 +34,7 @@ class GuardedLLM(AsyncLLM):
 
     def let_go(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Shut down an engine that nobody holds; at the interpreter's end vLLM's modules are gone already."""
-        if not is_last_moment:
+        if not is_finalizing():
             super().__del__()  # type: ignore[no-untyped-call]  # vLLM leaves it untyped
 
     def guard(self, suspects: Suspects) -> None:

@@ -65,8 +65,8 @@ class Results:
             raise UnreadableFileError(
                 f"{journal.path} holds no outcomes of this command: choose another --out"
             ) from error
-        if changed := sorted(name for name in made if made[name] != kept.made.get(name)):
-            values = "; ".join(f"{name} {kept.made.get(name)!r}, now {made[name]!r}" for name in changed)
+        if changed := sorted(name for name in made | kept.made if made.get(name) != kept.made.get(name)):
+            values = "; ".join(f"{name} {kept.made.get(name)!r}, now {made.get(name)!r}" for name in changed)
             raise UnreadableFileError(f"{journal.path} was made otherwise: {values}; choose another --out")
         self._outcomes = {(outcome.problem, outcome.cell): outcome for outcome in kept.outcomes}
         return True

@@ -67,7 +67,7 @@ def export(
 ) -> None:
     """Write what FILES hold as rows to train on.
 
-    FILES are results of `winnow solve --file` (with --keep, but for prompt-completion), searches of `winnow eval
+    FILES are results of `winnow solve --file` (with --include, but for prompt-completion), searches of `winnow eval
     --searches`, or labelled responses in any format that `winnow train-prm` reads. Every row says in its column
     `winnow` where it comes from. What is left out is counted by its reason; a line that cannot be used is named, and
     the exit code is 1.

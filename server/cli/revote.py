@@ -73,10 +73,10 @@ def revote(
 ) -> None:
     """Elect anew from the searches in FILES, without a model: what other searches would have answered.
 
-    FILES are results of `winnow solve --file --keep tree`, or searches of `winnow eval --searches`. A strategy runs on
-    what is stored: other selections and smaller budgets of independent responses and of DVTS are all there, and so are
-    other aggregations of independent responses. Where a search would have asked for more, it is counted and left out.
-    Where the right answers are known, the report of `winnow eval` is shown.
+    FILES are results of `winnow solve --file --include tree`, or searches of `winnow eval --searches`. A strategy runs
+    on what is stored: other selections and smaller budgets of independent responses and of DVTS are all there, and so
+    are other aggregations of independent responses. Where a search would have asked for more, it is counted and left
+    out. Where the right answers are known, the report of `winnow eval` is shown.
     """
     for path, option in ((answers, "--answers"), (out, "--out"), (plots, "--plots")):
         refuse_inputs(path, problems, *files, option=option)

@@ -33,7 +33,7 @@ LEFT_OUT = frozenset({"problem", "stream", "include", "tools", "tool_choice", "p
 @click.option("--out", type=FILE, help="File for the results of --file; results that it has are not computed again.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Problems of --file in parallel.  [default: 8]")
 @click.option(
-    "--keep",
+    "--include",
     type=click.Choice([*KEPT]),
     help="With --file: keep all candidates, or the whole tree, for winnow export and winnow revote.",
 )
@@ -46,7 +46,7 @@ def solve(
     file: Path | None,
     out: Path | None,
     concurrency: int | None,
-    keep: str | None,
+    include: str | None,
     url: str | None,
     recipe: Path | None,
     as_json: bool,
@@ -59,12 +59,12 @@ def solve(
     """
     if (problem is None) == (file is None):
         raise click.UsageError("give either PROBLEM or --file")
-    if (file is None) != (out is None) or (file is None and (concurrency or keep)) or (file and as_json):
-        raise click.UsageError("--file needs --out; --concurrency and --keep go with them, --json does not")
+    if (file is None) != (out is None) or (file is None and (concurrency or include)) or (file and as_json):
+        raise click.UsageError("--file needs --out; --concurrency and --include go with them, --json does not")
     refuse_inputs(out, file, recipe)
     settings = load_settings(recipe)
     if file is not None and out is not None:
-        asked = given(options) | ({"include": KEPT[keep]} if keep else {})
+        asked = given(options) | ({"include": KEPT[include]} if include else {})
         results = Results(out, made_by(settings, url))
         lines = read_requests(file, asked)
         asyncio.run(ask_file(url, settings, lines, results, concurrency or CONCURRENCY, SOLVE))

@@ -23,7 +23,7 @@ from models.errors import (
     PromptTooLongError,
     RequestRefusedError,
 )
-from search.errors import HyperparameterError, SearchError, StrategyError
+from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
 from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -78,6 +78,7 @@ STATUS: Mapping[type[Exception], int] = {
     DeadlyPromptError: 422,
     HyperparameterError: 422,
     SearchError: 422,
+    NotStoredError: 422,  # of searches read from a file; no request raises it
     StrategyError: 500,  # an installed package is broken, which start-up reports
     PromptTooLongError: 422,
     EngineUnavailableError: 503,

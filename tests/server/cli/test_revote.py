@@ -52,7 +52,7 @@ async def store(client: httpx.AsyncClient, folder: Path, requests: list[dict[str
     """Solve a file, and keep all."""
     (folder / "problems.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in requests))
     arguments = ["--file", str(folder / "problems.jsonl"), "--out", str(folder / "searches.jsonl")]
-    result = await run("solve", "--url", str(client.base_url), *arguments, *(options or ("--keep", "tree")))
+    result = await run("solve", "--url", str(client.base_url), *arguments, *(options or ("--include", "tree")))
     assert result.exit_code == 0, result.output
     return folder / "searches.jsonl"
 
@@ -137,12 +137,12 @@ async def test_results_hold_what_is_to_be_kept_and_what_made_them(tmp_path: Path
     async with service(World(Chance(3))) as client:
         bare = lines(await store(client, tmp_path, [request(0)], "--n", "4"))
         (tmp_path / "searches.jsonl").unlink()
-        kept = lines(await store(client, tmp_path, [request(0)], "--keep", "candidates"))
+        kept = lines(await store(client, tmp_path, [request(0)], "--include", "candidates"))
     assert [(each["candidates"], each["tree"]) for each in bare] == [(None, None)]
     assert [(len(each["candidates"]), each["tree"]) for each in kept] == [(8, None)]
     assert all(each["made"].keys() == MADE and each["made"]["version"] for each in (*bare, *kept))
-    refused = await run("solve", "1 + 1", "--keep", "tree")
-    assert (refused.exit_code, "--concurrency and --keep go with them" in refused.output) == (2, True)
+    refused = await run("solve", "1 + 1", "--include", "tree")
+    assert (refused.exit_code, "--concurrency and --include go with them" in refused.output) == (2, True)
 
 
 async def test_with_right_answers_it_reports_as_an_evaluation_does(searches: Path, golds: Path, tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ async def cancel_midway(work: Coroutine[Any, Any, object]) -> None:
 
 async def an_hour_later(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` until it can get no further, and let an hour pass: no deadline is met by chance."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not others, 'the hour would pass for engines, too: mark the module with asyncio(loop_scope="function")'
     task, loop = asyncio.create_task(work), asyncio.get_running_loop()
     await settle()
     later = loop.time() + 3600

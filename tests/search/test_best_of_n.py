@@ -11,6 +11,8 @@ from tests.natures import Chance, Tree, answer, cut, end, step
 from tests.search.helpers import an_hour_later, drawn_after, elected, search
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 
 def small_world() -> World:
     """The most frequent, the heaviest and the best answer are three."""

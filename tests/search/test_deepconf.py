@@ -18,6 +18,8 @@ from tests.natures import Branch, Chance, Tree, answer, cut, end, step
 from tests.search.helpers import Watch, an_hour_later, elected, search
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 WARMUP = (
     step("a", 0.8, answer("1", 0.9)),  # its low is .8
     step("b", 0.9, answer("2", 0.5)),

@@ -21,6 +21,8 @@ from tests.natures import Branch, Chance, Tree, answer, cut, end, step
 from tests.search.helpers import an_hour_later, elected, search, voter
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 GONE = EngineUnavailableError("gone")
 
 

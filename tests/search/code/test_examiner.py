@@ -23,6 +23,8 @@ from tests.natures import Branch, Chance, Nature, Tree, end
 from tests.search.helpers import an_hour_later, cancel_midway, each_strategy, settle
 from tests.worlds import World
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")  # the clock that jumps an hour is no engine's
+
 
 class Script:
     """A tester that runs nothing: programs with `good` in their text pass, those with `slow` time out.

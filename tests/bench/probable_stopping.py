@@ -45,6 +45,7 @@ from tests.replay import Replay, traced
 N, BEAM_WIDTH = 64, 4
 CONCURRENCY = 8
 SAMPLING = Sampling(0.8, 1.0, 2048, seed=0)
+VOTES = [selection for selection in Selection if selection is not Selection.TOURNAMENT]
 HELD_OUT = 500
 """Problems of `make eval`, which a rule must not be tuned on."""
 
@@ -138,7 +139,7 @@ async def show_replays(path: Path, budgets: Sequence[int], probabilities: Sequen
         for column in ("p", "vote", "N", "tokens", "stopped", "changed, %", "bound, %", "accuracy, points", "rounds"):
             table.add_column(column, justify="right")
         for probability in probabilities:
-            for selection in Selection:
+            for selection in VOTES:
                 for n in budgets:
                     rule, strategy = Probable(probability), name.rpartition("-")[0]
                     cases = [await replayed(trace, strategy, n, selection, rule) for trace in traces]

@@ -57,12 +57,10 @@ class Given:
         lengths = self._step_by_step() if self.is_step_by_step else partings(self.responses)
 
         async def judge(number: int) -> Candidate | None:
-            candidate = Candidate(path=(number,))
+            candidate: Candidate | None = Candidate(path=(number,))
             for length in lengths[number]:
-                judged = await expander.judge(replace(candidate, steps=self.responses[number][:length]))
-                if judged is None:
-                    return None
-                candidate = judged
+                steps = self.responses[number][:length]
+                candidate = candidate and await expander.judge(replace(candidate, steps=steps))
             return candidate
 
         return map(judge, range(self.n))

@@ -119,9 +119,9 @@ async def decide(expander: Expander, ballot: Ballot[Candidate], comparer: Compar
     """
     expander.tell(Decision({"comparisons": 0}, "time was up in the tournament, so the scores decided"))
     alike: dict[tuple[str, ...], list[Candidate]] = {}
-    for candidate in rank(_entrants(ballot)):
-        if steps := _shown(expander, candidate):
-            alike.setdefault(tuple(step.text for step in steps), []).append(candidate)
+    entrants = [(candidate, _shown(expander, candidate)) for candidate in rank(_entrants(ballot))]
+    for candidate, steps in [(candidate, steps) for candidate, steps in entrants if steps]:
+        alike.setdefault(tuple(step.text for step in steps), []).append(candidate)
 
     async def compare(first: Candidate, second: Candidate) -> float:
         pair = _shown(expander, first), _shown(expander, second)

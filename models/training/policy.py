@@ -14,7 +14,7 @@ Run on a CPU only; on CUDA it takes the first device.
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -25,52 +25,34 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from models.checkpoints.checkpoint import check_causal_model, read_config
+from models.checkpoints.fingerprint import REPORT_FILE
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.files import parse_object, read_lines
 from models.interfaces import Problem, Turn
-from models.training.claim import DataError, claim
 from models.training.documents import Batch, Batches, Document, collate
 from models.training.losses import next_token_loss
-from models.training.optimization import Schedule, fit
+from models.training.optimization import fit
 from models.training.prm.labels import is_held_out
+from models.training.runs import CHECKPOINT_FOLDER, DataError, Plan, claim, is_done, show_skipped
 
-REPORT_FILE = "report.json"
-CHECKPOINT_FOLDER = "checkpoint"
-WARMUP_SHARE = 0.1
-MAX_WARMUP_STEPS = 50
-NUM_SHOWN = 5
 MEASURED_AT_ONCE = 8
 ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyPlan:
+class PolicyPlan(Plan):
     """How the policy is trained.
 
     Attributes:
-        epochs: How often each response is seen, on average.
-        batch_size: Responses a step.
-        num_parts: Parts that a batch is computed in, one after the other; more take less memory.
-        learning_rate: At its peak.
-        held_out: Share of problems that are measured on, in (0, 1).
         lora_rank: Of the adapter, at least 1; None trains all weights.
-        seed: Of the batches and of the adapter's first weights.
     """
 
     epochs: float = 2.0
     batch_size: int = 32
-    num_parts: int = 4
-    learning_rate: float = 1e-4
     held_out: float = 0.05
     lora_rank: int | None = None
-    seed: int = 0
-
-    def schedule(self, num_documents: int) -> Schedule:
-        """Learning rate over the whole training."""
-        num_steps = max(1, round(self.epochs * num_documents / self.batch_size))
-        return Schedule(num_steps, self.learning_rate, min(MAX_WARMUP_STEPS, round(WARMUP_SHARE * num_steps)))
 
 
 class Example(NamedTuple):
@@ -175,7 +157,7 @@ def train_policy(
     Args:
         policy: Checkpoint to start from.
         files: JSON lines with `prompt` and `completion`. Lines that cannot be used are named and left out.
-        out: A training that was interrupted there goes on.
+        out: A training that was interrupted there goes on, and a finished one is not repeated.
         plan: How it is trained.
         system_prompt: Of rows that have none.
 
@@ -189,10 +171,7 @@ def train_policy(
         PromptBuilder(ChatTokenizer(policy), system_prompt), read_config(policy)["max_position_embeddings"]
     )
     examples = reader.read(files)
-    for line in reader.skipped[:NUM_SHOWN]:
-        console.print(f"{line}; left out", style="yellow", markup=False)
-    if len(reader.skipped) > NUM_SHOWN:
-        console.print(f"{len(reader.skipped) - NUM_SHOWN} more lines are left out", style="yellow")
+    show_skipped(reader.skipped, console)
     training = [document for example, document in examples if not is_held_out(example.problem.text, plan.held_out)]
     held_out = [document for example, document in examples if is_held_out(example.problem.text, plan.held_out)]
     if not training or not held_out:
@@ -200,18 +179,18 @@ def train_policy(
             f"{len(training)} responses are to train on and {len(held_out)} to measure on: bring more problems, or "
             f"hold out another share than {plan.held_out}"
         )
-    claim(out, {"policy": str(policy), "system_prompt": system_prompt, **asdict(plan)}, files)
-    return _train(policy, training, held_out, out, plan, len(reader.skipped))
+    is_begun = claim(out, plan, files, policy=str(policy), system_prompt=system_prompt)
+    if is_begun and is_done(out, REPORT_FILE):
+        report = json.loads((out / REPORT_FILE).read_text())
+    else:
+        report = _train(policy, training, held_out, out, plan)
+    return TrainedPolicy(len(reader.skipped), **report)
 
 
 def _train(
-    policy: Path,
-    training: Sequence[Document],
-    held_out: Sequence[Document],
-    out: Path,
-    plan: PolicyPlan,
-    num_skipped: int,
-) -> TrainedPolicy:
+    policy: Path, training: Sequence[Document], held_out: Sequence[Document], out: Path, plan: PolicyPlan
+) -> dict[str, float]:
+    """Train, write the policy and its report, and return the report: the losses before and after."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(plan.seed)
     model: Any = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -233,10 +212,10 @@ def _train(
     (trained.to(torch.bfloat16) if plan.lora_rank is None else trained).save_pretrained(out)
     if plan.lora_rank is None:
         AutoTokenizer.from_pretrained(policy).save_pretrained(out)
-    result = TrainedPolicy(num_skipped, before, after)
-    (out / REPORT_FILE).write_text(json.dumps(asdict(result), indent=2) + "\n")
+    report = {"loss_before": before, "loss_after": after}
+    (out / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
     shutil.rmtree(out / CHECKPOINT_FOLDER)
-    return result
+    return report
 
 
 def with_adapter(model: PreTrainedModel, rank: int) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from server.cli.failures import end, refuse_inputs
+from server.cli.training import refuse_uneven, training_options
 from server.precheck import check_checkpoint
 
 
@@ -20,34 +21,8 @@ from server.precheck import check_checkpoint
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the policy.")
 @click.option("--system-prompt", help="Instruction of the rows that have none.  [default: none]")
-@click.option(
-    "--epochs",
-    default=2.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Passes over the responses.",
-)
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Responses a step.")
-@click.option(
-    "--parts",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Parts of a batch; more parts need less memory.",
-)
-@click.option(
-    "--learning-rate",
-    default=1e-4,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Peak; 1e-3 for a model of a few million parameters or an adapter.",
-)
-@click.option(
-    "--held-out",
-    default=0.05,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of problems to measure on.",
+@training_options(
+    epochs=2.0, batch_size=32, small_rate="1e-3 for a model of a few million parameters or an adapter", held_out=0.05
 )
 @click.option("--lora-rank", type=click.IntRange(1, 1024), help="Train a LoRA adapter of this rank; needs peft.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the batches.")
@@ -57,7 +32,7 @@ def train_policy(
     out: Path,
     system_prompt: str | None,
     batch_size: int,
-    parts: int,
+    num_parts: int,
     **options: Any,
 ) -> None:
     """Train a policy on chosen responses, such as `winnow export --format prompt-completion` writes them.
@@ -66,15 +41,14 @@ def train_policy(
     written to OUT/report.json. Whether the policy solves more is for `winnow eval` to say. An interrupted training
     resumes from its last checkpoint.
     """
-    if batch_size % parts:
-        raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
+    refuse_uneven(batch_size, num_parts)
     refuse_inputs(out, Path(policy), *data)
     check_checkpoint(policy, is_causal=True)
     from models.checkpoints.checkpoint import find_model
     from models.training.policy import PolicyPlan
     from models.training.policy import train_policy as train
 
-    plan = PolicyPlan(batch_size=batch_size, num_parts=parts, **options)
+    plan = PolicyPlan(batch_size=batch_size, num_parts=num_parts, **options)
     trained = train(find_model(policy), data, out, plan, system_prompt)
     click.echo(
         f"loss of a token of the responses held out: {trained.loss_before:.4f} before, {trained.loss_after:.4f} after: "

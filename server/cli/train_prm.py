@@ -7,6 +7,7 @@ import click
 
 from models.labels.formats import FORMATS
 from server.cli.failures import Failure, end, refuse_inputs
+from server.cli.training import refuse_uneven, training_options
 from server.precheck import check_checkpoint
 
 
@@ -28,40 +29,12 @@ from server.precheck import check_checkpoint
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the reward model."
 )
-@click.option(
-    "--epochs",
-    default=4.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Passes over the responses.",
-)
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Responses a step.")
-@click.option(
-    "--parts",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Parts of a batch; more parts need less memory.",
-)
-@click.option(
-    "--learning-rate",
-    default=1e-4,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Peak; 2e-3 for a model of a few million parameters.",
-)
+@training_options(epochs=4.0, batch_size=64, small_rate="2e-3 for a model of a few million parameters", held_out=0.1)
 @click.option(
     "--layers",
     "num_layers",
     type=click.IntRange(0),
     help="Upper layers of the backbone that are trained; 0 trains the scorer alone.  [default: the whole backbone]",
-)
-@click.option(
-    "--held-out",
-    default=0.1,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of problems to measure on.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of weights and batches.")
 def train_prm(
@@ -70,7 +43,7 @@ def train_prm(
     format_name: str | None,
     out: Path,
     batch_size: int,
-    parts: int,
+    num_parts: int,
     **options: Any,
 ) -> None:
     """Train a reward model: the policy's backbone and a scorer, on labelled steps.
@@ -84,15 +57,14 @@ def train_prm(
     Labels of one kind, or with too few right or wrong steps to learn from or to measure on, are refused. If the model
     judges no better than chance, the exit code is 1.
     """
-    if batch_size % parts:
-        raise click.BadParameter(f"{parts} does not divide the batch size {batch_size}", param_hint="--parts")
+    refuse_uneven(batch_size, num_parts)
     refuse_inputs(out, Path(policy), *labels)
     check_checkpoint(policy, is_causal=True)
     from models.checkpoints.checkpoint import find_model
     from models.training.prm.train import TrainingPlan
     from models.training.prm.train import train_prm as train
 
-    plan = TrainingPlan(batch_size=batch_size, num_parts=parts, **options)
+    plan = TrainingPlan(batch_size=batch_size, num_parts=num_parts, **options)
     trained = train(find_model(policy), labels, out, plan, format_name=format_name)
     if trained.fault:
         raise Failure(

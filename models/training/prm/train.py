@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,27 +21,23 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints.checkpoint import CONFIG_FILE, check_causal_model, read_config
-from models.checkpoints.fingerprint import REPORT_FILE, TRAINING_FILE
+from models.checkpoints.fingerprint import REPORT_FILE
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.labels.response import LabelledResponse
 from models.prm.reward_model import WEIGHTS_FILE, RewardModel, load_reward_model, save_reward_model
 from models.training.documents import Batches, Document
-from models.training.optimization import Schedule
 from models.training.prm.agreement import ALL, Judged, agreement_table, by_family, score_documents, steps_of
 from models.training.prm.evidence import Evidence
 from models.training.prm.labels import LabelReader, LabelsError, add_evidence, is_held_out
 from models.training.prm.reliability import plot_reliability
 from models.training.prm.reward import fit_reward_model, freeze_below, from_policy, unembedding_of
 from models.training.prm.scorer import fit_scorer
+from models.training.runs import CHECKPOINT_FOLDER, Plan, claim, is_done, show_skipped
 from models.vllm.backbones import require_backbone
 
 PLOT_FILE = "reliability.png"
-WARMUP_SHARE = 0.1
-MAX_WARMUP_STEPS = 50
-CHECKPOINT_FOLDER = "checkpoint"
-NUM_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +54,16 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
+class TrainingPlan(Plan):
     """How the reward model is trained.
 
     Attributes:
-        epochs: How often each response is seen, on average.
-        batch_size: Responses a step.
-        num_parts: Parts that a batch is computed in, one after the other; more take less memory.
-        learning_rate: At its peak.
-        held_out: Share of problems that are measured on, in (0, 1).
-        seed: Of the scorer's first weights and of the batches.
         num_layers: Upper layers of the backbone that are trained with the scorer; None for all of it.
     """
 
     epochs: float = 4.0
     batch_size: int = 64
-    num_parts: int = 4
-    learning_rate: float = 1e-4
-    held_out: float = 0.1
-    seed: int = 0
     num_layers: int | None = None
-
-    def schedule(self, num_documents: int) -> Schedule:
-        """Learning rate over the whole training."""
-        num_steps = max(1, round(self.epochs * num_documents / self.batch_size))
-        return Schedule(num_steps, self.learning_rate, min(MAX_WARMUP_STEPS, round(WARMUP_SHARE * num_steps)))
 
 
 def train_prm(
@@ -113,12 +93,12 @@ def train_prm(
     prompts = PromptBuilder(ChatTokenizer(policy))
     reader = LabelReader(prompts, config["vocab_size"], config["max_position_embeddings"], format_name)
     responses = reader.read(label_files)
-    _show_skipped(reader, console)
+    show_skipped(reader.skipped, console)
     training = [response for response in responses if not is_held_out(response.problem, plan.held_out)]
     held_out = [response for response in responses if is_held_out(response.problem, plan.held_out)]
     check_labels(training, held_out, plan.held_out)
-    is_begun = _claim(out, policy, label_files, plan)
-    if not (is_begun and _is_done(out)):
+    is_begun = claim(out, plan, label_files, LabelsError, policy=str(policy))
+    if not (is_begun and is_done(out, WEIGHTS_FILE)):
         _train(policy, [reader.document(response) for response in training], out, plan, checkpoint_every)
     AutoTokenizer.from_pretrained(policy).save_pretrained(out)
     judged = judge_responses(load_reward_model(out), held_out, [reader.document(response) for response in held_out])
@@ -195,35 +175,3 @@ def _train(policy: Path, documents: Sequence[Document], out: Path, plan: Trainin
         fit_reward_model(model, batches, schedule, work / "prm.pt", unembedding, checkpoint_every)
     save_reward_model(model, out)
     shutil.rmtree(work)
-
-
-def _is_done(out: Path) -> bool:
-    """Whether the training that was begun in `out` has ended: what it would go on from is removed last."""
-    return (out / WEIGHTS_FILE).exists() and not (out / CHECKPOINT_FOLDER).exists()
-
-
-def _claim(out: Path, policy: Path, label_files: Sequence[Path], plan: TrainingPlan) -> bool:
-    """See that a training in `out` is this one, from which it can go on; or say there that it is.
-
-    Returns:
-        Whether it was begun before.
-    """
-    digests = [blake2b(file.read_bytes(), digest_size=8).hexdigest() for file in label_files]
-    training = {"policy": str(policy), "labels": digests, **asdict(plan)}
-    file = out / TRAINING_FILE
-    if file.exists():
-        other = json.loads(file.read_text())
-        changed = sorted(name for name in training if other.get(name) != training[name])
-        if changed:
-            raise LabelsError(f"{file}: another training is in this folder, with another {', '.join(changed)}")
-        return True
-    out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(training, indent=2) + "\n")
-    return False
-
-
-def _show_skipped(reader: LabelReader, console: Console) -> None:
-    for line in reader.skipped[:NUM_SHOWN]:
-        console.print(f"{line}; left out", style="yellow", markup=False)
-    if len(reader.skipped) > NUM_SHOWN:
-        console.print(f"and {len(reader.skipped) - NUM_SHOWN:,} more are left out", style="yellow")

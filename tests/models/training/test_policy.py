@@ -12,10 +12,8 @@ from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.interfaces import Problem, Turn
-from models.training.claim import DataError
 from models.training.documents import Document
 from models.training.policy import (
-    CHECKPOINT_FOLDER,
     Example,
     ExampleReader,
     PolicyPlan,
@@ -23,6 +21,7 @@ from models.training.policy import (
     measure_loss,
     train_policy,
 )
+from models.training.runs import CHECKPOINT_FOLDER, DataError
 from server.settings import DEMO
 
 POLICY = DEMO / "policy"
@@ -130,6 +129,14 @@ def test_another_training_in_the_folder_is_refused(data: Path, tmp_path: Path) -
     train_policy(POLICY, [data], out, PolicyPlan(epochs=0.1, batch_size=4, held_out=0.25))
     with pytest.raises(DataError, match="another training is in this folder, with another epochs"):
         train_policy(POLICY, [data], out, PolicyPlan(epochs=0.2, batch_size=4, held_out=0.25))
+
+
+def test_a_finished_training_is_not_repeated(data: Path, tmp_path: Path) -> None:
+    plan, out = PolicyPlan(epochs=0.1, batch_size=4, held_out=0.25), tmp_path / "out"
+    first = train_policy(POLICY, [data], out, plan)
+    weights = (out / "model.safetensors").stat().st_mtime_ns
+    assert train_policy(POLICY, [data], out, plan) == first
+    assert (out / "model.safetensors").stat().st_mtime_ns == weights
 
 
 def test_too_few_problems_are_refused(tmp_path: Path) -> None:

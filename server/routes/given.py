@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from server.given import ChooseRequest, ChooseResponse, ScoreRequest, ScoreResponse
 from server.http.access import client_of
@@ -24,22 +25,23 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/v1/steps/score", response_model=ScoreResponse, responses=STREAMED | ERRORS)
-async def post_score(body: ScoreRequest, request: Request) -> ScoreResponse | SearchStream:
+async def post_score(body: ScoreRequest, request: Request) -> Response:
     """Judge the steps of responses to a problem."""
     judging = Judging.plan(body, State.of(request), client_of(request), arrival_of(request))
     if body.stream:
         events = Events()
         task = await judging.begin(events)
         return SearchStream(events.follow(task), task)
-    outcome = await until_disconnect(request, judging.run())
-    assert isinstance(outcome.reply, ScoreResponse)  # noqa: S101 - a ScoreRequest was asked for
-    return outcome.reply
+    return await _answer(judging, request)
 
 
-@router.post("/v1/answers/choose", responses=ERRORS)
-async def post_choose(body: ChooseRequest, request: Request) -> ChooseResponse:
+@router.post("/v1/answers/choose", response_model=ChooseResponse, responses=ERRORS)
+async def post_choose(body: ChooseRequest, request: Request) -> Response:
     """Choose an answer among responses to a problem, whatever model they are from."""
     judging = Judging.plan(body, State.of(request), client_of(request), arrival_of(request))
+    return await _answer(judging, request)
+
+
+async def _answer(judging: Judging, request: Request) -> Response:
     outcome = await until_disconnect(request, judging.run())
-    assert isinstance(outcome.reply, ChooseResponse)  # noqa: S101 - a ChooseRequest was asked for
-    return outcome.reply
+    return Response(outcome.reply.model_dump_json(), media_type="application/json")

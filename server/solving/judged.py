@@ -1,11 +1,12 @@
 """From judged responses to the reply."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asgi_correlation_id import correlation_id
 
 from models.interfaces import Step
+from search.answers.answer import Answer
 from search.calibration.table import Calibration
 from search.candidate import Candidate
 from search.solve import SearchResult, Status
@@ -43,16 +44,6 @@ class Judged:
     timing: Timing
 
     @property
-    def candidates(self) -> Mapping[int, Candidate]:
-        """By place, those that were judged, or begun before the deadline."""
-        return {candidate.path[0]: candidate for candidate in self.result.candidates}
-
-    @property
-    def errors(self) -> Mapping[int, str]:
-        """By place, why a response was lost."""
-        return {loss.path[0]: str(loss.error) for loss in self.result.losses}
-
-    @property
     def usage(self) -> JudgingUsage:
         """Every token judged."""
         return JudgingUsage(
@@ -68,7 +59,7 @@ def scored_reply(judged: Judged) -> ScoreResponse:
     return ScoreResponse(
         id=correlation_id.get() or "",
         status=judged.result.status.value,
-        responses=[_scored(judged, index) for index in range(len(judged.responses))],
+        responses=[scored for scored, _ in _scored(judged)],
         usage=judged.usage,
         timing=judged.timing,
     )
@@ -96,26 +87,28 @@ def chosen_reply(request: ChooseRequest, judged: Judged, table: Calibration | No
             for vote in result.votes
         ],
         diagnostics=diagnostics_of(result.diagnostics),
-        responses=[_chosen_from(judged, index) for index in range(len(judged.responses))],
+        responses=[
+            ChosenFromOut(**scored.model_dump(), answer=answer.text if answer else None)
+            for scored, answer in _scored(judged)
+        ],
         usage=judged.usage,
         timing=judged.timing,
     )
 
 
-def _scored(judged: Judged, index: int) -> ScoredOut:
-    candidate = judged.candidates.get(index)
-    return ScoredOut(
-        index=index,
-        score=candidate.score if candidate else None,
-        steps=_steps(judged.responses[index], candidate),
-        error=judged.errors.get(index),
-    )
-
-
-def _chosen_from(judged: Judged, index: int) -> ChosenFromOut:
-    candidate = judged.candidates.get(index)
-    answer = candidate.answer if candidate else None
-    return ChosenFromOut(**_scored(judged, index).model_dump(), answer=answer.text if answer else None)
+def _scored(judged: Judged) -> Iterator[tuple[ScoredOut, Answer | None]]:
+    """Yield the responses in their order, with what each states; those that were lost say why."""
+    candidates = {candidate.path: candidate for candidate in judged.result.candidates}
+    errors = {loss.path: str(loss.error) for loss in judged.result.losses}
+    for index, response in enumerate(judged.responses):
+        candidate = candidates.get((index,))
+        scored = ScoredOut(
+            index=index,
+            score=candidate.score if candidate else None,
+            steps=_steps(response, candidate),
+            error=errors.get((index,)),
+        )
+        yield scored, candidate.answer if candidate else None
 
 
 def _steps(response: Response, candidate: Candidate | None) -> list[StepOut]:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from models.errors import ContextOverflowError
 from models.interfaces import (
@@ -30,7 +31,7 @@ from server.given import ChooseRequest, ChooseResponse, GivenRequest, ScoreReque
 from server.keys import Client
 from server.schemas import Timing
 from server.solving.judged import Judged, chosen_reply, scored_reply
-from server.solving.searching import begun
+from server.solving.searching import begun, built
 from server.solving.state import State
 
 logger = logging.getLogger(__name__)
@@ -128,9 +129,12 @@ class Judging:
         self.state.metrics.record_judged(result, timing)
         self._log(result, timing)
         judged = Judged(responses, result, prompt_tokens, timing)
+        return Outcome(await built(partial(self._reply, judged), result.candidates))
+
+    def _reply(self, judged: Judged) -> ScoreResponse | ChooseResponse:
         if isinstance(self.request, ChooseRequest):
-            return Outcome(chosen_reply(self.request, judged, self.state.calibrated.table))
-        return Outcome(scored_reply(judged))
+            return chosen_reply(self.request, judged, self.state.calibrated.table)
+        return scored_reply(judged)
 
     def _refuse_special_tokens(self) -> None:
         """Refuse a response that spells a special token, unless it is to be read as text.
@@ -212,6 +216,8 @@ def _models(request: GivenRequest, state: State) -> Models:
 
 def _chooser(request: ChooseRequest, state: State) -> Verifier | None:
     if request.selection is Selection.MAJORITY:
+        if request.aggregation is not ChooseRequest.model_fields["aggregation"].default:
+            raise RequestError("aggregation: not supported by selection majority; omit it", "aggregation")
         return None
     if state.models.verifier is None:
         choice = request.selection.value

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from models.errors import EngineUnavailableError
 from models.interfaces import Problem, Turn
+from search.candidate import Candidate
 from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
@@ -55,6 +56,12 @@ class Outcome:
     result: SearchResult
     reply: SolveResponse
     form: Form | None = None
+
+
+async def built(build: Callable[[], T], candidates: Sequence[Candidate]) -> T:
+    """Return a reply on candidates, built where that does not hold the event loop up."""
+    is_large = sum(len(candidate.steps) for candidate in candidates) > MANY_STEPS
+    return await asyncio.to_thread(build) if is_large else build()
 
 
 async def begun(run: Callable[[Callable[[], None]], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
@@ -196,8 +203,7 @@ class Search:
             timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
             record(result, timing)
         build = partial(reply, request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)
-        is_large = sum(len(candidate.steps) for candidate in result.candidates) > MANY_STEPS
-        return Outcome(result, await asyncio.to_thread(build) if is_large else build(), self.form)
+        return Outcome(result, await built(build, result.candidates), self.form)
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

@@ -275,6 +275,13 @@ def with_verdict(verdict: Verdict) -> Callable[[World], Models]:
 UNABLE: dict[str, tuple[Callable[[World], Models], str, dict[str, Any], str, str]] = {
     "no verifier to score": (without_verifier, SCORE, {}, "responses", "no verifier"),
     "no verifier to weigh": (without_verifier, CHOOSE, {}, "selection", "use majority"),
+    "scores for a majority": (
+        without_verifier,
+        CHOOSE,
+        {"selection": "majority", "aggregation": "min"},
+        "aggregation",
+        "not supported by selection majority",
+    ),
     "a verifier of whole responses": (with_verdict(Verdict.RESPONSE), SCORE, {}, "responses", "not steps"),
 }
 

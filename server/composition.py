@@ -172,6 +172,7 @@ def _engine(settings: Settings, name: Literal["policy", "verifier"], model: Path
         max_model_len=getattr(settings, f"{name}_context"),
         max_prompt_tokens=settings.max_prompt_tokens if name == "policy" else None,
         kv_cache_bytes=getattr(settings, f"{name}_kv_cache_mib") * MIB,
+        num_threads=getattr(settings, f"{name}_threads"),
         gpu_memory_share=getattr(settings, f"{name}_memory"),
         tensor_parallel_size=arguments.pop("tensor_parallel_size", settings.tensor_parallel_size),
         arguments=arguments,

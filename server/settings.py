@@ -220,6 +220,8 @@ class Settings(BaseSettings):
     verifier_memory: float = Field(0.45, gt=0, lt=1, description="Share of GPU memory for the verifier.")
     policy_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the policy on a CPU, in MiB.")
     verifier_kv_cache_mib: int = Field(512, ge=16, description="KV cache of the verifier on a CPU, in MiB.")
+    policy_threads: int = Field(1, ge=1, le=1024, description="Threads of the policy's engine on a CPU.")
+    verifier_threads: int = Field(1, ge=1, le=1024, description="Threads of the verifier's engine on a CPU.")
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each model.")
     policy_engine_args: EngineArgs = Field(
         {}, description="More arguments of vLLM for the policy's engine, as JSON: quantization, enforce_eager, ..."

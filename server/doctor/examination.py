@@ -39,6 +39,6 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield stops("engine", f"vLLM cannot be loaded: {error}", remedy)
         return
     findings, sizes = check_models(settings, here)
-    yield from check_hardware(settings, machine, len(engines))
+    yield from check_hardware(settings, machine, engines)
     yield from findings
     yield from check_memory(settings, machine, sizes)

@@ -1,6 +1,6 @@
 """Checks whether the machine can run the engines, apart from memory."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.machine import GIB, MIN_FILES, MIN_SHARED_BYTES, Machine
@@ -10,20 +10,24 @@ MAX_GPU_SHARE = 0.92
 """CUDA and the compiled graphs need the rest of a GPU's memory."""
 
 
-def check_hardware(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:
+def check_hardware(settings: Settings, machine: Machine, engines: Collection[str]) -> Iterator[Finding]:
     """Check device, cores, GPUs and limits.
 
     Args:
         settings: Of the service.
         machine: Where it would run.
-        num_engines: Engines that would run on it: 0 to 2.
+        engines: Those that would run on it, of "policy" and "verifier".
     """
+    num_engines, num_threads = len(engines), sum(getattr(settings, f"{name}_threads") for name in engines)
     yield from _device(settings, machine, num_engines)
     if machine.device == "cuda":
         yield from _gpus(settings, machine, num_engines)
-    elif machine.num_cores < num_engines:
-        seen = f"{machine.num_cores} core for {num_engines} engines, which need a thread each"
-        yield caution("hardware", seen, "give it two cores or more: engines that share one are several times slower")
+    elif machine.num_cores < num_threads:
+        seen = f"{machine.num_cores} cores for {num_threads} threads of engines"
+        remedy = (
+            "more cores, or lower policy_threads and verifier_threads: threads that share one are several times slower"
+        )
+        yield caution("hardware", seen, remedy)
     if machine.num_files < MIN_FILES:
         seen = f"{machine.num_files} open files at most, and every client takes one"
         yield caution("hardware", seen, f"ulimit -n {MIN_FILES}, or LimitNOFILE= in a systemd unit")

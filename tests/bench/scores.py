@@ -1,16 +1,18 @@
 """`POST /v1/steps/score` against plain transformers, and against vLLM's own endpoints asked step by step.
 
-    python -m tests.bench.scores [--problems 64] [--repeats 3]
+    python -m tests.bench.scores [--problems 64] [--repeats 3] [--responses independent beam] [--threads 2]
 
 Sixteen responses of 20 steps to each problem, judged by a seeded reward model of 24 M parameters: by `winnow serve`
 with a verifier alone; by transformers, a forward pass for eight responses at a time, in two precisions; and by a vLLM
 server of the same weights, asked for every step by `/classify`, which gives one score and reads the prefix cache. Then
-once more with another step in every response, where the tokens computed are compared with the new ones. One after
-another in one run; ratios are of the medians.
+once more with another step in every response, where the tokens computed are compared with the new ones. Responses are
+independent, or such as a beam search with four survivors ends with, which have most of their steps in common. One after
+another in one run, with as many threads; ratios are of the medians. Six minutes for each repeat of each kind.
 """
 
 import argparse
 import asyncio
+import os
 import random
 import statistics
 import time
@@ -38,7 +40,10 @@ from tests.bench.running import running
 from tests.server.processes import free_port
 from tests.servers import POOLING, await_server, start_server
 
-NUM_RESPONSES, NUM_STEPS = 16, 20
+NUM_RESPONSES, NUM_STEPS, BEAM_WIDTH = 16, 20, 4
+KV_CACHE_MIB = 6144
+"""Holds all responses: 550,000 tokens, 8 KiB each. What is not held is judged anew when it comes with one step more."""
+Response = tuple[str, ...]
 AT_ONCE = 8
 """Requests of the service, and rows of a batch of transformers."""
 CLIENTS = 64
@@ -51,27 +56,40 @@ class Job:
     """A problem and its responses, each the texts of its steps."""
 
     problem: str
-    responses: tuple[tuple[str, ...], ...]
+    responses: tuple[Response, ...]
 
 
-def draw_jobs(number: int, seed: int, num_steps: int) -> list[Job]:
-    """Draw sums that go on and on."""
-    dice = random.Random(seed)
+def independent(dice: random.Random) -> list[Response]:
+    """Draw responses that have nothing in common."""
+    return [tuple(draw_step(dice, place) for place in range(NUM_STEPS)) for _ in range(NUM_RESPONSES)]
+
+
+def beam(dice: random.Random) -> list[Response]:
+    """Draw the responses that a beam search ends with which keeps a quarter of them, at random, at every step."""
+    responses: list[Response] = [()] * NUM_RESPONSES
+    for _ in range(NUM_STEPS):
+        kept = dice.sample(responses, NUM_RESPONSES // BEAM_WIDTH)
+        responses = [(*response, draw_step(dice, len(response))) for response in kept for _ in range(BEAM_WIDTH)]
+    return responses
+
+
+KINDS = {kind.__name__: kind for kind in (independent, beam)}
+
+
+def draw_jobs(number: int, seed: int, kind: str) -> list[Job]:
+    """Draw problems, and responses with one step more than are judged at first."""
+    dice = random.Random(f"{kind} {seed}")
     jobs = []
     for index in range(number):
-        responses = tuple(tuple(draw_steps(dice, num_steps)) for _ in range(NUM_RESPONSES))
-        jobs.append(Job(f"Compute the sum number {seed}.{index}.", responses))
+        responses = [(*response, draw_step(dice, NUM_STEPS)) for response in KINDS[kind](dice)]
+        jobs.append(Job(f"Compute the sum number {seed}.{index}, {kind}.", tuple(responses)))
     return jobs
 
 
-def draw_steps(dice: random.Random, number: int) -> list[str]:
-    """Draw the steps of a response."""
-    total, steps = dice.randint(10, 40), []
-    for place in range(1, number + 1):
-        more = dice.randint(2, 40)
-        steps.append(f"## Step {place}: Add\n{total} + {more} = {total + more}, so {total + more} + {more}\n\n")
-        total = dice.randint(10, 40)
-    return steps
+def draw_step(dice: random.Random, place: int) -> str:
+    """Draw a step of sums that go on and on."""
+    total, more = dice.randint(10, 40), dice.randint(2, 40)
+    return f"## Step {place + 1}: Add\n{total} + {more} = {total + more}, so {total + more} + {more}\n\n"
 
 
 class Layouts:
@@ -132,10 +150,10 @@ async def by_steps(client: httpx.AsyncClient, layouts: Sequence[tuple[list[int],
 
 
 @contextmanager
-def their_server(directory: Path) -> Iterator[str]:
+def their_server(directory: Path, threads: int) -> Iterator[str]:
     """A vLLM server of the reward model."""
-    port = free_port()
-    process = start_server(directory, *POOLING, port=port, kv_cache_mib=2048, variables={"VLLM_PLUGINS": "winnow"})
+    port, variables = free_port(), {"VLLM_PLUGINS": "winnow", "OMP_NUM_THREADS": str(threads)}
+    process = start_server(directory, *POOLING, port=port, kv_cache_mib=2048, variables=variables)
     try:
         yield await_server(process, port)
     finally:
@@ -150,23 +168,27 @@ async def timed(work: Awaitable[object]) -> float:
     return time.perf_counter() - started
 
 
-async def main(num_problems: int, repeats: int) -> None:
+async def main(num_problems: int, repeats: int, kinds: Sequence[str], threads: int) -> None:
     """Measure and print."""
+    torch.set_num_threads(threads)
     with TemporaryDirectory() as folder:
         directory = save_mid_size_model(Path(folder))
         layouts_of = Layouts(PromptBuilder(ChatTokenizer(directory)))
-        flags = ["--policy-model", "none", "--verifier-model", folder, "--verifier-kv-cache-mib", "2048"]
+        flags = ["--policy-model", "none", "--verifier-model", folder, "--verifier-threads", str(threads)]
+        flags += ["--verifier-kv-cache-mib", str(KV_CACHE_MIB)]
         model = load_reward_model(directory).eval()
-        with their_server(directory) as url:
+        with their_server(directory, threads) as url:
             async with (
                 running(*flags) as service,
                 service.client() as ours,
                 httpx.AsyncClient(base_url=url, timeout=None, limits=httpx.Limits(max_connections=CLIENTS)) as theirs,
             ):
-                await measure(num_problems, repeats, ours, theirs, model, layouts_of)
+                for kind in kinds:
+                    await measure(kind, num_problems, repeats, ours, theirs, model, layouts_of)
 
 
 async def measure(
+    kind: str,
     num_problems: int,
     repeats: int,
     ours: httpx.AsyncClient,
@@ -178,7 +200,7 @@ async def measure(
     seconds: dict[str, list[float]] = {}
     shares = []
     for seed in track(range(repeats), "repeats", console=Console(stderr=True)):
-        longer = draw_jobs(num_problems, seed, NUM_STEPS + 1)
+        longer = draw_jobs(num_problems, seed, kind)
         jobs = [Job(job.problem, tuple(steps[:NUM_STEPS] for steps in job.responses)) for job in longer]
         layouts = [layout for job in jobs for layout in layouts_of.of(job)]
         seconds.setdefault("winnow", []).append(await timed(by_service(ours, jobs)))
@@ -192,12 +214,13 @@ async def measure(
             seconds.setdefault(f"transformers, {str(precision).rpartition('.')[2]}", []).append(took)
         took = await timed(by_steps(theirs, layouts))
         seconds.setdefault("vLLM /classify, step by step", []).append(took)
-    show(seconds, shares, num_problems * NUM_RESPONSES)
+    show(seconds, shares, num_problems * NUM_RESPONSES, kind)
 
 
-def show(seconds: dict[str, list[float]], shares: Sequence[float], num_responses: int) -> None:
+def show(seconds: dict[str, list[float]], shares: Sequence[float], num_responses: int, kind: str) -> None:
     """Print the table."""
-    table = Table("", "responses/s", "winnow is faster by", title=f"{num_responses} responses of {NUM_STEPS} steps")
+    title = f"{num_responses} responses of {NUM_STEPS} steps, {kind}"
+    table = Table("", "responses/s", "winnow is faster by", title=title)
     best = statistics.median(seconds["winnow"])
     for name, each in seconds.items():
         rates = sorted(num_responses / one for one in each)
@@ -215,5 +238,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--responses", nargs="+", choices=[*KINDS], default=[*KINDS])
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.problems, arguments.repeats))
+    asyncio.run(main(arguments.problems, arguments.repeats, arguments.responses, arguments.threads))

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from models.prm.criteria import CRITERIA, JudgeOptions, Reads
+from server.composition import policy_engine, verifier_engine
 from server.settings import DEMO, OF_POLICY, Settings, SettingsError, load_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "deploy" / "recipes").glob("*.yaml"))
@@ -269,3 +270,8 @@ def test_arguments_of_vllm_that_are_no_table_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setenv("WINNOW_POLICY_ENGINE_ARGS", text)
     with pytest.raises(ValidationError, match="policy_engine_args"):
         load_settings()
+
+
+def test_engines_have_threads_of_their_own() -> None:
+    settings = Settings(verifier_threads=2)
+    assert [policy_engine(settings).num_threads, verifier_engine(settings).num_threads] == [1, 2]

@@ -28,6 +28,7 @@ from models.policy.steps import StepSplitter
 from models.prm.served import RunningVerifier
 from models.vllm.launch import block_size
 from models.vllm.settings import LARGE_BLOCK
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.problems import text_of, visible
 from tests.models.verifier_contract import VerifierContract, steps_of
 
@@ -64,7 +65,7 @@ def lines(number: int) -> list[Step]:
     return [step(f"{index} + 1 = {index + 1}{DELIMITER}") for index in range(number)]
 
 
-class FormatContract(VerifierContract):
+class FormatContract(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, published: RunningVerifier) -> RunningVerifier:
         return published

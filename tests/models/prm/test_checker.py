@@ -12,6 +12,7 @@ from models.interfaces import Meter, Step, Verifier
 from models.prm.checker import open_verifier
 from models.prm.checkers.arithmetic import check
 from models.vllm.settings import EngineSettings
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.problems import PROBLEM
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.waiting import until
@@ -63,7 +64,7 @@ async def score(name: str, prompts: PromptBuilder, steps: list[Step], timeout_s:
         return await verifier.score(PROBLEM, (), steps, Meter())
 
 
-class TestCheckerVerifier(VerifierContract):
+class TestCheckerVerifier(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     async def subject(self, prompts: PromptBuilder) -> AsyncIterator[Verifier]:
         async with open_verifier(EngineSettings(Path(ARITHMETIC), "verifier"), prompts, timeout_s=20) as verifier:

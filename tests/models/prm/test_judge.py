@@ -38,6 +38,7 @@ from models.prm.judge import (
 from models.vllm.settings import LARGE_BLOCK
 from tests.models.prm.checkpoints import QWEN_TEMPLATE, qwen_tokenizer, save_judge
 from tests.models.prm.format_contract import LONG, lines, random_response, step
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.problems import text_of, visible
 from tests.models.verifier_contract import VerifierContract, steps_of
 
@@ -124,7 +125,7 @@ async def test_by_steps_each_is_judged_given_those_before_it(by_steps: Judge, as
     assert await by_steps.score(LONG, lines(3), lines(5)[3:], Meter()) == pytest.approx(wanted[3:], abs=1e-4)
 
 
-class TestJudgeOfSteps(VerifierContract):
+class TestJudgeOfSteps(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, by_steps: Judge) -> Judge:
         return by_steps

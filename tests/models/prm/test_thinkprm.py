@@ -18,6 +18,7 @@ from models.interfaces import Meter, Problem, Step
 from models.prm.thinkprm import BEGINNING, QUESTION, TEMPLATE, ThinkPRM, verdict_ids
 from tests.models.prm.checkpoints import qwen_tokenizer, save_thinkprm
 from tests.models.prm.format_contract import LONG, lines, random_response, step
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.problems import visible
 
 MAX_THOUGHTS = 12
@@ -74,6 +75,10 @@ async def test_100_responses_get_the_verdicts_of_plain_transformers(subject: Thi
     found = await asyncio.gather(*map(judge, range(100)))
     assert [score for score, _ in found] == pytest.approx([wanted for _, wanted in found], abs=1e-4)
     assert max(wanted for _, wanted in found) - min(wanted for _, wanted in found) > 0.2
+
+
+class TestThinkPRM(ScoresOverHTTP):
+    pass
 
 
 async def test_a_call_gets_one_verdict_and_thoughts_are_in_the_bill(subject: ThinkPRM) -> None:

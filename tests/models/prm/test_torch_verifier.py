@@ -23,6 +23,7 @@ from models.prm.test_time_compute import TestTimeCompute, load_test_time_compute
 from models.prm.torch_verifier import Request, TorchVerifier, open_verifier
 from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of
 from tests.models.verifier_contract import VerifierContract, steps_of
 
@@ -64,13 +65,13 @@ def steps(prompts: PromptBuilder) -> list[Step]:
     return steps_of(prompts.tokenizer.encode)
 
 
-class TestOurRewardModel(VerifierContract):
+class TestOurRewardModel(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, ours: TorchVerifier) -> Verifier:
         return ours
 
 
-class TestSeedModule(VerifierContract):
+class TestSeedModule(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, seeds: TorchVerifier) -> Verifier:
         return seeds

@@ -8,12 +8,13 @@ from models.checkpoints.prompt import PromptBuilder
 from models.interfaces import Step, Verifier
 from models.prm.winnow import WinnowPRM
 from models.remote.engine import SCORES, RemoteEngine
+from tests.models.prm.over_http import ScoresOverHTTP
 from tests.models.verifier_contract import VerifierContract, steps_of
 from tests.natures import Chance
 from tests.worlds import World
 
 
-class TestVLLMVerifier(VerifierContract):
+class TestVLLMVerifier(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, verifier: WinnowPRM) -> Verifier:
         return verifier
@@ -23,7 +24,7 @@ class TestVLLMVerifier(VerifierContract):
         return steps_of(prompts.tokenizer.encode)
 
 
-class TestRemoteVerifier(VerifierContract):
+class TestRemoteVerifier(VerifierContract, ScoresOverHTTP):
     @pytest.fixture
     def subject(self, remote_verifier: WinnowPRM) -> Verifier:
         return remote_verifier

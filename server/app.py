@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from models.engine_client import RunningModel
 from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
+from search.strategies import unable
 from server.http.access import AccessMiddleware
 from server.http.errors import install_error_handlers
 from server.http.headers import HeadMiddleware, SecurityHeadersMiddleware
@@ -78,7 +79,7 @@ def create_app(
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
     for routes in (solve, batch, openai, answers, given, health, metrics):
         app.include_router(routes.router)
-    install_error_handlers(app)
+    install_error_handlers(app, unable(models.verifier))
     return app
 
 

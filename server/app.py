@@ -1,6 +1,6 @@
 """The app: routes, errors, guards and request ids around models that are ready."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -19,7 +19,7 @@ from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
-from server.routes import answers, batch, given, health, metrics, openai, solve
+from server.routes import answers, batch, docs, given, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
@@ -54,9 +54,11 @@ def create_app(
     """
     app = Interface(
         settings,
+        needs_key=bool(keys),
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",
+        docs_url=None,
         redoc_url=None,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
@@ -73,20 +75,22 @@ def create_app(
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
     )
-    _guard(app, settings, keys)
+    _guard(app, settings, keys, frozenset(docs.FILES))
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
-    for routes in (solve, batch, openai, answers, given, health, metrics):
+    for routes in (solve, batch, openai, answers, given, health, metrics, docs):
         app.include_router(routes.router)
     install_error_handlers(app, unable(models.verifier))
     return app
 
 
-def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+def _guard(app: FastAPI, settings: Settings, keys: Keyring, without_key: Set[str]) -> None:
     """Wrap the app in the middleware that guards it, the innermost first."""
     app.add_middleware(BodiesMiddleware, settings=settings)
-    app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
+    app.add_middleware(
+        AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or (), without_key=without_key
+    )
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()
         headers = ["Authorization", "Content-Type"]

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -134,13 +134,14 @@ def diagnose(
     counts = [vote.count for vote in votes if vote.answer is not None]
     num_cast = sum(vote.count for vote in votes)
     num_refuted = sum(c.answer is not None and c.answer.is_refuted for vote in votes for c in vote.candidates)
-    scores = [c.score for vote in votes for c in vote.candidates if c.score is not None]
+    scored = [(c, c.score) for vote in votes for c in vote.candidates if c.score is not None]
+    scores = [score for _, score in scored]
     mean = statistics.fmean(scores) if scores else None
     tests = _tests(votes) if wants_programs else None
     remedy, has_stopped = "" if is_structured else ASK_FOR_A_BOX, stopping is not None and stopping.is_early
     cautions = [
         *(_about_tests(tests, num_cast) if tests else _about_votes(counts, num_cast, num_refuted, remedy, has_stopped)),
-        *_about_scores(scores),
+        *_about_scores({_judged(candidate): score for candidate, score in scored}),
         *_about_responses(candidates),
         *_about_steps(first_steps),
     ]
@@ -220,7 +221,15 @@ def _about_votes(
         )
 
 
-def _about_scores(scores: Sequence[float]) -> Iterator[Caution]:
+def _judged(candidate: Candidate) -> tuple[str, ...]:
+    """Return what the verifier has judged of a candidate."""
+    scores = zip(candidate.steps, candidate.step_scores, strict=False)
+    return tuple(step.text for step, score in scores if score is not None)
+
+
+def _about_scores(by_response: Mapping[tuple[str, ...], float]) -> Iterator[Caution]:
+    """Judge the verifier by the responses that differ: copies of one tell nothing more of it."""
+    scores = list(by_response.values())
     if len(scores) < 2:
         return
     if statistics.pstdev(scores) < SIMILAR_SCORES:

@@ -347,6 +347,11 @@ def calibrated() -> tuple[Row, ...]:
     return tuple(row for row in strategies().values() if row.is_calibrated)
 
 
+def unable(verifier: object | None) -> frozenset[str]:
+    """Return the names of those that a service with this verifier, or without any, cannot run."""
+    return frozenset(row.name for row in strategies().values() if row.lacks(verifier) is not None)
+
+
 def by_table() -> tuple[Row, ...]:
     """Return those that a calibration table builds."""
     return tuple(row for row in strategies().values() if row.fallback is not None)

@@ -1,6 +1,6 @@
 """The app: routes, errors, guards and request ids around models that are ready."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from models.engine_client import RunningModel
 from search.calibration.table import UNCALIBRATED, Calibrated
 from search.expander import Models
+from search.strategies import unable
 from server.http.access import AccessMiddleware
 from server.http.errors import install_error_handlers
 from server.http.headers import HeadMiddleware, SecurityHeadersMiddleware
@@ -18,7 +19,7 @@ from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
-from server.routes import answers, batch, given, health, metrics, openai, solve
+from server.routes import answers, batch, docs, given, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
@@ -53,9 +54,11 @@ def create_app(
     """
     app = Interface(
         settings,
+        needs_key=bool(keys),
         title="winnow",
         version=version("winnow"),
         summary="Search and verify: one answer, with its evidence.",
+        docs_url=None,
         redoc_url=None,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
@@ -72,20 +75,22 @@ def create_app(
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
     )
-    _guard(app, settings, keys)
+    _guard(app, settings, keys, frozenset(docs.FILES))
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
-    for routes in (solve, batch, openai, answers, given, health, metrics):
+    for routes in (solve, batch, openai, answers, given, health, metrics, docs):
         app.include_router(routes.router)
-    install_error_handlers(app)
+    install_error_handlers(app, unable(models.verifier))
     return app
 
 
-def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+def _guard(app: FastAPI, settings: Settings, keys: Keyring, without_key: Set[str]) -> None:
     """Wrap the app in the middleware that guards it, the innermost first."""
     app.add_middleware(BodiesMiddleware, settings=settings)
-    app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
+    app.add_middleware(
+        AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or (), without_key=without_key
+    )
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()
         headers = ["Authorization", "Content-Type"]

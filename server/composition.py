@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +52,14 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[RunningModel, ...]]]:
+async def open_models(
+    settings: Settings, begin: Callable[[str], None] = lambda stage: None
+) -> AsyncIterator[tuple[Models, tuple[RunningModel, ...]]]:
     """Start the models and what reads their answers; stop them when the context ends.
+
+    Args:
+        settings: Of the models.
+        begin: Is told of each stage of the start when it begins, in words.
 
     Raises:
         CheckpointError: A model cannot be served with these settings.
@@ -71,15 +77,25 @@ async def open_models(settings: Settings) -> AsyncIterator[tuple[Models, tuple[R
     elif settings.has_verifier:
         opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
     async with AsyncExitStack() as stack:
+        begin("starting what reads answers")
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
         reader = await stack.enter_async_context(pool)
         tester = await stack.enter_async_context(open_tester(settings))
-        policy = await stack.enter_async_context(opening_policy) if opening_policy else None
-        verifier = await stack.enter_async_context(opening_verifier) if opening_verifier else None
+        policy = verifier = None
+        if opening_policy:
+            begin(_stage("policy", settings.policy_model, settings.policy_url))
+            policy = await stack.enter_async_context(opening_policy)
+        if opening_verifier:
+            begin(_stage("verifier", settings.verifier_model, settings.verifier_url))
+            verifier = await stack.enter_async_context(opening_verifier)
         engines = tuple(model.engine for model in (policy, verifier) if model)
         if settings.asks_policy and policy:
             verifier = verifier_on_policy(settings.verifier_format, policy, settings.verifier_options)
         yield Models(policy or AbsentPolicy(prompts), verifier, reader, tester), engines
+
+
+def _stage(role: str, model: str, urls: Urls) -> str:
+    return f"asking for the {role} at {', '.join(map(str, urls))}" if urls else f"loading the {role} {model}"
 
 
 def tokenizer_model(settings: Settings) -> Path:

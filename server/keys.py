@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.spelling import did_you_mean
 from server.settings import Settings, SettingsError, read_yaml
 
 MIN_KEY_CHARS = 16
@@ -108,8 +109,11 @@ def _entries(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def _key(where: str, number: int, entry: dict[str, Any]) -> Key:
     """Make a key; `number` is its line or its place in the list, for messages."""
     where = f"{where}, key {number}"
-    if any(field not in FIELDS for field in entry) or ("key" in entry) == ("sha256" in entry):
-        raise SettingsError(f"{where}: allowed fields are name, weight, and either key or sha256")
+    unknown = [str(field) for field in entry if field not in FIELDS]
+    if unknown or ("key" in entry) == ("sha256" in entry):
+        allowed = "allowed fields are name, weight, and either key or sha256"
+        free = set(FIELDS) - set(entry) if unknown else ()
+        raise SettingsError(f"{where}: {did_you_mean(''.join(unknown[:1]), free, allowed)}")
     key, digest = entry.get("key"), entry.get("sha256")
     if "key" in entry and not (isinstance(key, str) and KEY.fullmatch(key)):
         raise SettingsError(f"{where}: a key has {MIN_KEY_CHARS} to 512 visible ASCII characters")

@@ -302,8 +302,8 @@ class ProblemIn(Wire):
 class SolveRequest(SearchIn, ProblemIn):
     """A problem, a budget, and how to spend it. Fields that the strategy does not read must keep their defaults."""
 
-    temperature: Real = Field(0.8, ge=0, le=2)
-    top_p: Real = Field(1.0, gt=0, le=1)
+    temperature: Real = Field(0.8, ge=0, le=2, description="Of sampling; at 0 the most probable token is taken.")
+    top_p: Real = Field(1.0, gt=0, le=1, description="Probability of the tokens that are sampled from, together.")
     max_tokens: Count = Field(2048, ge=1, le=MAX_TOKENS, description="Longest response, in tokens.")
     seed: Count | None = Field(None, ge=0, le=2**63 - 1, description="The same seed gives the same candidates.")
     system_prompt: Instruction | None = Field(

@@ -5,7 +5,6 @@ The only place that reads the environment. A recipe is a YAML file with the name
 
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +26,7 @@ from models.files import UnreadableFileError, parse_object
 from models.interfaces import DELIMITER
 from models.prm.criteria import MATHEMATICS, JudgeOptions, Reads, criteria_of
 from models.prm.options import ConfidenceOptions, Measure
+from models.spelling import did_you_mean
 from search.strategies import MAX_N, MAX_STEPS
 from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
 
@@ -482,7 +482,7 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
     recipe = recipe or (Path(named) if named else None)
     known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, "recipe")}
     if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
-        raise SettingsError(f"unknown environment variable {unknown[0]}; {_hint(unknown[0], known)}")
+        raise SettingsError(f"unknown environment variable {unknown[0]}; {_hint(unknown[0], known, PREFIX)}")
 
     values = {} if recipe is None else _read(recipe)
     values = {name: value for name, value in values.items() if f"{PREFIX}{name.upper()}" not in os.environ}
@@ -512,7 +512,5 @@ def _read(recipe: Path) -> dict[str, Any]:
     return values
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """Suggest known names that are close."""
-    near = get_close_matches(name, sorted(known))
-    return f"did you mean {' or '.join(near)}?" if near else "winnow serve --help lists all settings"
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    return did_you_mean(name, known, prefix=prefix) or "winnow serve --help lists all settings"

@@ -1,10 +1,12 @@
 """The marks that a model writes around its thoughts, by the names of vLLM's reasoning parsers, too.
 
-Imports the standard library only: settings name them.
+Imports no engine and no tensor: settings name them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from models.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def marks_of(parser: str) -> Marks:
         ValueError: They are not known.
     """
     if parser not in PARSERS:
+        allowed = f"name the marks, or use one of {', '.join(sorted(PARSERS))}"
         raise ValueError(
-            f"{parser} is no reasoning parser whose marks are known; name the marks, or use one of "
-            f"{', '.join(sorted(PARSERS))}"
+            f"{parser} is no reasoning parser whose marks are known; {did_you_mean(parser, PARSERS, allowed)}"
         )
     return PARSERS[parser]

@@ -18,6 +18,7 @@ from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.errors import PromptTooLongError, RequestRefusedError
 from models.openai.grammars.bounds import Asked, constraint_in, require_bounded, require_bounded_tools
 from models.openai.grammars.trial import Trial
+from models.spelling import did_you_mean
 
 RESERVED = frozenset(
     {
@@ -32,6 +33,32 @@ RESERVED = frozenset(
     }
 )
 """Fields that speak to vLLM as its operator does, or that a client could harm others with."""
+
+UNKEPT = frozenset(
+    {
+        "access_programs",
+        "audio",
+        "background",
+        "background_options",
+        "best_of",
+        "context_management",
+        "conversation",
+        "function_call",
+        "functions",
+        "image",
+        "max_tool_calls",
+        "modalities",
+        "moderation",
+        "prediction",
+        "previous_response_id",
+        "service_tier",
+        "store",
+        "suffix",
+        "verbosity",
+        "web_search_options",
+    }
+)
+"""Fields whose promise no service keeps, so that nothing suggests them: server/openai/neutral.py refuses them."""
 
 PROMPTS = ("messages", "prompt", "input")
 """What a request is about."""
@@ -240,7 +267,9 @@ class RequestReader:
     def _parse(self, kind: type[BaseModel], body: Mapping[str, Any]) -> Any:
         for name in body:
             if name in RESERVED or name not in kind.model_fields:
-                raise RequestRefusedError(f"{name}: not served; allowed fields: {_names(kind)}", name)
+                free = kind.model_fields.keys() - RESERVED - UNKEPT - body.keys()
+                allowed = did_you_mean(name, free, f"allowed fields: {_names(kind)}")
+                raise RequestRefusedError(f"{name}: not served; {allowed}", name)
         try:
             return _parse_with_stops(kind, body)
         except ValidationError as error:

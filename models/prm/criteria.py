@@ -1,11 +1,13 @@
 """What a judge is asked: by which criteria, of what, and whether it thinks first.
 
-Imports the standard library only: settings name these.
+Imports no engine and no tensor: settings name these.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from models.spelling import did_you_mean
 
 MAX_CRITERIA = 8
 MAX_CRITERION_CHARS = 2_000
@@ -74,6 +76,7 @@ def criteria_of(named: str | list[str]) -> tuple[str, ...]:
     """
     if isinstance(named, str):
         if named not in CRITERIA:
-            raise ValueError(f"there are no criteria named {named!r}; list them, or name {', '.join(CRITERIA)}")
+            allowed = f"list them, or name {', '.join(CRITERIA)}"
+            raise ValueError(f"there are no criteria named {named!r}; {did_you_mean(named, CRITERIA, allowed)}")
         return CRITERIA[named]
     return tuple(text.strip() for text in named)

@@ -9,7 +9,6 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from models.checkpoints.checkpoint import read_json
 from models.errors import CheckpointError
+from models.spelling import did_you_mean
 from models.vllm.settings import ADAPTER
 
 OTHER_SETTING = "{0} is a setting of its own: set {1}"
@@ -170,16 +170,21 @@ def _parser() -> _Parser:
     return parser
 
 
+def _reserved(name: str) -> str | None:
+    """Say why an argument cannot be set whatever its value; None where it can."""
+    family = next((reason for beginning, reason in FAMILIES.items() if name.startswith(beginning)), None)
+    return REASONS.get(name) or family
+
+
 def _reason_against(name: str, value: Any) -> str | None:
     if name in SETTINGS:
         return OTHER_SETTING.format(name, SETTINGS[name])
-    family = next((reason for beginning, reason in FAMILIES.items() if name.startswith(beginning)), None)
-    if reason := REASONS.get(name) or family:
+    if reason := _reserved(name):
         return f"{name} cannot be set: {reason}"
     if name not in _names() | {ADAPTER}:
-        near = get_close_matches(name, sorted(_names()))
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; vllm serve --help=all lists them"
-        return f"{name} is no argument of vLLM's engines{hint}"
+        free = {each for each in _names() | {ADAPTER} if each not in SETTINGS and _reserved(each) is None}
+        hint = did_you_mean(name, free) or "vllm serve --help=all lists them"
+        return f"{name} is no argument of vLLM's engines; {hint}"
     if value is None:
         return f"{name} is null; leave it out"
     fixed = MUST_BE | (MUST_BE_ON_A_CPU if current_platform.device_type == "cpu" else {})

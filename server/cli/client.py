@@ -1,16 +1,19 @@
 """The client of the commands: of a remote service, or of one in this process. HTTP either way."""
 
 import asyncio
+import json
 import random
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import click
 import httpx
 
+from server.cli.stages import stages
+from server.clients.winnow_client import AsyncWinnow, Event, WinnowError
 from server.precheck import check_models
 from server.settings import Settings, SettingsError
 
@@ -25,7 +28,9 @@ SPREAD = 0.25
 
 
 CONNECT_WITHIN_S = 10.0
-KEY_HINT = "set WINNOW_API_KEY to a key of the service"
+KEYLESS = "set WINNOW_API_KEY to a key of the service"
+UNKNOWN_KEY = "WINNOW_API_KEY, or api_key of the recipe, is not a key of this service"
+REFUSES_KEYS = (401, 403)
 
 
 class ServiceUrl(click.ParamType[str]):
@@ -67,7 +72,9 @@ async def open_client(url: str | None, settings: Settings) -> AsyncIterator[http
     from server.keys import Keyring
 
     calibrated = load_calibration(settings)
-    async with open_models(settings) as (models, engines):
+    async with AsyncExitStack() as stack:
+        with stages() as begin:
+            models, engines = await stack.enter_async_context(open_models(settings, begin))
         alone = settings.model_copy(update={"max_cost_in_flight": sys.maxsize})  # no one else is waiting
         app = create_app(models, engines, alone, Keyring(), calibrated=calibrated)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # they are in the log, and are a 500
@@ -81,12 +88,20 @@ def credentials(settings: Settings) -> dict[str, str]:
     Raises:
         SettingsError: The key cannot be sent.
     """
-    if settings.api_key is None:
-        return {}
-    key = settings.api_key.get_secret_value()
-    if not re.fullmatch(r"[!-~]+", key):
+    key = key_of(settings)
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def key_of(settings: Settings) -> str | None:
+    """Return the key for a remote service; None where none is set.
+
+    Raises:
+        SettingsError: It cannot be sent.
+    """
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    if key is not None and not re.fullmatch(r"[!-~]+", key):
         raise SettingsError("WINNOW_API_KEY: a key has visible ASCII characters, and no spaces")
-    return {"Authorization": f"Bearer {key}"}
+    return key
 
 
 async def post_solve(
@@ -126,15 +141,34 @@ async def post(
         except httpx.HTTPError as error:
             raise UnreachableError(f"no answer from {client.base_url}: {error or type(error).__name__}") from error
         except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair
-            raise RefusedError(f"the request cannot be sent as JSON: {error}") from error
+            raise _unsendable(error) from error
         if response.is_success:
             return _reply(response)
         wait_s = _retry_after_s(response)
         if wait_s is None or waited_s + wait_s > patience_s:
-            raise RefusedError(_reason(response))
+            raise RefusedError(reason_of(response))
         wait_s *= random.uniform(1, 1 + SPREAD)
         waited_s += wait_s
         await sleep(wait_s)
+
+
+async def events_of(url: str, settings: Settings, request: dict[str, Any]) -> AsyncIterator[Event]:
+    """Yield the events of a search on a remote service; the data of the last one is its reply.
+
+    Raises:
+        RefusedError: It was refused, the service was busy for too long or is not there, or the stream broke.
+    """
+    key = key_of(settings)
+    async with AsyncWinnow(url, key, patience_s=PATIENCE_S) as winnow:
+        try:
+            async for event in winnow.stream(**request):
+                yield event
+        except WinnowError as error:
+            raise RefusedError(with_hint(str(error), error.status, is_sent=key is not None)) from error
+        except json.JSONDecodeError as error:
+            raise UnreachableError(f"{url} is not a winnow service: check --url") from error
+        except (ValueError, RecursionError) as error:
+            raise _unsendable(error) from error
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
@@ -153,9 +187,25 @@ def _reply(response: httpx.Response) -> dict[str, Any]:
     return reply
 
 
-def _reason(response: httpx.Response) -> str:
+def _unsendable(error: Exception) -> RefusedError:
+    return RefusedError(f"the request cannot be sent as JSON: {error}")
+
+
+def reason_of(response: httpx.Response) -> str:
+    """Return why a service refused, in its words, and what to do where it is for the key."""
     try:
         reason = str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):  # a proxy's reply
         reason = f"{response.url} answers HTTP {response.status_code}"
-    return f"{reason}; {KEY_HINT}" if response.status_code == httpx.codes.UNAUTHORIZED else reason
+    return with_hint(reason, response.status_code, is_sent="authorization" in response.request.headers)
+
+
+def with_hint(reason: str, status: int | None, *, is_sent: bool) -> str:
+    """Name the setting of the key behind a reason where a service refuses for lack of a good one.
+
+    Args:
+        reason: In the words of the service.
+        status: Of its reply.
+        is_sent: Whether a key was sent.
+    """
+    return f"{reason}; {UNKNOWN_KEY if is_sent else KEYLESS}" if status in REFUSES_KEYS else reason

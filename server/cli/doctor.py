@@ -17,6 +17,7 @@ from models.files import UnreadableFileError, parse_object, read_lines
 from server.cli.options import options_of
 from server.cli.serve import SECRETS
 from server.doctor.finding import Finding, Verdict, fine, stops
+from server.refusals import refused_setting
 from server.settings import Settings, SettingsError, load_settings
 
 STYLES = {Verdict.FINE: "green", Verdict.CAUTION: "yellow", Verdict.STOPS: "bold red"}
@@ -63,8 +64,7 @@ def _examine(recipe: Path | None, flags: dict[str, Any]) -> Iterable[Finding]:
     except SettingsError as error:
         return [stops("settings", str(error), remedy)]
     except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False)
-        return [stops("settings", f"{'.'.join(map(str, each['loc']))}: {each['msg']}", remedy) for each in wrong]
+        return [stops("settings", refused_setting(Settings, each), remedy) for each in error.errors()]
     from server.doctor.examination import examine
 
     return [fine("settings", "can be read"), *examine(settings)]

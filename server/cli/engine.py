@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from server.cli.options import options_of
+from server.cli.options import Choice, options_of
 from server.cli.serve import SECRETS
 from server.http.listening import listening
 from server.precheck import check_checkpoint
@@ -13,7 +13,7 @@ from server.settings import Settings, SettingsError, load_settings
 
 
 @click.command()
-@click.argument("which", type=click.Choice(["policy", "verifier"]))
+@click.argument("which", type=Choice(["policy", "verifier"]))
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @options_of(Settings, leave_out=SECRETS)
 def engine(which: Literal["policy", "verifier"], recipe: Path | None, **flags: Any) -> None:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from models.spelling import did_you_mean
 from search.answers.pool import AnswerPool
 from search.errors import HyperparameterError
 from search.evaluation import tables
@@ -26,6 +27,7 @@ from server.cli.client import ServiceUrl, open_client
 from server.cli.demo_tasks import demo_tasks
 from server.cli.failures import refuse_inputs
 from server.cli.measure import Measurement, Part, is_measured
+from server.cli.options import Choice
 from server.cli.problems import read_problems
 from server.cli.provenance import made_by, what_is_told, what_matters
 from server.cli.searches import SearchFile
@@ -60,8 +62,11 @@ class Comparison(click.ParamType[tuple[Point, Point]]):
         if isinstance(value, tuple):
             return value
         found = re.fullmatch(rf"{POINT}:{POINT}", value)
-        if not found or {found[1], found[4]} - set(names()):
+        if not found:
             self.fail(f"{value!r} is not of the form STRATEGY@N:STRATEGY@N", param, ctx)
+        if unknown := [name for name in (found[1], found[4]) if name not in names()]:
+            meant = did_you_mean(unknown[0], names(), f"use {', '.join(names())}")
+            self.fail(f"{unknown[0]!r} is not a strategy; {meant}", param, ctx)
         try:
             return _point(*found.groups()[:3]), _point(*found.groups()[3:])
         except ValueError as error:
@@ -121,7 +126,7 @@ def _point(strategy: str, n: str, varied: str) -> Point:
     "--early-stop",
     default="exact",
     show_default=True,
-    type=click.Choice(["exact", "probable"]),
+    type=Choice(["exact", "probable"]),
     help="Work to leave out: what cannot change the answer, or what probably does not.",
 )
 @click.option("--stop-probability", type=float, help="With --early-stop probable.  [default: 0.95]")
@@ -176,9 +181,9 @@ def evaluate(
     chosen = _strategies(strategies, can_judge=bool(url) or settings.has_verifier)
     unknown = sorted(set(chosen) - set(names()))
     if unknown:
-        raise click.BadParameter(
-            f"{unknown[0]!r} is not a strategy; use some of {', '.join(names())}", param_hint="--strategies"
-        )
+        able = names() if url or settings.has_verifier else usual_names(has_verifier=False)
+        meant = did_you_mean(unknown[0], able, f"use some of {', '.join(names())}")
+        raise click.BadParameter(f"{unknown[0]!r} is not a strategy; {meant}", param_hint="--strategies")
     if len(seeds) not in (1, len(budgets)):
         message = f"{len(seeds)} counts for {len(budgets)} budgets; give one count, or one for each"
         raise click.BadParameter(message, param_hint="--seeds")

@@ -21,6 +21,7 @@ from search.export.options import LeftOut, Options, Row
 from search.export.population import Population, of_labels, of_search
 from search.stored import StoredSearch
 from server.cli.failures import end, refuse_inputs
+from server.cli.options import Choice
 from server.cli.problems import read_problems
 from server.cli.searches import is_search, name_faults, read_searches, usable, with_golds
 
@@ -38,7 +39,7 @@ SCORE = click.FloatRange(0, 1)
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "name", required=True, type=click.Choice([*EXPORTS]), help="Format of the rows.")
+@click.option("--format", "name", required=True, type=Choice([*EXPORTS]), help="Format of the rows.")
 @click.option(
     "--out",
     required=True,

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from models.errors import CheckpointError, ModelError
 from models.files import FilesError, UnreadableFileError
-from server.settings import SettingsError
+from server.refusals import foremost, refused_setting
+from server.settings import Settings, SettingsError
 
 SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 
@@ -97,9 +98,8 @@ def _failure(error: BaseException) -> click.ClickException | None:
         case SettingsError() | CheckpointError() | UnreadableFileError():
             return UnusableError(str(error))
         case ValidationError():
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            return UnusableError(f"setting {place}: {first['msg']} (given: {first['input']!r})")
+            first = foremost(error.errors())
+            return UnusableError(f"setting {refused_setting(Settings, first)} (given: {first['input']!r})")
         case ModelError() | FilesError():
             return Failure(str(error))
         case OSError() if error.strerror:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from itertools import chain
 
 import click
 
@@ -25,7 +26,16 @@ from server.cli.train_policy import train_policy
 from server.cli.train_prm import train_prm
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Winnow(Commands):
+    """The commands; help lists them by what they are for, each with the whole of its first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(each.name or "", each.get_short_help_str(ANY_LENGTH)) for each in commands])
+
+
+@click.group(cls=Winnow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="winnow")
 def app() -> None:
     """Search and verify: a policy proposes, a verifier judges, a search answers.
@@ -42,11 +52,15 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
-SERVING = (serve, doctor, fetch, engine)
-USING = (solve, score, evaluate, revote, export, calibrate, plan, grade, tasks)
-TRAINING = (label_steps, train_prm, train_policy, train_demo)
+ANY_LENGTH = 1_000
+SECTIONS = {
+    "Serve": (serve, doctor, fetch, engine),
+    "Ask, with a service or without one": (solve, score),
+    "Measure": (evaluate, revote, calibrate, plan, grade, tasks),
+    "Train": (export, label_steps, train_prm, train_policy, train_demo),
+}
 
-for command in (*SERVING, *USING, *TRAINING):
+for command in chain.from_iterable(SECTIONS.values()):
     app.add_command(command)
 
 

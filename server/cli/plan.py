@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from server.cli.options import Choice
+
 WIDTH = 140
 
 
@@ -31,7 +33,7 @@ WIDTH = 140
     "--compute",
     default="n",
     show_default=True,
-    type=click.Choice(["n", "tokens"]),
+    type=Choice(["n", "tokens"]),
     help="What accuracy is fitted against: N, or tokens generated and judged.",
 )
 @click.option("--max-n", type=click.IntRange(1, 1024), help="Largest N to consider.  [default: 4 times the measured]")

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from server.cli.client import UnreachableError, credentials
+from server.cli.client import UnreachableError, credentials, reason_of
 from server.settings import Settings
 from server.system_prompt import system_prompt_of
 
@@ -88,7 +88,9 @@ def _served(settings: Settings, url: str) -> str:
     """What a service calls the model that it serves."""
     try:
         response = httpx.get(f"{url.rstrip('/')}/v1/models", headers=credentials(settings))
-        return str(response.raise_for_status().json()["data"][0]["id"])
+        if response.is_error:
+            raise UnreachableError(reason_of(response))
+        return str(response.json()["data"][0]["id"])
     except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
         raise UnreachableError(f"no answer from {url} to what it serves: {error}") from error
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from models.files import UnreadableFileError, replace_file
+from models.spelling import did_you_mean
 from search.answers.pool import AnswerPool
 from search.errors import HyperparameterError, NotStoredError
 from search.evaluation.grid import GREEDY, SAMPLED, Point, Value, Varied, configurations, reads
@@ -24,6 +25,7 @@ from search.stored import StoredSearch
 from search.strategies import Parts, one_sample, request_fields, strategies
 from server.cli.evaluate import WIDTH, Comparison, Counts, show_report
 from server.cli.failures import end, refuse_inputs
+from server.cli.options import Choice
 from server.cli.problems import read_problems
 from server.cli.searches import name_faults, read_searches, usable, with_golds
 from server.cli.varied import VariedField
@@ -52,7 +54,7 @@ OUT = click.Path(dir_okay=False, path_type=Path)
     "--grader",
     default="equivalent",
     show_default=True,
-    type=click.Choice([*GRADERS]),
+    type=Choice([*GRADERS]),
     help="An answer is right if it is equivalent to the right one, or written like it.",
 )
 @click.option("--compare", multiple=True, type=Comparison(), help="Also compare two points: STRATEGY@N:STRATEGY@N.")
@@ -214,9 +216,8 @@ def _names(chosen: str | None) -> list[str] | None:
     allowed = [row.name for row in can_replay()]
     names = chosen.split(",")
     if unknown := [name for name in names if name not in allowed]:
-        raise click.BadParameter(
-            f"{unknown[0]!r} cannot be elected anew; use some of {', '.join(allowed)}", param_hint="--strategies"
-        )
+        meant = did_you_mean(unknown[0], allowed, f"use some of {', '.join(allowed)}")
+        raise click.BadParameter(f"{unknown[0]!r} cannot be elected anew; {meant}", param_hint="--strategies")
     return names
 
 

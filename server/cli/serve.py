@@ -7,7 +7,7 @@ from typing import Any
 import click
 import uvloop
 
-from server.cli.options import options_of
+from server.cli.options import Sections, options_of
 from server.http.listening import listening
 from server.precheck import check_models
 from server.settings import Settings, load_settings
@@ -16,9 +16,26 @@ SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
 """Not on the command line, which every process of the machine can read."""
 
 
-@click.command()
+FIRST = {
+    "host": "Service",
+    "device": "Models",
+    "answer_workers": "Answers",
+    "sandbox": "Programs that are tested",
+    "api_keys": "Access",
+    "max_connections": "Limits",
+}
+"""Headings of help, by the first setting below each."""
+
+
+def section_of(setting: str) -> str:
+    """Return the heading under which help lists the option of a setting."""
+    names = list(Settings.model_fields)
+    return [heading for first, heading in FIRST.items() if names.index(first) <= names.index(setting)][-1]
+
+
+@click.command(cls=Sections)
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
-@options_of(Settings, leave_out=SECRETS)
+@options_of(Settings, leave_out=SECRETS, section=section_of)
 def serve(recipe: Path | None, **flags: Any) -> None:
     """Serve the policy and the verifier over HTTP.
 

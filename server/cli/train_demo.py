@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from server.cli.options import Choice
+
 PARTS = ("pair", "thinker")
 
 
@@ -24,7 +26,7 @@ PARTS = ("pair", "thinker")
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of all random numbers.")
 @click.option(
-    "--only", type=click.Choice(PARTS), help="Train this part alone; the thinker learns on from the policy in --out."
+    "--only", type=Choice(PARTS), help="Train this part alone; the thinker learns on from the policy in --out."
 )
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(1), help="Threads of the training.")
 def train_demo(out: Path, work: Path, seed: int, only: str | None, threads: int) -> None:

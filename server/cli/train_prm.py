@@ -7,6 +7,7 @@ import click
 
 from models.labels.formats import FORMATS
 from server.cli.failures import Failure, end, refuse_inputs
+from server.cli.options import Choice
 from server.cli.training import refuse_uneven, training_options
 from server.precheck import check_checkpoint
 
@@ -23,7 +24,7 @@ from server.precheck import check_checkpoint
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*FORMATS]),
+    type=Choice([*FORMATS]),
     help="Format of the files: as `winnow label-steps` writes them, or one of others.  [default: known by the fields]",
 )
 @click.option(

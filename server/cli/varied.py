@@ -9,9 +9,11 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from models.spelling import did_you_mean
 from search.errors import HyperparameterError
 from search.evaluation.grid import GREEDY, Value, can_vary, configurations, reads
 from search.strategies import conversions, strategies
+from server.refusals import allowed_instead
 from server.schemas import SolveRequest, StepsIn
 
 
@@ -45,7 +47,8 @@ def read_value(field: str, text: str) -> Value:
         ValueError: The field cannot be varied, or cannot have this value.
     """
     if field not in can_vary():
-        raise ValueError(f"{field!r} cannot be varied; use {', '.join(can_vary())}")
+        allowed = f"use {', '.join(can_vary())}"
+        raise ValueError(f"{field!r} cannot be varied; {did_you_mean(field, can_vary(), allowed)}")
     if text.startswith("@"):
         try:
             text = Path(text[1:]).read_text(encoding="utf-8-sig")
@@ -58,7 +61,8 @@ def read_value(field: str, text: str) -> Value:
         try:
             request = SolveRequest.model_validate({"problem": "1 + 1", field: candidate})
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
+            allowed = allowed_instead(SolveRequest, [field], {field: candidate})
+            message = f"{error.errors()[0]['msg']}{allowed}"
         else:
             value: Value = getattr(request, field)
             return json.dumps(value.shown()) if isinstance(value, StepsIn) else value

@@ -1,8 +1,7 @@
 """Errors on the wire: OpenAI's format, one table from exception to status, no traceback in a body."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +24,7 @@ from models.errors import (
 )
 from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
 from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
+from server.refusals import allowed_instead, foremost
 from server.schemas import ErrorBody, ErrorResponse
 
 logger = logging.getLogger(__name__)
@@ -93,9 +93,19 @@ UNAVAILABLE = ErrorReply(503, f"a model is unavailable; try again in {RETRY_AFTE
 DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connection")
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Answer every exception in OpenAI's format."""
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
+def install_error_handlers(app: FastAPI, unable: Collection[str] = ()) -> None:
+    """Answer every exception in OpenAI's format.
+
+    Args:
+        app: That raises them.
+        unable: Strategies that this service cannot run, which it does not suggest.
+    """
+
+    async def on_validation_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette calls by the type registered
+        return _reply_to_unreadable(request, error, unable).response()
+
+    app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     for error in (RequestError, ClientDisconnectedError, FullError, *STATUS, Exception):
         app.add_exception_handler(error, _on_error)
@@ -132,27 +142,33 @@ def reply_to(error: Exception) -> ErrorReply:
     return ErrorReply(500, "internal error: the log has the details under the request id")
 
 
-def reply_to_invalid(errors: Sequence[Any], model: type[BaseModel] | None) -> ErrorReply:
-    """Return what a client reads of a body that is not a `model`, from pydantic's errors."""
-    first = errors[0]
+def reply_to_invalid(
+    errors: Sequence[Any], model: type[BaseModel] | None, body: object = None, refused: Collection[str] = ()
+) -> ErrorReply:
+    """Return what a client reads of a body that is not a `model`.
+
+    Args:
+        errors: Pydantic's.
+        model: None where it is not known.
+        body: As it came.
+        refused: Fields and values of the model that this service, or this route, does not allow.
+    """
+    first = foremost(errors)
     path = [str(part) for part in first["loc"] if part != "body"]
     name = ".".join(path) or "body"
-    return ErrorReply(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
+    allowed = allowed_instead(model, path, body, refused) if model and path else ""
+    return ErrorReply(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
 
 
-async def _on_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette calls by the type registered
-    return _reply_to_unreadable(request, error.errors()).response()
-
-
-def _reply_to_unreadable(request: Request, errors: Sequence[Any]) -> ErrorReply:
+def _reply_to_unreadable(request: Request, error: RequestValidationError, unable: Collection[str]) -> ErrorReply:
+    errors = error.errors()
     if errors[0]["type"] == "json_invalid":
         return ErrorReply(400, f"body: not valid JSON: {errors[0]['ctx']['error']}", "body")
     media_type = request.headers.get("content-type", "none").partition(";")[0]
     if not media_type.endswith("json"):
         message = f"content-type: {media_type} is not served; allowed: application/json"
         return ErrorReply(415, message, "content-type")
-    return reply_to_invalid(errors, _body_model(request))
+    return reply_to_invalid(errors, _body_model(request), error.body, unable)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -170,33 +186,3 @@ def _body_model(request: Request) -> type[BaseModel] | None:
     body = getattr(request.scope.get("route"), "body_field", None)
     model = body.field_info.annotation if body else None
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
-
-
-def _allowed(model: type[BaseModel] | None, path: Sequence[str]) -> str:
-    """Describe the values that a field's JSON schema allows, or the known fields if there is no such field."""
-    if model is None or not path:
-        return ""
-    document = schema = model.model_json_schema()
-    for name in path:
-        if name.isdigit():  # of a list, whose items all have one schema
-            continue
-        fields = schema.get("properties", {})
-        if name not in fields:
-            return f"; allowed fields: {', '.join(fields)}" if fields else ""
-        schema = _first_choice(fields[name])
-        if "$ref" in schema:
-            schema = document["$defs"][schema["$ref"].rpartition("/")[2]]
-    if "enum" in schema:
-        allowed = (each if isinstance(each, str) else json.dumps(each) for each in schema["enum"])
-        return f"; allowed: {', '.join(allowed)}"
-    low = schema.get("minimum", schema.get("exclusiveMinimum", schema.get("minLength")))
-    high = schema.get("maximum", schema.get("exclusiveMaximum", schema.get("maxLength")))
-    unit = " characters" if "minLength" in schema else ""
-    return "" if low is None or high is None else f"; allowed: {low:,} to {high:,}{unit}"
-
-
-def _first_choice(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an optional field's value, or of a list's items."""
-    choices = schema.get("anyOf", [schema])
-    first: dict[str, Any] = choices[0].get("items", choices[0])
-    return first

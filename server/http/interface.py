@@ -1,6 +1,7 @@
-"""The app whose document says what this service allows: the limits of its settings, narrower than the schema's.
+"""The app whose document is of this service: its limits, its examples, and whether it asks for a key.
 
-FastAPI writes every limit as a double, which has no room for the last digits of a seed: those are written again.
+FastAPI writes every limit as a double, which has no room for the last digits of a seed: those are written again. It
+makes summaries of the names of functions; here the first sentence of a docstring is the summary.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from server.http.access import OPEN
+from server.http.examples import with_examples, with_refusals
 from server.settings import LIMITS, Settings
 
 NUM_SEEDS = 2**63
@@ -15,18 +18,59 @@ NUM_SEEDS = 2**63
 REQUESTS = ("SolveRequest", "SearchOptions", "BatchRequest", "ChatRequest", "CompletionRequest")
 
 
-class Interface(FastAPI):
-    """An app that documents the limits of its settings."""
+KEY = "key"
+"""What the document calls the scheme by which a service knows its clients."""
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+
+class Interface(FastAPI):
+    """An app that documents the service that it is.
+
+    Args:
+        settings: Of the service.
+        needs_key: Whether its routes need a key, but for those that are open.
+        options: FastAPI's.
+    """
+
+    def __init__(self, settings: Settings, *, needs_key: bool, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
+        self._needs_key = needs_key
 
     def openapi(self) -> dict[str, Any]:
         """Return the document, made once."""
         if self.openapi_schema is None:
-            narrow(super().openapi()["components"]["schemas"], self._settings)
+            document = super().openapi()
+            narrow(document["components"]["schemas"], self._settings)
+            for operation in operations(document).values():
+                summarise(operation)
+            with_examples(document, self._settings)
+            with_refusals(document)
+            if self._needs_key:
+                with_key(document)
         return super().openapi()
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the operations of a document by path and method."""
+    return {(path, method): each for path, methods in document["paths"].items() for method, each in methods.items()}
+
+
+def summarise(operation: dict[str, Any]) -> None:
+    """Make the first line of an operation's description its summary; what follows is the description."""
+    first, _, rest = operation.pop("description", "").partition("\n")
+    operation["summary"] = first.rstrip(".")
+    if rest.strip():
+        operation["description"] = rest.strip()
+
+
+def with_key(document: dict[str, Any]) -> None:
+    """Say that a key is needed, and where none is."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "A key of this service, as its operator gave it out."}
+    document["components"]["securitySchemes"] = {KEY: scheme}
+    document["security"] = [{KEY: []}]
+    for (path, _), operation in operations(document).items():
+        if path in OPEN:
+            operation["security"] = []
 
 
 def narrow(schemas: dict[str, Any], settings: Settings) -> None:

@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from search.strategies import MAX_N, strategies
+from models.spelling import did_you_mean
+from search.strategies import MAX_N, strategies, unable
 from server.errors import RequestError
 
 LISTED_N = (4, 16, 64)
@@ -12,12 +13,16 @@ LISTED_N = (4, 16, 64)
 
 def list_names(policy: str, verifier: object) -> list[str]:
     """Return the names for `GET /v1/models`: the policy's own, then the strategies that this verifier allows."""
-    able = [row.name for row in strategies().values() if row.lacks(verifier) is None]
-    return [policy, *(f"{policy}@{strategy}-{n}" for strategy in able for n in LISTED_N)]
+    return [policy, *(f"{policy}@{strategy}-{n}" for strategy in _able(verifier) for n in LISTED_N)]
 
 
-def search_of(model: str, policy: str) -> dict[str, Any]:
+def search_of(model: str, policy: str, verifier: object) -> dict[str, Any]:
     """Return the strategy and the budget in the name of a model; nothing for the policy itself.
+
+    Args:
+        model: As a client calls it.
+        policy: What the policy is called.
+        verifier: Of the service: what it cannot run is not suggested.
 
     Raises:
         RequestError: No such model is served.
@@ -29,7 +34,8 @@ def search_of(model: str, policy: str) -> dict[str, Any]:
         allowed = (
             f"{policy}, or {policy}@STRATEGY-N with STRATEGY one of {', '.join(strategies())} and N 1 to {MAX_N:,}"
         )
-        raise RequestError(f"model: {model!r} is not served; allowed: {allowed}", "model", 404, "model_not_found")
+        message = f"model: {model!r} is not served; {_meant(model, policy, verifier, f'allowed: {allowed}')}"
+        raise RequestError(message, "model", 404, "model_not_found")
     return {"strategy": named[1], "n": int(named[2])}
 
 
@@ -39,6 +45,20 @@ def require_listed(model: str, policy: str, verifier: object) -> None:
     Raises:
         RequestError: It is not.
     """
-    search = search_of(model, policy)
+    search = search_of(model, policy, verifier)
     if search and (reason := strategies()[search["strategy"]].lacks(verifier)) is not None:
         raise RequestError(f"model: {reason}", "model", 404, "model_not_found")
+
+
+def _able(verifier: object) -> list[str]:
+    return [name for name in strategies() if name not in unable(verifier)]
+
+
+def _meant(model: str, policy: str, verifier: object, allowed: str) -> str:
+    """Suggest names that are served, with the budget that was asked for where it is one."""
+    asked = re.search(r"-([1-9]\d{0,3})$", model, re.ASCII)
+    n = min(int(asked[1]), MAX_N) if asked else LISTED_N[1]
+    searches, prefix = [f"{policy}@{strategy}-{n}" for strategy in _able(verifier)], f"{policy}@"
+    if model.startswith(prefix):
+        return did_you_mean(model, searches, allowed, prefix=prefix)
+    return did_you_mean(model, searches if "@" in model else [policy], allowed)

@@ -60,7 +60,7 @@ def plan_plain(body: OpenAIRequest, state: State) -> Plain | None:
         RequestError: There is no such model, a field is not supported, or a limit is exceeded.
     """
     settings, context = state.settings, state.models.policy.context
-    if search_of(body.model, settings.policy_name) or body.search is not None:
+    if search_of(body.model, settings.policy_name, state.models.verifier) or body.search is not None:
         return None
     refuse_unkept(body)
     sent = less_nothing(_body(body))

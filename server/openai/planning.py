@@ -48,7 +48,7 @@ def plan_search(body: OpenAIRequest, state: State, client: Client, arrived: floa
         | _sampling(body)
         | _thoughts(body, state.models.policy.template_arguments)
         | _form(body)
-        | _search(body, state.settings.policy_name)
+        | _search(body, state.settings.policy_name, state.models.verifier)
     )
     with named(body):
         return Search.plan(SolveRequest.model_validate(fields), state, client, arrived, history)
@@ -83,8 +83,8 @@ def _read_items(items: Sequence[ItemIn]) -> Iterator[Said]:
         yield Said(where, item.role, item.text)
 
 
-def _search(body: OpenAIRequest, policy: str) -> dict[str, Any]:
-    named = search_of(body.model, policy)
+def _search(body: OpenAIRequest, policy: str, verifier: object) -> dict[str, Any]:
+    named = search_of(body.model, policy, verifier)
     options = (body.search or SearchOptions()).model_dump(exclude_unset=True)
     if body.deadline_s is not None:
         options = {"deadline_s": body.deadline_s} | options

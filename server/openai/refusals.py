@@ -1,6 +1,7 @@
 """Fields that are refused by name: promises that the service cannot keep, and what a search cannot honour."""
 
 from models.json_values import visible
+from models.spelling import did_you_mean
 from server.errors import RequestError
 from server.openai.neutral import UNREAD, asks_for_nothing, remedy
 from server.openai.requests import MessageIn, OpenAIRequest
@@ -34,7 +35,10 @@ def refuse_unsearchable(body: OpenAIRequest) -> None:
         is_read = name in UNREAD or name in body.unkept or name in body.formed
         if not is_read and not asks_for_nothing(value, values):
             shown = visible(name)
-            raise RequestError(f"{shown}: not supported when searching; {remedy(values)}", shown)
+            read = type(body).model_fields.keys() | body.formed if name not in body.unsearched else ()
+            free = set(read) - body.unkept.keys() - body.model_fields_set - {"stop"}
+            meant = did_you_mean(name, free, remedy(values))
+            raise RequestError(f"{shown}: not supported when searching; {meant}", shown)
 
 
 def read_text(index: int, message: MessageIn) -> str:

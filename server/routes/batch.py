@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
+from search.strategies import unable
 from server.errors import RequestError
 from server.http.access import client_of
 from server.http.disconnect import until_disconnect
@@ -41,7 +42,8 @@ async def _answer(item: object, request: Request, arrived: float) -> SolveRespon
         search = Search.plan(body, State.of(request), client_of(request), arrived)
         return (await search.run()).reply
     except ValidationError as error:
-        failure = reply_to_invalid(error.errors(), SolveRequest)
+        refused = {"stream"} | unable(State.of(request).models.verifier)
+        failure = reply_to_invalid(error.errors(), SolveRequest, item, refused)
     except Exception as error:  # noqa: BLE001 - the other requests are answered all the same
         failure = reply_to(error)
     return BatchFailure(error=failure.body, http_status=failure.status, retry_after_s=failure.retry_after_s)

@@ -7,6 +7,7 @@ from typing import Any
 from models.interfaces import ENABLE_THINKING, PARAGRAPHS, Policy, Problem, Sampling, Turn
 from models.json_values import visible
 from models.policy.absent import AbsentPolicy
+from models.spelling import did_you_mean
 from search.aggregation import Aggregation
 from search.answers.checked import CheckingReader
 from search.answers.pool import AnswerPool
@@ -221,9 +222,10 @@ def _template_arguments(
     arguments = dict(request.chat_template_kwargs or {})
     for name in arguments:
         if name not in (settings.chat_template_keys or ()):
-            allowed = ", ".join(settings.chat_template_keys or ()) or "none"
-            where = "chat_template_kwargs"
-            raise RequestError(f"{where}: {visible(name)} is not allowed by the recipe; allowed: {allowed}", where)
+            keys, where = settings.chat_template_keys or (), "chat_template_kwargs"
+            free = set(keys) & policy.template_arguments - set(arguments)
+            allowed = did_you_mean(name, free, f"allowed: {', '.join(keys) or 'none'}")
+            raise RequestError(f"{where}: {visible(name)} is not allowed by the recipe; {allowed}", where)
         if name not in policy.template_arguments:
             where = "chat_template_kwargs"
             raise RequestError(f"{where}: the chat template of the policy does not read {name}; omit it", where)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,18 @@ def test_without_scores_none_are_measured() -> None:
 )
 def test_what_a_reader_should_know_is_said(candidates: list[Candidate], warning: str) -> None:
     assert texts_of(diagnosis_of(*candidates)) == [warning]
+
+
+@pytest.mark.parametrize("scores", [(0.5, 0.5, 0.5), (0.5, 0.501, 0.5), (0.9, 0.1, 0.5)])
+def test_a_verifier_that_saw_one_response_is_not_judged_by_its_copies(scores: tuple[float, ...]) -> None:
+    copies = [replace(voter((0,), "a", score), path=(place,)) for place, score in enumerate(scores)]
+    assert texts_of(diagnosis_of(*copies)) == ["only 1 of 3 responses are different"]
+
+
+def test_copies_of_a_response_do_not_hide_that_the_verifier_tells_it_from_another() -> None:
+    copies = [replace(voter((0,), "a", 0.99), path=(place,)) for place in range(199)]
+    found = diagnosis_of(*copies, voter((199,), "b", 0.3))
+    assert {caution.sign for caution in found.warnings} == {Sign.LOW_DIVERSITY, Sign.SATURATED}
 
 
 def test_one_response_alone_is_no_reason_to_warn() -> None:

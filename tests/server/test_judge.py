@@ -148,8 +148,9 @@ async def test_on_a_server_it_gives_the_same_verdicts(judge: Judge, remote_polic
 
 @pytest.mark.engine
 async def test_a_service_of_one_model_runs_one_engine() -> None:
-    settings = Settings(verifier_format="judge", judge_criteria="open")
-    async with open_models(settings) as (models, engines):
+    settings, stages = Settings(verifier_format="judge", judge_criteria="open"), list[str]()
+    async with open_models(settings, stages.append) as (models, engines):
+        assert stages == ["starting what reads answers", f"loading the policy {settings.policy_model}"]
         assert isinstance(models.verifier, Judge)
         assert isinstance(models.policy, EnginePolicy)
         assert engines == (models.policy.engine,) == (models.verifier.engine,)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from models.errors import RequestRefusedError
 from models.json_values import find_flaw
 from models.openai.grammars.worker import Constraint
+from models.spelling import did_you_mean
 
 MAX_BYTES = 65_536
 MAX_PROPERTIES = 1_000
@@ -102,7 +103,8 @@ def _structured_outputs(body: Mapping[str, Any]) -> Asked | None:
     given = [name for name, value in said.items() if value is not None]
     if unknown := [name for name in given if name not in KINDS]:
         field = f"structured_outputs.{unknown[0]}"
-        raise RequestRefusedError(f"{field}: not served; allowed: {', '.join(KINDS)}", field)
+        allowed = did_you_mean(unknown[0], set(KINDS) - set(said), f"allowed: {', '.join(KINDS)}")
+        raise RequestRefusedError(f"{field}: not served; {allowed}", field)
     if len(given) != 1:
         message = f"structured_outputs: holds {len(given)} constraints; allowed: one of {', '.join(KINDS)}"
         raise RequestRefusedError(message, "structured_outputs")

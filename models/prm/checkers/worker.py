@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
+from models.spelling import did_you_mean
+
 GROUP = "winnow.checkers"
 """The entry points that name checkers."""
 
@@ -34,8 +36,8 @@ def find_checker(name: str) -> importlib.metadata.EntryPoint:
         return importlib.metadata.EntryPoint(name, value=name, group=GROUP)
     known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise LookupError(f"neither module:function nor one of the entry points {GROUP} ({names})")
+        names = f"neither module:function nor one of the entry points {GROUP} ({', '.join(sorted(known)) or 'none'})"
+        raise LookupError(f"{names}; {meant}" if (meant := did_you_mean(name, known)) else names)
     return known[name]
 
 

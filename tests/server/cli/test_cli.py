@@ -1,6 +1,7 @@
 """The command `winnow`: help that can be read, mistakes that are one sentence."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,28 @@ def test_every_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert all(parameter.help for parameter in app.commands[command].params if parameter.param_type_name == "option")
+
+
+def test_the_commands_are_listed_by_what_they_are_for_and_none_is_forgotten() -> None:
+    listed = CliRunner().invoke(app, ["--help"]).output
+    assert "..." not in listed.partition("Serve:")[2]
+    for name in app.commands:
+        assert re.search(rf"^  {name}  +[A-Z]", listed, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("command", "headings"),
+    [
+        ("solve", ["Arguments", "Options", "Search", "Hyperparameters of strategies", "Policy", "Examples"]),
+        ("serve", ["Options", "Service", "Models", "Answers", "Programs that are tested", "Access", "Limits"]),
+    ],
+)
+def test_many_options_stand_under_headings(command: str, headings: list[str]) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"]).output
+    places = [shown.index(f"\n{heading}") if heading != "Examples" else shown.index(heading) for heading in headings]
+    assert places == sorted(places)
+    options = [option for each in app.commands[command].params for option in each.opts if option.startswith("--")]
+    assert [option for option in options if shown.count(f"{option} ") + shown.count(f"{option}\n") < 1] == []
 
 
 def test_tasks_are_json_lines_and_depend_on_the_seed() -> None:

@@ -83,7 +83,7 @@ async def test_a_search_is_counted_with_its_tokens_and_its_warnings(world: tuple
     assert total(counted, "winnow_candidates_total", strategy="best_of_n") == 4
     assert total(counted, "winnow_tokens_total", kind="completion") == usage["completion_tokens"]
     assert total(counted, "winnow_tokens_total", kind="verifier") == usage["verifier_tokens"]
-    assert total(counted, "winnow_warnings_total", warning="similar_scores") == 1
+    assert total(counted, "winnow_warnings_total", warning="low_diversity") == 1
     assert total(counted, "winnow_agreement_count") == 1
 
 

@@ -1,0 +1,38 @@
+"""`/docs`: the interface of this service for people. Swagger UI draws it, without anything from elsewhere.
+
+Its files say nothing of the service, so that a browser can load them without a key; the document itself needs one.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from server.http.assets import Asset, read_assets
+
+router = APIRouter(include_in_schema=False)
+
+FOLDER = Path(__file__).parents[1] / "http" / "docs"
+FILES: Mapping[str, str] = {
+    "/docs": "index.html",
+    "/docs/start.js": "start.js",
+    "/docs/style.css": "style.css",
+    "/docs/swagger-ui-bundle.js": "swagger-ui/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css": "swagger-ui/swagger-ui.css",
+}
+"""By path, where each lies in the folder."""
+
+
+@cache
+def _assets() -> Mapping[str, Asset]:
+    """Read the files when the first of them is wanted: to pack them takes a moment."""
+    return read_assets(FOLDER)
+
+
+async def get_file(request: Request) -> Response:
+    return _assets()[FILES[request.scope["route"].path]].reply(request, {})
+
+
+for path in FILES:
+    router.add_api_route(path, get_file, methods=["GET"])

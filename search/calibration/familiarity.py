@@ -33,8 +33,8 @@ BITS_PER_PART = 16
 """At least so many: of 17 new parts one is taken for a part that was seen."""
 MAX_BYTES = 2**14
 """Where these do not suffice, more new parts are taken for others: with 60,000 parts seen, four of ten."""
-WIDTH = 100
-"""Of a line of a packed text."""
+WORD_CHARS = 20
+"""Of a packed text, so that a file can break lines."""
 
 _LATER_DIGIT = re.compile(r"(?<=\d)\d")
 _WORD = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
@@ -64,15 +64,19 @@ class Seen:
         Raises:
             ValueError: The text is something else.
         """
+        unpacker = zlib.decompressobj()
         try:
-            return cls(zlib.decompressobj().decompress(b64decode(text), MAX_BYTES + 1))
-        except zlib.error as error:
+            bits = unpacker.decompress(b64decode(text), MAX_BYTES + 1)
+        except (ValueError, zlib.error) as error:
             raise ValueError(f"not what `winnow calibrate` packs: {error}") from error
+        if not unpacker.eof and len(bits) <= MAX_BYTES:
+            raise ValueError("not what `winnow calibrate` packs: its end is missing")
+        return cls(bits)
 
     @property
     def packed(self) -> str:
-        """The bits in base64, in words that a file can break lines between."""
-        return " ".join(wrap(b64encode(zlib.compress(self.bits, 9)).decode(), WIDTH))
+        """The bits in base64, in words."""
+        return " ".join(wrap(b64encode(zlib.compress(self.bits, 9)).decode(), WORD_CHARS))
 
     def novelty(self, problem: str) -> float:
         """Return the share of a problem's parts that were not seen, in [0, 1]."""
@@ -110,9 +114,19 @@ def see(problems: Sequence[str], false_alarms: float = FALSE_ALARMS, seed: int =
 
 def parts_of(problem: str) -> Iterator[str]:
     """Yield the parts of a problem; a short one is a single part of each kind."""
+    yield from pieces_of(problem)
+    yield from phrases_of(problem)
+
+
+def pieces_of(problem: str) -> Iterator[str]:
+    """Yield what stands in each four characters in a row."""
     text = f"{_START}{_LATER_DIGIT.sub('#', problem)}{_END}"
     for start in range(max(len(text) - NUM_CHARS, 0) + 1):
         yield text[start : start + NUM_CHARS]
+
+
+def phrases_of(problem: str) -> Iterator[str]:
+    """Yield each five words in a row; signs are words, too."""
     words = [_START, *("#" if word[0].isdecimal() else word for word in _WORD.findall(problem)), _END]
     for start in range(max(len(words) - NUM_WORDS, 0) + 1):
         yield " ".join(words[start : start + NUM_WORDS])

@@ -32,7 +32,8 @@ HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and point
 MIN_PROBLEMS = 40
 """Fewer are not enough for five bins."""
 LOOKED_AT = 6_000
-"""Demo problems whose texts show what is familiar: with them it depends on no number whether a problem is."""
+"""Demo problems whose texts show what is familiar: nearly all parts that there are."""
+READ_WITH_ONLY = ("problems", "false_alarms", "only", "recipe", "out")
 
 
 @click.command()
@@ -122,10 +123,10 @@ def _refuse_measuring(context: click.Context) -> None:
     Raises:
         click.UsageError: One was given.
     """
-    for name in ("held_out", "budgets", "beam_width", "temperature", "max_tokens", "concurrency", "evidence"):
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            option = next(each for each in context.command.params if each.name == name).opts[0]
-            raise click.UsageError(f"{option} does not go with --only familiarity, which reads texts alone")
+    for option in context.command.params:
+        name = option.name or ""
+        if name not in READ_WITH_ONLY and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} does not go with --only familiarity, which reads texts alone")
 
 
 def _add_familiarity(settings: Settings, problems: Path | None, false_alarms: float, out: Path | None) -> None:

@@ -1,13 +1,14 @@
 """Which measure tells problems that the demo was not made for from its own, and at what false alarms.
 
-    python -m tests.bench.familiarity [--limit 500] [--data ../shared/data] [--searches 0]
+    python -m tests.bench.familiarity [--limit 500] [--data ../shared/data]
+    python -m tests.bench.familiarity --searches 12
     python -m tests.bench.familiarity --pair ~/.cache/winnow/real/SmolLM2-135M-Instruct
 
 Every measure is fitted on problems of the demo, its limit set on 1,000 others at 2 and 5 % false alarms, and then it is
 shown the 500 held-out problems of `make eval` and the sets of tests/unfamiliar.py. Log probabilities are those of the
-prompt's tokens under the policy, by a plain forward of transformers. `--searches 24` asks the service for so many
-problems of each set (the demo's engines, N = 8), and compares what a search says of them. `--pair` does the same for
-GSM8K and MATH-500 as the problems of another pair: 300 to fit, 300 held out, the others unfamiliar.
+prompt's tokens under the policy, by a plain forward of transformers. `--searches` asks the service for some problems
+of each set (the demo's engines, `auto`, N = 8), and prints what a search says of them. `--pair` takes GSM8K and
+MATH-500 for the problems of another pair: 150 to fit, 150 for the limit, 200 held out, the others unfamiliar.
 """
 
 import argparse
@@ -188,23 +189,23 @@ def of_texts(problems: Sequence[str]) -> dict[str, Measure]:
 def demo(console: Console, options: argparse.Namespace) -> None:
     """Compare the measures on the demo's problems."""
     familiar = [task.problem for task in demo_tasks(0, HELD_OUT)]
-    texts = [task.problem for task in demo_tasks(1, options.fitted + TO_LIMIT + HELD_OUT)]
-    rest = [text for text in texts if text not in set(familiar)]
-    fitted, others = rest[: options.fitted], rest[options.fitted : options.fitted + TO_LIMIT]
-    unfamiliar = {
-        name: problems[: options.limit] for name, problems in sets(familiar, options.data, seed=options.seed).items()
-    }
-    compare(console, of_texts(fitted), others, familiar, unfamiliar)
-    few = {name: problems[: options.prompts] for name, problems in unfamiliar.items()}
-    if options.prompts:
-        compare(console, LogProbs(DEMO / "policy").measures(), others, familiar, few)
+    unfamiliar = sets(familiar, options.data, seed=options.seed)
     if options.searches:
         kinds = {"held out": familiar} | unfamiliar
         asyncio.run(search(console, {name: problems[: options.searches] for name, problems in kinds.items()}))
+        return
+    texts = [task.problem for task in demo_tasks(1, options.fitted + TO_LIMIT + HELD_OUT)]
+    rest = [text for text in texts if text not in set(familiar)]
+    fitted, others = rest[: options.fitted], rest[options.fitted : options.fitted + TO_LIMIT]
+    some = {name: problems[: options.limit] for name, problems in unfamiliar.items()}
+    compare(console, of_texts(fitted), others, familiar, some)
+    few = {name: problems[: options.prompts] for name, problems in unfamiliar.items()}
+    compare(console, LogProbs(DEMO / "policy").measures(), others, familiar, few)
+    cost(console, fitted)
 
 
 async def search(console: Console, kinds: Mapping[str, Sequence[str]]) -> None:
-    """Print what searches say of problems of each kind: means, and the time that the novelty takes."""
+    """Print what searches say of problems of each kind: means."""
     table = Table("mean", "agreement", "score_mean", "probe_confidence", "called unfamiliar, %", title="auto, N = 8")
     async with open_client(None, Settings()) as client:
         for name, problems in kinds.items():
@@ -240,7 +241,7 @@ def cost(console: Console, problems: Sequence[str]) -> None:
     """Print how long it takes to compare a problem."""
     novelty = of_bits(problems)
     for size in (50, 500, 65_536):
-        text = (" ".join(problems))[:1] + (" ".join(problems) * 10)[: size - 1]
+        text = " ".join(problems)[:size]
         started = time.perf_counter()
         for _ in range(repeats := max(100_000 // size, 3)):
             novelty(text)
@@ -251,8 +252,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fitted", type=int, default=5_000, help="Problems of the demo to learn from.")
     parser.add_argument("--limit", type=int, default=500, help="Most problems of a set.")
-    parser.add_argument("--prompts", type=int, default=200, help="The same, for log probabilities; 0: none.")
-    parser.add_argument("--searches", type=int, default=0, help="The same, for searches.")
+    parser.add_argument("--prompts", type=int, default=200, help="The same, for log probabilities.")
+    parser.add_argument("--searches", type=int, default=0, help="Search so many problems of each set instead.")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--pair", type=Path, help="A policy whose problems are those of benchmarks.")
@@ -262,7 +263,6 @@ def main() -> None:
         pair(console, options)
     else:
         demo(console, options)
-        cost(console, [task.problem for task in demo_tasks(0, HELD_OUT)])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from search.answers.answer import TrialOutcome
@@ -46,6 +46,7 @@ class Sign(Enum):
     LOW_DIVERSITY = "low_diversity"
     SATURATED = "saturated"
     NOTHING_TO_CUT = "nothing_to_cut"
+    UNFAMILIAR = "unfamiliar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,24 @@ class FieldAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Novelty:
+    """How unlike the problems that confidence was calibrated on a problem is.
+
+    Attributes:
+        share: Of its parts, those that none of them has, in [0, 1].
+        limit: Above it the problem is unfamiliar.
+    """
+
+    share: float
+    limit: float
+
+    @property
+    def is_familiar(self) -> bool:
+        """Whether the problem may be one of them."""
+        return self.share <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Measures of a vote. None where there is nothing to measure.
 
@@ -97,6 +116,7 @@ class Diagnostics:
         tests: Of a search whose answers are programs.
         fields: Of an elected answer that has parts, how far each is agreed on.
         stopping: How a search ended that may stop when its answer is probable; None of any other.
+        novelty: Of the problem, where a calibration table measures it.
     """
 
     agreement: float | None
@@ -110,6 +130,23 @@ class Diagnostics:
     tests: TrialCounts | None = None
     fields: tuple[FieldAgreement, ...] = ()
     stopping: Stop | None = None
+    novelty: Novelty | None = None
+
+    @property
+    def familiar(self) -> bool | None:
+        """Whether the problem is like those that confidence was calibrated on; None where that was not measured."""
+        return self.novelty.is_familiar if self.novelty else None
+
+    def comparing(self, novelty: Novelty, kind: str) -> "Diagnostics":
+        """Return these with the novelty of the problem, and with a warning first if that is unfamiliar.
+
+        Args:
+            novelty: Of the problem.
+            kind: What the policy is for, as a sentence without its full stop.
+        """
+        warning = Caution(Sign.UNFAMILIAR, f"unfamiliar problem: {kind}; confidence does not hold here")
+        warnings = self.warnings if novelty.is_familiar else (warning, *self.warnings)
+        return replace(self, novelty=novelty, warnings=warnings)
 
 
 def diagnose(

@@ -189,7 +189,8 @@ class ChooseResponse(Wire):
     response: str | None
     score: float | None
     confidence: float | None = Field(
-        description="Calibrated probability that the answer is right; null unless `from_policy` and measured."
+        description="Calibrated probability that the answer is right; null unless `from_policy` and measured, or if "
+        "the problem is unfamiliar."
     )
     votes: list[ClassOut] = Field(description="Classes of equivalent answers, the chosen one first.")
     diagnostics: DiagnosticsOut

@@ -385,6 +385,13 @@ class StoppingOut(Wire):
     )
 
 
+class NoveltyOut(Wire):
+    """How unlike the problems that confidence was calibrated on the problem is."""
+
+    share: float = Field(description="Of the problem's parts, those that none of them has.")
+    limit: float = Field(description="Above it the problem is unfamiliar.")
+
+
 class DiagnosticsOut(Wire):
     """How far the answer can be trusted; null where there is nothing to measure."""
 
@@ -401,6 +408,11 @@ class DiagnosticsOut(Wire):
         None, description="Of an answer in JSON, by JSON pointer; the calls of tools in the order of their names."
     )
     stopping: StoppingOut | None = Field(None, description="With early_stop probable, unless the deadline ended it.")
+    familiar: bool | None = Field(
+        None,
+        description="Whether the problem is like those that confidence was calibrated on; null if that is not known.",
+    )
+    novelty: NoveltyOut | None = Field(None, description="What `familiar` was read from.")
 
 
 class Usage(Wire):
@@ -475,7 +487,8 @@ class SolveResponse(Wire):
     trial: TrialOut | None = Field(None, description="What the tests said of the program in the response.")
     score: float | None
     confidence: float | None = Field(
-        description="Calibrated probability that the answer is right; null where no such search was measured."
+        description="Calibrated probability that the answer is right; null where no such search was measured, or if "
+        "the problem is unfamiliar."
     )
     status: Literal["complete", "deadline", "degraded"]
     status_reason: str | None = Field(None, description="Which candidates were lost and why.")

@@ -192,6 +192,13 @@ class Settings(BaseSettings):
     calibration: Path | None = Field(
         None, description="Table of `winnow calibrate`; default: calibration.yaml beside the policy's folder."
     )
+    made_for: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="What the policy was trained on, in words, for the warning of unfamiliar problems; default: what "
+        "the calibration table says.",
+    )
     system_prompt: str | None = Field(
         None, description="Instruction to the policy if a request has none; default: one that suits the policy."
     )

@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.files import UnreadableFileError, read_yaml, replace_file
 from models.interfaces import DELIMITER
+from search.calibration.familiarity import FALSE_ALARMS, Seen, see
 from search.compute_optimal import MODES, Bin, ComputeOptimal
 from search.confidence import Confidence
+from search.diagnostics import Novelty
 from search.errors import HyperparameterError
 from search.stopping import EarlyStop, Probable
 from search.strategies import calibrated, strategies
@@ -37,6 +49,14 @@ def _rises(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 Knots = Annotated[list[tuple[Share, Share]], AfterValidator(_rises)]
 """Support and probability."""
+
+
+def _unpack(text: Any) -> Any:
+    """Read the text of a table; what is unpacked stays as it is."""
+    return Seen.unpack(text) if isinstance(text, str) else text
+
+
+Packed = Annotated[Seen, BeforeValidator(_unpack), PlainSerializer(lambda seen: seen.packed)]
 
 
 class Row(BaseModel):
@@ -169,6 +189,42 @@ class Identity(Row):
     thinking: list[str] | None = None
 
 
+class Familiarity(Row):
+    """What the problems of the calibration look like.
+
+    Attributes:
+        made_for: What the policy was trained on, in words; null where nobody said.
+        problems: Whose parts were seen.
+        false_alarms: Share of new problems of this kind that are called unfamiliar, at most.
+        limit: Above this novelty a problem is unfamiliar.
+        made: How: commit and date.
+        seen: Their parts.
+    """
+
+    made_for: str | None = None
+    problems: int = Field(ge=1)
+    false_alarms: float = Field(gt=0, lt=1)
+    limit: Share
+    made: dict[str, Any]
+    seen: Packed
+
+    @classmethod
+    def of(
+        cls, problems: Sequence[str], made_for: str | None, made: dict[str, Any], false_alarms: float = FALSE_ALARMS
+    ) -> Self | None:
+        """Return what problems look like; None if they are too few to tell."""
+        found = see(problems, false_alarms)
+        if found is None:
+            return None
+        seen, limit = found
+        values = {"made_for": made_for, "problems": len(problems), "false_alarms": false_alarms, "limit": limit}
+        return cls(**values, made=made, seen=seen)
+
+    def novelty(self, problem: str) -> Novelty:
+        """Return how unlike these a problem is."""
+        return Novelty(self.seen.novelty(problem), self.limit)
+
+
 class Calibration(Row):
     """The table.
 
@@ -179,6 +235,7 @@ class Calibration(Row):
         made: How: commit, problems, machine.
         budgets: How `auto` spends, the smallest budget first.
         confidence: Of the answers of every strategy, by budget.
+        familiarity: What its problems look like; None of a table that cannot tell.
     """
 
     version: Literal[1] = 1
@@ -187,6 +244,7 @@ class Calibration(Row):
     made: dict[str, Any]
     budgets: list[Budget] = Field(min_length=1)
     confidence: dict[str, dict[Annotated[int, Field(ge=1)], Knots]]
+    familiarity: Familiarity | None = None
 
     @model_validator(mode="after")
     def _budgets_rise(self) -> Self:
@@ -253,7 +311,7 @@ def write_calibration(table: Calibration, path: Path) -> None:
     Raises:
         UnwritableFileError: It cannot be written; the one that was there is untouched.
     """
-    values = table.model_dump(mode="json")
+    values = {"version": table.version} | table.model_dump(mode="json", exclude_unset=True)
     replace_file(path, yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True))
 
 

@@ -1,16 +1,20 @@
 """`winnow calibrate`: measures how a pair of models best spends a budget, and writes the table of `auto`."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
 from models.interfaces import Sampling
-from search.calibration.table import Calibration, write_calibration
+from search.calibration.familiarity import FALSE_ALARMS
+from search.calibration.table import Calibration, Familiarity, write_calibration
 from search.evaluation.tasks import Task
 from server.cli.demo_tasks import demo_tasks
 from server.cli.evaluate import Counts
@@ -27,6 +31,9 @@ EVALUATED = 500
 HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and points lost by predicting it"
 MIN_PROBLEMS = 40
 """Fewer are not enough for five bins."""
+LOOKED_AT = 6_000
+"""Demo problems whose texts show what is familiar: nearly all parts that there are."""
+READ_WITH_ONLY = ("problems", "false_alarms", "only", "recipe", "out")
 
 
 @click.command()
@@ -47,6 +54,18 @@ MIN_PROBLEMS = 40
     "--max-tokens", type=click.IntRange(1), help="Longest response.  [default: that of searches that do not say]"
 )
 @click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Problems in parallel.")
+@click.option(
+    "--false-alarms",
+    default=FALSE_ALARMS,
+    show_default=True,
+    type=click.FloatRange(0.001, 0.2),
+    help="Share of new problems of this kind that may be called unfamiliar.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["familiarity"]),
+    help="Measure this alone, from the texts of the problems, and add it to the table that is there.",
+)
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--evidence", type=click.Path(path_type=Path), help="File for the measurements; a run resumes from it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The table.  [default: where the service looks for it]")
@@ -58,6 +77,8 @@ def calibrate(
     temperature: float,
     max_tokens: int | None,
     concurrency: int,
+    false_alarms: float,
+    only: str | None,
     recipe: Path | None,
     evidence: Path | None,
     out: Path | None,
@@ -65,14 +86,20 @@ def calibrate(
     """Learn how `auto` should spend a budget with these models, and how probable their answers are.
 
     Measures the strategies on problems whose answers are known, bins the problems by the confidence of a small search,
-    and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only.
+    and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only, and for problems
+    like these: it says which are not.
     """
+    if only is not None:
+        _refuse_measuring(click.get_current_context())
     refuse_inputs(out, problems, recipe, evidence)
     refuse_inputs(evidence, problems, recipe, option="--evidence")
     settings = load_settings(recipe)
     check_checkpoints(settings)
     if not settings.has_verifier:
         raise SettingsError("verifier_format is none: a table is for a policy and its verifier; set verifier_model")
+    if only is not None:
+        _add_familiarity(settings, problems, false_alarms, out)
+        return
     tasks = list(read_problems(problems).tasks) if problems else _other_demo_tasks(held_out)
     if len(tasks) < MIN_PROBLEMS:
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
@@ -81,8 +108,66 @@ def calibrate(
     sampling = Sampling(temperature, 1.0, max_tokens or settings.response_tokens, seed=0, steps=settings.steps.rule)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
-    write_calibration(found.table, found.path)
+    texts = [task.problem for task in tasks] if problems else _demo_texts()
+    familiarity = _familiarity(settings, texts, false_alarms)
+    table = found.table.model_copy(update={"familiarity": familiarity} if familiarity else {})
+    write_calibration(table, found.path)
     _show(found, Console(width=110))
+    if familiarity is None:
+        click.echo(f"{len(texts)} problems are too few to tell which others are unfamiliar", err=True)
+
+
+def _refuse_measuring(context: click.Context) -> None:
+    """Refuse options of what is not measured.
+
+    Raises:
+        click.UsageError: One was given.
+    """
+    for option in context.command.params:
+        name = option.name or ""
+        if name not in READ_WITH_ONLY and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} does not go with --only familiarity, which reads texts alone")
+
+
+def _add_familiarity(settings: Settings, problems: Path | None, false_alarms: float, out: Path | None) -> None:
+    """Add to the table of these models what its problems look like; leave the rest as it is.
+
+    Raises:
+        UnreadableFileError: There is no such table.
+        SettingsError: It is not for these models and this prompt.
+        click.BadParameter: The problems are too few.
+    """
+    from server.identity import calibration_file, load_calibration
+
+    path = out or calibration_file(settings)
+    table = load_calibration(settings.model_copy(update={"calibration": path})).table
+    assert table is not None  # noqa: S101 - a table that is named and cannot be used is refused
+    texts = [task.problem for task in read_problems(problems).tasks] if problems else _demo_texts()
+    familiarity = _familiarity(settings, texts, false_alarms)
+    if familiarity is None:
+        message = f"{len(texts)} problems are too few for a share of {false_alarms:g}: at least {_fewest(false_alarms)}"
+        raise click.BadParameter(message, param_hint="--problems")
+    write_calibration(table.model_copy(update={"familiarity": familiarity}), path)
+    click.echo(f"of {len(texts):,} problems; a problem is unfamiliar if more than {familiarity.limit:.1%} of it is new")
+    click.echo(f"written to {path}")
+
+
+def _familiarity(settings: Settings, texts: Sequence[str], false_alarms: float) -> Familiarity | None:
+    """Return what problems look like; None if they are too few to tell."""
+    from server.cli.provenance import what_is_told
+
+    run = what_is_told(settings, {})
+    return Familiarity.of(texts, settings.made_for, {name: run[name] for name in ("date", "commit")}, false_alarms)
+
+
+def _demo_texts() -> list[str]:
+    """Return problems of the demo's kind: many more than are searched, since they are only read."""
+    return [task.problem for task in _other_demo_tasks(LOOKED_AT)]
+
+
+def _fewest(false_alarms: float) -> int:
+    """Return how many problems tell which others are unfamiliar."""
+    return ceil(round(1 / false_alarms, 9)) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class Diagnostics(Reply):
     entropy: float | None
     distinct_answers: int
     warnings: list[str]
+    familiar: bool | None = None
 
 
 class Usage(Reply):

@@ -33,6 +33,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield from check_servers(name, map(str, listed), secret.get_secret_value() if secret else None)
     try:
         machine = look_at_machine(runs_engines=bool(engines))
+        from server.doctor.calibration import check_calibration
         from server.doctor.models import check_models
     except (ImportError, OSError) as error:
         remedy = "make setup; on a CPU the engine also needs libnuma (Debian: apt-get install libnuma1)"
@@ -41,4 +42,5 @@ def examine(settings: Settings) -> Iterator[Finding]:
     findings, sizes = check_models(settings, here)
     yield from check_hardware(settings, machine, engines)
     yield from findings
+    yield from check_calibration(settings)
     yield from check_memory(settings, machine, sizes)

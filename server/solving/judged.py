@@ -121,6 +121,8 @@ def _confidence(request: ChooseRequest, result: SearchResult, table: Calibration
     """Return the probability of the answer; None where no such vote was measured."""
     if table is None or not request.from_policy or result.status is not Status.COMPLETE:
         return None
+    if result.diagnostics.familiar is False:
+        return None
     row = next(row for row in flat() if row.selection is request.selection)
     confidence = table.confidence_of(row.name, len(request.responses))
     is_default = ChooseRequest.model_fields["aggregation"].default is request.aggregation

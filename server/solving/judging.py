@@ -30,6 +30,7 @@ from server.errors import RequestError
 from server.given import ChooseRequest, ChooseResponse, GivenRequest, ScoreRequest, ScoreResponse
 from server.keys import Client
 from server.schemas import Timing
+from server.solving.familiar import compare
 from server.solving.judged import Judged, chosen_reply, scored_reply
 from server.solving.searching import begun, built
 from server.solving.state import State
@@ -125,6 +126,8 @@ class Judging:
             responses = await asyncio.to_thread(self._cut)
             result = await self._judge(responses, observer or Silence())
             ended = time.perf_counter()
+        if isinstance(self.request, ChooseRequest):
+            result = await compare(result, self.problem, self.state)
         timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
         self.state.metrics.record_judged(result, timing)
         self._log(result, timing)

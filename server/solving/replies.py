@@ -114,6 +114,8 @@ def _confidence(
     is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
     if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
         return None
+    if result.diagnostics.familiar is False:
+        return None
     told = request.system_prompt
     if told is not None and (told or None) != table.identity.system_prompt:
         return None
@@ -136,7 +138,8 @@ def diagnostics_of(found: Diagnostics) -> DiagnosticsOut:
     stop = found.stopping
     stopping = StoppingOut(**asdict(stop) | {"rule": stop.rule.value}) if stop else None
     warnings = [caution.text for caution in found.warnings]
-    return DiagnosticsOut(**asdict(found) | {"warnings": warnings, "fields": fields or None, "stopping": stopping})
+    shown = {"warnings": warnings, "fields": fields or None, "stopping": stopping, "familiar": found.familiar}
+    return DiagnosticsOut(**asdict(found) | shown)
 
 
 def _losses(losses: tuple[Loss, ...]) -> str | None:

@@ -21,6 +21,7 @@ from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
 from server.solving.admission import Place
+from server.solving.familiar import compare
 from server.solving.forms import Form, cause_of, plan_form, require_parser, try_grammar
 from server.solving.planning import (
     Planned,
@@ -200,6 +201,7 @@ class Search:
                 observer=observer,
             )
             ended = time.perf_counter()
+            result = await compare(result, self.problem, self.state)
             timing = Timing(queue_s=place.waited_s, search_s=ended - started, total_s=ended - self.arrived)
             record(result, timing)
         build = partial(reply, request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)

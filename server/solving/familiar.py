@@ -1,0 +1,35 @@
+"""Says in a result whether its problem is like those that the calibration table was made from."""
+
+import asyncio
+from dataclasses import replace
+
+from models.interfaces import Problem
+from search.calibration.table import Familiarity
+from search.solve import SearchResult
+from server.solving.state import State
+
+LONG_CHARS = 4_096
+"""What is longer is compared in a thread: 65,536 characters take 0.1 s."""
+
+
+async def compare(result: SearchResult, problem: Problem, state: State) -> SearchResult:
+    """Return a result that tells the novelty of its problem; the same result where no table measures it.
+
+    All that was said is compared: a calibrated problem has no turns before it.
+    """
+    table = state.calibrated.table
+    if table is None or table.familiarity is None:
+        return result
+    familiarity = table.familiarity
+    asked = "\n\n".join((*(turn.text for turn in problem.history), problem.text))
+    is_long = len(asked) > LONG_CHARS
+    novelty = await asyncio.to_thread(familiarity.novelty, asked) if is_long else familiarity.novelty(asked)
+    kind = _kind(state.settings.made_for, familiarity)
+    return replace(result, diagnostics=result.diagnostics.comparing(novelty, kind))
+
+
+def _kind(made_for: str | None, familiarity: Familiarity) -> str:
+    made_for = made_for or familiarity.made_for
+    if made_for is None:
+        return f"it is unlike the {familiarity.problems:,} problems of the calibration table"
+    return f"this policy was trained on {made_for}"

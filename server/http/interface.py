@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 
+from server.http.streams import SCHEMAS
 from server.settings import LIMITS, Settings
+from server.stream import EVENTS
 
 NUM_SEEDS = 2**63
 """Seeds are whole numbers below this."""
@@ -25,8 +28,18 @@ class Interface(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the document, made once."""
         if self.openapi_schema is None:
-            narrow(super().openapi()["components"]["schemas"], self._settings)
+            schemas = super().openapi()["components"]["schemas"]
+            narrow(schemas, self._settings)
+            for name, schema in event_schemas().items():
+                schemas.setdefault(name, schema)
         return super().openapi()
+
+
+def event_schemas() -> dict[str, Any]:
+    """Return the schemas of the events of a search, which no reply names."""
+    models = [(model, "serialization") for model in EVENTS.values()]
+    _, document = models_json_schema(models, ref_template=f"{SCHEMAS}{{model}}")  # type: ignore[arg-type]
+    return dict(document["$defs"])
 
 
 def narrow(schemas: dict[str, Any], settings: Settings) -> None:

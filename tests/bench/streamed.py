@@ -17,6 +17,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from server.memory import collect_rarely
 from tests.natures import Branch, Tree, answer, step
 from tests.server.services import service
 from tests.worlds import World
@@ -52,6 +53,7 @@ async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     table = Table("strategy", "stream", "CPU ms", "range", "kB", title=f"a search of {options.n} candidates")
     async with service(world()) as client:
+        collect_rarely()
         for strategy in STRATEGIES:
             for stream in (False, True):
                 await search(client, strategy, options.n, 0, stream=stream)

@@ -11,12 +11,13 @@ together never exceed N. The survivors of a step wait for all of its candidates;
 early when no score of the N - c candidates outstanding can change the answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.candidate import Candidate
 from search.expander import Expander
 from search.tree import refuse_nonsense
-from search.voting import Ballot, Selection, rank
+from search.voting import Ballot, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,25 @@ class BeamSearch:
 
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Grow the beam until all of it is complete, and cast its votes."""
-        beam, width, room = [Candidate()], self.n, self.n
+        beam: Sequence[Candidate] = [Candidate()]
+        width = room = self.n
         for _ in range(self.max_steps - 1):
             children = await expander.expand(_children(beam, width), self.lookahead)
             for child in children:
                 ballot.cast(child)
             room -= sum(child.is_complete for child in children)
             width = min(self.beam_width, room)
-            alive = rank([child for child in children if child.is_growing])
-            beam = list(alive[: max(room // self.beam_width, 1)])
-            if not beam or (self.early_stop and self._is_decided(expander, ballot, beam, room)):
+            alive = [child for child in children if child.is_growing]
+            beam = expander.keep(max(room // self.beam_width, 1), alive)
+            if not beam or ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
                 return
         for child in await expander.roll_out(_children(beam, width)):
             ballot.cast(child)
 
-    def _is_decided(self, expander: Expander, ballot: Ballot[Candidate], beam: list[Candidate], room: int) -> bool:
-        return ballot.is_decided([max(expander.ceiling(candidate) for candidate in beam)] * room)
+
+def _ceilings(expander: Expander, beam: Sequence[Candidate], room: int) -> list[float]:
+    return [max(expander.ceiling(candidate) for candidate in beam)] * room
 
 
-def _children(beam: list[Candidate], width: int) -> list[Candidate]:
+def _children(beam: Sequence[Candidate], width: int) -> list[Candidate]:
     return [child for parent in beam for child in parent.children(range(width))]

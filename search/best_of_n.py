@@ -107,5 +107,5 @@ async def cast_in_order(
             outstanding -= 1
             if candidate:
                 ballot.cast(candidate)
-            if early_stop and ballot.is_decided([1.0] * outstanding):
+            if ballot.may_end([1.0] * outstanding, early_stop=early_stop):
                 return

@@ -86,7 +86,8 @@ class ComputeOptimal:
     async def search(self, expander: Expander, ballot: Ballot[Candidate]) -> None:
         """Probe, decide, and spend the rest."""
         probe = "{probe}" + MODES[self.probe_thinks]
-        expander.tell(Decision(self._probing, f"time was up in the probe, {probe}"))
+        meanwhile = f"{probe} probes how difficult the problem is"
+        expander.tell(Decision(self._probing, f"time was up in the probe, {probe}", meanwhile=meanwhile))
         await self.probe.search(expander.thinking(self.probe_thinks), ballot)
         confidence = self.confidence.of(ballot.votes())
         place, bin = self._decide(confidence)
@@ -96,8 +97,9 @@ class ComputeOptimal:
             expander.tell(Decision(values, f"{found}, so nothing followed", confidence))
             return
         values |= {} if bin.thinks is None else {"rest_thinks": bin.thinks}
-        reason = f"{found}, so {{rest}}{MODES[bin.thinks]} followed"
-        expander.tell(Decision(values, reason))
+        rest = "{rest}" + MODES[bin.thinks]
+        reason = f"{found}, so {rest} followed"
+        expander.tell(Decision(values, reason, meanwhile=f"{found}, so {rest} follows"))
         await bin.rest.search(expander.thinking(bin.thinks).after(self.probe.n), ballot.until(self._is_confident))
         expander.tell(Decision(values, reason, self.final_confidence.of(ballot.votes())))
 

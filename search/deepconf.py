@@ -98,7 +98,7 @@ class DeepConf:
         return sorted(lows, reverse=True)[num_kept(len(lows), self.keep) - 1]
 
     def _is_decided(self, ballot: Ballot[Candidate], outstanding: int) -> bool:
-        return self.early_stop and ballot.is_decided([1.0] * outstanding)
+        return ballot.may_end([1.0] * outstanding, early_stop=self.early_stop)
 
     def _has_consensus(self, votes: Sequence[Vote[Candidate]]) -> bool:
         weights = [vote.weight or 0.0 for vote in votes if vote.answer is not None]

@@ -18,7 +18,7 @@ from search.candidate import Candidate
 from search.expander import Expander, in_order
 from search.stopping import EarlyStop, Forecast, Probable, refuse_tournament
 from search.tree import refuse_nonsense
-from search.voting import Ballot, Selection, rank
+from search.voting import Ballot, Selection
 from search.waves import cast_in_waves
 
 
@@ -72,7 +72,7 @@ class DVTS:
                 outstanding -= width
                 for candidate in candidates:
                     ballot.cast(candidate)
-                if self.early_stop and ballot.is_decided([1.0] * outstanding):
+                if ballot.may_end([1.0] * outstanding, early_stop=self.early_stop):
                     return
 
     async def _subtree(self, expander: Expander, index: int, width: int) -> list[Candidate]:
@@ -80,8 +80,8 @@ class DVTS:
         chosen, indices = Candidate(), range(index * width, (index + 1) * width)
         for _ in range(self.max_steps - 1):
             children = await expander.expand(chosen.children(indices), self.lookahead)
-            ranked = rank([child for child in children if child.is_complete or child.is_growing])
-            if not ranked or ranked[0].is_complete:
+            best = expander.keep(1, [child for child in children if child.is_complete or child.is_growing])
+            if not best or best[0].is_complete:
                 return children
-            chosen, indices = ranked[0], range(width)
+            chosen, indices = best[0], range(width)
         return await expander.roll_out(chosen.children(indices))

@@ -16,7 +16,7 @@ policy was: that one is shown everything.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -27,8 +27,9 @@ from search.aggregation import Aggregation
 from search.answers.answer import Answer, AnswerReader
 from search.candidate import Candidate
 from search.code.examiner import Examiner, Tester
-from search.observer import Decision, Loss, Observer
+from search.observer import Choice, Decision, Loss, Observer
 from search.stopping import Stop
+from search.voting import rank
 
 T = TypeVar("T")
 Grow = Callable[[Candidate], Awaitable[Candidate]]
@@ -107,6 +108,13 @@ class Expander:
     def tell(self, decision: Decision) -> None:
         """Tell the observer what the strategy has decided."""
         self.observer.on_decision(decision)
+
+    def keep(self, number: int, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Return the `number` best of candidates, and tell the observer which of the others are not continued."""
+        ranked = rank(candidates)
+        if len(ranked) > number:
+            self.observer.on_choice(Choice(ranked, number))
+        return ranked[:number]
 
     def ceiling(self, candidate: Candidate) -> float:
         """Return the largest score the candidate can still get."""

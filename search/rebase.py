@@ -67,9 +67,10 @@ class Rebase:
                 ballot.cast(child)
             budget -= sum(child.is_final for child in grown)  # less C_i
             nodes = rank([child for child in grown if child.is_growing])
-            if not nodes or (self.early_stop and ballot.is_decided(_ceilings(expander, nodes, budget))):
+            if not nodes or ballot.may_end(_ceilings(expander, nodes, budget), early_stop=self.early_stop):
                 return
             widths = share(budget, [node.score or 0.0 for node in nodes], self.balance_temperature)
+            expander.keep(sum(map(bool, widths)), nodes)
             children = [
                 child for node, width in zip(nodes, widths, strict=True) for child in node.children(range(width))
             ]

@@ -5,7 +5,7 @@ its candidates to a failing model is degraded and says so; one to which a dead e
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -15,11 +15,11 @@ from search.aggregation import Aggregation
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics, diagnose
 from search.expander import Expander, Models
-from search.observer import Decision, Loss, Observer, Silence
+from search.observer import Choice, Decision, Loss, Observer, Silence
 from search.stopping import total
 from search.strategy import Strategy
 from search.tournament import comparer_for, decide
-from search.voting import Ballot, Selection, Vote, kept
+from search.voting import Ballot, Selection, Tally, Vote, kept
 
 
 class Status(Enum):
@@ -76,6 +76,7 @@ async def solve(
     thinks: bool | None = None,
     deadline_s: float | None = None,
     observer: Observer | None = None,
+    meter: Meter | None = None,
 ) -> SearchResult:
     """Search for the answer of a problem.
 
@@ -88,7 +89,8 @@ async def solve(
         judges_thoughts: Whether thoughts are judged like the answer behind them.
         thinks: Whether the policy is asked to think; None: as the problem says.
         deadline_s: Seconds after which the best so far is returned; None waits.
-        observer: Who is told of every growth.
+        observer: Who is told of everything as it happens.
+        meter: Where tokens are counted; None takes a new one.
 
     Raises:
         EngineUnavailableError: An engine failed and no candidate is complete.
@@ -101,8 +103,17 @@ async def solve(
     if isinstance(models.verifier, ReadsConfidences):
         sampling = replace(sampling, num_logprobs=models.verifier.num_logprobs)
     record = Recorder(observer or Silence())
-    expander = Expander(problem, models, sampling, aggregation, record, judges_thoughts=judges_thoughts, thinks=thinks)
-    ballot = ballot_of(strategy, models)
+    expander = Expander(
+        problem,
+        models,
+        sampling,
+        aggregation,
+        record,
+        meter or Meter(),
+        judges_thoughts=judges_thoughts,
+        thinks=thinks,
+    )
+    ballot = ballot_of(strategy, models, record.on_votes)
     status = Status.COMPLETE
     try:
         async with asyncio.timeout(deadline_s) as clock:
@@ -121,18 +132,23 @@ async def solve(
         record.raise_engine_error()
     if record.losses and status is Status.COMPLETE:
         status = Status.DEGRADED
+    record.on_votes(ballot.tally)
     return _settle(record, ballot, status, expander)
 
 
-def ballot_of(strategy: Strategy, models: Models) -> Ballot[Candidate]:
+def ballot_of(
+    strategy: Strategy,
+    models: Models,
+    watch: Callable[[Callable[[], Tally[Candidate]]], None] = lambda tally: None,
+) -> Ballot[Candidate]:
     """Return an empty ballot: of the strategy's own selection, or of one for programs, whose tests decide.
 
     Programs that pass are one answer, for which the best-ranked speaks. Without scores the first that is cast is that.
     """
     if models.examiner is None:
-        return Ballot(strategy.selection)
+        return Ballot(strategy.selection, watch=watch)
     is_ranked = models.verifier is not None
-    return Ballot(Selection.BEST, lambda votes: not is_ranked)
+    return Ballot(Selection.BEST, lambda votes: not is_ranked, watch)
 
 
 def _settle(record: "Recorder", ballot: Ballot[Candidate], status: Status, expander: Expander) -> SearchResult:
@@ -181,6 +197,14 @@ class Recorder:
         self.candidates.pop(loss.path, None)
         self.losses.append(loss)
         self._observer.on_loss(loss)
+
+    def on_choice(self, choice: Choice) -> None:
+        """Pass it on: what is dropped stays in the tree."""
+        self._observer.on_choice(choice)
+
+    def on_votes(self, tally: Callable[[], Tally[Candidate]]) -> None:
+        """Pass it on."""
+        self._observer.on_votes(tally)
 
     def on_decision(self, decision: Decision) -> None:
         """Remember the last one."""

@@ -117,7 +117,8 @@ async def decide(expander: Expander, ballot: Ballot[Candidate], comparer: Compar
     Returns:
         Whether no comparison was lost.
     """
-    expander.tell(Decision({"comparisons": 0}, "time was up in the tournament, so the scores decided"))
+    late = "time was up in the tournament, so the scores decided"
+    expander.tell(Decision({"comparisons": 0}, late, meanwhile="the responses are compared in pairs"))
     alike: dict[tuple[str, ...], list[Candidate]] = {}
     entrants = [(candidate, _shown(expander, candidate)) for candidate in rank(_entrants(ballot))]
     for candidate, steps in [(candidate, steps) for candidate, steps in entrants if steps]:

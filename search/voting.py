@@ -7,14 +7,16 @@ have kinds (`Answer.kind`), the kinds are voted on first, and then the answers o
 Source: Wang et al. 2022 (self-consistency, 2203.11171) for the majority; Li et al. 2022 (2206.02336) and Snell et al.
 2024 (2408.03314), section 5.1, for the sum of scores per answer.
 A tournament (`tournament.py`) ranks candidates by their strength in place of their score.
-Beyond the source: `is_decided`, exact early stopping. A vote is decided when no scores of the candidates outstanding
-could elect another answer; one that is refuted when it comes votes for nothing, which the bounds allow for.
+Beyond the source: the line, exact early stopping. A vote is decided when its leader has so much support that no scores
+of the candidates outstanding could elect another answer; one that is refuted when it comes votes for nothing, which the
+line allows for.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from search.answers.answer import Answer
@@ -83,6 +85,23 @@ class Vote(Generic[V_co]):
         return answer.text if answer else None
 
 
+@dataclass(frozen=True, slots=True)
+class Tally(Generic[V_co]):
+    """How a vote stands.
+
+    Attributes:
+        votes: The elected answer first, those without an answer last.
+        outstanding: Candidates that may still vote.
+        line: Support of the elected answer (its count, weight, or best score, as the selection has it) from which the
+            outstanding cannot elect another, as far as is known now; None where no answer is elected, or where no
+            support is safe.
+    """
+
+    votes: tuple[Vote[V_co], ...]
+    outstanding: int
+    line: float | None
+
+
 class Ballot(Generic[V]):
     """The votes cast so far, and what they elect.
 
@@ -93,19 +112,24 @@ class Ballot(Generic[V]):
     Args:
         selection: How the answer is chosen.
         is_enough: Says of the votes that a search may stop, though more of them could change the answer.
+        watch: Is given a way to count the votes whenever a strategy asks whether to end.
     """
 
     def __init__(
-        self, selection: Selection, is_enough: Callable[[Sequence[Vote[V]]], bool] = lambda votes: False
+        self,
+        selection: Selection,
+        is_enough: Callable[[Sequence[Vote[V]]], bool] = lambda votes: False,
+        watch: Callable[[Callable[[], Tally[V]]], None] = lambda tally: None,
     ) -> None:
         self.selection = selection
         self.strengths: dict[tuple[int, ...], float] = {}
         self._is_enough = is_enough
+        self._watch = watch
         self._classes: dict[str | None, list[V]] = {}
 
     def until(self, is_enough: Callable[[Sequence[Vote[V]]], bool]) -> "Ballot[V]":
         """Return a ballot of the same votes that is decided by another rule, too."""
-        ballot = Ballot(self.selection, is_enough)
+        ballot = Ballot(self.selection, is_enough, self._watch)
         ballot._classes, ballot.strengths = self._classes, self.strengths
         return ballot
 
@@ -137,6 +161,16 @@ class Ballot(Generic[V]):
         votes = self.votes()
         return any(vote.answer is not None for vote in votes) and self._is_enough(votes)
 
+    def may_end(self, outstanding: Sequence[float], *, early_stop: bool) -> bool:
+        """Tell whether a search may end here, if it stops early: no candidate outstanding can change the answer.
+
+        Args:
+            outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
+            early_stop: Whether the search stops early; those who watch the vote are told how it stands in any case.
+        """
+        self._watch(partial(self.tally, outstanding))
+        return early_stop and self.is_decided(outstanding)
+
     def is_decided(self, outstanding: Sequence[float]) -> bool:
         """Tell whether no candidate outstanding can change the elected answer.
 
@@ -144,26 +178,40 @@ class Ballot(Generic[V]):
             outstanding: For each candidate that may still vote, the largest score it can get, in [0, 1].
         """
         votes, kinds = self._ranked()
-        elected = [vote for vote in votes if vote.answer is not None]
-        if not elected or self._is_enough(votes):
-            return bool(elected)
-        kind = _kind(elected[0])
-        others = [vote for each, vote in kinds.items() if each not in (kind, None)]
-        rivals = [vote for vote in elected[1:] if _kind(vote) == kind]
-        return self._leads(kinds[kind], others, outstanding) and self._leads(elected[0], rivals, outstanding)
+        if not votes or votes[0].answer is None or self._is_enough(votes):
+            return bool(votes) and votes[0].answer is not None
+        line = self._line(votes, kinds, outstanding)
+        return line is not None and self._support(votes[0]) >= line
 
-    def _leads(self, vote: Vote[V], others: Sequence[Vote[V]], outstanding: Sequence[float]) -> bool:
-        """Tell whether no candidate outstanding can lift one of the others, or a new one, above a vote."""
-        leader, second = self._support(vote), max(map(self._support, others), default=0.0)
+    def tally(self, outstanding: Sequence[float] = ()) -> Tally[V]:
+        """Return how the vote stands, with the largest score of each candidate that may still vote."""
+        votes, kinds = self._ranked()
+        return Tally(tuple(votes), len(outstanding), self._line(votes, kinds, outstanding))
+
+    def _line(
+        self, votes: Sequence[Vote[V]], kinds: Mapping[str | None, Vote[V]], outstanding: Sequence[float]
+    ) -> float | None:
+        elected = [vote for vote in votes if vote.answer is not None]
+        if not elected or self.selection is Selection.TOURNAMENT:
+            return None  # in a tournament, whoever comes may win
+        leader, kind = elected[0], _kind(elected[0])
+        rivals = [vote for vote in elected[1:] if _kind(vote) == kind]
+        others = [vote for each, vote in kinds.items() if each not in (kind, None)]
+        of_its_kind = self._support(kinds[kind]) - self._support(leader)
+        return max(self._reach(rivals, outstanding), self._reach(others, outstanding) - of_its_kind)
+
+    def _reach(self, votes: Sequence[Vote[V]], outstanding: Sequence[float]) -> float:
+        """Return the support above all that the outstanding can give to one of `votes`, or to a new one."""
+        most = max(map(self._support, votes), default=0)
+        if not outstanding:
+            return most  # a tie is settled: it goes to the earlier answer
         match self.selection:
             case Selection.MAJORITY:
-                return leader - second > len(outstanding)
+                return most + len(outstanding) + 1
             case Selection.WEIGHTED:
-                return leader - second > math.fsum(outstanding) + ROUNDING
-            case Selection.BEST:
-                return leader > max(outstanding, default=0.0)
-            case Selection.TOURNAMENT:
-                return False  # whoever comes may win
+                return most + math.fsum(outstanding) + ROUNDING
+            case _:
+                return max(outstanding) + ROUNDING
 
     def _ranked(self) -> tuple[list[Vote[V]], dict[str | None, Vote[V]]]:
         """Return the votes in their order, and those of each kind as one."""

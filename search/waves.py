@@ -52,6 +52,6 @@ def _end(ballot: Ballot[Candidate], forecast: Forecast, votes: Sequence[Vote[Can
     """Return what ends the search before everything is drawn; None where it goes on."""
     if not forecast.outstanding:
         return None
-    if ballot.is_decided([1.0] * (forecast.outstanding * forecast.size)):
+    if ballot.may_end([1.0] * (forecast.outstanding * forecast.size), early_stop=True):
         return Rule.CONFIDENCE if ballot.is_enough else Rule.EXACT
     return Rule.PROBABLE if forecast.change_probability(votes) <= forecast.risk else None

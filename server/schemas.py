@@ -501,36 +501,6 @@ class SolveResponse(Wire):
     tree: TreeOut | None = None
 
 
-class RoundEvent(Wire):
-    """The search tree becomes deeper."""
-
-    round: int = Field(description="Sequential expansions so far, from 1.")
-
-
-class StepEvent(Wire):
-    """A step of a node; replaces an earlier one with the same node and index."""
-
-    node: str
-    index: int = Field(description="Place of the step in the response, from 0.")
-    text: str
-    score: float | None = Field(description="Null until it is judged.")
-    thinking: bool = Field(description="Whether it is of the thoughts.")
-
-
-class CandidateEvent(Wire):
-    """A node of the search tree as it is now; replaces an earlier one with the same id."""
-
-    id: str = Field(description="Which child it is at each expansion, joined by dots.")
-    parent: str | None = Field(description="Null for children of the root.")
-    score: float | None = None
-    state: Literal["growing", "complete", "truncated", "stopped", "lost"] = Field(
-        description="Lost: a model failed, and the candidate is no longer in the tree."
-    )
-    answer: str | None = None
-    verified: bool | None = None
-    tokens: int = Field(description="Generated since its parent.")
-
-
 class ErrorBody(Wire):
     """What went wrong, in OpenAI's format."""
 

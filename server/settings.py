@@ -463,6 +463,13 @@ class Settings(BaseSettings):
         return self.verifier_model if self.has_verifier else None
 
     @property
+    def verifier_label(self) -> str | None:
+        """What clients are told that the verifier is: the last part of its path or Hub name, or else its format."""
+        if self.asks_policy:
+            return self.verifier_format
+        return Path(self.verifier_model).name if self.has_verifier else None
+
+    @property
     def policy_name(self) -> str:
         """What OpenAI's clients call the policy: the last part of its path or Hub name, where no setting says it."""
         if self.served_model_name:

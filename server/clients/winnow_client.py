@@ -167,11 +167,104 @@ class Equivalences(Reply):
     results: list[Equivalence]
 
 
+class Start(Reply):
+    """What is searched, and how: the first event of a stream."""
+
+    version: int
+    id: str
+    problem: str
+    strategy: dict[str, Any]
+    policy: str
+    verifier: str | None
+    selection: str
+    aggregation: str | None
+
+
+class Queue(Reply):
+    """The place in the queue, 0 once the search runs."""
+
+    place: int
+    length: int
+    wait_s: float | None
+
+
+class Decision(Reply):
+    """What the strategy decided."""
+
+    values: dict[str, Any]
+    reason: str
+    confidence: float | None
+
+
+class Round(Reply):
+    """The tree gets deeper."""
+
+    round: int
+
+
+class NodeStep(Step):
+    """A step of a node of the tree; comes again with its score."""
+
+    node: str
+    index: int
+    tokens: int
+
+
+class Node(Reply):
+    """A node of the tree as it is now."""
+
+    id: str
+    parent: str | None
+    score: float | None
+    state: str
+    answer: str | None
+    verified: bool | None
+    tokens: int
+    dropped: dict[str, Any] | None = None
+
+
+class Votes(Reply):
+    """How the vote stands; at the line, the leader has won."""
+
+    votes: list[Vote]
+    outstanding: int
+    line: float | None
+
+
+class Bill(Reply):
+    """The bill so far, and the share of the budget that is spent."""
+
+    share: float
+    usage: Usage
+    elapsed_s: float
+
+
+Told = Start | Queue | Decision | Round | NodeStep | Node | Votes | Bill | Solved | Reply
+"""The data of an event; of one that this client does not know, a plain `Reply`."""
+EVENTS: dict[str, type[Reply]] = {
+    "start": Start,
+    "queue": Queue,
+    "decision": Decision,
+    "round": Round,
+    "step": NodeStep,
+    "candidate": Node,
+    "votes": Votes,
+    "usage": Bill,
+    "result": Solved,
+}
+
+
 class Event(Reply):
-    """An event of a stream: round, step, candidate, result or error; the last two end it."""
+    """An event of a stream; `result` is the last, as an error is raised."""
 
     name: str
     data: dict[str, Any]
+    id: int | None = None
+
+    @property
+    def told(self) -> Told:
+        """The data, in the type of the event's name."""
+        return EVENTS.get(self.name, Reply).model_validate(self.data)
 
 
 R = TypeVar("R", bound=Reply)
@@ -389,6 +482,7 @@ class _Events:
 
     def __init__(self) -> None:
         self._name = ""
+        self._id: int | None = None
         self._is_whole = False
 
     def feed(self, line: str) -> Event | None:
@@ -400,13 +494,15 @@ class _Events:
         field, _, value = line.partition(": ")
         if field == "event":
             self._name = value
+        if field == "id" and value.isdecimal():
+            self._id = int(value)
         if field != "data":
             return None
         data = json.loads(value)
         if self._name == "error":
             raise _error(data, None)
         self._is_whole = self._name == "result"
-        return Event(name=self._name, data=data)
+        return Event(name=self._name, data=data, id=self._id)
 
     def end(self) -> None:
         """See that the last event was the result.

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 
 from server.http.access import OPEN
 from server.http.examples import with_examples, with_refusals
+from server.http.streams import SCHEMAS
 from server.settings import LIMITS, Settings
+from server.stream import EVENTS
 
 NUM_SEEDS = 2**63
 """Seeds are whole numbers below this."""
@@ -40,7 +43,10 @@ class Interface(FastAPI):
         """Return the document, made once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            narrow(document["components"]["schemas"], self._settings)
+            schemas = document["components"]["schemas"]
+            narrow(schemas, self._settings)
+            for name, schema in event_schemas().items():
+                schemas.setdefault(name, schema)
             for operation in operations(document).values():
                 summarise(operation)
             with_examples(document, self._settings)
@@ -48,6 +54,13 @@ class Interface(FastAPI):
             if self._needs_key:
                 with_key(document)
         return super().openapi()
+
+
+def event_schemas() -> dict[str, Any]:
+    """Return the schemas of the events of a search, which no reply names."""
+    models = [(model, "serialization") for model in EVENTS.values()]
+    _, document = models_json_schema(models, ref_template=f"{SCHEMAS}{{model}}")  # type: ignore[arg-type]
+    return dict(document["$defs"])
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -4,14 +4,14 @@ import asyncio
 
 from search.candidate import Candidate
 from search.code.examiner import NOT_YET
-from search.observer import Decision, Loss
+from search.observer import Loss, Silence
 from server.solving.replies import name_of
 
 MAX_CHARS = 200
 """Of an answer, which may be a long document."""
 
 
-class Progress:
+class Progress(Silence):
     """The observer that writes a line when a round begins and when a candidate ends.
 
     Attributes:
@@ -31,9 +31,6 @@ class Progress:
 
     def on_loss(self, loss: Loss) -> None:
         self.lines.put_nowait(f"candidate {name_of(loss.path)}: lost to a failing model\n")
-
-    def on_decision(self, decision: Decision) -> None:
-        pass  # it is in the reply
 
     def close(self) -> None:
         """End the lines."""

@@ -7,11 +7,12 @@ from fastapi.responses import Response
 
 from server.http.access import client_of
 from server.http.disconnect import until_disconnect
-from server.http.streams import EVENT_STREAM, SearchStream
+from server.http.streams import SearchStream, event_stream
 from server.schemas import ErrorResponse, SolveRequest, SolveResponse
-from server.solving.events import Events
 from server.solving.searching import Search
 from server.solving.state import State, arrival_of
+from server.solving.story import Story
+from server.stream import EVENTS
 
 router = APIRouter(tags=["solve"])
 
@@ -19,8 +20,8 @@ STATUSES = (400, 415, 422, 429, 500, 503)
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in STATUSES}
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The reply; with `stream: true`, the events round, step and candidate, then result or error.",
-        "content": EVENT_STREAM,
+        "description": "The reply; with `stream: true`, the search in events (server/stream.md), then result or error.",
+        "content": event_stream(EVENTS),
     }
 }
 
@@ -30,8 +31,8 @@ async def post_solve(body: SolveRequest, request: Request) -> Response:
     """Search for the answer of a problem with a budget of N candidates."""
     search = Search.plan(body, State.of(request), client_of(request), arrival_of(request))
     if body.stream:
-        events = Events()
-        task = await search.begin(events)
-        return SearchStream(events.follow(task), task)
+        story = Story(search)
+        task = await search.begin(story, story)
+        return SearchStream(story.follow(task), task)
     outcome = await until_disconnect(request, search.run())
     return Response(outcome.reply.model_dump_json(), media_type="application/json")

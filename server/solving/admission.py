@@ -7,7 +7,8 @@ large one for ever; a client with something running is overtaken by what fits. A
 clients with nothing running, so that one client's large searches leave room for small ones of others.
 
 When the queue is full, the client with the most searches in it loses its newest, so that no client can fill it for
-others. Knows no HTTP and no models; nothing here waits but `Place.reach`.
+others. Who watches a place is told when it changes: the place that it has if nobody comes and everything fits. Knows no
+HTTP and no models; nothing here waits but `Place.reach`.
 
 Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2, for virtual time and start tags; McKenney 1990,
 "Stochastic Fairness Queueing", for the longest queue as the one to drop from.
@@ -22,6 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from server.errors import FullError, TooLateError
 from server.keys import Client
@@ -32,6 +34,23 @@ MAX_REMEMBERED = 4096
 RETRY_AFTER_S = (1, 900)
 SMOOTHING = 0.1
 """Weight of the latest search in the mean time that a search runs."""
+TELL_EVERY_S = 0.25
+"""At most so often those who watch are told of a queue that moves; of their turn they are told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a search stands in the queue.
+
+    Attributes:
+        place: From 1, the next to run; 0 once it runs.
+        length: Searches that wait.
+        wait_s: Seconds until it probably runs; None while no search has ended yet.
+    """
+
+    place: int
+    length: int
+    wait_s: float | None
 
 
 @dataclass(eq=False, slots=True)
@@ -75,6 +94,9 @@ class Admission:
         self._lines: dict[str, Line] = {}
         self._starts: dict[str, float] = {}  # of clients without a line: when their next search may start
         self._mean_run_s = 0.0
+        self._watched: dict[Place, Watch] = {}  # those that wait
+        self._telling: asyncio.TimerHandle | None = None
+        self._told = -math.inf  # by the event loop's clock
 
     @contextmanager
     def join(self, client: Client, cost: int) -> Iterator["Place"]:
@@ -100,9 +122,48 @@ class Admission:
     def retry_after_s(self) -> int:
         """Seconds after which those in the queue will probably have run; a search runs as long as it has, at least."""
         charges = sum(place.charge for line in self._lines.values() for place in line.places)
-        rounds = 1 + (charges + self.in_flight) / self.capacity
+        wait_s = self._wait_s(charges + self.capacity)
+        return min(max(math.ceil(wait_s), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
+
+    def watch(self, place: "Place", tell: Callable[[Standing], None]) -> None:
+        """Tell where a place stands, now and whenever that changes, until its search runs."""
+        if place.started is not None:
+            tell(Standing(0, self.num_queued, 0.0))
+        elif place.error is None:
+            watch = self._watched[place] = Watch(tell)
+            watch.look(self._standings()[place])
+
+    def _standings(self) -> dict["Place", Standing]:
+        """Return where all stand that wait, in the order of the tags that they will have."""
+        tagged: list[tuple[float, Place]] = []
+        for line in self._lines.values():
+            start = line.start
+            for place in line.places:
+                tagged.append((start, place))
+                start += place.cost / line.client.weight
+        standings, ahead = {}, 0
+        for number, (_, place) in enumerate(sorted(tagged, key=itemgetter(0)), 1):
+            wait_s = round(self._wait_s(ahead), 1) if self._mean_run_s else None
+            standings[place] = Standing(number, self.num_queued, wait_s)
+            ahead += place.charge
+        return standings
+
+    def _wait_s(self, charges: float) -> float:
+        """Return the seconds in which searches of these charges probably run, behind those that run now."""
         ran_s = max(self._mean_run_s, self.now() - next(iter(self._started.values()), self.now()))
-        return min(max(math.ceil(ran_s * rounds), RETRY_AFTER_S[0]), RETRY_AFTER_S[1])
+        return ran_s * (charges + self.in_flight) / self.capacity
+
+    def _tell_soon(self) -> None:
+        """See that those who watch are told of a change."""
+        if self._watched and self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(max(self._told + TELL_EVERY_S - loop.time(), 0), self._tell)
+
+    def _tell(self) -> None:
+        self._telling, self._told = None, asyncio.get_running_loop().time()
+        standings = self._standings() if self._watched else {}
+        for place, watch in self._watched.items():
+            watch.look(standings[place])
 
     def _enqueue(self, place: "Place") -> None:
         name = place.client.name
@@ -117,6 +178,7 @@ class Admission:
             newest.refuse(FullError(self.retry_after_s))
             self._take(longest, newest)
             self._let_in()
+        self._tell_soon()
 
     def _let_in(self) -> None:
         """Admit searches as long as there is room."""
@@ -127,9 +189,11 @@ class Admission:
             self.in_flight += place.charge
             self._time = max(self._time, line.start)
             line.start += place.cost / line.client.weight
-            self._take(line, place)
+            watch = self._take(line, place)
             place.let_in(self.now())
             self._started[place] = self.now()
+            if watch:
+                watch.look(Standing(0, self.num_queued, 0.0))
 
     def _next(self) -> Line | None:
         for line in sorted(self._lines.values(), key=lambda line: line.start):
@@ -141,7 +205,8 @@ class Admission:
                 return None
         return None
 
-    def _take(self, line: Line, place: "Place") -> None:
+    def _take(self, line: Line, place: "Place") -> "Watch | None":
+        """Take a search out of the queue; return who watches it."""
         line.places.remove(place)
         self.num_queued -= 1
         if not line.places:
@@ -149,6 +214,7 @@ class Admission:
             if len(self._starts) >= MAX_REMEMBERED:
                 self._starts.clear()
             self._starts[line.client.name] = line.start
+        return self._watched.pop(place, None)
 
     def _leave(self, place: "Place") -> None:
         if place.started is not None:
@@ -164,6 +230,21 @@ class Admission:
             self._starts.clear()  # no one is owed service
             self._time = 0.0
         self._let_in()
+        self._tell_soon()
+
+
+class Watch:
+    """Who watches a place, and what they were told last."""
+
+    def __init__(self, tell: Callable[[Standing], None]) -> None:
+        self._tell = tell
+        self._last: Standing | None = None
+
+    def look(self, standing: Standing) -> None:
+        """Tell where the place stands, unless it is where it was; how long that takes changes all the time."""
+        last, self._last = self._last, standing
+        if last is None or (last.place, last.length) != (standing.place, standing.length):
+            self._tell(standing)
 
 
 class Place:
@@ -210,6 +291,10 @@ class Place:
             raise TooLateError(self._admission.retry_after_s) from None
         if self.error is not None:
             raise self.error
+
+    def watch(self, tell: Callable[[Standing], None]) -> None:
+        """Have someone told where it stands, now and whenever that changes, until it is admitted."""
+        self._admission.watch(self, tell)
 
     def let_in(self, now: float) -> None:
         self.started = now

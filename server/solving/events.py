@@ -1,4 +1,4 @@
-"""A search as a stream of Server-Sent Events, from which its tree can be rebuilt as it grows.
+"""The growth of a search as a stream of Server-Sent Events, from which its tree can be rebuilt.
 
 `round` says that the tree has become deeper; `step` holds a step of a node, and comes again with its score; `candidate`
 holds the score and state of a node, and comes again at every change; the last is `result` or `error`. A later event on
@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
-from sse_starlette import ServerSentEvent
 
 from search.candidate import Candidate
-from search.observer import Decision, Loss
+from search.observer import Loss, Silence
 from server.http.errors import reply_to
-from server.schemas import CandidateEvent, RoundEvent, StepEvent
 from server.solving.replies import name_of, state_of
+from server.stream import CandidateEvent, RoundEvent, StepEvent
 
 
 class Replying(Protocol):
@@ -31,8 +30,10 @@ class Replying(Protocol):
 R = TypeVar("R", bound=Replying)
 
 
-class Events:
+class Events(Silence):
     """An observer that turns the growth of a search into events; `follow` yields them."""
+
+    candidate_event = CandidateEvent
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -53,7 +54,7 @@ class Events:
         self._send_steps(candidate, before)
         new = sum(len(step.token_ids) for step in candidate.steps[len(before.steps) :])
         self._num_tokens[path] = self._num_tokens.get(path, 0) + new
-        state = CandidateEvent(
+        state = self.candidate_event(
             id=name_of(path),
             parent=name_of(parent.path) if parent else None,
             score=candidate.score,
@@ -73,21 +74,20 @@ class Events:
         for index in range(first, len(candidate.steps)):
             step, score = candidate.steps[index], scores[index] if index < len(scores) else None
             if not step.is_blank and (index >= num_before or score is not None):
-                event = StepEvent(
-                    node=name_of(candidate.path), index=index, text=step.text, score=score, thinking=step.is_thinking
-                )
-                self._send("step", event.model_dump_json())
+                self._send("step", self._step(candidate, index, score).model_dump_json())
+
+    def _step(self, candidate: Candidate, index: int, score: float | None) -> StepEvent:
+        step, node = candidate.steps[index], name_of(candidate.path)
+        return StepEvent(node=node, index=index, text=step.text, score=score, thinking=step.is_thinking)
 
     def on_loss(self, loss: Loss) -> None:
         self._candidates.pop(loss.path, None)
+        self._last.pop(name_of(loss.path), None)
         parent = self._candidates.get(loss.path[:-1])
-        lost = CandidateEvent(
+        lost = self.candidate_event(
             id=name_of(loss.path), parent=name_of(parent.path) if parent else None, state="lost", tokens=0
         )
         self._send("candidate", lost.model_dump_json())
-
-    def on_decision(self, decision: Decision) -> None:
-        pass  # it is in the result
 
     async def follow(self, search: asyncio.Task[R]) -> AsyncIterator[bytes]:
         """Yield the events of the observed search; the last is its result or its error."""
@@ -111,4 +111,9 @@ class Events:
 
     def _send(self, name: str, data: str) -> None:
         self._num_sent += 1
-        self._queue.put_nowait(ServerSentEvent(data, event=name, id=str(self._num_sent)).encode())
+        self._queue.put_nowait(encoded(self._num_sent, name, data))
+
+
+def encoded(number: int, name: str, data: str) -> bytes:
+    """Return an event as it crosses the wire; its data is JSON, which has no line breaks."""
+    return f"id: {number}\r\nevent: {name}\r\ndata: {data}\r\n\r\n".encode()

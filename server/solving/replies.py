@@ -1,17 +1,19 @@
 """From the result of a search to the reply."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from asgi_correlation_id import correlation_id
 
+from models.interfaces import Meter
 from search.calibration.table import Calibration
 from search.candidate import Candidate
 from search.diagnostics import Diagnostics
 from search.observer import Decision, Loss
 from search.solve import SearchResult, Status
 from search.strategies import SELECTION, label
-from search.voting import voted
+from search.voting import Vote, voted
 from server.schemas import (
     CandidateOut,
     DiagnosticsOut,
@@ -61,31 +63,38 @@ def reply(
         confidence=_confidence(request, planned, result, table),
         status=result.status.value,
         status_reason=_losses(result.losses),
-        strategy=_strategy(request, planned, result.decision),
-        votes=[
-            VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight, strength=vote.strength)
-            for vote in result.votes
-        ],
+        strategy=strategy_of(request, planned) | _reason(planned, result.decision),
+        votes=votes_of(result.votes),
         diagnostics=diagnostics_of(result.diagnostics),
-        usage=Usage(
-            prompt_tokens=prompt_tokens,
-            completion_tokens=result.meter.completion_tokens,
-            reasoning_tokens=result.meter.reasoning_tokens,
-            verifier_tokens=result.meter.verifier_tokens,
-            verifier_cached_tokens=result.meter.verifier_cached_tokens,
-            test_runs=result.meter.test_runs,
-            test_s=round(result.meter.test_s, 3),
-            candidates=len(result.final_candidates),
-            rounds=result.rounds,
-        ),
+        usage=usage_of(result.meter, prompt_tokens, len(result.final_candidates), result.rounds),
         timing=timing,
         candidates=[_candidate(candidate) for candidate in final] if "candidates" in request.include else None,
         tree=_tree(result.candidates) if "tree" in request.include else None,
     )
 
 
-def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None) -> dict[str, Shown]:
-    """Return the strategy, its hyperparameters, what it decided, and why."""
+def votes_of(votes: Sequence[Vote[Candidate]]) -> list[VoteOut]:
+    """Return the votes in the order given."""
+    return [VoteOut(answer=vote.answer, count=vote.count, weight=vote.weight, strength=vote.strength) for vote in votes]
+
+
+def usage_of(meter: Meter, prompt_tokens: int, num_candidates: int, rounds: int) -> Usage:
+    """Return the bill."""
+    return Usage(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=meter.completion_tokens,
+        reasoning_tokens=meter.reasoning_tokens,
+        verifier_tokens=meter.verifier_tokens,
+        verifier_cached_tokens=meter.verifier_cached_tokens,
+        test_runs=meter.test_runs,
+        test_s=round(meter.test_s, 3),
+        candidates=num_candidates,
+        rounds=rounds,
+    )
+
+
+def strategy_of(request: SolveRequest, planned: Planned) -> dict[str, Shown]:
+    """Return the strategy and its hyperparameters."""
     used = ("n", *(each.name for each in planned.row.fields), *EVERY_SEARCH)
     shown: dict[str, Shown] = {"name": planned.row.name} | {name: getattr(request, name) for name in used}
     shown |= {"selection": planned.strategy.selection.value} if planned.row.reads("selection") else {}
@@ -94,11 +103,22 @@ def _strategy(request: SolveRequest, planned: Planned, decision: Decision | None
     shown |= {"stop_probability": request.stop_probability} if request.early_stop == "probable" else {}
     shown |= {"judge": request.judge} if request.judge != "answer" else {}
     shown |= {"checker": request.checker} if request.checker else {}
-    shown |= {"vote_on": request.vote_on} if request.vote_on else {}
+    return shown | ({"vote_on": request.vote_on} if request.vote_on else {})
+
+
+def _reason(planned: Planned, decision: Decision | None) -> dict[str, Shown]:
+    """Return what the strategy decided, and why."""
     if decision is None:
-        return shown | {"reason": planned.reason}
+        return {"reason": planned.reason}
+    values, reason = decided(decision)
+    return values | {"reason": f"{planned.reason}: {reason}"}
+
+
+def decided(decision: Decision, *, meanwhile: bool = False) -> tuple[dict[str, Shown], str]:
+    """Return the values of a decision and its reason; `meanwhile`, while the search goes on, what it does now."""
     values = {name: _shown(value) for name, value in decision.values.items()}
-    return shown | values | {"reason": f"{planned.reason}: {decision.reason.format_map(values)}"}
+    words = decision.meanwhile if meanwhile and decision.meanwhile else decision.reason
+    return values, words.format_map(values)
 
 
 def _shown(value: Any) -> Shown:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from models.errors import EngineUnavailableError
-from models.interfaces import Problem, Turn
+from models.interfaces import Meter, Problem, Turn
 from search.candidate import Candidate
 from search.expander import Models
 from search.observer import Observer, Silence
@@ -20,7 +20,7 @@ from server.errors import RequestError
 from server.http.disconnect import stop
 from server.keys import Client
 from server.schemas import SolveRequest, SolveResponse, Timing
-from server.solving.admission import Place
+from server.solving.admission import Place, Standing
 from server.solving.familiar import compare
 from server.solving.forms import Form, cause_of, plan_form, require_parser, try_grammar
 from server.solving.planning import (
@@ -42,6 +42,19 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MANY_STEPS = 2_000
 """Of all candidates: a reply with more is built in a thread, since with 60,000 it takes a third of a second."""
+
+
+class Audience(Protocol):
+    """Is told of a search before and after it runs. Must return at once."""
+
+    def on_queue(self, standing: Standing) -> None:
+        """Its place in the queue has changed."""
+
+    def on_turn(self, prompt_tokens: int, meter: Meter) -> None:
+        """It runs from now on; its tokens are counted by `meter`."""
+
+    def on_reply(self, reply: SolveResponse) -> None:
+        """It has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +151,7 @@ class Search:
         cost = cost_of(request, models.policy.context, state.settings, form)
         return cls(request, problem, planned, models, cost, client, arrived, state, form)
 
-    async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
+    async def begin(self, observer: Observer, audience: Audience | None = None) -> asyncio.Task[Outcome]:
         """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
@@ -146,14 +159,20 @@ class Search:
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
-        return await begun(lambda on_joined: self.run(observer, on_joined))
+        return await begun(lambda on_joined: self.run(observer, on_joined, audience))
 
-    async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
+    async def run(
+        self,
+        observer: Observer | None = None,
+        on_joined: Callable[[], None] = lambda: None,
+        audience: Audience | None = None,
+    ) -> Outcome:
         """Wait for its turn, then search; cancelling stops the work of the engines.
 
         Args:
             observer: Of the search.
             on_joined: Called once only a model or the queue can still fail.
+            audience: Is told of what comes before and after.
 
         Raises:
             RequestError: The tests cannot be compiled.
@@ -168,14 +187,21 @@ class Search:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             await self._refuse_flawed_tests()
             on_joined()
+            if audience:
+                place.watch(audience.on_queue)
             await place.reach(self._left_s())
+            meter = Meter()
+            if audience:
+                audience.on_turn(prompt_tokens, meter)
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
                 try:
-                    outcome = await self._search(watched, place, prompt_tokens)
+                    outcome = await self._search(watched, place, prompt_tokens, meter)
                 except EngineUnavailableError as error:
                     raise await cause_of(error, self.form, self.state) from error
                 describe(span, outcome.reply)
         self._log(outcome.reply)
+        if audience:
+            audience.on_reply(outcome.reply)
         return outcome
 
     async def _refuse_flawed_tests(self) -> None:
@@ -187,7 +213,7 @@ class Search:
                 if flaw is not None:
                     raise RequestError(f"tests: {flaw}", "tests")
 
-    async def _search(self, observer: Observer, place: Place, prompt_tokens: int) -> Outcome:
+    async def _search(self, observer: Observer, place: Place, prompt_tokens: int, meter: Meter) -> Outcome:
         request, started = self.request, time.perf_counter()
         with self.state.metrics.search(request.strategy, request.n) as record:
             result = await solve(
@@ -199,6 +225,7 @@ class Search:
                 judges_thoughts=request.judge == "all",
                 deadline_s=self._left_s(),
                 observer=observer,
+                meter=meter,
             )
             ended = time.perf_counter()
             result = await compare(result, self.problem, self.state)

@@ -3,14 +3,15 @@
 Without an exporter (`otlp_endpoint` is not set) the spans are those of OpenTelemetry's API that do nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, Tracer
 
 from search.candidate import Candidate
-from search.observer import Decision, Loss, Observer
+from search.observer import Choice, Decision, Loss, Observer
+from search.voting import Tally
 from server.schemas import SolveRequest, SolveResponse
 
 
@@ -58,6 +59,12 @@ class SearchSpan:
         if self._round is not None:
             self._round.add_event("candidate lost", {"error": str(loss.error)})
         self._observer.on_loss(loss)
+
+    def on_choice(self, choice: Choice) -> None:
+        self._observer.on_choice(choice)
+
+    def on_votes(self, tally: Callable[[], Tally[Candidate]]) -> None:
+        self._observer.on_votes(tally)
 
     def on_decision(self, decision: Decision) -> None:
         self._observer.on_decision(decision)

@@ -14,7 +14,7 @@ from search.beam_search import BeamSearch
 from search.best_of_n import BestOfN
 from search.candidate import Candidate
 from search.dvts import DVTS
-from search.observer import Decision, Loss, Observer
+from search.observer import Decision, Loss, Observer, Silence
 from search.solve import SearchResult, solve
 from search.strategy import Strategy
 from search.voting import Selection, voted
@@ -131,7 +131,7 @@ async def an_hour_later(work: Coroutine[Any, Any, T]) -> T:
         return await task
 
 
-class Watch:
+class Watch(Silence):
     """The observer that remembers."""
 
     def __init__(self) -> None:

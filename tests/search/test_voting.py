@@ -1,9 +1,12 @@
+from collections.abc import Iterator, Sequence
+from itertools import product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.candidate import Candidate
-from search.voting import Ballot, Selection, rank
+from search.voting import ROUNDING, Ballot, Selection, rank
 from tests.search.helpers import each_selection, voter
 
 
@@ -154,3 +157,67 @@ def test_a_kind_that_leads_decides_nothing_while_its_answers_do_not() -> None:
     assert ballot_of(Selection.MAJORITY, *voters, voter((4,), "x1", 1.0, kind="x")).is_decided([])
     assert not ballot_of(Selection.MAJORITY, *voters[::2]).is_decided([1.0] * 2)
     assert ballot_of(Selection.MAJORITY, *voters[::2]).is_decided([1.0])
+
+
+ENDS = st.sampled_from(["a", "b", "c", None])
+
+
+def completions(ceilings: Sequence[float | None], first: int) -> Iterator[list[Candidate]]:
+    """All ways in which those outstanding can vote, before (`first` below 0) or behind all others."""
+    ways: list[list[Candidate | None]] = []
+    for place, ceiling in enumerate(ceilings):
+        ends = product(("a", "b", "c", "new"), {ceiling, ceiling and 0.0})
+        ways.append([None, *(voter((first, place), key, score) for key, score in ends)])
+    for way in product(*ways):
+        yield [each for each in way if each]
+
+
+def changes(selection: Selection, cast: Sequence[Candidate], ceilings: Sequence[float | None]) -> bool:
+    before = ballot_of(selection, *cast).votes()[0].answer
+    ends = (end for first in (-1, 99) for end in completions(ceilings, first))
+    return any(ballot_of(selection, *cast, *end).votes()[0].answer != before for end in ends)
+
+
+@settings(max_examples=300, deadline=None)
+@given(keys=st.lists(ENDS, max_size=9), number=st.integers(0, 2))
+def test_a_majority_at_the_line_stays_and_one_below_it_may_change(keys: list[str | None], number: int) -> None:
+    cast = [voter((place,), key, None) for place, key in enumerate(keys)]
+    tally = ballot_of(Selection.MAJORITY, *cast).tally([1.0] * number)
+    assert tally.outstanding == number
+    if tally.line is None:
+        assert set(keys) <= {None}
+        return
+    assert changes(Selection.MAJORITY, cast, [None] * number) is (tally.votes[0].count < tally.line)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    selection=st.sampled_from([Selection.WEIGHTED, Selection.BEST]),
+    given_=st.lists(st.tuples(ENDS, st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=8),
+    ceilings=st.lists(st.sampled_from([0.25, 0.5, 1.0]), max_size=2),
+)
+def test_a_vote_by_score_at_the_line_stays(
+    selection: Selection, given_: list[tuple[str | None, float]], ceilings: list[float]
+) -> None:
+    cast = [voter((place,), key, score) for place, (key, score) in enumerate(given_)]
+    tally = ballot_of(selection, *cast).tally(ceilings)
+    if tally.line is None:
+        return
+    leader = tally.votes[0]
+    support = leader.weight if selection is Selection.WEIGHTED else leader.candidates[0].score
+    assert support is not None
+    if support >= tally.line:
+        assert not changes(selection, cast, ceilings)
+    elif selection is Selection.WEIGHTED:  # a lead that the outstanding can more than equal is lost
+        assert changes(selection, cast, ceilings) or support >= tally.line - 2 * ROUNDING
+
+
+def test_the_line_of_an_answer_counts_on_others_of_its_kind() -> None:
+    keys = ["x1", "x1", "x1", "x2", "y1"]
+    voters = [voter((i,), key, 1.0, kind=key[0]) for i, key in enumerate(keys)]
+    assert ballot_of(Selection.MAJORITY, *voters).tally([1.0]).line == 3  # x2 may rise to 2; y leads 4 to 2 even so
+    assert ballot_of(Selection.MAJORITY, *voters[:3], *voters[4:]).tally([1.0] * 2).line == 4
+
+
+def test_a_tournament_has_no_line() -> None:
+    assert ballot_of(Selection.TOURNAMENT, voter((0,), "a", 1.0)).tally([0.1]).line is None

@@ -79,6 +79,20 @@ async def test_every_method_answers_and_both_clients_alike(url: str) -> None:
     assert await asyncio.to_thread(ask) == asked
 
 
+async def test_every_event_has_a_type_and_a_number(url: str) -> None:
+    async with AsyncWinnow(url, KEY) as winnow:
+        events = [event async for event in winnow.stream("?", n=4, strategy="beam_search", beam_width=2)]
+    assert [event.id for event in events] == [*range(1, len(events) + 1)]
+    told = {event.name: event.told for event in events}
+    assert {name: type(each) for name, each in told.items()} == {
+        name: kind for name, kind in winnow_client.EVENTS.items() if name != "decision"
+    }
+    for event in events:
+        assert event.told.model_extra is not None
+        assert not event.told.model_extra or event.name == "result"
+    assert type(winnow_client.Event(name="news", data={"a": 1}).told) is winnow_client.Reply
+
+
 async def test_what_is_refused_names_the_field(url: str) -> None:
     async with AsyncWinnow(url, KEY) as winnow:
         with pytest.raises(WinnowError, match="n: ") as refused:

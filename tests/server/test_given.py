@@ -86,6 +86,12 @@ class TestScores:
         told = {(step["node"], step["index"]): step["score"] for step in steps}
         assert told == {("0", 0): 0.5, ("0", 1): 0.7, ("1", 0): 0.5, ("1", 1): 0.9}
         assert (events[-1][0], events[-1][1]["responses"]) == ("result", whole["responses"])
+        shapes = {name: set(data) for name, data in events[:-1]}
+        assert shapes == {
+            "round": {"round"},
+            "step": {"node", "index", "text", "score", "thinking"},
+            "candidate": {"id", "parent", "score", "state", "answer", "verified", "tokens"},
+        }
 
     async def test_at_the_deadline_what_is_judged_by_then_is_returned(self) -> None:
         world = small_world()

@@ -15,12 +15,11 @@ from models.prm.winnow import WinnowPRM
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from tests.natures import Branch, Tree, answer, step
+from tests.rebuilding import Event, rebuild, told
 from tests.server.conftest import listening
 from tests.server.test_solve import PROBLEM, STRATEGIES, solve
 from tests.waiting import until
 from tests.worlds import World
-
-Event = tuple[str, dict[str, Any]]
 
 
 async def read_events(client: httpx.AsyncClient, **fields: Any) -> list[Event]:
@@ -47,41 +46,11 @@ async def events_at(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -
                     yield name, json.loads(value)
 
 
-def rebuild(events: list[Event]) -> list[dict[str, Any]]:
-    """The nodes of the tree, as the README says how to make them of events."""
-    nodes: dict[str, dict[str, Any]] = {}
-    steps: dict[str, dict[int, dict[str, Any]]] = {}
-    for name, data in events:
-        if name == "step":
-            step = {field: data[field] for field in ("text", "score", "thinking")}
-            steps.setdefault(data["node"], {})[data["index"]] = step
-        elif name == "candidate" and data["state"] == "lost":
-            nodes.pop(data["id"], None)
-        elif name == "candidate":
-            nodes[data["id"]] = data
-    parents = {node["parent"] for node in nodes.values()}
-    return [
-        {
-            "id": each,
-            "parent": nodes[each]["parent"],
-            "steps": [step for _, step in sorted(steps.get(each, {}).items())],
-            "tokens": nodes[each]["tokens"],
-            "score": nodes[each]["score"],
-            "state": "expanded"
-            if each in parents
-            else {"growing": "dropped"}.get(state := nodes[each]["state"], state),
-        }
-        for each in sorted(nodes, key=lambda name: [int(part) for part in name.split(".")])
-    ]
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
-async def test_the_tree_is_rebuilt_from_the_events(client: httpx.AsyncClient, strategy: str) -> None:
+async def test_the_search_is_rebuilt_from_the_events(client: httpx.AsyncClient, strategy: str) -> None:
     *events, (last, result) = await read_events(client, strategy=strategy)
     assert last == "result"
-    assert rebuild(events) == sorted(
-        result["tree"]["nodes"], key=lambda node: [int(part) for part in node["id"].split(".")]
-    )
+    assert rebuild(events) == told(result)
     assert max(data["round"] for name, data in events if name == "round") == result["usage"]["rounds"]
 
 
@@ -89,7 +58,7 @@ async def test_the_tree_is_rebuilt_from_the_events(client: httpx.AsyncClient, st
 async def test_so_is_one_with_lookahead_and_one_cut_short(client: httpx.AsyncClient, lookahead: int) -> None:
     fields = {"strategy": "beam_search", "lookahead": lookahead, "max_steps": 2, "max_tokens": 40}
     *events, (_, result) = await read_events(client, **fields)
-    assert rebuild(events) == result["tree"]["nodes"]
+    assert rebuild(events) == told(result)
 
 
 async def test_the_result_is_the_reply(client: httpx.AsyncClient) -> None:
@@ -118,7 +87,7 @@ async def test_a_lost_candidate_leaves_the_tree() -> None:
         *events, (last, result) = await read_events(client, n=2, early_stop=False)
     assert (last, result["status"]) == ("result", "degraded")
     assert ("candidate", "lost") in [(name, data.get("state")) for name, data in events]
-    assert rebuild(events) == result["tree"]["nodes"]
+    assert rebuild(events) == told(result)
 
 
 async def test_a_dead_engine_ends_the_stream_with_an_error() -> None:
@@ -133,10 +102,10 @@ async def test_events_come_while_the_search_goes_on() -> None:
     async with served(step("a", 0.5, answer("1", 0.5))) as (world, client):
         gate = world.policy.gates[r"\boxed{1}"] = asyncio.Event()
         events = events_of(client, strategy="beam_search", n=1, beam_width=1)
-        seen = [(await anext(events))[0] for _ in range(3)]
+        seen = [(await anext(events))[0] for _ in range(5)]
         gate.set()
         rest = [name async for name, _ in events]
-    assert seen == ["round", "step", "candidate"]
+    assert seen == ["start", "queue", "round", "step", "candidate"]
     assert rest[-1] == "result"
 
 
@@ -145,7 +114,8 @@ async def test_a_closed_connection_stops_the_engines(
     client: httpx.AsyncClient, policy: EnginePolicy, verifier: WinnowPRM, strategy: str
 ) -> None:
     events = events_of(client, strategy=strategy, n=64, early_stop=False)
-    await anext(events)
+    while (await anext(events))[0] != "step":
+        pass
     await events.aclose()
     await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 

@@ -1,7 +1,8 @@
 r"""What a chat model is told where nobody says: to reason step by step, and to put its answer into a box.
 
 Without it most chat models state their answers in ways of their own, in which none is found. Llama 3's and Qwen's
-families have the prompts that their published results were made with.
+families have the prompts that their published results were made with. A policy that `winnow train-policy` trained is
+told what it was told there: another prompt than in training can cost it nearly all that it learnt.
 
 Source: search-and-learn (Hugging Face), for Llama's; the model cards of Qwen2.5-Math, for Qwen's.
 """
@@ -13,6 +14,7 @@ from jinja2 import TemplateError
 
 from models.checkpoints.chat_template import compile_template, render
 from models.checkpoints.checkpoint import CONFIG_FILE, read_json
+from models.checkpoints.fingerprint import REPORT_FILE
 from models.checkpoints.pretrained import read_chat_template
 
 LLAMA = r"""Solve the following math problem efficiently and clearly:
@@ -44,6 +46,9 @@ OTHERS = (
     r"End with a line that says: The final answer is $\boxed{answer}$."
 )
 
+TRAINED_WITH = "system_prompt"
+"""Where the report of a training says what all of its rows were told; not there if they were told different things."""
+
 _MARK = "\ue000"
 
 
@@ -60,6 +65,9 @@ def suggest_system_prompt(directory: Path) -> Suggestion:
     Raises:
         CheckpointError: Its configuration or its chat template is missing or cannot be read.
     """
+    report = directory / REPORT_FILE
+    if report.exists() and TRAINED_WITH in (told := read_json(report)):
+        return Suggestion(told[TRAINED_WITH], "as it was trained")
     template = read_chat_template(directory)
     if template is None or not _has_place(template):
         return Suggestion(None, "its chat template has no place for one")

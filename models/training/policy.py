@@ -13,7 +13,7 @@ Run on a CPU only; on CUDA it takes the first device.
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from models.checkpoints.checkpoint import check_causal_model, read_config
 from models.checkpoints.fingerprint import REPORT_FILE
 from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.system_prompt import TRAINED_WITH
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.files import parse_object, read_lines
@@ -183,14 +184,24 @@ def train_policy(
     if is_begun and is_done(out, REPORT_FILE):
         report = json.loads((out / REPORT_FILE).read_text())
     else:
+        own = (example.problem.system_prompt for example, _ in examples)
+        told = {(system_prompt if each is None else each) or None for each in own}
         report = _train(policy, training, held_out, out, plan)
-    return TrainedPolicy(len(reader.skipped), **report)
+        report |= {TRAINED_WITH: told.pop()} if len(told) == 1 else {}
+        write_report(out, report)
+    return TrainedPolicy(len(reader.skipped), report["loss_before"], report["loss_after"])
+
+
+def write_report(out: Path, report: Mapping[str, Any]) -> None:
+    """Write what came of a training, which ends it."""
+    (out / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
+    shutil.rmtree(out / CHECKPOINT_FOLDER)
 
 
 def _train(
     policy: Path, training: Sequence[Document], held_out: Sequence[Document], out: Path, plan: PolicyPlan
-) -> dict[str, float]:
-    """Train, write the policy and its report, and return the report: the losses before and after."""
+) -> dict[str, Any]:
+    """Train, write the policy, and return the report: the losses before and after."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(plan.seed)
     model: Any = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -212,10 +223,7 @@ def _train(
     (trained.to(torch.bfloat16) if plan.lora_rank is None else trained).save_pretrained(out)
     if plan.lora_rank is None:
         AutoTokenizer.from_pretrained(policy).save_pretrained(out)
-    report = {"loss_before": before, "loss_after": after}
-    (out / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
-    shutil.rmtree(out / CHECKPOINT_FOLDER)
-    return report
+    return {"loss_before": before, "loss_after": after}
 
 
 def with_adapter(model: PreTrainedModel, rank: int) -> Any:

@@ -54,3 +54,16 @@ def test_the_prompts_of_families_are_those_of_the_recipes() -> None:
     unindented = "\n".join(line.removeprefix("  ") for line in recipes.splitlines())
     assert LLAMA in unindented
     assert f"system_prompt: {QWEN}" in recipes
+
+
+@pytest.mark.parametrize("told", [None, "Solve it."])
+def test_a_policy_that_was_trained_here_is_told_what_it_was_told_there(tmp_path: Path, told: str | None) -> None:
+    directory = checkpoint(tmp_path, CHATML, "qwen2")
+    (directory / "report.json").write_text(json.dumps({"loss_before": 1.0, "system_prompt": told}))
+    assert suggest_system_prompt(directory) == (told, "as it was trained")
+
+
+def test_a_report_that_does_not_say_changes_nothing(tmp_path: Path) -> None:
+    directory = checkpoint(tmp_path, CHATML, "qwen2")
+    (directory / "report.json").write_text('{"loss_before": 1.0}')
+    assert suggest_system_prompt(directory).text == QWEN

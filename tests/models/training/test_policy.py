@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.system_prompt import suggest_system_prompt
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.interfaces import Problem, Turn
@@ -107,7 +108,9 @@ def test_it_learns_and_leaves_a_checkpoint_that_can_be_served(data: Path, tmp_pa
     trained = train_policy(POLICY, [data], out, PLAN)
     assert trained.loss_after < 0.8 * trained.loss_before
     assert not (out / CHECKPOINT_FOLDER).exists()
-    assert json.loads((out / "report.json").read_text())["loss_after"] == trained.loss_after
+    report = json.loads((out / "report.json").read_text())
+    assert report == {"loss_before": trained.loss_before, "loss_after": trained.loss_after, "system_prompt": None}
+    assert train_policy(POLICY, [data], out, PLAN) == trained
     prompts = PromptBuilder(ChatTokenizer(out))
     assert prompts.build(Problem("?")) == PromptBuilder(ChatTokenizer(POLICY)).build(Problem("?"))
     model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
@@ -149,3 +152,15 @@ def test_too_few_problems_are_refused(tmp_path: Path) -> None:
 def test_a_policy_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         train_policy(tmp_path / "nothing", [data], tmp_path / "out", PLAN)
+
+
+def test_what_all_rows_were_told_is_kept_for_those_who_serve_it(tmp_path: Path) -> None:
+    told = [{"role": "system", "content": "Solve it."}]
+    rows_of = [{**row, "prompt": [*told, {"role": "user", "content": row["prompt"]}]} for row in rows(24)]
+    file, plan = tmp_path / "rows.jsonl", PolicyPlan(1, 8, 2, 1e-3, 0.25)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows_of))
+    train_policy(POLICY, [file], tmp_path / "one", plan)
+    assert suggest_system_prompt(tmp_path / "one") == ("Solve it.", "as it was trained")
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*rows_of, *rows(24)]))
+    train_policy(POLICY, [file], tmp_path / "many", plan)
+    assert suggest_system_prompt(tmp_path / "many").origin != "as it was trained"

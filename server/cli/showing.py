@@ -236,7 +236,6 @@ def _add_answer(grid: Table, reply: Reply) -> None:
         )
     elif "confidence" in reply:
         grid.add_row("confidence", Text("not known: no such search was measured", style="dim"))
-    return grid
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _facts(reply: Reply) -> Table:
         grid.add_row("strategy", visible(f"{strategy['name']}{sizes}"))
         grid.add_row("because", visible(str(strategy.get("reason", ""))))
     if usage := reply["usage"]:
-        grid.add_row("tokens", _bill(usage))
+        grid.add_row("bill", _bill(usage))
     timing = reply["timing"]
     queue = f", {timing['queue_s']:.2f} s of them in the queue" if timing.get("queue_s", 0) >= 0.005 else ""
     grid.add_row("time", f"{timing['total_s']:.2f} s{queue}")
@@ -224,7 +224,7 @@ def _facts(reply: Reply) -> Table:
 def _bill(usage: Reply) -> str:
     thoughts = f" ({usage['reasoning_tokens']:,} of thoughts)" if usage.get("reasoning_tokens") else ""
     cached = f" and {usage['verifier_cached_tokens']:,} from the cache" if usage.get("verifier_cached_tokens") else ""
-    return f"{usage['completion_tokens']:,} generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}"
+    return f"{usage['completion_tokens']:,} tokens generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}"
 
 
 def _add_answer(grid: Table, reply: Reply) -> None:

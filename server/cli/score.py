@@ -14,6 +14,7 @@ from server.cli.client import ServiceUrl, open_client, post
 from server.cli.failures import refuse_inputs
 from server.cli.options import given, options_of
 from server.cli.provenance import made_by
+from server.cli.showing import visible
 from server.given import ScoreRequest
 from server.settings import Settings, load_settings
 
@@ -78,10 +79,11 @@ def show(reply: dict[str, Any], console: Console) -> None:
     for response in reply["responses"]:
         table = Table("step", "score", title=f"response {response['index']}: {_number(response['score'])}")
         for step in response["steps"]:
-            table.add_row(step["text"].strip(), _number(step["score"]))
+            table.add_row(visible(step["text"].strip()), _number(step["score"]))
         console.print(table, markup=False)
         if response["error"]:
-            console.print(f"response {response['index']}: {response['error']}", style="yellow", markup=False)
+            told = visible(f"response {response['index']}: {response['error']}")
+            console.print(told, style="yellow", highlight=False)
     usage = reply["usage"]
     console.print(f"{usage['verifier_tokens']:,} tokens judged, {usage['verifier_cached_tokens']:,} from the cache")
 

@@ -33,9 +33,11 @@ Reply = Mapping[str, Any]
 
 def visible(text: str) -> Text:
     """Return a text of a model or a client, all of it to be seen."""
-    plain = (each in NEEDED or unicodedata.category(each) not in HIDDEN for each in text.replace("\r\n", "\n"))
-    shown = zip(text.replace("\r\n", "\n"), plain, strict=True)
-    return Text("".join(each if is_plain else ascii(each)[1:-1] for each, is_plain in shown))
+    return Text("".join(each if _is_seen(each) else ascii(each)[1:-1] for each in text.replace("\r\n", "\n")))
+
+
+def _is_seen(character: str) -> bool:
+    return character in NEEDED or unicodedata.category(character) not in HIDDEN
 
 
 def line_of(text: str, style: str = "") -> Text:
@@ -100,7 +102,8 @@ def _alike(candidates: Sequence[Reply]) -> list[list[Reply]]:
     for each in candidates:
         key = (each.get("thinking"), each["response"], each["finish"], each["verified"])
         groups.setdefault(key, []).append(each)
-    return sorted(groups.values(), key=lambda group: (-(group[0]["score"] or 0), -len(group)))
+    best_first = (sorted(group, key=lambda each: -(each["score"] or 0)) for group in groups.values())
+    return sorted(best_first, key=lambda group: (-(group[0]["score"] or 0), -len(group)))
 
 
 def _chosen(reply: Reply) -> Reply | None:
@@ -159,7 +162,7 @@ def _candidates(alike: Sequence[Sequence[Reply]], chosen: Reply | None, width: i
     states = zip(firsts, are_chosen, strict=True)
     columns = [
         _Column("", [f"{len(group)} x" if len(group) > 1 else "" for group in alike], "right"),
-        _Column("id", [each["id"] for each in firsts], max_width=12),
+        _Column("id", [line_of(each["id"]) for each in firsts], max_width=12),
         _Column("answer", [_answer_in(each) for each in firsts], max_width=32),
         _Column("score", [score_of(each["score"], 3) for each in firsts], "right"),
         _Column("steps", [" ".join(score_of(s["score"]) for s in _answering(each)) for each in firsts], max_width=34),
@@ -204,7 +207,7 @@ def _facts(reply: Reply) -> Table:
         grid.add_row("strategy", visible(f"{strategy['name']}{sizes}"))
         grid.add_row("because", visible(str(strategy.get("reason", ""))))
     if usage := reply["usage"]:
-        grid.add_row("tokens", _bill(usage))
+        grid.add_row("bill", _bill(usage))
     timing = reply["timing"]
     queue = f", {timing['queue_s']:.2f} s of them in the queue" if timing.get("queue_s", 0) >= 0.005 else ""
     grid.add_row("time", f"{timing['total_s']:.2f} s{queue}")
@@ -224,7 +227,7 @@ def _facts(reply: Reply) -> Table:
 def _bill(usage: Reply) -> str:
     thoughts = f" ({usage['reasoning_tokens']:,} of thoughts)" if usage.get("reasoning_tokens") else ""
     cached = f" and {usage['verifier_cached_tokens']:,} from the cache" if usage.get("verifier_cached_tokens") else ""
-    return f"{usage['completion_tokens']:,} generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}"
+    return f"{usage['completion_tokens']:,} tokens generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}"
 
 
 def _add_answer(grid: Table, reply: Reply) -> None:
@@ -236,7 +239,6 @@ def _add_answer(grid: Table, reply: Reply) -> None:
         )
     elif "confidence" in reply:
         grid.add_row("confidence", Text("not known: no such search was measured", style="dim"))
-    return grid
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ async function post(path, body) {
 async function* events(reply) {
   let text = "";
   for await (const piece of reply.body.pipeThrough(new TextDecoderStream())) {
-    const blocks = (text + piece).split("\n\n");
+    const blocks = (text + piece).split(/\r?\n\r?\n/);
     text = blocks.pop();
     for (const block of blocks) {
       const name = block.match(/^event: (.*)$/m)?.[1];

@@ -34,6 +34,10 @@ GIVEN: dict[str, Any] = {
     ("arguments", "reason"),
     [
         ({"quantisation": "fp8"}, r"quantisation is no argument of vLLM's engines; did you mean quantization"),
+        (
+            {"tokenizr": "x"},
+            r"tokenizr is no argument of vLLM's engines; vllm serve --help=all",
+        ),  # tokenizer is refused
         ({"nonsense": 1}, r"nonsense is no argument of vLLM's engines; vllm serve --help=all lists them"),
         ({"kv_cache_dtype": "float8"}, r"argument --kv-cache-dtype: invalid choice: 'float8' \(choose from .*fp8"),
         ({"max_num_seqs": "many"}, r"argument --max-num-seqs: invalid int value: 'many'"),

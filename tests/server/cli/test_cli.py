@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from server.cli.main import app
-from server.cli.solve import show
+from server.cli.showing import show
 from tests.server.processes import WINNOW
 
 

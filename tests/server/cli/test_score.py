@@ -1,6 +1,7 @@
 """`winnow score`: responses in, the scores of their steps out, of one problem or of a file."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from server.cli.main import app
+from server.cli.score import show
 from tests.natures import Tree, answer, step
 from tests.server.services import service
 from tests.worlds import World
@@ -60,6 +63,15 @@ async def test_one_problem_is_shown_as_a_table_without_markup(client: httpx.Asyn
     result = await run(client, "?", "a\n\n\\boxed{1}", "\\boxed{[/red]}")
     assert result.exit_code == 0, result.output
     assert all(shown in result.output for shown in ("response 0: 0.700", "0.500", "[/red]", "0.200"))
+
+
+def test_a_step_that_would_move_the_cursor_is_spelt_out() -> None:
+    console = Console(record=True, width=80, file=io.StringIO())
+    steps = [{"text": "\x1b[2J\u202e1", "score": 0.5}]
+    responses = [{"index": 0, "score": 0.5, "steps": steps, "error": "\x1b[2J"}]
+    show({"responses": responses, "usage": {"verifier_tokens": 1, "verifier_cached_tokens": 0}}, console)
+    text = console.export_text()
+    assert (text.count("\\x1b[2J"), "\x1b" in text, "\u202e" in text) == (2, False, False)
 
 
 async def test_or_as_json(client: httpx.AsyncClient) -> None:

@@ -114,6 +114,12 @@ def test_the_answer_comes_last_with_its_confidence() -> None:
     assert "not known" in shown(reply(confidence=None)).splitlines()[-1]
 
 
+def test_the_bill_is_in_words() -> None:
+    assert re.search(r"bill +1,213 tokens generated, 229 judged and 1,020 from the cache", shown(reply()))
+    thinking = reply()["usage"] | {"reasoning_tokens": 1_000, "verifier_tokens": 0, "verifier_cached_tokens": 0}
+    assert "1,213 tokens generated (1,000 of thoughts), 0 judged" in shown(reply(usage=thinking))
+
+
 def test_what_auto_decided_and_why_is_said() -> None:
     reason = "auto: weighted_best_of_n-4 was 97% sure (difficulty 1 of 5), so nothing followed"
     text = shown(reply(strategy={"name": "auto", "n": 16, "reason": reason}))

@@ -8,7 +8,7 @@ Every measure is fitted on problems of the demo, its limit set on 1,000 others a
 shown the 500 held-out problems of `make eval` and the sets of tests/unfamiliar.py. Log probabilities are those of the
 prompt's tokens under the policy, by a plain forward of transformers. `--searches` asks the service for some problems
 of each set (the demo's engines, `auto`, N = 8), and prints what a search says of them. `--pair` takes GSM8K and
-MATH-500 for the problems of another pair: 150 to fit, 150 for the limit, 200 held out, the others unfamiliar.
+MATH-500 for the problems of another pair: 150 to fit, 150 for the limit, 100 held out, the others unfamiliar.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from zlib import crc32
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import binomtest
+from scipy.stats import binomtest  # type: ignore[import-untyped]  # it has no types
 
 from search.calibration.familiarity import phrases_of, pieces_of, see
 from server.cli.client import open_client, post_solve
@@ -96,9 +96,9 @@ class LogProbs:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         torch.set_num_threads(1)
-        self._torch = torch
+        self._torch: Any = torch
         self._tokenizer = AutoTokenizer.from_pretrained(policy)
-        self._model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32).eval()
+        self._model: Any = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)  # which is in eval mode
         self._kept: dict[str, Any] = {}
 
     def of(self, problem: str) -> Any:
@@ -223,18 +223,19 @@ async def search(console: Console, kinds: Mapping[str, Sequence[str]]) -> None:
 def pair(console: Console, options: argparse.Namespace) -> None:
     """Compare the measures where the problems are those of a benchmark, and the policy a pretrained one."""
     found = benchmarks(options.data)
-    log_probs = LogProbs(options.pair).measures()
+    log_probs = LogProbs(options.pair)
     for name, problems in found.items():
         problems = Random(options.seed).sample(problems, len(problems))
-        fitted, others, familiar = problems[:150], problems[150:300], problems[300:500]
+        fitted, others, familiar = problems[:150], problems[150:300], problems[300:400]
         unfamiliar = {
-            **{other: texts[:200] for other, texts in found.items() if other != name},
-            "the demo's": [task.problem for task in demo_tasks(0, 100)],
+            **{other: texts[:100] for other, texts in found.items() if other != name},
+            "the demo's": [task.problem for task in demo_tasks(0, 50)],
             "questions and wishes": TRIVIA,
             "other languages": list(LANGUAGES),
         }
         console.rule(name)
-        compare(console, of_texts(fitted) | log_probs, others, familiar, unfamiliar)
+        compare(console, of_texts(fitted), others, familiar, unfamiliar)
+        compare(console, log_probs.measures(), others, familiar, unfamiliar)
 
 
 def cost(console: Console, problems: Sequence[str]) -> None:

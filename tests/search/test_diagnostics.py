@@ -5,7 +5,7 @@ import pytest
 
 from models.interfaces import Finish, Step
 from search.candidate import Candidate
-from search.diagnostics import Diagnostics, FieldAgreement, Sign, diagnose
+from search.diagnostics import Diagnostics, FieldAgreement, Novelty, Sign, diagnose
 from search.stopping import Rule, Stop
 from search.voting import Ballot, Selection
 from tests.search.helpers import voter
@@ -141,3 +141,12 @@ def test_a_document_that_states_no_answer_is_not_asked_for_a_box() -> None:
     silent.cast(voter((0,), None, None))
     (warning,) = diagnose(silent.votes(), [], is_structured=True).warnings
     assert warning.text == "1 of 1 complete responses state no answer and did not vote"
+
+
+@pytest.mark.parametrize(("share", "familiar"), [(0.0, True), (0.1, True), (0.11, False), (1.0, False)])
+def test_a_problem_is_unfamiliar_above_the_limit_and_that_is_the_first_warning(share: float, familiar: bool) -> None:
+    before = diagnosis_of(voter((0,), None, 0.5))
+    found = before.comparing(Novelty(share, 0.1), "it is for sums")
+    assert (before.familiar, found.familiar) == (None, familiar)
+    first = [] if familiar else ["unfamiliar problem: it is for sums; confidence does not hold here"]
+    assert texts_of(found) == [*first, *texts_of(before)]

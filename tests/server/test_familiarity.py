@@ -29,7 +29,8 @@ async def post(client: httpx.AsyncClient, route: str = "/solve", **fields: Any) 
 
 
 async def solve(client: httpx.AsyncClient, problem: str, **fields: Any) -> dict[str, Any]:
-    return await post(client, **{"problem": problem, "n": 4, "seed": 0, "include": []} | fields)
+    asked: dict[str, Any] = {"problem": problem, "n": 4, "seed": 0, "include": []}
+    return await post(client, **asked | fields)
 
 
 def says_so(reply: dict[str, Any]) -> bool:
@@ -39,7 +40,7 @@ def says_so(reply: dict[str, Any]) -> bool:
     share, limit = diagnostics["novelty"]["share"], diagnostics["novelty"]["limit"]
     signs = {diagnostics["familiar"] is False, share > limit, reply["confidence"] is None, bool(told)}
     assert len(signs) == 1, diagnostics
-    return signs.pop()
+    return True in signs
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.errors import FullError, TooLateError
 from server.keys import Client
-from server.solving.admission import Admission, Place
+from server.solving.admission import Admission, Place, Standing
 
 CLIENTS = [Client("light"), Client("heavy"), Client("double", 2.0), Client("half", 0.5)]
 
@@ -106,6 +106,32 @@ def test_everybody_has_a_turn_and_nothing_is_left(events: list[Event], max_queue
     assert (admission.in_flight, admission.num_running, admission.num_queued) == (0, 0, 0)
     assert not admission._lines
     assert not admission._starts
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_the_places_told_are_the_order_in_which_they_run_if_nobody_comes(joined: list[tuple[int, int]]) -> None:
+    searches = Searches(1, 1000)
+    for index, size in joined:
+        searches.come(CLIENTS[index], size)
+    standings = searches.admission._standings()
+    told = sorted(standings, key=lambda place: standings[place].place)
+    assert sorted(standing.place for standing in standings.values()) == [*range(1, len(searches.waiting) + 1)]
+    num_started = len(searches.started)
+    while searches.running:
+        searches.leave(searches.running[0])
+    assert searches.started[num_started:] == told
+
+
+def test_who_watches_is_told_their_turn_at_once_and_nothing_after_it() -> None:
+    searches, told = Searches(1, 8), list[Standing]()
+    first, second = [searches.come(CLIENTS[0], 1) or pytest.fail("the queue is full") for _ in range(2)]
+    first.watch(told.append)
+    second.watch(told.append)
+    searches.leave(first)
+    searches.leave(second)
+    assert [(each.place, each.length) for each in told] == [(0, 1), (1, 1), (0, 0)]
+    assert not searches.admission._watched
 
 
 @given(st.lists(st.lists(st.integers(1, 30), min_size=12, max_size=12), min_size=4, max_size=4))

@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 EVALUATED = 500
 """Demo problems of `make eval`, which the table must not have seen."""
 HARD = "cross-validated; how well a probe predicts pass@1 (quintiles), and points lost by predicting it"
+OF_A_NEW_TABLE = {"budgets": "--n", "temperature": "--temperature", "evidence": "--evidence"}
+"""Options that --costs takes from the table that is there."""
 MIN_PROBLEMS = 40
 """Fewer are not enough for five bins."""
 
@@ -50,7 +53,10 @@ MIN_PROBLEMS = 40
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--evidence", type=click.Path(path_type=Path), help="File for the measurements; a run resumes from it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The table.  [default: where the service looks for it]")
+@click.option("--costs", "only_costs", is_flag=True, help="Measure costs alone, into the table that is there.")
+@click.pass_context
 def calibrate(
+    context: click.Context,
     problems: Path | None,
     held_out: int,
     budgets: tuple[int, ...],
@@ -61,12 +67,17 @@ def calibrate(
     recipe: Path | None,
     evidence: Path | None,
     out: Path | None,
+    only_costs: bool,
 ) -> None:
     """Learn how `auto` should spend a budget with these models, and how probable their answers are.
 
     Measures the strategies on problems whose answers are known, bins the problems by the confidence of a small search,
-    and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only.
+    and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only. It also says what
+    searches cost on this machine; --costs measures that again, and keeps the rest.
     """
+    for name, option in OF_A_NEW_TABLE.items():
+        if only_costs and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is of a new table; omit it with --costs")
     refuse_inputs(out, problems, recipe, evidence)
     refuse_inputs(evidence, problems, recipe, option="--evidence")
     settings = load_settings(recipe)
@@ -78,6 +89,10 @@ def calibrate(
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
+    if only_costs:
+        longest = max_tokens or settings.response_tokens
+        click.echo(f"written to {asyncio.run(_measure_costs(settings, tasks, longest, beam_width, out))}")
+        return
     sampling = Sampling(temperature, 1.0, max_tokens or settings.response_tokens, seed=0, steps=settings.steps.rule)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
@@ -100,6 +115,35 @@ def _other_demo_tasks(count: int) -> list[Task]:
     return [task for task in demo_tasks(1, count + EVALUATED) if task.problem not in asked][:count]
 
 
+async def _measure_costs(
+    settings: Settings, tasks: list[Task], max_tokens: int, beam_width: int, out: Path | None
+) -> Path:
+    """Measure what searches cost, into the table that is there; return where that is."""
+    from search.calibration.measuring import Measuring, measure_costs
+    from search.calibration.traces import Traces
+    from server.composition import open_models
+    from server.identity import calibration_file, load_calibration
+
+    settings = settings.model_copy(update={"calibration": out}) if out else settings
+    calibrated = load_calibration(settings)
+    if calibrated.table is None:
+        raise SettingsError(f"--costs: {calibrated.reason}")
+    table, path = calibrated.table, calibration_file(settings)
+    sampling = Sampling(table.temperature, 1.0, max_tokens, seed=0, steps=settings.steps.rule)
+    async with open_models(settings) as (models, _):
+        measuring = Measuring(tasks, Traces(None), sampling, 1, beam_width)
+        costs = await measure_costs(measuring, models, table.budgets, _made(settings))
+    write_calibration(table.model_copy(update={"costs": costs}), path)
+    return path
+
+
+def _made(settings: Settings) -> dict[str, Any]:
+    from server.cli.provenance import what_is_told
+
+    run = what_is_told(settings, {})
+    return {name: run[name] for name in ("date", "commit", "machine")}
+
+
 async def _calibrate(
     settings: Settings,
     tasks: list[Task],
@@ -113,12 +157,10 @@ async def _calibrate(
     from models.policy.engine_policy import EnginePolicy
     from search.calibration import measuring
     from search.calibration.traces import Traces
-    from server.cli.provenance import what_is_told
     from server.composition import open_models
     from server.identity import calibration_file, identity_of
 
-    run = what_is_told(settings, {})
-    made = {name: run[name] for name in ("date", "commit", "machine")}
+    made = _made(settings)
     path, identity = out or calibration_file(settings), identity_of(settings)
     async with open_models(settings) as (models, _):
         assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so

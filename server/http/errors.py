@@ -24,7 +24,7 @@ from models.errors import (
     RequestRefusedError,
 )
 from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
-from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
+from server.errors import ClientDisconnectedError, FullError, RequestError
 from server.schemas import ErrorBody, ErrorResponse
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ STATUS: Mapping[type[Exception], int] = {
 
 UNAVAILABLE = ErrorReply(503, f"a model is unavailable; try again in {RETRY_AFTER_S} s", retry_after_s=RETRY_AFTER_S)
 DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+STOPPED = ErrorReply(409, "the search was stopped", code="search_cancelled")
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -107,9 +108,8 @@ def reply_to(error: Exception) -> ErrorReply:
         case RequestError():
             return ErrorReply(error.status, str(error), error.param, error.code)
         case FullError():
-            code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
             message = f"{error}; try again in {error.retry_after_s} s"
-            return ErrorReply(429, message, code=code, retry_after_s=error.retry_after_s)
+            return ErrorReply(429, message, code=error.code, retry_after_s=error.retry_after_s)
         case ClientDisconnectedError():
             return DISCONNECTED
         case ContextOverflowError():
@@ -135,7 +135,7 @@ def reply_to(error: Exception) -> ErrorReply:
 def reply_to_invalid(errors: Sequence[Any], model: type[BaseModel] | None) -> ErrorReply:
     """Return what a client reads of a body that is not a `model`, from pydantic's errors."""
     first = errors[0]
-    path = [str(part) for part in first["loc"] if part != "body"]
+    path = [str(part) for part in first["loc"] if part not in ("body", "query")]
     name = ".".join(path) or "body"
     return ErrorReply(422, f"{name}: {first['msg']}{_allowed(model, path)}", name, first["type"])
 
@@ -149,7 +149,7 @@ def _reply_to_unreadable(request: Request, errors: Sequence[Any]) -> ErrorReply:
     if errors[0]["type"] == "json_invalid":
         return ErrorReply(400, f"body: not valid JSON: {errors[0]['ctx']['error']}", "body")
     media_type = request.headers.get("content-type", "none").partition(";")[0]
-    if not media_type.endswith("json"):
+    if errors[0]["loc"][0] == "body" and not media_type.endswith("json"):
         message = f"content-type: {media_type} is not served; allowed: application/json"
         return ErrorReply(415, message, "content-type")
     return reply_to_invalid(errors, _body_model(request))

@@ -1,7 +1,7 @@
 """A search as a stream of events. It runs in a task of its own, so that a slow reader does not delay it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -28,11 +28,17 @@ class SearchStream(EventSourceResponse):
 
     Args:
         events: Of the search.
-        search: The running search.
+        search: The running search; of one that outlives its connection, what waits for its end.
+        headers: Of the reply.
     """
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent | bytes], search: asyncio.Task[Any]) -> None:
-        super().__init__(events, ping=HEARTBEAT_S, sep="\n")
+    def __init__(
+        self,
+        events: AsyncIterator[ServerSentEvent | bytes],
+        search: asyncio.Task[Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(events, headers=headers, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -33,6 +33,7 @@ from server.solving.planning import (
     within,
 )
 from server.solving.replies import reply
+from server.solving.seen import Kind, kind_of
 from server.solving.state import State
 from server.solving.tracing import describe, search_span
 
@@ -137,7 +138,7 @@ class Search:
         cost = cost_of(request, models.policy.context, state.settings, form)
         return cls(request, problem, planned, models, cost, client, arrived, state, form)
 
-    async def begin(self, observer: Observer) -> asyncio.Task[Outcome]:
+    async def begin(self, observer: Observer, on_started: Callable[[], None] = lambda: None) -> asyncio.Task[Outcome]:
         """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
@@ -145,14 +146,20 @@ class Search:
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
-        return await begun(lambda on_joined: self.run(observer, on_joined))
+        return await begun(lambda on_joined: self.run(observer, on_joined, on_started))
 
-    async def run(self, observer: Observer | None = None, on_joined: Callable[[], None] = lambda: None) -> Outcome:
+    async def run(
+        self,
+        observer: Observer | None = None,
+        on_joined: Callable[[], None] = lambda: None,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> Outcome:
         """Wait for its turn, then search; cancelling stops the work of the engines.
 
         Args:
             observer: Of the search.
             on_joined: Called once only a model or the queue can still fail.
+            on_started: Called when its turn has come.
 
         Raises:
             RequestError: The tests cannot be compiled.
@@ -168,12 +175,15 @@ class Search:
             await self._refuse_flawed_tests()
             on_joined()
             await place.reach(self._left_s())
+            on_started()
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
                 try:
                     outcome = await self._search(watched, place, prompt_tokens)
                 except EngineUnavailableError as error:
                     raise await cause_of(error, self.form, self.state) from error
                 describe(span, outcome.reply)
+        if outcome.reply.status == "complete":
+            self.state.seen.add(self.kind, self.planned.strategy.n, outcome.reply)
         self._log(outcome.reply)
         return outcome
 
@@ -204,6 +214,11 @@ class Search:
             record(result, timing)
         build = partial(reply, request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)
         return Outcome(result, await built(build, result.candidates), self.form)
+
+    @property
+    def kind(self) -> Kind:
+        """What its cost depends on, apart from its problem and N."""
+        return kind_of(self.request, self.planned.row.name, self.models.policy.context)
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

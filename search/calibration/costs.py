@@ -27,7 +27,7 @@ class Spread(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float], digits: int | None = None) -> Self:
+    def of(cls, values: Sequence[float], digits: int = 9) -> Self:
         """Return the spread of at least `MIN_VALUES` values."""
         tenths = statistics.quantiles(values, n=10)  # eight in ten of all that come lie between the outer two
         return cls(*(round(value, digits) for value in (tenths[0], statistics.fmean(values), tenths[-1])))
@@ -35,7 +35,7 @@ class Spread(NamedTuple):
     @classmethod
     def over(cls, values: Sequence[float]) -> Self:
         """Return the spread of values that are all there are, at least one."""
-        tenths = statistics.quantiles([*values, *values[:1]] if len(values) == 1 else values, n=10, method="inclusive")
+        tenths = statistics.quantiles([*values] * 2 if len(values) == 1 else values, n=10, method="inclusive")
         return cls(tenths[0], statistics.fmean(values), tenths[-1])
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -138,10 +139,10 @@ async def measure_costs(
     found: dict[str, dict[int, Cost]] = {row.name: {} for row in able}
     with Progress(*COLUMNS, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         bar = progress.add_task("costs", total=len(able) * len(budgets))
-        for budget, row in product(budgets, able):
+        for place, (budget, row) in enumerate(product(budgets, able)):
             n = budget.n
             strategy = budget.build(n) if row.fallback else row.build(n, beam_width=measuring.beam_width)
-            found[row.name][n] = Cost.of(await _tried(measuring, models, strategy))
+            found[row.name][n] = Cost.of(await _tried(measuring, models, strategy, place))
             progress.advance(bar)
     problems = len(measuring.tasks[:TRIALS])
     return Costs(made={**made}, problems=problems, beam_width=measuring.beam_width, strategies=found)
@@ -153,12 +154,18 @@ async def _row(measuring: Measuring, models: Models, n: int, plan: Plan) -> Budg
     return row_of(n, plan, [seconds for _, _, seconds in spent], [own + judged for own, judged, _ in spent])
 
 
-async def _tried(measuring: Measuring, models: Models, strategy: Strategy) -> list[tuple[float, float, float]]:
-    """Return the tokens generated, those judged and the seconds of searches on a few problems, one at a time."""
-    spent = []
-    for task in measuring.tasks[:TRIALS]:
+async def _tried(
+    measuring: Measuring, models: Models, strategy: Strategy, place: int = 0
+) -> list[tuple[float, float, float]]:
+    """Return the tokens generated, those judged and the seconds of searches on a few problems, one at a time.
+
+    Every place has problems of its own as long as there are any, and samples others: a cache would hide what they take.
+    """
+    spent, first = [], place * TRIALS % len(measuring.tasks)
+    sampling = replace(measuring.sampling, seed=place)
+    for task in [*measuring.tasks[first:], *measuring.tasks[:first]][:TRIALS]:
         start = time.perf_counter()
-        result = await solve(Problem(task.problem), strategy, models, measuring.sampling)
+        result = await solve(Problem(task.problem), strategy, models, sampling)
         seconds = time.perf_counter() - start
         spent.append((float(result.meter.completion_tokens), float(result.meter.verifier_tokens), seconds))
     return spent

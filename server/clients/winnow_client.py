@@ -28,7 +28,6 @@ MAX_RESPONSES = 256
 """Of one request."""
 PATIENCE_S = 600.0
 RESUME_WITHIN_S = 60.0
-"""How long what broke is tried again."""
 PAUSE_S = 1.0
 """Between two tries."""
 SPREAD = 0.25
@@ -224,13 +223,20 @@ class Winnow:
         api_key: Where the service asks for one.
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long a stream that broke, or a request with a key, is tried again.
     """
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, timeout_s: float | None = None, patience_s: float = PATIENCE_S
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float | None = None,
+        patience_s: float = PATIENCE_S,
+        resume_within_s: float = RESUME_WITHIN_S,
     ) -> None:
         self._client = httpx.Client(**_options(url, api_key, timeout_s))
-        self._patience_s = patience_s
+        self._patience_s, self._resume_within_s = patience_s, resume_within_s
 
     def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem; `fields` are those of `POST /solve`.
@@ -253,7 +259,9 @@ class Winnow:
         Raises:
             WinnowError: It was refused, failed, or the stream broke.
         """
-        return self._read(_Stream.of(problem, fields, idempotency_key, self._patience_s))
+        return self._read(
+            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
+        )
 
     def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
         """Begin a search that runs on by itself; `fields` are those of `POST /solve`.
@@ -278,7 +286,7 @@ class Winnow:
         Raises:
             WinnowError: There is no search with this id, it failed, or the service cannot be reached for a minute.
         """
-        return self._read(_Stream(_Waits(self._patience_s, can_repeat=True), _path(id), after))
+        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
 
     def delete(self, id: str) -> Background:
         """Stop a background search; forget one that has ended.
@@ -340,10 +348,13 @@ class Winnow:
         """
         return self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs)).results
 
+    def _waits(self, *, can_repeat: bool) -> "_Waits":
+        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
+
     def _send(
         self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
     ) -> R:
-        waits = _Waits(self._patience_s, can_repeat=key is not None)
+        waits = self._waits(can_repeat=key is not None)
         while True:
             try:
                 response = self._client.request(method, path, json=body, headers=_key(key))
@@ -395,13 +406,20 @@ class AsyncWinnow:
         api_key: Where the service asks for one.
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long a stream that broke, or a request with a key, is tried again.
     """
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, timeout_s: float | None = None, patience_s: float = PATIENCE_S
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float | None = None,
+        patience_s: float = PATIENCE_S,
+        resume_within_s: float = RESUME_WITHIN_S,
     ) -> None:
         self._client = httpx.AsyncClient(**_options(url, api_key, timeout_s))
-        self._patience_s = patience_s
+        self._patience_s, self._resume_within_s = patience_s, resume_within_s
 
     async def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem, as `Winnow.solve`."""
@@ -409,7 +427,9 @@ class AsyncWinnow:
 
     def stream(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> AsyncIterator[Event]:
         """Search, and yield the events of the search, as `Winnow.stream`."""
-        return self._read(_Stream.of(problem, fields, idempotency_key, self._patience_s))
+        return self._read(
+            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
+        )
 
     async def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
         """Begin a search that runs on by itself, as `Winnow.background`."""
@@ -422,7 +442,7 @@ class AsyncWinnow:
 
     def follow(self, id: str, after: int = 0) -> AsyncIterator[Event]:
         """Yield the events of a background search, as `Winnow.follow`."""
-        return self._read(_Stream(_Waits(self._patience_s, can_repeat=True), _path(id), after))
+        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
 
     async def delete(self, id: str) -> Background:
         """Stop a background search, as `Winnow.delete`."""
@@ -444,10 +464,13 @@ class AsyncWinnow:
         """Compare answers in pairs, as `Winnow.equivalent`."""
         return (await self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs))).results
 
+    def _waits(self, *, can_repeat: bool) -> "_Waits":
+        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
+
     async def _send(
         self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
     ) -> R:
-        waits = _Waits(self._patience_s, can_repeat=key is not None)
+        waits = self._waits(can_repeat=key is not None)
         while True:
             try:
                 response = await self._client.request(method, path, json=body, headers=_key(key))
@@ -496,11 +519,13 @@ class _Waits:
 
     Args:
         patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long what broke is tried again.
         can_repeat: Whether the request may be sent again after a broken connection.
     """
 
-    def __init__(self, patience_s: float, *, can_repeat: bool = False) -> None:
+    def __init__(self, patience_s: float, resume_within_s: float, *, can_repeat: bool) -> None:
         self.can_repeat = can_repeat
+        self._resume_within_s = resume_within_s
         self._left_s = patience_s
         self._broken_since: float | None = None
 
@@ -525,7 +550,7 @@ class _Waits:
         """
         now = time.monotonic()
         self._broken_since = self._broken_since or now
-        if not self.can_repeat or now - self._broken_since > RESUME_WITHIN_S:
+        if not self.can_repeat or now - self._broken_since > self._resume_within_s:
             raise _unreachable(error) if error else WinnowError("the stream broke before the result") from error
         return PAUSE_S
 
@@ -553,11 +578,11 @@ class _Stream:
         self._fields: dict[str, str] = {}
 
     @classmethod
-    def of(cls, problem: str, fields: dict[str, Any], key: str | None, patience_s: float) -> Self:
+    def of(cls, problem: str, fields: dict[str, Any], key: str | None, waits: _Waits) -> Self:
         """Return the stream of a search that is to begin."""
         body = {"problem": problem, **fields, "stream": True}
         first = {"method": "POST", "url": "/solve", "json": body, "headers": _key(key)}
-        return cls(_Waits(patience_s, can_repeat=key is not None), first=first)
+        return cls(waits, first=first)
 
     @property
     def request(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The search as it is; with `stream=true`, its events.", "content": EVENT_STREAM}
 }
 LastEventId = Annotated[
-    list[str] | None, Header(description="With `stream=true`: go on behind this event. Wins over `starting_after`.")
+    str | None, Header(description="With `stream=true`: go on behind this event. Wins over `starting_after`.")
 ]
 
 
@@ -33,12 +33,12 @@ async def get_search(
     """Look at a search that outlives its connection, or follow its events."""
     state = State.of(request)
     kept = state.background.find(id, client_of(request))
+    param = "last-event-id" if last_event_id else "starting_after"
     if following.stream:
-        after, param = _start(following, last_event_id)
+        after = _number(request.headers.getlist(param)) if last_event_id else following.starting_after or 0
         kept.log.require(after, param)
         return stream_of(kept, state, after)
-    if following.starting_after is not None or last_event_id is not None:
-        param = "last-event-id" if last_event_id is not None else "starting_after"
+    if last_event_id or following.starting_after is not None:
         raise RequestError(f"{param}: not supported without stream=true; omit it", param)
     return Response(kept.json(), media_type="application/json")
 
@@ -66,15 +66,12 @@ def location_of(kept: KeptSearch) -> dict[str, str]:
     return {"Location": f"/solve/{kept.id}"}
 
 
-def _start(following: Following, last_event_id: list[str] | None) -> tuple[int, str]:
-    """Return the number behind which a stream goes on, and what said so.
+def _number(values: list[str]) -> int:
+    """Return the number of the last event that a client has seen.
 
     Raises:
         RequestError: The header is not a number.
     """
-    values = list(filter(None, last_event_id or ()))
-    if not values:
-        return following.starting_after or 0, "starting_after"
     if len(values) > 1 or not NUMBER.fullmatch(values[0]):
         raise RequestError("last-event-id: not the number of an event; allowed: 0 or more", "last-event-id")
-    return int(values[0]), "last-event-id"
+    return int(values[0])

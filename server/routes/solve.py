@@ -32,18 +32,17 @@ STREAMED: dict[int | str, dict[str, Any]] = {
         "content": EVENT_STREAM,
     },
     202: {"model": BackgroundOut, "description": "With `background: true`: the search, which runs on."},
+    409: {"model": ErrorResponse, "description": "The search with this Idempotency-Key was stopped."},
+    410: {"model": ErrorResponse, "description": "Events of the search with this Idempotency-Key are gone."},
 }
-IdempotencyKeys = Annotated[
-    list[str] | None,
-    Header(alias="idempotency-key", description="The same key and body get the same search, once."),
-]
+KeyHeader = Annotated[str | None, Header(description="The same key and body get the same search, once.")]
 
 
 @router.post("/solve", response_model=SolveResponse, responses=STREAMED | ERRORS)
-async def post_solve(body: SolveRequest, request: Request, idempotency_key: IdempotencyKeys = None) -> Response:
+async def post_solve(body: SolveRequest, request: Request, idempotency_key: KeyHeader = None) -> Response:
     """Search for the answer of a problem with a budget of N candidates."""
     state = State.of(request)
-    key = _key_of(body, idempotency_key)
+    key = None if idempotency_key is None else _key_of(body, request.headers.getlist("idempotency-key"))
     search = Search.plan(body, state, client_of(request), arrival_of(request))
     if body.background or key is not None:
         return await _outlive(search, key, request)
@@ -74,14 +73,12 @@ async def _outlive(search: Search, key: IdempotencyKey | None, request: Request)
     return kept.response()
 
 
-def _key_of(body: SolveRequest, values: list[str] | None) -> IdempotencyKey | None:
-    """Return what a client names a request by; None where it has no name.
+def _key_of(body: SolveRequest, values: list[str]) -> IdempotencyKey:
+    """Return what a client names a request by.
 
     Raises:
         RequestError: The header has the wrong form.
     """
-    if values is None:
-        return None
     if len(values) > 1 or not KEY.fullmatch(values[0]):
         message = "idempotency-key: not a key; allowed: once, 1 to 255 visible ASCII characters, with or without quotes"
         raise RequestError(message, "idempotency-key", 400, "invalid_idempotency_key")

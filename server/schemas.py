@@ -583,7 +583,7 @@ class Following(Wire):
 class BackgroundOut(Wire):
     """A search that outlives its connection."""
 
-    id: str = Field(description="Whoever knows it may see the search, where the service has no keys.")
+    id: str = Field(description="Without keys, all that is needed to see the search.")
     state: Literal["queued", "running", "complete", "failed", "cancelled"]
     created: float = Field(description="Unix time.")
     expires: float | None = Field(description="Unix time at which it is forgotten; null until it has ended.")

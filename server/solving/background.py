@@ -84,6 +84,7 @@ class KeptSearch:
         self.failure: ErrorReply | None = None
         self.forgetting: asyncio.TimerHandle | None = None
         self._num_attending = 0
+        self._giving_up: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._search: asyncio.Task[Outcome] | None = None
         self._ended = asyncio.Event()
@@ -129,16 +130,14 @@ class KeptSearch:
             patience_s: How long a search that is not in the background goes on once nobody attends.
         """
         self._num_attending += 1
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         try:
             await self._ended.wait()
         finally:
             self._num_attending -= 1
-            if not (self.has_ended or self.is_background):
-                asyncio.get_running_loop().call_later(patience_s, self._stop_if_alone)
-
-    def _stop_if_alone(self) -> None:
-        if self._search is not None and not self._num_attending:
-            self._search.cancel()
+            if self._search is not None and not (self._num_attending or self.is_background):
+                self._giving_up = asyncio.get_running_loop().call_later(patience_s, self._search.cancel)
 
     async def stop(self) -> None:
         """Stop it, and the engines' work for it, and return when it has ended."""
@@ -165,7 +164,7 @@ class Background:
 
     Args:
         settings: Their bounds.
-        has_keys: Whether clients have keys; without, whoever knows the id of a search may see it.
+        has_keys: Whether clients have keys; without, the id of a search is all that is needed to see it.
 
     Attributes:
         num_bytes: Of all events and results.
@@ -238,7 +237,7 @@ class Background:
     def _add(self, search: Search, key: IdempotencyKey | None) -> KeptSearch:
         name, settings = search.client.name, self._settings
         self._make_room(name)
-        most = min(settings.max_events_bytes, settings.max_unread_bytes // 2)  # or whoever reads all is cut off
+        most = min(settings.max_events_bytes, settings.max_unread_bytes // 2)  # or a reader of all is cut off
         log = EventLog(most, on_change=self._count)
         kept = KeptSearch(name, key, log, is_background=search.request.background)
         self._searches[kept.id] = kept

@@ -21,7 +21,7 @@ class EventLog:
     """The events of one search.
 
     Args:
-        max_bytes: Of the events that are kept, encoded; the latest is kept whatever its size.
+        max_bytes: Of the events that are kept, encoded, besides the latest, which may have any size.
         is_read_once: Whether to drop what a follower has read, since nobody else will come.
         on_change: Called with the bytes by which the log has grown.
 
@@ -49,11 +49,10 @@ class EventLog:
 
     def append(self, name: str, data: str) -> None:
         """Add an event with its data, JSON on one line."""
+        self._drop_until(lambda: self.num_bytes <= self._max_bytes)
         self.last += 1
-        event = _encoded(name, data, str(self.last))
-        self._events[self.last] = event
-        self._drop_until(lambda: self.num_bytes + len(event) <= self._max_bytes)
-        self._count(len(event))
+        self._events[self.last] = _encoded(name, data, str(self.last))
+        self._count(len(self._events[self.last]))
         self._wake()
 
     def conclude(self) -> None:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from models.errors import EngineUnavailableError
+from models.policy.engine_policy import EnginePolicy
+from models.prm.winnow import WinnowPRM
 from server.app import create_app
 from server.keys import Client, read_keys
 from server.settings import Settings
@@ -18,6 +20,7 @@ from tests.natures import Tree, answer
 from tests.server.conftest import serving
 from tests.server.services import service, world_of
 from tests.server.test_queue import held
+from tests.server.test_solve import PROBLEM
 from tests.waiting import until
 from tests.worlds import World
 
@@ -140,6 +143,16 @@ async def test_a_delete_stops_the_engines_and_says_so() -> None:
         assert (await look(client, id))["state"] == "cancelled"
         assert (await client.delete(f"/solve/{id}")).json()["state"] == "cancelled"
         assert (await client.get(f"/solve/{id}")).status_code == 404
+
+
+async def test_a_delete_reaches_the_engines_of_the_pair(
+    client: httpx.AsyncClient, policy: EnginePolicy, verifier: WinnowPRM
+) -> None:
+    fields = {"problem": PROBLEM, "strategy": "beam_search", "n": 64, "early_stop": False}
+    id = (await begin(client, **fields))["id"]
+    await until(lambda: policy.engine.num_running_requests)
+    assert (await client.delete(f"/solve/{id}")).json()["state"] == "cancelled"
+    await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 
 
 async def test_a_search_that_waits_leaves_the_queue_when_it_is_deleted() -> None:

@@ -14,7 +14,7 @@ from tests.server.test_background import keeping
 from tests.server.test_queue import held
 from tests.waiting import until
 
-FIELDS = {"n": 1, "strategy": "majority"}
+FIELDS: dict[str, Any] = {"n": 1, "strategy": "majority"}
 
 
 @asynccontextmanager
@@ -51,6 +51,10 @@ def numbers(events: list[Event]) -> list[int | None]:
     return [event.id for event in events]
 
 
+async def collected(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
+
+
 def collect(url: str, **fields: Any) -> list[Event]:
     with Winnow(url) as winnow:
         return [*winnow.stream("?", **FIELDS, **fields)]
@@ -62,7 +66,7 @@ async def test_a_stream_that_breaks_goes_on_behind_the_last_event(fields: dict[s
     async with service(world_of("1")) as client, cutting(client, 700, 650) as (url, heads):
         if is_async:
             async with AsyncWinnow(url) as winnow:
-                events = [event async for event in winnow.stream("?", **FIELDS, **fields)]
+                events = await collected(winnow.stream("?", **FIELDS, **fields))
         else:
             events = await asyncio.to_thread(collect, url, **fields)
     assert numbers(events) == [*range(1, len(events) + 1)]
@@ -73,7 +77,7 @@ async def test_a_stream_that_breaks_goes_on_behind_the_last_event(fields: dict[s
 async def test_a_plain_stream_that_breaks_says_so() -> None:
     async with service(world_of("1")) as client, cutting(client, 700) as (url, _), AsyncWinnow(url) as winnow:
         with pytest.raises(WinnowError, match=r"cannot be reached|broke"):
-            [event async for event in winnow.stream("?", **FIELDS)]
+            await collected(winnow.stream("?", **FIELDS))
 
 
 async def test_a_service_that_stays_away_is_asked_once_a_second_and_given_up() -> None:
@@ -83,7 +87,7 @@ async def test_a_service_that_stays_away_is_asked_once_a_second_and_given_up() -
         AsyncWinnow(url, resume_within_s=1.5) as winnow,
     ):
         with pytest.raises(WinnowError):
-            [event async for event in winnow.stream("?", **FIELDS, background=True)]
+            await collected(winnow.stream("?", **FIELDS, background=True))
     assert len(heads) == 3
 
 
@@ -103,8 +107,8 @@ async def test_a_background_search_is_begun_looked_at_followed_and_deleted() -> 
         await until(lambda: world.policy.num_in_flight)
         assert ((await winnow.get(begun.id)).state, begun.result) == ("running", None)
         gate.set()
-        events = [event async for event in winnow.follow(begun.id)]
-        assert numbers([event async for event in winnow.follow(begun.id, after=2)]) == numbers(events)[2:]
+        events = await collected(winnow.follow(begun.id))
+        assert numbers(await collected(winnow.follow(begun.id, after=2))) == numbers(events)[2:]
         found = await winnow.get(begun.id)
         assert found.result is not None
         assert (found.state, found.result.answer, events[-1].data["id"]) == ("complete", "1", begun.id)
@@ -119,7 +123,7 @@ async def test_a_search_that_is_stopped_ends_its_stream_with_an_error() -> None:
     async with keeping(world) as (client, _), AsyncWinnow(str(client.base_url)) as winnow:
         begun = await winnow.background("?", **FIELDS)
         await until(lambda: world.policy.num_in_flight)
-        following = asyncio.create_task(anext(winnow.follow(begun.id)))
+        following = asyncio.create_task(collected(winnow.follow(begun.id)))
         await asyncio.sleep(0.05)
         assert (await winnow.delete(begun.id)).state == "cancelled"
         with pytest.raises(WinnowError) as stopped:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -348,6 +348,22 @@ async def test_the_stop_of_the_service_ends_what_runs_in_the_background() -> Non
         await begin(client)
         await until(lambda: world.policy.num_in_flight)
     assert (world.policy.num_in_flight, world.policy.num_cancelled) == (0, 1)
+
+
+async def test_a_follower_reads_to_the_end_while_the_service_stops() -> None:
+    world, (gate,) = held("1")
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(service(world, drain_s=10))
+        async with httpx.AsyncClient(base_url=client.base_url) as other:
+            follower = asyncio.create_task(events_of(other, (await begin(client))["id"]))
+            await until(lambda: world.policy.num_in_flight)
+            await asyncio.sleep(0.05)
+            stopping = asyncio.create_task(stack.aclose())
+            await asyncio.sleep(0.2)
+            assert not stopping.done()
+            gate.set()
+            assert (await follower)[-1][1] == "result"
+            await stopping
 
 
 async def test_it_counts_in_the_metrics_as_any_other() -> None:

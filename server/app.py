@@ -1,6 +1,7 @@
 """The app: routes, errors, guards and request ids around models that are ready."""
 
-from collections.abc import Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -19,12 +20,14 @@ from server.http.interface import Interface
 from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
-from server.routes import answers, batch, docs, given, health, metrics, openai, solve
+from server.routes import answers, background, batch, docs, given, health, metrics, openai, solve
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
+from server.solving.background import Background
 from server.solving.metrics import CountRequests, Metrics
 from server.solving.remembering import remembering
+from server.solving.seen import Seen
 from server.solving.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
@@ -60,10 +63,16 @@ def create_app(
         summary="Search and verify: one answer, with its evidence.",
         docs_url=None,
         redoc_url=None,
+        lifespan=_stopping,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
     admission = Admission(settings.capacity, settings.max_queued)
     counts = Metrics(engines, admission)
+    kept = Background(settings, has_keys=bool(keys))
+    counts.watch(
+        "background_searches", "Searches that outlive their connection, and ended ones kept.", lambda: len(kept)
+    )
+    counts.watch("background_bytes", "Of their events and results.", lambda: kept.num_bytes)
     app.state.winnow = State(
         models,
         engines,
@@ -72,6 +81,8 @@ def create_app(
         counts,
         tracer or NoOpTracer(),
         calibrated,
+        kept,
+        Seen(),
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
     )
@@ -79,10 +90,17 @@ def create_app(
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
-    for routes in (solve, batch, openai, answers, given, health, metrics, docs):
+    for routes in (solve, background, batch, openai, answers, given, health, metrics, docs):
         app.include_router(routes.router)
     install_error_handlers(app, unable(models.verifier))
     return app
+
+
+@asynccontextmanager
+async def _stopping(app: FastAPI) -> AsyncIterator[None]:
+    """Stop what no connection waits for, once the connections have ended."""
+    yield
+    await app.state.winnow.background.close()
 
 
 def _guard(app: FastAPI, settings: Settings, keys: Keyring, without_key: Set[str]) -> None:
@@ -93,7 +111,12 @@ def _guard(app: FastAPI, settings: Settings, keys: Keyring, without_key: Set[str
     )
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()
-        headers = ["Authorization", "Content-Type"]
-        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+        )
     app.add_middleware(LimitsMiddleware, settings=settings)
     app.add_middleware(SecurityHeadersMiddleware)

@@ -3,6 +3,7 @@
 RequestError               the request is well-formed and cannot be served
 FullError                  the queue has no room for a search
   TooLateError             its deadline passed in the queue
+  BackgroundFullError      as many searches as allowed are kept
 ClientDisconnectedError    the client closed the connection; nobody is left to answer
 """
 
@@ -29,19 +30,26 @@ class FullError(Exception):
 
     Args:
         retry_after_s: When to ask again, in whole seconds.
+        reason: In words; None: that of the class.
     """
 
-    reason = "too many searches are waiting"
+    reason, code = "too many searches are waiting", "queue_full"
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(self.reason)
+    def __init__(self, retry_after_s: int, reason: str | None = None) -> None:
+        super().__init__(reason or self.reason)
         self.retry_after_s = retry_after_s
 
 
 class TooLateError(FullError):
     """The deadline of a search passed in the queue, before there was anything to return the best of."""
 
-    reason = "the deadline passed while the search waited for others"
+    reason, code = "the deadline passed while the search waited for others", "deadline_in_queue"
+
+
+class BackgroundFullError(FullError):
+    """As many searches as allowed outlive their connection or are kept after their end."""
+
+    code = "background_full"
 
 
 class ClientDisconnectedError(Exception):

@@ -323,6 +323,9 @@ class SolveRequest(SearchIn, ProblemIn):
     )
     parallel_tool_calls: bool | None = Field(None, strict=True, description="False: a response makes one call.")
     stream: bool = Field(False, strict=True, description="Reply with events as the search tree grows.")
+    background: bool = Field(
+        False, strict=True, description="Run on when the client goes; `GET /solve/{id}` has the result and the events."
+    )
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 
 
@@ -549,6 +552,45 @@ class EquivalenceResponse(Wire):
     """The results, in the order of the pairs."""
 
     results: list[EquivalenceOut]
+
+
+class Following(Wire):
+    """How to look at a search that outlives its connection."""
+
+    stream: bool = Field(False, description="Reply with its events.")
+    starting_after: int | None = Field(
+        None, ge=0, le=2**53, description="With stream: the event behind which to go on."
+    )
+
+
+class BackgroundOut(Wire):
+    """A search that outlives its connection."""
+
+    id: str = Field(description="Without keys, all that is needed to see the search.")
+    state: Literal["queued", "running", "complete", "failed", "cancelled"]
+    created: float = Field(description="Unix time.")
+    expires: float | None = Field(description="Unix time at which it is forgotten; null until it has ended.")
+    error: ErrorBody | None = Field(description="Why it failed.")
+    result: SolveResponse | None = Field(description="Once it is complete.")
+
+
+class SpreadOut(Wire):
+    """A quantity over problems."""
+
+    low: float = Field(description="One problem in ten stays below.")
+    expected: float = Field(description="The mean.")
+    high: float = Field(description="One problem in ten exceeds it.")
+
+
+class EstimateResponse(Wire):
+    """What a search will probably take; null where nothing like it was measured."""
+
+    completion_tokens: SpreadOut | None
+    verifier_tokens: SpreadOut | None
+    seconds: SpreadOut | None = Field(description="Of the search, without the queue.")
+    queue_s: float = Field(description="Probable wait for a place.")
+    accuracy: SpreadOut | None = Field(description="Probability that the answer is right.")
+    basis: str = Field(description="What this rests on, in words.")
 
 
 class ErrorResponse(Wire):

@@ -314,6 +314,23 @@ class Settings(BaseSettings):
         description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
     )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
+    background_keep_s: float = Field(
+        600.0, gt=0, description="How long a search that outlives its connection is kept after its end."
+    )
+    resume_within_s: float = Field(
+        60.0, ge=0, description="How long a search with an Idempotency-Key goes on when its client has gone."
+    )
+    max_background: int = Field(2048, ge=1, description="Most searches that outlive their connection or are kept.")
+    max_background_per_client: int = Field(256, ge=1, description="Most of them of one client.")
+    max_background_bytes: int = Field(
+        268_435_456, ge=65_536, description="Most that their events and results hold; the oldest go first."
+    )
+    max_events_bytes: int = Field(
+        8_388_608,
+        ge=1024,
+        validate_default=True,
+        description="Most that the events of one of them hold, and at most half of max_unread_bytes.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -357,11 +374,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{unread[0]}: read by verifier_format {own} alone; omit it")
         return self
 
-    @field_validator("max_body_bytes", "max_unread_bytes")
+    @field_validator("max_body_bytes", "max_unread_bytes", "max_events_bytes")
     @classmethod
     def _fit_into_the_whole(cls, value: int, info: ValidationInfo) -> int:
         """One body, or one stream, is at most what all of them may hold together."""
-        whole = {"max_body_bytes": "max_unfinished_body_bytes", "max_unread_bytes": "max_unread_bytes_in_all"}
+        whole = {
+            "max_body_bytes": "max_unfinished_body_bytes",
+            "max_unread_bytes": "max_unread_bytes_in_all",
+            "max_events_bytes": "max_background_bytes",
+        }
         name = whole[str(info.field_name)]
         if value > info.data.get(name, value):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")

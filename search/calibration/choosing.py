@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression  # type: ignore[import-untyped]  # it has no types
 
+from search.calibration.table import MAX_KNOTS, MIN_PER_KNOT
 from search.confidence import Confidence
 
 NUM_BINS = 5
-MAX_KNOTS = 10
-MIN_PER_KNOT = 20
 MARGIN = 0.01
 """A point of accuracy: what is not worse by more is as good."""
 

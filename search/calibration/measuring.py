@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from rich.console import Console
@@ -10,18 +12,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.interfaces import Problem, Sampling
 from search.answers.pool import AnswerPool
 from search.calibration.budgets import Grid, Plan, confidence_of, plan_budget, row_of
+from search.calibration.costs import Cost
 from search.calibration.difficulty import Prediction, assess
-from search.calibration.table import Budget, Calibration, Identity
+from search.calibration.table import Budget, Calibration, Costs, Identity
 from search.calibration.traces import Trace, Traces
 from search.compute_optimal import MODES
 from search.evaluation.tasks import Task
 from search.expander import Models
 from search.solve import solve
-from search.strategies import Parts, calibrated, label, name_of
+from search.strategies import Parts, calibrated, label, name_of, strategies
 from search.strategy import Strategy
 
 TRIALS = 24
 """Problems asked one at a time, to learn how long that takes."""
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 class Measuring:
@@ -49,7 +53,7 @@ class Measuring:
         self.sampling = sampling
         self._traces = traces
         self._concurrency = concurrency
-        self._beam_width = beam_width
+        self.beam_width = beam_width
         self._modes = modes
 
     async def grids(self, models: Models, budgets: tuple[int, ...]) -> list[Grid]:
@@ -61,19 +65,18 @@ class Measuring:
         searches: list[Strategy] = []
         for row in calibrated():
             if row.parts is Parts.NONE:
-                beams = _beams(budgets, self._beam_width)
-                searches += [row.build(n, beam_width=self._beam_width) for n in beams]
+                beams = _beams(budgets, self.beam_width)
+                searches += [row.build(n, beam_width=self.beam_width) for n in beams]
             else:
-                searches.append(row.build(largest, early_stop=False, beam_width=self._beam_width))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+                searches.append(row.build(largest, early_stop=False, beam_width=self.beam_width))
+        with Progress(*COLUMNS, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
             for strategy in searches:
                 await self._run(models, strategy, thinks, progress)
         found: dict[str, dict[int, list[Trace]]] = {}
         for strategy in searches:
             traces = self._traces.of(label(strategy) + MODES[thinks], self.tasks)
             found.setdefault(name_of(strategy), {})[strategy.n] = traces
-        return Grid(found, self._beam_width, thinks)
+        return Grid(found, self.beam_width, thinks)
 
     async def _run(self, models: Models, strategy: Strategy, thinks: bool | None, progress: Progress) -> None:
         assert isinstance(models.reader, AnswerPool)  # noqa: S101 - the composition root makes it so
@@ -116,17 +119,53 @@ async def calibrate(
         made={**made, "problems": len(measuring.tasks)},
         budgets=rows,
         confidence=confidence_of(grids[0], budgets),
+        costs=await measure_costs(measuring, models, rows, made),
     )
     return table, {n: assess(grids[0], plan) for n, plan in plans.items()}
 
 
+async def measure_costs(
+    measuring: Measuring, models: Models, budgets: Sequence[Budget], made: Mapping[str, Any]
+) -> Costs:
+    """Measure what every strategy takes that these models can run, with its defaults.
+
+    Args:
+        measuring: On which problems, and how they are sampled.
+        models: To be measured.
+        budgets: How `auto` spends those that are measured.
+        made: When, where and from which commit this is.
+    """
+    able = [row for row in strategies().values() if row.lacks(models.verifier) is None]
+    found: dict[str, dict[int, Cost]] = {row.name: {} for row in able}
+    with Progress(*COLUMNS, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        bar = progress.add_task("costs", total=len(able) * len(budgets))
+        for place, (budget, row) in enumerate(product(budgets, able)):
+            n = budget.n
+            strategy = budget.build(n) if row.fallback else row.build(n, beam_width=measuring.beam_width)
+            found[row.name][n] = Cost.of(await _tried(measuring, models, strategy, place))
+            progress.advance(bar)
+    problems = len(measuring.tasks[:TRIALS])
+    return Costs(made={**made}, problems=problems, beam_width=measuring.beam_width, strategies=found)
+
+
 async def _row(measuring: Measuring, models: Models, n: int, plan: Plan) -> Budget:
-    """Return the row of a plan, tried on a few problems, one at a time."""
-    strategy = row_of(n, plan, [0.0, 0.0], [0.0, 0.0]).build(n)
-    seconds, tokens = [], []
-    for task in measuring.tasks[:TRIALS]:
+    """Return the row of a plan, tried on a few problems."""
+    spent = await _tried(measuring, models, row_of(n, plan, [0.0, 0.0], [0.0, 0.0]).build(n))
+    return row_of(n, plan, [seconds for _, _, seconds in spent], [own + judged for own, judged, _ in spent])
+
+
+async def _tried(
+    measuring: Measuring, models: Models, strategy: Strategy, place: int = 0
+) -> list[tuple[float, float, float]]:
+    """Return the tokens generated, those judged and the seconds of searches on a few problems, one at a time.
+
+    Every place has problems of its own as long as there are any, and samples others: a cache would hide what they take.
+    """
+    spent, first = [], place * TRIALS % len(measuring.tasks)
+    sampling = replace(measuring.sampling, seed=place)
+    for task in [*measuring.tasks[first:], *measuring.tasks[:first]][:TRIALS]:
         start = time.perf_counter()
-        result = await solve(Problem(task.problem), strategy, models, measuring.sampling)
-        seconds.append(time.perf_counter() - start)
-        tokens.append(float(result.meter.completion_tokens + result.meter.verifier_tokens))
-    return row_of(n, plan, seconds, tokens)
+        result = await solve(Problem(task.problem), strategy, models, sampling)
+        seconds = time.perf_counter() - start
+        spent.append((float(result.meter.completion_tokens), float(result.meter.verifier_tokens), seconds))
+    return spent

@@ -25,6 +25,7 @@ from pydantic import (
 
 from models.files import UnreadableFileError, read_yaml, replace_file
 from models.interfaces import DELIMITER
+from search.calibration.costs import Cost, Spread
 from search.calibration.familiarity import FALSE_ALARMS, Seen, see
 from search.compute_optimal import MODES, Bin, ComputeOptimal
 from search.confidence import Confidence
@@ -33,6 +34,10 @@ from search.errors import HyperparameterError
 from search.stopping import EarlyStop, Probable
 from search.strategies import calibrated, strategies
 from search.strategy import Strategy
+
+MAX_KNOTS = 10
+MIN_PER_KNOT = 20
+"""Problems."""
 
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -142,6 +147,17 @@ class Budget(Row):
     tokens: tuple[Amount, Amount]
     seconds: tuple[Amount, Amount]
 
+    @property
+    def chances(self) -> Spread:
+        """How probable the answers are, over problems: after the probe where that is all, else in the end."""
+        floor = min((bin.floor for bin in self.bins if bin.rest is None), default=2.0)
+        early = [probability for _, probability in self.confidence if probability >= floor]
+        late = [probability for _, probability in self.final_confidence]
+        num_late = sum(bin.problems for bin in self.bins if bin.rest)
+        num_each = sum(bin.problems for bin in self.bins) // len(self.confidence)
+        chances = early * num_each + late * (num_late // len(late))
+        return Spread.over(chances or late)._replace(expected=self.accuracy)
+
     @model_validator(mode="after")
     def _makes_a_search(self) -> Self:
         try:
@@ -167,6 +183,22 @@ class Budget(Row):
         )
         confidence, final = _map(self.confidence), _map(self.final_confidence)
         return ComputeOptimal(n, probe, confidence, bins, final, target, self.probe.thinks)
+
+
+class Costs(Row):
+    """What searches take, at their defaults, one problem at a time.
+
+    Attributes:
+        made: When, where and from which commit.
+        problems: Measured for each.
+        beam_width: M of strategies that have it.
+        strategies: By name and N.
+    """
+
+    made: dict[str, Any]
+    problems: int = Field(ge=1)
+    beam_width: int = Field(ge=1)
+    strategies: dict[str, dict[Annotated[int, Field(ge=1)], Cost]]
 
 
 class Identity(Row):
@@ -236,6 +268,7 @@ class Calibration(Row):
         budgets: How `auto` spends, the smallest budget first.
         confidence: Of the answers of every strategy, by budget.
         familiarity: What its problems look like; None of a table that cannot tell.
+        costs: Of every strategy; None in tables that were made without.
     """
 
     version: Literal[1] = 1
@@ -245,6 +278,7 @@ class Calibration(Row):
     budgets: list[Budget] = Field(min_length=1)
     confidence: dict[str, dict[Annotated[int, Field(ge=1)], Knots]]
     familiarity: Familiarity | None = None
+    costs: Costs | None = None
 
     @model_validator(mode="after")
     def _budgets_rise(self) -> Self:
@@ -271,6 +305,17 @@ class Calibration(Row):
         if nearest is None or distances[nearest] > 1:
             return None
         return _map(self.confidence[strategy][nearest])
+
+    def chances_of(self, strategy: str, n: int) -> Spread | None:
+        """Return how probable the answers of a strategy are, over problems; None where that was not measured.
+
+        Knots stand for equally many problems each, unless groups of one support became one of them.
+        """
+        confidence = self.confidence_of(strategy, n)
+        num_groups = min(MAX_KNOTS, max(self.made.get("problems", 0) // MIN_PER_KNOT, 1))
+        if confidence is None or len(confidence.probabilities) < num_groups:
+            return None
+        return Spread.over(confidence.probabilities)
 
 
 @dataclass(frozen=True, slots=True)

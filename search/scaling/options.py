@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import norm  # type: ignore[import-untyped]  # it has no types
 
+from search.calibration.costs import REACH, between
 from search.evaluation.bootstrap import Interval, resampled
 from search.evaluation.grid import GREEDY, Configuration, Point
 from search.evaluation.outcomes import Evaluation
 from search.evaluation.report import Report
 from search.scaling.law import Array, Law, fit_law
 from search.strategies import MAX_N, flat, one_sample, strategies
-
-REACH = 4
-"""How many times the largest measured budget is looked at."""
 
 TINY = 1e-9
 QUANTILES = (np.arange(1000) + 0.5) / 1000
@@ -137,7 +135,7 @@ class Survey:
         if law is None:
             return
         for n in self._others(configuration, budgets, max_n):
-            cost = Cost(*(_between(n, {size: known[kind] for size, known in costs.items()}) for kind in range(5)))
+            cost = Cost(*(_known_between(n, {size: known[kind] for size, known in costs.items()}) for kind in range(5)))
             mean = law.at(cost.tokens if self._by_tokens else n)
             noise = np.std(draws[min(budgets, key=lambda size: abs(size - n))])
             spread = np.clip(norm.ppf(QUANTILES, mean, max(np.hypot(law.error, noise), TINY)), 0, 1)
@@ -187,12 +185,5 @@ class Survey:
         return Cost(found[0].generated, judged, cached, found[0].seconds, found[0].seconds_tail)
 
 
-def _between(n: int, costs: Mapping[int, float | None]) -> float | None:
-    """Return the cost at `n`, known at two budgets at least: on a line between them, in proportion to N beyond all."""
-    known = {size: value for size, value in costs.items() if value is not None}
-    if len(known) < 2:
-        return None
-    largest = max(known)
-    if n > largest:
-        return known[largest] * n / largest
-    return float(np.interp(n, sorted(known), [known[size] for size in sorted(known)]))
+def _known_between(n: int, costs: Mapping[int, float | None]) -> float | None:
+    return between(n, {size: value for size, value in costs.items() if value is not None})

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from search.calibration.costs import REACH
 from search.evaluation.palette import DASHES, colour_of
 from search.scaling.choice import Choice, Requirement
 from search.scaling.law import MIN_BUDGETS
-from search.scaling.options import REACH, Curve, Option
+from search.scaling.options import Curve, Option
 
 
 def option_table(chosen: Option, options: Iterable[Option], requirement: Requirement) -> Table:

@@ -92,8 +92,9 @@ def _line(number: int, line: bytes, options: Mapping[str, Any], route: Route) ->
         return Line(number, record.get("id"), fault="no text in the field problem")
     if route.needs and route.needs not in record:
         return Line(number, record.get("id"), fault=f"no field {route.needs}")
-    if record.get("stream", False) is not False:
-        return Line(number, record.get("id"), fault="stream: not supported in a file; omit it")
+    for name in ("stream", "background"):
+        if record.get(name, False) is not False:
+            return Line(number, record.get("id"), fault=f"{name}: not supported in a file; omit it")
     fields = {name: value for name, value in record.items() if name in route.request.model_fields}
     return Line(number, record.get("id"), {**route.defaults, **options, **fields})
 

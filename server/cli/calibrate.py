@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -33,7 +33,11 @@ MIN_PROBLEMS = 40
 """Fewer are not enough for five bins."""
 LOOKED_AT = 6_000
 """Demo problems whose texts show what is familiar: nearly all parts that there are."""
-READ_WITH_ONLY = ("problems", "false_alarms", "only", "recipe", "out")
+READ_WITH_ONLY = {
+    "familiarity": ("problems", "false_alarms", "only", "recipe", "out"),
+    "costs": ("problems", "held_out", "beam_width", "max_tokens", "only", "recipe", "out"),
+}
+"""Options of a part of the table; what else it needs it takes from the table that is there."""
 
 
 @click.command()
@@ -63,8 +67,9 @@ READ_WITH_ONLY = ("problems", "false_alarms", "only", "recipe", "out")
 )
 @click.option(
     "--only",
-    type=click.Choice(["familiarity"]),
-    help="Measure this alone, from the texts of the problems, and add it to the table that is there.",
+    type=click.Choice([*READ_WITH_ONLY]),
+    help="Measure this alone, into the table that is there: what is familiar, from the texts of the problems, or what "
+    "searches cost on this machine.",
 )
 @click.option("--recipe", type=click.Path(path_type=Path), help="YAML file of settings (deploy/recipes/).")
 @click.option("--evidence", type=click.Path(path_type=Path), help="File for the measurements; a run resumes from it.")
@@ -87,17 +92,17 @@ def calibrate(
 
     Measures the strategies on problems whose answers are known, bins the problems by the confidence of a small search,
     and chooses a strategy for each bin. The table is valid for this policy, verifier and prompt only, and for problems
-    like these: it says which are not.
+    like these: it says which are not. It also says what searches cost on this machine.
     """
     if only is not None:
-        _refuse_measuring(click.get_current_context())
+        _refuse_unread(click.get_current_context(), only)
     refuse_inputs(out, problems, recipe, evidence)
     refuse_inputs(evidence, problems, recipe, option="--evidence")
     settings = load_settings(recipe)
     check_checkpoints(settings)
     if not settings.has_verifier:
         raise SettingsError("verifier_format is none: a table is for a policy and its verifier; set verifier_model")
-    if only is not None:
+    if only == "familiarity":
         _add_familiarity(settings, problems, false_alarms, out)
         return
     tasks = list(read_problems(problems).tasks) if problems else _other_demo_tasks(held_out)
@@ -105,6 +110,10 @@ def calibrate(
         raise click.BadParameter(f"{len(tasks)} problems are too few to learn from: at least {MIN_PROBLEMS}")
     if max(budgets) < 4 or any(n % beam_width for n in budgets):
         raise click.BadParameter(f"a multiple of the beam width {beam_width} each, as 4,16,64", param_hint="--n")
+    if only == "costs":
+        longest = max_tokens or settings.response_tokens
+        click.echo(f"written to {asyncio.run(_measure_costs(settings, tasks, longest, beam_width, out))}")
+        return
     sampling = Sampling(temperature, 1.0, max_tokens or settings.response_tokens, seed=0, steps=settings.steps.rule)
     rows = tuple(sorted(set(budgets)))
     found = asyncio.run(_calibrate(settings, tasks, rows, sampling, concurrency, beam_width, evidence, out))
@@ -117,16 +126,16 @@ def calibrate(
         click.echo(f"{len(texts)} problems are too few to tell which others are unfamiliar", err=True)
 
 
-def _refuse_measuring(context: click.Context) -> None:
-    """Refuse options of what is not measured.
+def _refuse_unread(context: click.Context, only: str) -> None:
+    """Refuse options that the part of the table does not read.
 
     Raises:
         click.UsageError: One was given.
     """
     for option in context.command.params:
         name = option.name or ""
-        if name not in READ_WITH_ONLY and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"{option.opts[0]} does not go with --only familiarity, which reads texts alone")
+        if name not in READ_WITH_ONLY[only] and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option.opts[0]} does not go with --only {only}; omit it")
 
 
 def _add_familiarity(settings: Settings, problems: Path | None, false_alarms: float, out: Path | None) -> None:
@@ -185,6 +194,35 @@ def _other_demo_tasks(count: int) -> list[Task]:
     return [task for task in demo_tasks(1, count + EVALUATED) if task.problem not in asked][:count]
 
 
+async def _measure_costs(
+    settings: Settings, tasks: list[Task], max_tokens: int, beam_width: int, out: Path | None
+) -> Path:
+    """Measure what searches cost, into the table that is there; return where that is."""
+    from search.calibration.measuring import Measuring, measure_costs
+    from search.calibration.traces import Traces
+    from server.composition import open_models
+    from server.identity import calibration_file, load_calibration
+
+    settings = settings.model_copy(update={"calibration": out}) if out else settings
+    calibrated = load_calibration(settings)
+    if calibrated.table is None:
+        raise SettingsError(f"--only costs: {calibrated.reason}")
+    table, path = calibrated.table, calibration_file(settings)
+    sampling = Sampling(table.temperature, 1.0, max_tokens, seed=0, steps=settings.steps.rule)
+    async with open_models(settings) as (models, _):
+        measuring = Measuring(tasks, Traces(None), sampling, 1, beam_width)
+        costs = await measure_costs(measuring, models, table.budgets, _made(settings))
+    write_calibration(table.model_copy(update={"costs": costs}), path)
+    return path
+
+
+def _made(settings: Settings) -> dict[str, Any]:
+    from server.cli.provenance import what_is_told
+
+    run = what_is_told(settings, {})
+    return {name: run[name] for name in ("date", "commit", "machine")}
+
+
 async def _calibrate(
     settings: Settings,
     tasks: list[Task],
@@ -198,12 +236,10 @@ async def _calibrate(
     from models.policy.engine_policy import EnginePolicy
     from search.calibration import measuring
     from search.calibration.traces import Traces
-    from server.cli.provenance import what_is_told
     from server.composition import open_models
     from server.identity import calibration_file, identity_of
 
-    run = what_is_told(settings, {})
-    made = {name: run[name] for name in ("date", "commit", "machine")}
+    made = _made(settings)
     path, identity = out or calibration_file(settings), identity_of(settings)
     async with open_models(settings) as (models, _):
         assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so

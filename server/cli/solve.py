@@ -24,7 +24,9 @@ from server.settings import Settings, load_settings
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-LEFT_OUT = frozenset({"problem", "stream", "include", "tools", "tool_choice", "parallel_tool_calls", "vote_on"})
+LEFT_OUT = frozenset(
+    {"problem", "stream", "background", "include", "tools", "tool_choice", "parallel_tool_calls", "vote_on"}
+)
 """Fields that are no options; lines of --file may set the last four."""
 
 EXAMPLES = """\b

@@ -7,16 +7,18 @@ r"""A typed client of winnow's HTTP service, in one file: copy it into your proj
         print(winnow.score("Compute 1 + 1.", ["1 + 1 = 2\n\nThe answer is \\boxed{2}."]).responses[0].score)
 
 `Winnow` is for threads, `AsyncWinnow` for asyncio; their methods are the same. A busy service is asked again after the
-seconds of its `Retry-After`. Fields that a newer service adds to its replies are kept, too.
+seconds of its `Retry-After`. With `background=True` or an `idempotency_key`, a search outlives its connection: a stream
+that breaks goes on by itself, behind the last event that came. Fields that a newer service adds are kept, too.
 """
 
 import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +27,9 @@ BUSY = (429, 503)
 MAX_RESPONSES = 256
 """Of one request."""
 PATIENCE_S = 600.0
+RESUME_WITHIN_S = 60.0
+PAUSE_S = 1.0
+"""Between two tries."""
 SPREAD = 0.25
 """Random extra share of a wait, so that not all clients ask again at once."""
 
@@ -255,7 +260,7 @@ EVENTS: dict[str, type[Reply]] = {
 
 
 class Event(Reply):
-    """An event of a stream; `result` is the last, as an error is raised."""
+    """An event of a stream; the last one is `result`. An event `error` raises a WinnowError."""
 
     name: str
     data: dict[str, Any]
@@ -265,6 +270,36 @@ class Event(Reply):
     def told(self) -> Told:
         """The data, in the type of the event's name."""
         return EVENTS.get(self.name, Reply).model_validate(self.data)
+
+
+class Background(Reply):
+    """A search that outlives its connection; state: queued, running, complete, failed or cancelled."""
+
+    id: str
+    state: str
+    created: float
+    expires: float | None
+    result: Solved | None
+    error: dict[str, Any] | None
+
+
+class Spread(Reply):
+    """What one search in ten stays below, the mean, and what one in ten exceeds."""
+
+    low: float
+    expected: float
+    high: float
+
+
+class Estimate(Reply):
+    """What a search will probably take; null where nothing like it was measured, and `basis` says why."""
+
+    completion_tokens: Spread | None
+    verifier_tokens: Spread | None
+    seconds: Spread | None
+    queue_s: float
+    accuracy: Spread | None
+    basis: str
 
 
 R = TypeVar("R", bound=Reply)
@@ -281,39 +316,86 @@ class Winnow:
         api_key: Where the service asks for one.
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long a stream that broke, or a request with a key, is tried again.
     """
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, timeout_s: float | None = None, patience_s: float = PATIENCE_S
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float | None = None,
+        patience_s: float = PATIENCE_S,
+        resume_within_s: float = RESUME_WITHIN_S,
     ) -> None:
         self._client = httpx.Client(**_options(url, api_key, timeout_s))
-        self._patience_s = patience_s
+        self._patience_s, self._resume_within_s = patience_s, resume_within_s
 
-    def solve(self, problem: str, **fields: Any) -> Solved:
+    def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem; `fields` are those of `POST /solve`.
+
+        Args:
+            problem: To be solved.
+            idempotency_key: Names the request, so that it can be sent again: after a broken connection it is.
+            fields: Of the request.
 
         Raises:
             WinnowError: It was refused, or the service cannot be reached.
         """
-        return self._post("/solve", {"problem": problem, **fields}, Solved)
+        return self._send("POST", "/solve", Solved, {"problem": problem, **fields}, idempotency_key)
 
-    def stream(self, problem: str, **fields: Any) -> Iterator[Event]:
+    def stream(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Iterator[Event]:
         """Search, and yield the events of the search; the data of the last one is the reply of `POST /solve`.
+
+        With `background=True` or a key, a stream that breaks goes on by itself.
 
         Raises:
             WinnowError: It was refused, failed, or the stream broke.
         """
-        body, waits = {"problem": problem, **fields, "stream": True}, _Waits(self._patience_s)
-        while True:
-            try:
-                with self._client.stream("POST", "/solve", json=body) as response:
-                    if response.is_success:
-                        yield from _events(response.iter_lines())
-                        return
-                    response.read()
-            except httpx.HTTPError as error:
-                raise _unreachable(error) from error
-            time.sleep(waits.next(response))
+        return self._read(
+            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
+        )
+
+    def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
+        """Begin a search that runs on by itself; `fields` are those of `POST /solve`.
+
+        Raises:
+            WinnowError: It was refused, or the service cannot be reached.
+        """
+        body = {"problem": problem, **fields, "background": True}
+        return self._send("POST", "/solve", Background, body, idempotency_key)
+
+    def get(self, id: str) -> Background:
+        """Look at a background search.
+
+        Raises:
+            WinnowError: There is none with this id, or the service cannot be reached.
+        """
+        return self._send("GET", _path(id), Background)
+
+    def follow(self, id: str, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a background search behind number `after`; a stream that breaks goes on by itself.
+
+        Raises:
+            WinnowError: There is no search with this id, it failed, or the service cannot be reached for a minute.
+        """
+        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
+
+    def delete(self, id: str) -> Background:
+        """Stop a background search; forget one that has ended.
+
+        Raises:
+            WinnowError: There is none with this id, or the service cannot be reached.
+        """
+        return self._send("DELETE", _path(id), Background)
+
+    def estimate(self, problem: str, **fields: Any) -> Estimate:
+        """Estimate what `solve` would take; `fields` are the same.
+
+        Raises:
+            WinnowError: It was refused, or the service cannot be reached.
+        """
+        return self._send("POST", "/solve/estimate", Estimate, {"problem": problem, **fields})
 
     def score(self, problem: str, responses: Sequence[Response], **fields: Any) -> Scores:
         """Judge the steps of responses; `fields` are those of `POST /v1/steps/score`.
@@ -321,7 +403,7 @@ class Winnow:
         Raises:
             WinnowError: It was refused, or the service cannot be reached.
         """
-        return self._post("/v1/steps/score", _given(problem, responses, fields), Scores)
+        return self._send("POST", "/v1/steps/score", Scores, _given(problem, responses, fields))
 
     def rewards(self, problem: str, responses: Sequence[str], **fields: Any) -> list[float | None]:
         """Return a score for each of any number of responses; None for one that cannot be judged.
@@ -349,7 +431,7 @@ class Winnow:
         Raises:
             WinnowError: It was refused, or the service cannot be reached.
         """
-        return self._post("/v1/answers/choose", _given(problem, responses, fields), Choice)
+        return self._send("POST", "/v1/answers/choose", Choice, _given(problem, responses, fields))
 
     def equivalent(self, pairs: Sequence[Pair]) -> list[Equivalence]:
         """Compare answers in pairs.
@@ -357,18 +439,44 @@ class Winnow:
         Raises:
             WinnowError: It was refused, or the service cannot be reached.
         """
-        return self._post("/v1/answers/equivalent", _paired(pairs), Equivalences).results
+        return self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs)).results
 
-    def _post(self, path: str, body: dict[str, Any], reply: type[R]) -> R:
-        waits = _Waits(self._patience_s)
+    def _waits(self, *, can_repeat: bool) -> "_Waits":
+        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
+
+    def _send(
+        self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
+    ) -> R:
+        waits = self._waits(can_repeat=key is not None)
         while True:
             try:
-                response = self._client.post(path, json=body)
+                response = self._client.request(method, path, json=body, headers=_key(key))
             except httpx.HTTPError as error:
-                raise _unreachable(error) from error
-            if response.is_success:
-                return _read(response, reply)
-            time.sleep(waits.next(response))
+                wait_s = waits.broken(error)
+            else:
+                if response.is_success:
+                    return _read(response, reply)
+                wait_s = waits.next(response)
+            time.sleep(wait_s)
+
+    def _read(self, stream: "_Stream") -> Iterator[Event]:
+        while True:
+            try:
+                with self._client.stream(**stream.request) as response:
+                    if response.is_success:
+                        stream.begin(response)
+                        for line in response.iter_lines():
+                            if event := stream.feed(line):
+                                yield event
+                        if stream.is_whole:
+                            return
+                        wait_s = stream.waits.broken()
+                    else:
+                        response.read()
+                        wait_s = stream.waits.next(response)
+            except httpx.HTTPError as error:
+                wait_s = stream.waits.broken(error)
+            time.sleep(wait_s)
 
     def close(self) -> None:
         """Close the connections."""
@@ -391,58 +499,100 @@ class AsyncWinnow:
         api_key: Where the service asks for one.
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long a stream that broke, or a request with a key, is tried again.
     """
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, timeout_s: float | None = None, patience_s: float = PATIENCE_S
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float | None = None,
+        patience_s: float = PATIENCE_S,
+        resume_within_s: float = RESUME_WITHIN_S,
     ) -> None:
         self._client = httpx.AsyncClient(**_options(url, api_key, timeout_s))
-        self._patience_s = patience_s
+        self._patience_s, self._resume_within_s = patience_s, resume_within_s
 
-    async def solve(self, problem: str, **fields: Any) -> Solved:
+    async def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem, as `Winnow.solve`."""
-        return await self._post("/solve", {"problem": problem, **fields}, Solved)
+        return await self._send("POST", "/solve", Solved, {"problem": problem, **fields}, idempotency_key)
 
-    async def stream(self, problem: str, **fields: Any) -> AsyncIterator[Event]:
+    def stream(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> AsyncIterator[Event]:
         """Search, and yield the events of the search, as `Winnow.stream`."""
-        body, waits = {"problem": problem, **fields, "stream": True}, _Waits(self._patience_s)
-        while True:
-            try:
-                async with self._client.stream("POST", "/solve", json=body) as response:
-                    if response.is_success:
-                        events = _Events()
-                        async for line in response.aiter_lines():
-                            if event := events.feed(line):
-                                yield event
-                        events.end()
-                        return
-                    await response.aread()
-            except httpx.HTTPError as error:
-                raise _unreachable(error) from error
-            await asyncio.sleep(waits.next(response))
+        return self._read(
+            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
+        )
+
+    async def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
+        """Begin a search that runs on by itself, as `Winnow.background`."""
+        body = {"problem": problem, **fields, "background": True}
+        return await self._send("POST", "/solve", Background, body, idempotency_key)
+
+    async def get(self, id: str) -> Background:
+        """Look at a background search, as `Winnow.get`."""
+        return await self._send("GET", _path(id), Background)
+
+    def follow(self, id: str, after: int = 0) -> AsyncIterator[Event]:
+        """Yield the events of a background search, as `Winnow.follow`."""
+        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
+
+    async def delete(self, id: str) -> Background:
+        """Stop a background search, as `Winnow.delete`."""
+        return await self._send("DELETE", _path(id), Background)
+
+    async def estimate(self, problem: str, **fields: Any) -> Estimate:
+        """Estimate what `solve` would take, as `Winnow.estimate`."""
+        return await self._send("POST", "/solve/estimate", Estimate, {"problem": problem, **fields})
 
     async def score(self, problem: str, responses: Sequence[Response], **fields: Any) -> Scores:
         """Judge the steps of responses, as `Winnow.score`."""
-        return await self._post("/v1/steps/score", _given(problem, responses, fields), Scores)
+        return await self._send("POST", "/v1/steps/score", Scores, _given(problem, responses, fields))
 
     async def choose(self, problem: str, responses: Sequence[Response], **fields: Any) -> Choice:
         """Choose an answer among responses, as `Winnow.choose`."""
-        return await self._post("/v1/answers/choose", _given(problem, responses, fields), Choice)
+        return await self._send("POST", "/v1/answers/choose", Choice, _given(problem, responses, fields))
 
     async def equivalent(self, pairs: Sequence[Pair]) -> list[Equivalence]:
         """Compare answers in pairs, as `Winnow.equivalent`."""
-        return (await self._post("/v1/answers/equivalent", _paired(pairs), Equivalences)).results
+        return (await self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs))).results
 
-    async def _post(self, path: str, body: dict[str, Any], reply: type[R]) -> R:
-        waits = _Waits(self._patience_s)
+    def _waits(self, *, can_repeat: bool) -> "_Waits":
+        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
+
+    async def _send(
+        self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
+    ) -> R:
+        waits = self._waits(can_repeat=key is not None)
         while True:
             try:
-                response = await self._client.post(path, json=body)
+                response = await self._client.request(method, path, json=body, headers=_key(key))
             except httpx.HTTPError as error:
-                raise _unreachable(error) from error
-            if response.is_success:
-                return _read(response, reply)
-            await asyncio.sleep(waits.next(response))
+                wait_s = waits.broken(error)
+            else:
+                if response.is_success:
+                    return _read(response, reply)
+                wait_s = waits.next(response)
+            await asyncio.sleep(wait_s)
+
+    async def _read(self, stream: "_Stream") -> AsyncIterator[Event]:
+        while True:
+            try:
+                async with self._client.stream(**stream.request) as response:
+                    if response.is_success:
+                        stream.begin(response)
+                        async for line in response.aiter_lines():
+                            if event := stream.feed(line):
+                                yield event
+                        if stream.is_whole:
+                            return
+                        wait_s = stream.waits.broken()
+                    else:
+                        await response.aread()
+                        wait_s = stream.waits.next(response)
+            except httpx.HTTPError as error:
+                wait_s = stream.waits.broken(error)
+            await asyncio.sleep(wait_s)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -458,10 +608,19 @@ class AsyncWinnow:
 
 
 class _Waits:
-    """How long to wait for a busy service."""
+    """How long to wait for a busy service, and before what broke is tried again.
 
-    def __init__(self, patience_s: float) -> None:
+    Args:
+        patience_s: Seconds to wait in all for a busy service.
+        resume_within_s: How long what broke is tried again.
+        can_repeat: Whether the request may be sent again after a broken connection.
+    """
+
+    def __init__(self, patience_s: float, resume_within_s: float, *, can_repeat: bool) -> None:
+        self.can_repeat = can_repeat
+        self._resume_within_s = resume_within_s
         self._left_s = patience_s
+        self._broken_since: float | None = None
 
     def next(self, response: httpx.Response) -> float:
         """Return the seconds to wait before a request is sent again.
@@ -476,14 +635,61 @@ class _Waits:
         self._left_s -= wait_s
         return wait_s * random.uniform(1, 1 + SPREAD)
 
+    def broken(self, error: httpx.HTTPError | None = None) -> float:
+        """Return the seconds to wait before a broken request is sent again.
 
-class _Events:
-    """Reads Server-Sent Events line by line."""
+        Raises:
+            WinnowError: It cannot be, or has been broken for too long.
+        """
+        now = time.monotonic()
+        self._broken_since = self._broken_since or now
+        if not self.can_repeat or now - self._broken_since > self._resume_within_s:
+            raise _unreachable(error) if error else WinnowError("the stream broke before the result") from error
+        return PAUSE_S
 
-    def __init__(self) -> None:
-        self._name = ""
-        self._id: int | None = None
-        self._is_whole = False
+    def mend(self) -> None:
+        """Note that something came."""
+        self._broken_since = None
+
+
+class _Stream:
+    """Server-Sent Events line by line, and the request that has them go on.
+
+    Args:
+        waits: Before what broke is tried again.
+        path: Of the search; None until the service has said it.
+        after: Number of the last event that came.
+        first: What begins the search.
+    """
+
+    def __init__(
+        self, waits: _Waits, path: str | None = None, after: int = 0, first: dict[str, Any] | None = None
+    ) -> None:
+        self.waits = waits
+        self.is_whole = False
+        self._path, self._last, self._first = path, after, first or {}
+        self._fields: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, problem: str, fields: dict[str, Any], key: str | None, waits: _Waits) -> Self:
+        """Return the stream of a search that is to begin."""
+        body = {"problem": problem, **fields, "stream": True}
+        first = {"method": "POST", "url": "/solve", "json": body, "headers": _key(key)}
+        return cls(waits, first=first)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What begins the stream, or has it go on."""
+        if self._path is None:
+            return self._first
+        headers = {"Last-Event-ID": str(self._last)} if self._last else {}
+        return {"method": "GET", "url": self._path, "params": {"stream": "true"}, "headers": headers}
+
+    def begin(self, response: httpx.Response) -> None:
+        """Note where the search is found, which outlives its connection if it is found anywhere."""
+        self._path = response.headers.get("location", self._path)
+        self.waits.can_repeat = self.waits.can_repeat or self._path is not None
+        self._fields = {}
 
     def feed(self, line: str) -> Event | None:
         """Return the event that a line ends.
@@ -491,35 +697,29 @@ class _Events:
         Raises:
             WinnowError: The search failed.
         """
-        field, _, value = line.partition(": ")
-        if field == "event":
-            self._name = value
-        if field == "id" and value.isdecimal():
-            self._id = int(value)
-        if field != "data":
+        if line:
+            field, _, value = line.partition(": ")
+            self._fields[field] = value
             return None
-        data = json.loads(value)
-        if self._name == "error":
+        fields, self._fields = self._fields, {}
+        if "data" not in fields:
+            return None
+        name, data = fields.get("event", ""), json.loads(fields["data"])
+        if name == "error":
             raise _error(data, None)
-        self._is_whole = self._name == "result"
-        return Event(name=self._name, data=data, id=self._id)
-
-    def end(self) -> None:
-        """See that the last event was the result.
-
-        Raises:
-            WinnowError: It was not.
-        """
-        if not self._is_whole:
-            raise WinnowError("the stream broke before the result")
+        number = int(fields["id"]) if fields.get("id", "").isdecimal() else None
+        self._last = number or self._last
+        self.is_whole = name == "result"
+        self.waits.mend()
+        return Event(name=name, data=data, id=number)
 
 
-def _events(lines: Iterable[str]) -> Iterator[Event]:
-    events = _Events()
-    for line in lines:
-        if event := events.feed(line):
-            yield event
-    events.end()
+def _path(id: str) -> str:
+    return f"/solve/{quote(id, safe='')}"
+
+
+def _key(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 def _options(url: str, api_key: str | None, timeout_s: float | None) -> dict[str, Any]:

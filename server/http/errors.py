@@ -23,7 +23,7 @@ from models.errors import (
     RequestRefusedError,
 )
 from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
-from server.errors import ClientDisconnectedError, FullError, RequestError, TooLateError
+from server.errors import ClientDisconnectedError, FullError, RequestError
 from server.refusals import allowed_instead, foremost
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -91,6 +91,7 @@ STATUS: Mapping[type[Exception], int] = {
 
 UNAVAILABLE = ErrorReply(503, f"a model is unavailable; try again in {RETRY_AFTER_S} s", retry_after_s=RETRY_AFTER_S)
 DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+STOPPED = ErrorReply(409, "the search was stopped", code="search_cancelled")
 
 
 def install_error_handlers(app: FastAPI, unable: Collection[str] = ()) -> None:
@@ -117,9 +118,8 @@ def reply_to(error: Exception) -> ErrorReply:
         case RequestError():
             return ErrorReply(error.status, str(error), error.param, error.code)
         case FullError():
-            code = "deadline_in_queue" if isinstance(error, TooLateError) else "queue_full"
             message = f"{error}; try again in {error.retry_after_s} s"
-            return ErrorReply(429, message, code=code, retry_after_s=error.retry_after_s)
+            return ErrorReply(429, message, code=error.code, retry_after_s=error.retry_after_s)
         case ClientDisconnectedError():
             return DISCONNECTED
         case ContextOverflowError():
@@ -154,7 +154,7 @@ def reply_to_invalid(
         refused: Fields and values of the model that this service, or this route, does not allow.
     """
     first = foremost(errors)
-    path = [str(part) for part in first["loc"] if part != "body"]
+    path = [str(part) for part in first["loc"] if part not in ("body", "query")]
     name = ".".join(path) or "body"
     allowed = allowed_instead(model, path, body, refused) if model and path else ""
     return ErrorReply(422, f"{name}: {first['msg']}{allowed}", name, first["type"])
@@ -165,7 +165,7 @@ def _reply_to_unreadable(request: Request, error: RequestValidationError, unable
     if errors[0]["type"] == "json_invalid":
         return ErrorReply(400, f"body: not valid JSON: {errors[0]['ctx']['error']}", "body")
     media_type = request.headers.get("content-type", "none").partition(";")[0]
-    if not media_type.endswith("json"):
+    if errors[0]["loc"][0] == "body" and not media_type.endswith("json"):
         message = f"content-type: {media_type} is not served; allowed: application/json"
         return ErrorReply(415, message, "content-type")
     return reply_to_invalid(errors, _body_model(request), error.body, unable)

@@ -51,11 +51,17 @@ class SearchStream(EventSourceResponse):
 
     Args:
         events: Of the search.
-        search: The running search.
+        search: The running search; of one that outlives its connection, what waits for its end.
+        headers: Of the reply.
     """
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent | bytes], search: asyncio.Task[Any]) -> None:
-        super().__init__(events, ping=HEARTBEAT_S, sep="\n")
+    def __init__(
+        self,
+        events: AsyncIterator[ServerSentEvent | bytes],
+        search: asyncio.Task[Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(events, headers=headers, ping=HEARTBEAT_S, sep="\n")
         self._search = search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

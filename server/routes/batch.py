@@ -39,6 +39,8 @@ async def _answer(item: object, request: Request, arrived: float) -> SolveRespon
         body = SolveRequest.model_validate(item)
         if body.stream:
             raise RequestError("stream: not supported in a batch; omit it", "stream")
+        if body.background:
+            raise RequestError("background: not supported in a batch; omit it", "background")
         search = Search.plan(body, State.of(request), client_of(request), arrived)
         return (await search.run()).reply
     except ValidationError as error:

@@ -165,6 +165,15 @@ class Admission:
         for place, watch in self._watched.items():
             watch.look(standings[place])
 
+    def wait_s(self, client: Client, cost: int) -> float:
+        """Return the seconds that another search of a client would probably wait for its turn."""
+        kept = self._kept if self._running[client.name] else 0
+        if not self.num_queued and min(cost, self.capacity) <= self.capacity - self.in_flight - kept:
+            return 0.0
+        charges = sum(place.charge for line in self._lines.values() for place in line.places)
+        ran_s = max(self._mean_run_s, self.now() - next(iter(self._started.values()), self.now()))
+        return ran_s * (charges + self.in_flight) / self.capacity
+
     def _enqueue(self, place: "Place") -> None:
         name = place.client.name
         if name not in self._lines:

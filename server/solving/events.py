@@ -2,19 +2,21 @@
 
 `round` says that the tree has become deeper; `step` holds a step of a node, and comes again with its score; `candidate`
 holds the score and state of a node, and comes again at every change; the last is `result` or `error`. A later event on
-the same thing replaces an earlier one. Events wait in a queue, so that a slow reader does not delay the search; those
-that wait go out together, since to send costs more than to write.
+the same thing replaces an earlier one. They go into a log, which followers read, so that a slow one does not delay the
+search.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from search.candidate import Candidate
 from search.observer import Loss, Silence
-from server.http.errors import reply_to
+from server.http.errors import STOPPED, ErrorReply, reply_to
+from server.solving.event_log import EventLog
 from server.solving.replies import name_of, state_of
 from server.stream import CandidateEvent, RoundEvent, StepEvent
 
@@ -31,13 +33,16 @@ R = TypeVar("R", bound=Replying)
 
 
 class Events(Silence):
-    """An observer that turns the growth of a search into events; `follow` yields them."""
+    """An observer that turns the growth of a search into events.
+
+    Args:
+        log: Takes the events; None: one that `follow` alone reads.
+    """
 
     candidate_event = CandidateEvent
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._num_sent = 0
+    def __init__(self, log: EventLog | None = None) -> None:
+        self._log = EventLog(is_read_once=True) if log is None else log
         self._round = 0
         self._candidates: dict[tuple[int, ...], Candidate] = {}
         self._num_tokens: dict[tuple[int, ...], int] = {}
@@ -89,31 +94,25 @@ class Events(Silence):
         )
         self._send("candidate", lost.model_dump_json())
 
-    async def follow(self, search: asyncio.Task[R]) -> AsyncIterator[bytes]:
+    def follow(self, search: asyncio.Task[R]) -> AsyncIterator[bytes]:
         """Yield the events of the observed search; the last is its result or its error."""
-        search.add_done_callback(self._conclude)
-        while event := await self._queue.get():
-            waiting = [event]
-            while not self._queue.empty() and (event := self._queue.get_nowait()):
-                waiting.append(event)
-            yield b"".join(waiting)
-            if event is None:
-                return
-
-    def _conclude(self, search: asyncio.Task[R]) -> None:
-        if search.cancelled():
-            return
-        if isinstance(error := search.exception(), Exception):
-            self._send("error", reply_to(error).json())
-        else:
-            self._send("result", search.result().reply.model_dump_json())
-        self._queue.put_nowait(None)
+        search.add_done_callback(partial(conclude, self._log))
+        return self._log.follow()
 
     def _send(self, name: str, data: str) -> None:
-        self._num_sent += 1
-        self._queue.put_nowait(encoded(self._num_sent, name, data))
+        self._log.append(name, data)
 
 
-def encoded(number: int, name: str, data: str) -> bytes:
-    """Return an event as it crosses the wire; its data is JSON, which has no line breaks."""
-    return f"id: {number}\r\nevent: {name}\r\ndata: {data}\r\n\r\n".encode()
+def conclude(log: EventLog, search: asyncio.Task[R]) -> ErrorReply | None:
+    """End the events of a search with its result, or with its error, which is returned."""
+    failure = None
+    if search.cancelled():
+        failure = STOPPED
+    elif isinstance(error := search.exception(), Exception):
+        failure = reply_to(error)
+    if failure is None:
+        log.append("result", search.result().reply.model_dump_json())
+    else:
+        log.append("error", failure.json())
+    log.conclude()
+    return failure

@@ -50,7 +50,7 @@ class Metrics:
             ("tokens_in_flight", "Most tokens that running searches may generate.", lambda: admission.in_flight),
             ("event_loop_tasks", "Tasks of the service's event loop.", lambda: len(asyncio.all_tasks())),
         ):
-            Gauge(f"winnow_{name}", text, registry=self.registry).set_function(value)
+            self.watch(name, text, value)
         self.requests = self._counter("http_requests", "Answered requests.", "method", "route", "status")
         self.request_seconds = self._histogram(
             "http_request_seconds", "Time from request to last byte.", SECONDS, "route"
@@ -75,6 +75,10 @@ class Metrics:
         self.score_spread = self._histogram("score_spread", "Standard deviation of scores.", SHARES)
         self.best_minus_mean = self._histogram("best_minus_mean", "Best score less the mean.", SHARES)
         self.warnings = self._counter("warnings", "Signs of a search that cannot be trusted.", "warning")
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Show a value as it is whenever somebody looks."""
+        Gauge(f"winnow_{name}", text, registry=self.registry).set_function(value)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; call it in the event loop."""

@@ -131,25 +131,32 @@ def _confidence(
     request: SolveRequest, planned: Planned, result: SearchResult, table: Calibration | None
 ) -> float | None:
     """Return the probability of the answer; None if no such search was measured."""
-    is_drawn_alike = table is not None and (request.temperature, request.top_p) == (table.temperature, 1.0)
-    if table is None or not is_drawn_alike or result.status is not Status.COMPLETE:
-        return None
-    if result.diagnostics.familiar is False:
-        return None
-    told = request.system_prompt
-    if told is not None and (told or None) != table.identity.system_prompt:
-        return None
-    if request.steps and request.steps.shown() != table.identity.steps:
+    if table is None or result.status is not Status.COMPLETE or result.diagnostics.familiar is False:
         return None
     if result.decision is not None:
-        return result.decision.confidence
+        return result.decision.confidence if is_drawn_alike(request, table) else None
+    confidence = table.confidence_of(planned.row.name, request.n)
+    return confidence.of(result.votes) if confidence and is_measured(request, planned, table) else None
+
+
+def is_measured(request: SolveRequest, planned: Planned, table: Calibration) -> bool:
+    """Tell whether the answers of a strategy are as probable as the table says: all that matters is as it was."""
     if planned.strategy.selection is not planned.row.selection:
-        return None
+        return False
     moving = (each.name for each in planned.row.fields if each.moves_confidence and each is not SELECTION)
     names = (*MEASURED_AT_DEFAULT, *moving)
     defaults = (getattr(request, name) == SolveRequest.model_fields[name].default for name in names)
-    confidence = table.confidence_of(planned.row.name, request.n)
-    return confidence.of(result.votes) if confidence and all(defaults) else None
+    return all(defaults) and is_drawn_alike(request, table)
+
+
+def is_drawn_alike(request: SolveRequest, table: Calibration) -> bool:
+    """Tell whether the responses to a request come as those that the table was made from."""
+    told = request.system_prompt
+    if told is not None and (told or None) != table.identity.system_prompt:
+        return False
+    if request.steps and request.steps.shown() != table.identity.steps:
+        return False
+    return (request.temperature, request.top_p) == (table.temperature, 1.0)
 
 
 def diagnostics_of(found: Diagnostics) -> DiagnosticsOut:

@@ -34,6 +34,7 @@ from server.solving.planning import (
     within,
 )
 from server.solving.replies import reply
+from server.solving.seen import Kind, kind_of
 from server.solving.state import State
 from server.solving.tracing import describe, search_span
 
@@ -151,7 +152,12 @@ class Search:
         cost = cost_of(request, models.policy.context, state.settings, form)
         return cls(request, problem, planned, models, cost, client, arrived, state, form)
 
-    async def begin(self, observer: Observer, audience: Audience | None = None) -> asyncio.Task[Outcome]:
+    async def begin(
+        self,
+        observer: Observer,
+        audience: Audience | None = None,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> asyncio.Task[Outcome]:
         """Start a task that runs the search, and return it once the search has a place in the queue.
 
         Raises:
@@ -159,13 +165,14 @@ class Search:
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
-        return await begun(lambda on_joined: self.run(observer, on_joined, audience))
+        return await begun(lambda on_joined: self.run(observer, on_joined, audience, on_started))
 
     async def run(
         self,
         observer: Observer | None = None,
         on_joined: Callable[[], None] = lambda: None,
         audience: Audience | None = None,
+        on_started: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Wait for its turn, then search; cancelling stops the work of the engines.
 
@@ -173,6 +180,7 @@ class Search:
             observer: Of the search.
             on_joined: Called once only a model or the queue can still fail.
             audience: Is told of what comes before and after.
+            on_started: Called when its turn has come.
 
         Raises:
             RequestError: The tests cannot be compiled.
@@ -190,6 +198,7 @@ class Search:
             if audience:
                 place.watch(audience.on_queue)
             await place.reach(self._left_s())
+            on_started()
             meter = Meter()
             if audience:
                 audience.on_turn(prompt_tokens, meter)
@@ -199,6 +208,8 @@ class Search:
                 except EngineUnavailableError as error:
                     raise await cause_of(error, self.form, self.state) from error
                 describe(span, outcome.reply)
+        if outcome.reply.status == "complete":
+            self.state.seen.add(self.kind, self.planned.strategy.n, outcome.reply)
         self._log(outcome.reply)
         if audience:
             audience.on_reply(outcome.reply)
@@ -233,6 +244,11 @@ class Search:
             record(result, timing)
         build = partial(reply, request, self.planned, result, self.state.calibrated.table, prompt_tokens, timing)
         return Outcome(result, await built(build, result.candidates), self.form)
+
+    @property
+    def kind(self) -> Kind:
+        """What its cost depends on, apart from its problem and N."""
+        return kind_of(self.request, self.planned.row.name, self.models.policy.context)
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

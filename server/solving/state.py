@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import Request
 from opentelemetry.trace import Tracer
@@ -15,6 +15,10 @@ from search.expander import Models
 from server.settings import Settings
 from server.solving.admission import Admission
 from server.solving.metrics import Metrics
+from server.solving.seen import Seen
+
+if TYPE_CHECKING:
+    from server.solving.background import Background  # which searches, and so needs the state
 
 
 class PlainPolicy(Protocol):
@@ -72,6 +76,8 @@ class State:
         metrics: Of the service.
         tracer: Of searches.
         calibrated: How `auto` spends a budget, and how probable answers are.
+        background: Searches that outlive their connection.
+        seen: What the latest searches took.
         plain: The policy, for OpenAI requests without a search; None refuses them.
         step_verifier: The verifier with a memory of its scores; None where a call does not judge each of its steps.
     """
@@ -83,6 +89,8 @@ class State:
     metrics: Metrics
     tracer: Tracer
     calibrated: Calibrated
+    background: "Background"
+    seen: Seen
     plain: PlainPolicy | None = None
     step_verifier: Verifier | None = None
 

@@ -16,6 +16,7 @@ from search.observer import Choice, Decision, Loss
 from search.voting import Tally
 from server.schemas import SolveResponse, Usage
 from server.solving.admission import Standing
+from server.solving.event_log import EventLog
 from server.solving.events import Events
 from server.solving.planning import plan_aggregation
 from server.solving.replies import decided, name_of, strategy_of, usage_of, votes_of
@@ -42,13 +43,16 @@ class Story(Events):
 
     Args:
         search: To be told.
+        log: Takes the events; None: one that `follow` alone reads.
         clock: Seconds; the request's arrival is of the same clock.
     """
 
     candidate_event = SearchCandidateEvent
 
-    def __init__(self, search: Search, clock: Callable[[], float] = time.perf_counter) -> None:
-        super().__init__()
+    def __init__(
+        self, search: Search, log: EventLog | None = None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        super().__init__(log)
         self._clock = clock
         self._arrived = search.arrived
         self._share = Share(search.planned.strategy.n, min(search.request.max_tokens, search.models.policy.context))

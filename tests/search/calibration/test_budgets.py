@@ -9,12 +9,16 @@ from models.interfaces import Sampling
 from search.answers.pool import AnswerPool
 from search.best_of_n import BestOfN
 from search.calibration.budgets import Grid, confidence_of, plan_budget, row_of
-from search.calibration.measuring import Measuring
+from search.calibration.costs import Spread
+from search.calibration.measuring import Measuring, measure_costs
+from search.calibration.table import read_calibration
 from search.calibration.traces import Trace, TracedCandidate, Traces, elect
 from search.dvts import DVTS
 from search.evaluation.tasks import Task
+from search.strategies import strategies
 from search.strategy import Strategy
 from search.voting import Selection
+from tests.conftest import DEMO
 from tests.natures import Chance, Tree, answer, step
 from tests.worlds import HybridPolicy, World
 
@@ -159,3 +163,27 @@ async def test_problems_are_asked_with_thoughts_and_without(tmp_path: Path) -> N
     assert [grid.thinks for grid in grids] == [True, False]
     right = [[grown.is_right for trace in grid.responses for grown in trace.candidates] for grid in grids]
     assert [set(each) for each in right] == [{True}, {False}]
+
+
+async def test_costs_are_what_searches_take_on_problems_of_their_own() -> None:
+    world, table = World(Tree(answer("1", 0.5))), read_calibration(DEMO / "calibration.yaml")
+    measuring = Measuring(TASKS, Traces(None), SAMPLING, 1, beam_width=4)
+    costs = await measure_costs(measuring, world.models, table.budgets[:1], {"commit": "1"})
+    tokens = float(4 * len(r"\boxed{1}"))
+    assert costs.strategies.keys() == strategies().keys() - {"ttt_best_of_n"}
+    assert {cost.completion for known in costs.strategies.values() for cost in known.values()} >= {
+        Spread(*[tokens] * 3)
+    }
+    assert costs.strategies["majority"][4].verifier == Spread(0, 0, 0)
+    assert costs.strategies["dvts"][4].verifier == Spread(*[tokens / 4] * 3)  # alike, and judged once
+    assert (costs.problems, costs.beam_width, costs.made) == (12, 4, {"commit": "1"})
+
+
+def test_the_demos_table_knows_the_cost_of_every_strategy_that_the_demo_runs() -> None:
+    costs = read_calibration(DEMO / "calibration.yaml").costs
+    assert costs is not None
+    assert costs.strategies.keys() == strategies().keys() - {"ttt_best_of_n"}
+    for known in costs.strategies.values():
+        assert known.keys() == {4, 16, 64}
+        assert all(cost.completion.low < cost.completion.expected < cost.completion.high for cost in known.values())
+        assert known[4].completion.expected < known[16].completion.expected < known[64].completion.expected

@@ -138,6 +138,14 @@ def test_every_command_that_starts_models_reports_a_missing_one_at_once(command:
     assert_refused(result, seconds, "/nowhere: no such directory")
 
 
+@pytest.mark.parametrize(
+    "option", [("--n", "4"), ("--temperature", "1"), ("--evidence", "e.jsonl"), ("--concurrency", "2")]
+)
+def test_costs_alone_are_of_the_table_that_is_there(option: tuple[str, str]) -> None:
+    result, _ = run("calibrate", "--only", "costs", *option)
+    assert (result.returncode, f"{option[0]} does not go with --only costs" in result.stderr) == (2, True)
+
+
 def test_the_module_is_the_command() -> None:
     command = [sys.executable, "-m", "server", "tasks", "--count", "0"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

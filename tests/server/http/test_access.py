@@ -151,7 +151,12 @@ async def test_pages_of_other_origins_are_let_in_by_name_only() -> None:
         allowed = await client.options("/solve", headers=preflight)
         refused = await client.options("/solve", headers=preflight | {"Origin": "https://evil.example"})
         reply = await client.post("/solve", json={}, headers={"Origin": "https://a.example"})
+        asked = {"Access-Control-Request-Headers": "authorization, idempotency-key, last-event-id"}
+        stop = await client.options("/solve/a", headers=preflight | asked | {"Access-Control-Request-Method": "DELETE"})
     assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+    assert stop.status_code == 200
+    assert "DELETE" in stop.headers["access-control-allow-methods"]
+    assert reply.headers["access-control-expose-headers"] == "Location, Retry-After, X-Request-ID"
     assert "access-control-allow-origin" not in refused.headers
     assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (401, "https://a.example")
 

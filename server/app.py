@@ -1,6 +1,6 @@
 """The app: routes, errors, guards and request ids around models that are ready."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.metadata import version
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -19,6 +19,7 @@ from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
 from server.routes import answers, batch, given, health, metrics, openai, solve
+from server.routes.page import Page
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
@@ -72,20 +73,25 @@ def create_app(
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
     )
-    _guard(app, settings, keys)
+    page = Page(settings, needs_key=bool(keys)) if settings.page else None
+    _guard(app, settings, keys, page.paths if page else frozenset())
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
     for routes in (solve, batch, openai, answers, given, health, metrics):
         app.include_router(routes.router)
+    if page:
+        app.include_router(page.router)
     install_error_handlers(app)
     return app
 
 
-def _guard(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+def _guard(app: FastAPI, settings: Settings, keys: Keyring, without_key: Set[str]) -> None:
     """Wrap the app in the middleware that guards it, the innermost first."""
     app.add_middleware(BodiesMiddleware, settings=settings)
-    app.add_middleware(AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or ())
+    app.add_middleware(
+        AccessMiddleware, keys=keys, trusted_proxies=settings.trusted_proxies or (), without_key=without_key
+    )
     if settings.cors_origins:
         origins = settings.cors_origins.replace(",", " ").split()
         headers = ["Authorization", "Content-Type"]

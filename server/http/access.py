@@ -1,12 +1,12 @@
-"""Access control: once there are keys, every route needs one but the two that load balancers probe.
+"""Access control: once there are keys, every route needs one but those that load balancers probe, and the page's files.
 
-Closed by default: whatever `OPEN` does not name needs a key, including the documentation, the metrics and paths that do
-not exist. Puts the client into the scope's state, where admission and logs read it. A connection accepted beyond the
+Closed by default: whatever is not named needs a key, including the documentation, the metrics and paths that do not
+exist. Puts the client into the scope's state, where admission and logs read it. A connection accepted beyond the
 limit may request only what its standing allows.
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +19,7 @@ from server.keys import Client, Keyring
 from server.settings import Settings, SettingsError
 
 OPEN = frozenset({"/healthz", "/readyz"})
-"""Routes that need no key."""
+"""Routes that need neither a key nor room for a connection."""
 
 REMEDY = "send Authorization: Bearer KEY"
 RETRY_AFTER_S = 1
@@ -33,12 +33,20 @@ class AccessMiddleware:
         app: The app to guard.
         keys: Valid keys; an empty ring lets everyone in.
         trusted_proxies: Networks whose X-Forwarded-For is trusted.
+        without_key: More paths that need no key: the files of the page.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keyring, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Keyring,
+        trusted_proxies: Sequence[Network] = (),
+        without_key: Set[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._keys = keys
         self._trusted_proxies = trusted_proxies
+        self._without_key = without_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or refuse it."""
@@ -46,17 +54,17 @@ class AccessMiddleware:
             return await self._app(scope, receive, send)
         connection = HTTPConnection(scope)
         connection.state.client = self._peer(connection)
-        if scope["path"] not in OPEN and (refusal := self._refuse(connection)):
+        if scope["path"] not in OPEN and (refusal := self._refuse(connection, scope["path"])):
             return await refusal.response()(scope, receive, send)
         return await self._app(scope, receive, send)
 
-    def _refuse(self, connection: HTTPConnection) -> ErrorReply | None:
+    def _refuse(self, connection: HTTPConnection, path: str) -> ErrorReply | None:
         guarded: Connection | None = getattr(connection.state, STATE, None)
         standing = Standing.WELCOME if guarded is None else guarded.standing
         if standing is Standing.SPARE:
             message = f"all connections are taken; try again in {RETRY_AFTER_S} s"
             return ErrorReply(503, message, None, "too_many_connections", RETRY_AFTER_S, CLOSE)
-        if self._keys:
+        if self._keys and path not in self._without_key:
             holder = self._holder(connection)
             if isinstance(holder, str):
                 message = f"authorization: {holder}; {REMEDY}"

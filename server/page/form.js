@@ -24,6 +24,7 @@ const WORDS = {
 };
 
 const COMMON = [
+  { name: "seed", kind: "int", low: 0, description: "The same seed draws the same candidates." },
   { name: "temperature", kind: "float", low: 0, high: 2, description: "0 draws the most probable response." },
   { name: "max_tokens", kind: "int", low: 1, description: "Longest response, in tokens." },
   { name: "deadline_s", kind: "float", low: 0, description: "Seconds after which the best so far is returned." },
@@ -43,6 +44,27 @@ export function blank(about) {
     verify: false,
     values: { n: String(about.defaults.n) },
   };
+}
+
+/**
+ * The form that a link fills: with what it gives, and nothing that was there before.
+ *
+ * @param {object} about
+ * @param {URLSearchParams} query Fields of a request by name.
+ * @returns {{form: object, unread: string[]}} unread: what the form has no field for.
+ */
+export function filled(about, query) {
+  const form = blank(about);
+  const unread = [];
+  if (about.strategies.some(({ name }) => name === query.get("strategy"))) form.strategy = query.get("strategy");
+  const known = new Set(["n", ...[...COMMON, ...fieldsOf(about, form.strategy)].map(({ name }) => name)]);
+  for (const [name, value] of query) {
+    if (name === "problem") form.problem = value;
+    else if (name === "verify") form.verify = value === "sympy";
+    else if (known.has(name)) form.values[name] = value;
+    else if (value !== form[name]) unread.push(name);
+  }
+  return { form, unread };
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The page: its frame, its views by the hash of the address, the theme, and the key of this tab. */
 
 import { createService } from "./api.js";
+import { createComparison } from "./comparison.js";
 import { Icon, Notice, html } from "./parts.js";
 import { hashOf, parseRoute } from "./route.js";
 import { createSearch } from "./search.js";
+import { createStore } from "./store.js";
 import { render, useEffect, useRef, useState } from "./vendor/preact.js";
 import { Compare } from "./views/compare.js";
 import { Evaluate } from "./views/evaluate.js";
@@ -25,6 +27,9 @@ const THEME = "winnow-theme";
 const question = { ask: null };
 const service = createService((message) => question.ask(message));
 const search = createSearch(service);
+const comparison = createComparison(service);
+/** What was opened from files; no other tab sees it, and it is gone with this one. */
+const shelf = createStore({ searches: [], faults: [], opened: null, evaluations: [], evaluationFaults: [] });
 
 function Page() {
   const [route, setRoute] = useState(parseRoute(location.hash));
@@ -47,7 +52,7 @@ function Page() {
     <${Header} current=${view.name} about=${about} />
     <main id="main" tabindex="-1" class=${`view ${view.name}`}>
       ${failure && html`<${Notice}>${failure.message} <button onClick=${load}>Try again</button><//>`}
-      ${about && html`<${view.component} service=${service} search=${search} about=${about} route=${route} />`}
+      ${about && html`<${view.component} service=${service} search=${search} about=${about} route=${route} comparison=${comparison} shelf=${shelf} />`}
     </main>
     <${KeyDialog} />
   `;

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from search.strategies import Field, Row, strategies
+from search.strategies import Field, Row, flat, strategies, trees
 from server.http.assets import Asset, read_assets
 from server.schemas import MAX_PROBLEM_CHARS, SolveRequest, Wire
 from server.settings import DEMO, LIMITS, Example, Settings, read_yaml
@@ -41,9 +42,16 @@ class FieldOut(Wire):
 
 
 class StrategyOut(Wire):
-    """A strategy, and why this service cannot run it, where it cannot."""
+    """A strategy, and why this service cannot run it, where it cannot.
+
+    Attributes:
+        kind: `flat` draws independent responses, `tree` spends its budget otherwise, `table` chooses among the others.
+        colour: In charts, as in the plots of `winnow eval`.
+    """
 
     name: str
+    kind: Literal["flat", "tree", "table"]
+    colour: str
     fields: list[FieldOut]
     lacks: str | None
 
@@ -101,7 +109,13 @@ class Page:
             policy=settings.policy_name if settings.has_policy else None,
             verifier=_short(settings.verifier_name),
             strategies=[
-                StrategyOut(name=row.name, fields=_fields(row, state), lacks=row.lacks(verifier))
+                StrategyOut(
+                    name=row.name,
+                    kind=_kind(row),
+                    colour=row.colour,
+                    fields=_fields(row, state),
+                    lacks=row.lacks(verifier),
+                )
                 for row in strategies().values()
             ],
             examples=list(self._examples),
@@ -122,6 +136,12 @@ def examples_of(settings: Settings) -> Sequence[Example]:
     if DEMO.resolve() not in Path(settings.policy_model).resolve().parents:
         return ()
     return [Example.model_validate(each) for each in read_yaml(DEMO / "examples.yaml", "the demo's examples")]
+
+
+def _kind(row: Row) -> Literal["flat", "tree", "table"]:
+    if row in flat():
+        return "flat"
+    return "tree" if row in trees() else "table"
 
 
 def _fields(row: Row, state: State) -> list[FieldOut]:

@@ -1,10 +1,11 @@
 /** The view Solve: a problem, the search for its answer as it grows, and what came of it. */
 
-import { Options, blank, requestOf } from "../form.js";
+import { Options, blank, filled, requestOf } from "../form.js";
 import { Inspect } from "../inspect.js";
 import { count, percent, seconds } from "../numbers.js";
-import { Answer, Facts, Notice, Prose, Score, html, useKept, useNow, useSearch } from "../parts.js";
+import { Answer, Facts, Notice, Prose, Said, Score, html, useKept, useNow, useSearch } from "../parts.js";
 import { hashOf, replaceHash } from "../route.js";
+import { Share } from "../share.js";
 import { chosenOf, tokensSoFar } from "../story.js";
 import { Tree } from "../tree.js";
 import { useEffect, useRef, useState } from "../vendor/preact.js";
@@ -20,12 +21,13 @@ export function Solve({ service, search, about, route }) {
   const form = { ...blank(about), ...kept };
   const [selected, setSelected] = useState(null);
   const { story, phase } = state;
+  const asked = route.query.toString();
+  const { unread } = filled(about, route.query);
   const isRunning = phase === "running" || phase === "refused";
   useEffect(() => {
-    const problem = route.query.get("problem");
-    if (problem !== null) setForm({ ...form, problem });
+    if (asked) setForm(filled(about, route.query).form);
     if (route.rest && state.story?.id !== route.rest) search.attach(route.rest);
-  }, [route.rest, route.query.get("problem")]);
+  }, [route.rest, asked]);
   useEffect(() => {
     if (story?.id && isRunning && service.keepsSearches()) replaceHash(hashOf("solve", story.id));
   }, [story?.id, isRunning]);
@@ -40,6 +42,8 @@ export function Solve({ service, search, about, route }) {
     <h1 class="hidden">Solve</h1>
     <div class="solving">
       <section class="ask" aria-label="Question">
+        ${unread.length > 0 &&
+        html`<${Notice} kind="warning">The link also gives ${unread.join(", ")}, which this form does not have.<//>`}
         <${Ask}
           service=${service}
           about=${about}
@@ -59,6 +63,8 @@ export function Solve({ service, search, about, route }) {
           <${Tree} story=${story} selected=${selected} onSelect=${setSelected} />
           ${selected && html`<${Inspect} story=${story} selected=${selected} onSelect=${setSelected} />`}
         </div>`}
+        ${story?.result &&
+        html`<${Share} request=${state.request} reply=${story.result} events=${state.events} about=${about} />`}
       </section>
     </div>
   `;
@@ -144,7 +150,7 @@ function Welcome() {
 }
 
 /** The answer, and why it won; while the search runs, how it stands. */
-function Outcome({ state, onShow }) {
+export function Outcome({ state, onShow }) {
   const { story, phase, error, retryAt } = state;
   const now = useNow(phase === "refused");
   const reply = story.result;
@@ -202,11 +208,11 @@ function Verdict({ story, reply, onShow }) {
       <span class="small">${confidenceInWords(reply)}</span>
     </p>
     <ul class="why">
-      ${whyItWon(story).map((sentence) => html`<li class="said" dir="auto">${sentence}</li>`)}
+      ${whyItWon(story).map((sentence) => html`<${Said} tag="li" text=${sentence} />`)}
     </ul>
     <${Decision} story=${story} />
-    ${warnings.map((warning) => html`<p class="warning small">${warning}</p>`)}
-    ${reply.status_reason && html`<p class="warning small">${reply.status_reason}</p>`}
+    ${warnings.map((warning) => html`<${Said} tag="p" class="warning small said" text=${warning} />`)}
+    ${reply.status_reason && html`<${Said} tag="p" class="warning small said" text=${reply.status_reason} />`}
     ${reply.response !== null &&
     html`<details class="response">
       <summary>The response it comes from <${Score} value=${reply.score} /></summary>
@@ -217,7 +223,7 @@ function Verdict({ story, reply, onShow }) {
 }
 
 /** What the search has cost so far. */
-function Bill({ state }) {
+export function Bill({ state }) {
   const { story, phase, startedAt } = state;
   const isRunning = phase === "running";
   const now = useNow(isRunning);

@@ -2,7 +2,7 @@
 
 import { Options, blank, requestOf } from "../form.js";
 import { Inspect } from "../inspect.js";
-import { count, percent, seconds } from "../numbers.js";
+import { count, many, percent, seconds } from "../numbers.js";
 import { Answer, Facts, Notice, Prose, Score, html, useKept, useNow, useSearch } from "../parts.js";
 import { hashOf, replaceHash } from "../route.js";
 import { chosenOf, tokensSoFar } from "../story.js";
@@ -163,8 +163,9 @@ function Outcome({ state, onShow }) {
         : html`<${Progress} story=${story} isRunning=${phase === "running"} />`}
     </div>
     <div class="race panel">
-      <h2>Votes</h2>
-      ${story.votes?.votes.length ? html`<${Votes} story=${story} />` : html`<p class="small">No candidate has voted yet.</p>`}
+      ${story.votes?.votes.length
+        ? html`<${Votes} story=${story} />`
+        : html`<h2>Votes</h2><p class="small">No candidate has voted yet.</p>`}
     </div>
   </div>`;
 }
@@ -194,7 +195,7 @@ function Decision({ story }) {
 }
 
 function Verdict({ story, reply, onShow }) {
-  const warnings = reply.diagnostics?.warnings ?? [];
+  const remarks = [reply.status_reason, ...(reply.diagnostics?.warnings ?? [])].filter(Boolean);
   return html`
     <p class="answer-line"><${Answer} text=${reply.answer} /></p>
     <p class="trust">
@@ -205,8 +206,11 @@ function Verdict({ story, reply, onShow }) {
       ${whyItWon(story).map((sentence) => html`<li class="said" dir="auto">${sentence}</li>`)}
     </ul>
     <${Decision} story=${story} />
-    ${warnings.map((warning) => html`<p class="warning small">${warning}</p>`)}
-    ${reply.status_reason && html`<p class="warning small">${reply.status_reason}</p>`}
+    ${remarks.length > 0 &&
+    html`<details class="remarks">
+      <summary>${many(remarks.length, "remark")}</summary>
+      ${remarks.map((remark) => html`<p class="small">${remark}</p>`)}
+    </details>`}
     ${reply.response !== null &&
     html`<details class="response">
       <summary>The response it comes from <${Score} value=${reply.score} /></summary>

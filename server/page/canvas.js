@@ -13,12 +13,13 @@ const COLUMN = 176; // pixels between steps, at a zoom of 1
 const ROW = 24;
 const MARGIN = { left: 22, right: 150, top: 22, bottom: 22 };
 const MOVES_FOR_MS = 260;
-const LABELS_FROM = { column: 96, row: 13 };
+const LABELS_FROM = { column: 90, row: 13, faded: 17, answer: 10 };
 const MAX_ZOOM = 4;
 const MIN_ZOOM = 0.004;
 const WIDTHS = [0.8, 1.3, 2, 3, 4.2, 5.6];
 const TOKENS = [8, 16, 32, 64, 160];
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+const SMALL_FONT = FONT.replace("12px", "11px");
 const RELAY_SHARE = 4; // a layout may take a quarter of the time
 
 export class TreeCanvas {
@@ -255,7 +256,7 @@ export class TreeCanvas {
     this.drawEdges(visible);
     this.drawChosen();
     this.drawDots(visible);
-    if (this.hasLabels()) this.drawLabels(visible);
+    if (COLUMN * this.view.kx >= LABELS_FROM.column) this.drawLabels(visible);
     context.globalAlpha = 1;
     if (this.selected) this.ring(this.selected, looks.accent, 2.5);
     if (this.hovered && this.hovered !== this.selected) this.ring(this.hovered, looks.soft, 1.5);
@@ -281,7 +282,7 @@ export class TreeCanvas {
   drawEdges(visible) {
     const { context, looks, view } = this;
     const isFar = ROW * view.ky < 5 || COLUMN * view.kx < 24;
-    const scale = Math.min(1, Math.max(0.25, (ROW * view.ky) / 14));
+    const scale = Math.min(1, Math.max(0.5, (ROW * view.ky) / 14));
     const batches = new Map();
     const add = (cell) => {
       if (!cell.parent || cell.isChosen) return;
@@ -362,7 +363,7 @@ export class TreeCanvas {
       context.fillStyle = shade === -2 ? looks.ink : shade === -1 ? looks.raised : colourOf(shade);
       context.strokeStyle = looks.soft;
       context.lineWidth = 1;
-      if (radius < 2.2) this.fillSquares(cells, Math.max(1.6, radius * 2));
+      if (radius < 2.2) this.fillSquares(cells, Math.max(2.4, radius * 2));
       else this.fillCircles(cells, radius);
     }
     context.globalAlpha = 1;
@@ -391,22 +392,28 @@ export class TreeCanvas {
     context.stroke();
   }
 
+  /** Labels where there is room; those of the chosen way always, on paper of their own. */
   drawLabels(visible) {
     const { context, looks, view } = this;
-    context.font = FONT;
-    context.textBaseline = "bottom";
+    const row = ROW * view.ky;
     const room = COLUMN * view.kx * 0.72;
-    for (const cell of visible) {
-      if (!cell.parent) continue;
-      const x = view.x + cell.at.x * COLUMN * view.kx + 9;
-      const y = view.y + cell.at.y * ROW * view.ky - 1;
+    const chosen = visible.filter((cell) => cell.isChosen);
+    context.lineJoin = "round";
+    context.lineWidth = 4;
+    context.strokeStyle = looks.raised;
+    for (const cell of [...visible.filter((cell) => !cell.isChosen), ...chosen]) {
       const isEnding = isEnd(cell) && cell.node.answer !== null;
+      if (!cell.parent || row < rowForLabel(cell, isEnding)) continue;
+      const isBold = isEnding || this.found.has(cell.key);
+      const x = view.x + cell.at.x * COLUMN * view.kx + 9;
+      const y = view.y + cell.at.y * row;
+      context.font = `${isBold ? 600 : 400} ${row < LABELS_FROM.row ? SMALL_FONT : FONT}`;
       context.globalAlpha = cell.isAlive || cell.isChosen ? 1 : 0.5;
       context.fillStyle = this.found.size && !this.found.has(cell.key) ? looks.soft : looks.ink;
-      if (isEnding || this.found.has(cell.key)) context.font = `600 ${FONT}`;
-      const label = this.labelOf(cell, isEnding, isEnding ? MARGIN.right - 20 : room);
-      context.fillText(label, x, isEnding ? y + 7 : y);
-      context.font = FONT;
+      context.textBaseline = isEnding ? "middle" : "bottom";
+      const label = this.labelOf(cell, isEnding, isEnding ? MARGIN.right - 20 : cell.children.length ? room : room * 1.3);
+      if (cell.isChosen) context.strokeText(label, x, isEnding ? y : y - 2);
+      context.fillText(label, x, isEnding ? y : y - 2);
     }
   }
 
@@ -458,6 +465,13 @@ function firstFrom(column, row) {
 function widthOf(tokens) {
   const width = TOKENS.findIndex((limit) => tokens <= limit);
   return width < 0 ? WIDTHS.length - 1 : width;
+}
+
+/** How far apart rows have to be for a label; those that faded stand closer. */
+function rowForLabel(cell, isEnding) {
+  if (cell.isChosen) return 0;
+  if (isEnding) return LABELS_FROM.answer;
+  return cell.children.length || cell.isAlive ? LABELS_FROM.row : LABELS_FROM.faded;
 }
 
 function isEnd(cell) {

@@ -8,8 +8,8 @@ import { nameOf } from "./words.js";
 import { Field, html } from "./parts.js";
 
 const WORDS = {
-  n: "Candidates, N",
-  beam_width: "Beam width, M",
+  n: "Budget N",
+  beam_width: "Width M",
   max_steps: "Steps at most",
   lookahead: "Lookahead, k",
   aggregation: "Score of a response",

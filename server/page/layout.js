@@ -9,7 +9,7 @@
  * @property {number} place Of the step among those of its node.
  * @property {import("./story.js").Step|null} step Null where a candidate has none of its own.
  * @property {Cell|null} parent
- * @property {Cell[]} children In the order of their ids.
+ * @property {Cell[]} children In the order of their ids, those that do not go on around the others.
  * @property {number} depth
  * @property {boolean} isLast Whether it ends its node.
  * @property {boolean} isAlive Whether it is part of a response that goes on or was brought to an end.
@@ -42,6 +42,7 @@ export function layOut(story, chosen) {
   cells.set("", root);
   growChildren(story, ROOT, root, cells);
   judgeLife(cells);
+  for (const cell of cells.values()) if (cell.children.length > 2) centre(cell);
   for (const node of chosen === null ? [] : pathTo(story, chosen)) {
     for (let cell = lastOf(cells, node); cell && cell.node === node; cell = cell.parent) cell.isChosen = true;
   }
@@ -114,6 +115,15 @@ function judgeLife(cells) {
   for (const cell of [...cells.values()].reverse()) {
     cell.isAlive = cell.children.length ? cell.children.some((child) => child.isAlive) : !FADED.has(cell.node?.state);
   }
+}
+
+/** What goes on stands in the middle of what does not, or a tree that is cut at every step leans to one side. */
+function centre(cell) {
+  const alive = cell.children.filter((child) => child.isAlive);
+  if (!alive.length) return;
+  const others = cell.children.filter((child) => !child.isAlive);
+  const half = others.length >> 1;
+  cell.children = [...others.slice(0, half), ...alive, ...others.slice(half)];
 }
 
 function lastOf(cells, node) {

@@ -1,7 +1,7 @@
 /** The tree as text: a list that unfolds, for screen readers, for small screens, and for copying. */
 
 import { score } from "./numbers.js";
-import { Said, Score, html } from "./parts.js";
+import { Prose, Said, Score, html } from "./parts.js";
 import { ROOT, chosenOf, pathTo } from "./story.js";
 import { useMemo, useRef, useState } from "./vendor/preact.js";
 import { stateInWords } from "./words.js";
@@ -86,7 +86,7 @@ function Branch({ node, level, ...open }) {
       <${Score} value=${node.score} title=${`Score ${score(node.score)}`} />
       <span class="what">
         <span class="small">${node.id} \u00b7 ${isChosen ? "the chosen response" : stateInWords(node.state)}</span>
-        ${node.steps.map((step) => html`<${Said} tag="div" text=${step.text.trim()} />`)}
+        ${node.steps.map((step) => html`<${Prose} text=${step.text} />`)}
         ${node.answer !== null && html`<div class="small">Answer: <${Said} text=${node.answer} /></div>`}
       </span>
     </div>

@@ -67,8 +67,11 @@ function marked(text) {
 export function Formula({ formula }) {
   const element = useRef(null);
   const { text, display, written } = formula;
-  useLayoutEffect(() => void draw(element.current, { text, display, written }), [text, display, written]);
-  return html`<span class=${display ? "formula display" : "formula"} ref=${element}>${written}</span>`;
+  useLayoutEffect(() => {
+    element.current.textContent = written;
+    draw(element.current, { text, display, written });
+  }, [text, display, written]);
+  return html`<span class=${display ? "formula display" : "formula"} ref=${element}></span>`;
 }
 
 /** A model's text: paragraphs, headings, formulas; nothing else of it is anything but text. */

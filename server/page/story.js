@@ -199,8 +199,7 @@ function conclude(story, reply) {
   story.usage = reply.usage ?? story.usage;
   story.elapsed_s = reply.timing?.total_s ?? story.elapsed_s;
   story.share = 1;
-  const selection = story.votes;
-  story.votes = { votes: reply.votes ?? [], outstanding: 0, line: selection?.line ?? null };
+  story.votes = { votes: reply.votes ?? [], outstanding: 0, line: story.votes?.line || null };
   for (const told of reply.candidates ?? []) {
     const node = story.nodes.get(told.id);
     if (node) Object.assign(node, { answer: told.answer, verified: told.verified, trial: told.trial ?? null });

@@ -290,8 +290,8 @@ function neighbour(tree, direction) {
   const { cells, columns } = tree.laid;
   const cell = cells.get(tree.selected) ?? null;
   const chosen = chosenOf(tree.story);
+  if (direction === "end") return lastOf(cells, tree.story, chosen) ?? columns.at(-1)[0]?.key ?? null;
   if (!cell || direction === "home") return columns[1]?.find((each) => each.isChosen)?.key ?? columns[1]?.[0]?.key ?? null;
-  if (direction === "end") return lastOf(cells, tree.story, chosen) ?? null;
   if (direction === "left") return cell.parent?.key || null;
   if (direction === "right") return best(cell.children)?.key ?? null;
   const column = columns[cell.depth];

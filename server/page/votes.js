@@ -5,6 +5,7 @@ import { Answer, html } from "./parts.js";
 import { supportInWords, supportOf, unitOf } from "./words.js";
 
 const SHOWN = 6;
+const ROW = 22; // pixels; style.css has it, too
 
 /**
  * @param {{story: import("./story.js").Story, most?: number}} props
@@ -20,14 +21,14 @@ export function Votes({ story, most = SHOWN }) {
   const leader = votes.find((vote) => vote.answer !== null);
   const isOver = story.state === "complete";
   const standing = () => {
-    const unit = `Bars: ${unitOf(selection)}.`;
-    if (isOver) return unit;
-    if (line !== null && leader && leader.support >= line) return `${unit} Decided: nothing outstanding can change the answer.`;
-    const open = outstanding ? ` ${many(outstanding, "candidate")} may still vote.` : "";
-    return line === null ? unit + open : `${unit}${open} Decided at ${supportInWords(line, selection)}.`;
+    if (isOver) return "";
+    if (line !== null && leader && leader.support >= line) return "Decided: nothing outstanding can change the answer.";
+    const open = outstanding ? `${many(outstanding, "candidate")} may still vote. ` : "";
+    return line === null ? open : `${open}Decided at ${supportInWords(line, selection)}.`;
   };
   return html`<section class="votes" aria-label="Votes">
-    <ol>
+    <h2>Votes <span class="small">by ${unitOf(selection)}</span></h2>
+    <ol style=${{ height: `${shown.length * ROW}px` }}>
       ${shown.map(
         (vote, place) => html`<li
           key=${vote.answer ?? "none"}

@@ -42,7 +42,7 @@ function bestScore(story, answer) {
 
 /** @returns {string} The unit of such a support. */
 export function unitOf(selection) {
-  return { majority: "votes", weighted: "weight", best: "best score", tournament: "strength" }[selection] ?? "weight";
+  return { majority: "number", weighted: "weight", best: "best score", tournament: "strength" }[selection] ?? "weight";
 }
 
 /** @returns {string} A support as a number. */

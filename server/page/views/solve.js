@@ -2,7 +2,7 @@
 
 import { Options, blank, filled, requestOf } from "../form.js";
 import { Inspect } from "../inspect.js";
-import { count, percent, seconds } from "../numbers.js";
+import { count, many, percent, seconds } from "../numbers.js";
 import { Answer, Facts, Notice, Prose, Said, Score, html, useKept, useNow, useSearch } from "../parts.js";
 import { hashOf, replaceHash } from "../route.js";
 import { Share } from "../share.js";
@@ -169,8 +169,9 @@ export function Outcome({ state, onShow }) {
         : html`<${Progress} story=${story} isRunning=${phase === "running"} />`}
     </div>
     <div class="race panel">
-      <h2>Votes</h2>
-      ${story.votes?.votes.length ? html`<${Votes} story=${story} />` : html`<p class="small">No candidate has voted yet.</p>`}
+      ${story.votes?.votes.length
+        ? html`<${Votes} story=${story} />`
+        : html`<h2>Votes</h2><p class="small">No candidate has voted yet.</p>`}
     </div>
   </div>`;
 }
@@ -200,7 +201,7 @@ function Decision({ story }) {
 }
 
 function Verdict({ story, reply, onShow }) {
-  const warnings = reply.diagnostics?.warnings ?? [];
+  const remarks = [reply.status_reason, ...(reply.diagnostics?.warnings ?? [])].filter(Boolean);
   return html`
     <p class="answer-line"><${Answer} text=${reply.answer} /></p>
     <p class="trust">
@@ -211,8 +212,11 @@ function Verdict({ story, reply, onShow }) {
       ${whyItWon(story).map((sentence) => html`<${Said} tag="li" text=${sentence} />`)}
     </ul>
     <${Decision} story=${story} />
-    ${warnings.map((warning) => html`<${Said} tag="p" class="warning small said" text=${warning} />`)}
-    ${reply.status_reason && html`<${Said} tag="p" class="warning small said" text=${reply.status_reason} />`}
+    ${remarks.length > 0 &&
+    html`<details class="remarks">
+      <summary>${many(remarks.length, "remark")}</summary>
+      ${remarks.map((remark) => html`<${Said} tag="p" class="small said" text=${remark} />`)}
+    </details>`}
     ${reply.response !== null &&
     html`<details class="response">
       <summary>The response it comes from <${Score} value=${reply.score} /></summary>

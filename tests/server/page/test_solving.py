@@ -32,7 +32,7 @@ SHOWN = """() => {
 
 async def ask(page: "Page", strategy: str, problem: str = PROBLEM, **fields: Any) -> None:
     await page.get_by_label("Problem", exact=True).fill(problem)
-    await page.get_by_label("Strategy").select_option(strategy)
+    await page.locator("[name=strategy]").select_option(strategy)
     for label, value in fields.items():
         await page.locator(f"[name={label}]").fill(str(value))
     await page.get_by_role("button", name="Solve", exact=True).click()

@@ -47,7 +47,7 @@ async def test_a_key_is_asked_for_and_kept_for_the_tab(open_page: "Open") -> Non
         await finish(page)
         kept = await page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]")
         await page.reload()
-        await page.get_by_label("Strategy").wait_for()
+        await page.locator("[name=strategy]").wait_for()
         assert await dialog.count() == 0
     assert KEY in kept[0]
     assert KEY not in kept[1]

@@ -1,6 +1,7 @@
 /** How many candidates a search may have so that it spends about as many tokens as another. */
 
-import { many, count } from "./numbers.js";
+import { count, many } from "./numbers.js";
+import { nameOf } from "./words.js";
 
 /** @returns {number|null} The tokens, generated and judged, that an estimate of `POST /solve/estimate` expects. */
 export function expectedTokens(estimate) {
@@ -59,10 +60,10 @@ export function guessBudget({ usage, n }, { bound, multiple, most, judges }) {
 export function boundInWords({ basis, tokens }, [{ way }, ...others]) {
   const isEstimated = basis === "estimate";
   const spends = isEstimated ? "is expected to spend" : "spent";
-  const first = `${way.strategy} with ${many(way.n, "candidate")} ${spends} ${count(tokens)} tokens`;
+  const first = `${nameOf(way.strategy)} with ${many(way.n, "candidate")} ${spends} ${count(tokens)} tokens`;
   const fitted = others.map((other) => {
     const over = other.tokens > tokens ? ", more than that: it cannot have fewer" : "";
-    const gets = `${other.way.strategy} gets ${many(other.way.n, "candidate")}`;
+    const gets = `${nameOf(other.way.strategy)} gets ${many(other.way.n, "candidate")}`;
     return `${gets}, which should spend ${count(other.tokens)}${over}`;
   });
   const how = isEstimated

@@ -50,7 +50,7 @@ const MARKS = [
  * @param {boolean} [props.hasMarks]
  * @param {boolean} [props.hasTable] Whether the numbers are offered as a table; else one is beside it.
  */
-export function LineChart({ title, series, x, y, height = 280, hasMarks = true, hasTable = true }) {
+export function LineChart({ title, series, x, y, height = 340, hasMarks = true, hasTable = true }) {
   const [figure, width] = useWidth(FIRST_WIDTH);
   const [hidden, setHidden] = useState(() => new Set());
   const id = `chart-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
@@ -123,7 +123,7 @@ function Axes({ across, up, x, y, width, height }) {
 }
 
 function Line({ series, place, count, across, up, hasMarks, y }) {
-  const shift = hasMarks && count > 1 ? (place - (count - 1) / 2) * 3 : 0; // or equal intervals would hide each other
+  const shift = hasMarks && count > 1 ? (place - (count - 1) / 2) * 4 : 0; // or equal intervals would hide each other
   const at = (point) => across(point.x) + shift;
   const path = series.points.map(
     (point, index) => `${index ? "L" : "M"}${at(point).toFixed(1)} ${up(point.y).toFixed(1)}`,

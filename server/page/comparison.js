@@ -8,6 +8,7 @@
 import { boundInWords, expectedTokens, fitBudget, guessBudget, spentTokens } from "./budgets.js";
 import { createSearch } from "./search.js";
 import { createStore } from "./store.js";
+import { nameOf } from "./words.js";
 
 export const MOST_WAYS = 4;
 const DEFAULT_MOST = 1024;
@@ -102,9 +103,9 @@ export function createComparison(service) {
   return { state: store.state, subscribe: store.subscribe, start, stop };
 }
 
-/** @returns {string} Such as beam_search, N = 16. */
+/** @returns {string} Such as beam search, N = 16. */
 export function wayInWords({ strategy, n }) {
-  return `${strategy}, N = ${n}`;
+  return `${nameOf(strategy)}, N = ${n}`;
 }
 
 /** How the ways of a comparison are asked for, and within which limits; M is N where N is smaller. */

@@ -6,21 +6,23 @@ import { html } from "./parts.js";
  * @param {object} props
  * @param {string} props.title
  * @param {any} [props.aside] What stands beside the title.
+ * @param {any} [props.controls] What chooses the rows, above them.
  * @param {string} [props.caption]
  * @param {string[]} props.head The first is that of the rows' names.
  * @param {any[][]} props.rows Each a name and its cells.
  * @param {any} [props.current] The name of the row that is chosen.
  * @param {boolean} [props.isText] Whether cells are read, and not compared as numbers.
  */
-export function Table({ title, aside, caption, head, rows, current, isText = false, children }) {
+export function Table({ title, aside, controls, caption, head, rows, current, isText = false, children }) {
   const id = `table-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
   const headOf = (name) => (name === "" ? html`<td></td>` : html`<th scope="col" key=${name}>${name}</th>`);
   return html`
-    <section class="panel" aria-labelledby=${id}>
+    <section class="panel">
       <div class="row between">
         <h2 id=${id}>${title}</h2>
         ${aside}
       </div>
+      ${controls}
       <div class="scroll" tabindex="0" role="region" aria-labelledby=${id}>
         <table class=${isText ? "texts" : "numbers"}>
           ${caption && html`<caption>${caption}</caption>`}

@@ -10,6 +10,7 @@ import { save } from "../share.js";
 import { Table } from "../table.js";
 import { Tree } from "../tree.js";
 import { useState } from "../vendor/preact.js";
+import { nameOf } from "../words.js";
 
 const EQUAL = [
   ["n", "The same N", "Every search may have as many candidates."],
@@ -140,7 +141,7 @@ function WayFields({ way, place, able, most, n, onChange, onRemove }) {
       <legend>${place === 0 ? "First search" : `Search ${place + 1}`}</legend>
       <${Field} label="Strategy">
         <select value=${way.strategy} onChange=${({ target }) => onChange({ strategy: target.value })}>
-          ${able.map(({ name }) => html`<option key=${name} value=${name}>${name}</option>`)}
+          ${able.map(({ name }) => html`<option key=${name} value=${name}>${nameOf(name)}</option>`)}
         </select>
       <//>
       ${
@@ -192,6 +193,10 @@ function Column({ way, search, shelf }) {
         reply &&
         html`
         <p class="verdict-line"><${Answer} text=${reply.answer} /></p>
+        <p class="small">
+          ${reply.confidence === null ? "no confidence known" : `${percent(reply.confidence)} confidence`} \u00b7
+          ${" "}${count(spentTokens(reply.usage))} tokens
+        </p>
         <div class="buttons">
           <button type="button" onClick=${open}>Look closer</button>
           <button type="button" onClick=${() => save([{ request, reply, events }])}>Save</button>

@@ -156,12 +156,14 @@ function Measured({ measured, searches, shelf }) {
         />
       </section>
     </div>
+    <div class="charts tables">
     <${AccuracyTable} lines=${known} budgets=${budgets} level=${level} caption=${`Right answers, %, ${name}`} />
     ${levels.length > 0 && html`<${LevelTable} lines=${lines} budgets=${budgets} levels=${levels} />`}
     <${PassTable} reports=${reports} />
-    <${CostTable} lines=${lines} />
     <${ConfidenceTable} lines=${lines} budgets=${budgets} />
+    <${CostTable} lines=${lines} />
     <${DifferenceTable} lines=${lines} />
+    </div>
     <${Problems} ...${{ lines, searches, shelf }} />
     <p class="small">
       Intervals hold the mean with 95 %: a bootstrap over problems of each one's mean over seeds, as winnow eval prints it.

@@ -39,24 +39,27 @@ export function Problems({ lines, searches, shelf }) {
       html`<${Outcomes} outcomes=${row.ours} ...${{ byProblem, shelf }} />`,
       html`<${Outcomes} outcomes=${row.theirs} ...${{ byProblem, shelf }} />`,
     ]);
+  const controls = html`
+    <div class="row">
+      <${PointChoice} label="First" ...${{ points, value: left, onChange: change(setLeft) }} />
+      <${PointChoice} label="Second" ...${{ points, value: right, onChange: change(setRight) }} />
+      <label class="field">
+        <span class="label">Show</span>
+        <select value=${filter} onChange=${({ target }) => change(setFilter)(Number(target.value))}>
+          ${FILTERS.map(([name], place) => html`<option key=${name} value=${place}>${name}</option>`)}
+        </select>
+      </label>
+      <label class="field">
+        <span class="label">Find a problem</span>
+        <input type="search" value=${wanted} onInput=${({ target }) => change(setWanted)(target.value)} />
+      </label>
+    </div>
+  `;
+  const aside = html`<${Found} ...${{ found, rows }} />`;
   const head = ["Problem", "Level", one.name, other.name];
   return html`
-    <${Table} title="Problem by problem" ...${{ head, rows: shown, isText: true, aside: html`<${Found} ...${{ found, rows }} />` }}>
+    <${Table} title="Problem by problem" ...${{ aside, controls, head, rows: shown, isText: true }}>
       <${Pages} ...${{ page, setPage, count: found.length, size: PAGE }} />
-      <div class="row">
-        <${PointChoice} label="First" ...${{ points, value: left, onChange: change(setLeft) }} />
-        <${PointChoice} label="Second" ...${{ points, value: right, onChange: change(setRight) }} />
-        <label class="field">
-          <span class="label">Show</span>
-          <select value=${filter} onChange=${({ target }) => change(setFilter)(Number(target.value))}>
-            ${FILTERS.map(([name], place) => html`<option key=${name} value=${place}>${name}</option>`)}
-          </select>
-        </label>
-        <label class="field">
-          <span class="label">Find a problem</span>
-          <input type="search" value=${wanted} onInput=${({ target }) => change(setWanted)(target.value)} />
-        </label>
-      </div>
       ${
         searches.length === 0 &&
         html`<p class="small">Open the file of winnow eval --searches as well, to see the trees.</p>`

@@ -179,7 +179,7 @@ function Scrubber({ timeline, moment, setMoment }) {
       <label class="field inline">
         <span class="label">Speed</span>
         <select value=${speed} onChange=${({ target }) => setSpeed(Number(target.value))}>
-          ${SPEEDS.map((each) => html`<option key=${each} value=${each}>${each} times</option>`)}
+          ${SPEEDS.map((each) => html`<option key=${each} value=${each}>${each}\u00d7</option>`)}
         </select>
       </label>
       <p class="small">

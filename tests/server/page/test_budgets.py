@@ -45,6 +45,6 @@ def test_what_bounds_whom_is_said_in_words() -> None:
     columns = [{"way": {"strategy": "dvts", "n": 16}}, {"way": {"strategy": "majority", "n": 1}, "tokens": 5000}]
     function = "({ boundInWords }, bound, columns) => boundInWords(bound, columns)"
     said = call("budgets", function, {"basis": "estimate", "tokens": 4200}, columns)
-    assert "dvts with 16 candidates is expected to spend 4,200 tokens" in said
+    assert "DVTS with 16 candidates is expected to spend 4,200 tokens" in said
     assert "majority gets 1 candidate, which should spend 5,000, more than that" in said
     assert " spent 4,200 tokens" in call("budgets", function, {"basis": "spent", "tokens": 4200}, columns)

@@ -93,7 +93,7 @@ async def test_two_budgets_of_one_strategy_and_a_stop_that_stops_all(
         await until(
             lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=2
         )
-        assert await page.locator(".column h2").all_inner_texts() == ["beam_search, N = 64", "beam_search, N = 128"]
+        assert await page.locator(".column h2").all_inner_texts() == ["beam search, N = 64", "beam search, N = 128"]
 
 
 async def test_a_column_is_looked_at_closely_and_the_comparison_is_still_there(

@@ -8,6 +8,7 @@ const KEY = "winnow-key";
 const RESUME_WITHIN_MS = 60_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
+const BUSY_MS = 30;
 
 /** What a service could not or would not do, in words. */
 export class ServiceError extends Error {
@@ -202,10 +203,15 @@ async function readEvents(response, onEvent) {
   }
   const feed = createParser(onEvent);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rested = performance.now();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
     feed(value);
+    if (performance.now() - rested > BUSY_MS) {
+      await pause(0); // many events at once leave room for drawing
+      rested = performance.now();
+    }
   }
 }
 

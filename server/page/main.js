@@ -151,4 +151,6 @@ function KeyDialog() {
 }
 
 document.documentElement.dataset.theme = readTheme();
-render(html`<${Page} />`, document.getElementById("page"));
+const place = document.getElementById("page");
+place.replaceChildren(); // what stood there until now
+render(html`<${Page} />`, place);

@@ -164,10 +164,11 @@ const CHAPTERS = {
  */
 export function fromReply(reply, problem = null) {
   const story = { ...begin(), revision: 1, problem };
+  const ends = new Map([[null, 0]]); // by node, the place behind its last step
   for (const told of reply.tree?.nodes ?? []) {
     const node = nodeOf(story, told.id, told.parent ?? null);
-    const parent = story.nodes.get(told.parent);
-    const first = parent ? lengthOf(story, parent) : 0;
+    const first = ends.get(node.parent) ?? 0;
+    ends.set(node.id, first + told.steps.length);
     node.steps = told.steps.map((step, place) => ({
       index: first + place,
       text: step.text,
@@ -283,10 +284,6 @@ export function pathTo(story, id) {
 /** @returns {Step[]} All steps of a candidate, from the root on. */
 export function stepsOf(story, id) {
   return pathTo(story, id).flatMap((node) => node.steps);
-}
-
-function lengthOf(story, node) {
-  return stepsOf(story, node.id).length;
 }
 
 /** @returns {string} The response of a candidate, without its thoughts. */

@@ -3,7 +3,7 @@
 import { Options, blank, requestOf } from "../form.js";
 import { Inspect } from "../inspect.js";
 import { count, many, percent, seconds } from "../numbers.js";
-import { Answer, Facts, Notice, Prose, Score, html, useKept, useNow, useSearch } from "../parts.js";
+import { Answer, Facts, Notice, Prose, Said, Score, html, useKept, useNow, useSearch } from "../parts.js";
 import { hashOf, replaceHash } from "../route.js";
 import { chosenOf, tokensSoFar } from "../story.js";
 import { Tree } from "../tree.js";
@@ -24,11 +24,11 @@ export function Solve({ service, search, about, route }) {
   useEffect(() => {
     const problem = route.query.get("problem");
     if (problem !== null) setForm({ ...form, problem });
-    if (route.rest && state.story?.id !== route.rest) search.attach(route.rest);
+    if (route.rest && state.id !== route.rest) search.attach(route.rest);
   }, [route.rest, route.query.get("problem")]);
   useEffect(() => {
-    if (story?.id && isRunning && service.keepsSearches()) replaceHash(hashOf("solve", story.id));
-  }, [story?.id, isRunning]);
+    if (state.id && isRunning) replaceHash(hashOf("solve", state.id));
+  }, [state.id, isRunning]);
   const nodes = story?.nodes;
   useEffect(() => setSelected(null), [nodes]);
   const run = () => {
@@ -121,7 +121,7 @@ function Estimate({ service, request }) {
       controller.abort();
     };
   }, [wanted]);
-  if (!estimate) return html`<span class="estimate small"></span>`;
+  if (!estimate?.completion_tokens) return html`<span class="estimate small" title=${estimate?.basis}></span>`;
   const { completion_tokens: tokens, seconds: time, accuracy } = estimate;
   const between = (range, say) => `${say(range.low)} to ${say(range.high)}`;
   return html`<span class="estimate small" title=${estimate.basis}>
@@ -195,21 +195,24 @@ function Decision({ story }) {
 }
 
 function Verdict({ story, reply, onShow }) {
-  const remarks = [reply.status_reason, ...(reply.diagnostics?.warnings ?? [])].filter(Boolean);
+  const isStrange = reply.diagnostics?.familiar === false;
+  const remarks = [...(reply.diagnostics?.warnings ?? []), reply.status_reason].filter(Boolean);
+  const first = isStrange ? remarks.shift() : null; // that the problem is unfamiliar
   return html`
     <p class="answer-line"><${Answer} text=${reply.answer} /></p>
     <p class="trust">
       ${reply.confidence !== null && html`<strong>${percent(reply.confidence)}</strong> `}
       <span class="small">${confidenceInWords(reply)}</span>
     </p>
+    ${first && html`<${Notice} kind="caution"><${Said} text=${first} /><//>`}
     <ul class="why">
-      ${whyItWon(story).map((sentence) => html`<li class="said" dir="auto">${sentence}</li>`)}
+      ${whyItWon(story).map((sentence) => html`<${Said} tag="li" text=${sentence} />`)}
     </ul>
     <${Decision} story=${story} />
     ${remarks.length > 0 &&
     html`<details class="remarks">
       <summary>${many(remarks.length, "remark")}</summary>
-      ${remarks.map((remark) => html`<p class="small">${remark}</p>`)}
+      ${remarks.map((remark) => html`<${Said} tag="p" class="small said" text=${remark} />`)}
     </details>`}
     ${reply.response !== null &&
     html`<details class="response">

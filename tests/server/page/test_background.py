@@ -1,4 +1,4 @@
-"""A search that outlives its connection, on the page: found again after a reload, resumed where it broke off, stopped."""
+"""A search that outlives its connection, on the page: found again after a reload, resumed, stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -86,15 +86,14 @@ async def test_a_search_is_found_again_after_a_reload(open_page: "Open") -> None
 
 async def test_a_stream_that_is_cut_goes_on_behind_its_last_event(open_page: "Open") -> None:
     world, gate = halting()
-    async with service(world) as client, line_to(client.base_url.port or 0) as (url, line):
-        async with open_page(url) as page:
-            await begin(page, world)
-            line.cut()
-            await page.get_by_text("The connection was lost. Resuming").wait_for()
-            gate.set()
-            line.is_cut = False
-            await finish(page)
-            shown = await page.evaluate(SHOWN)
+    async with service(world) as client, line_to(client.base_url.port or 0) as (url, line), open_page(url) as page:
+        await begin(page, world)
+        line.cut()
+        await page.get_by_text("The connection was lost. Resuming").wait_for()
+        gate.set()
+        line.is_cut = False
+        await finish(page)
+        shown = await page.evaluate(SHOWN)
     by_id = {node["id"]: node for node in shown["nodes"]}
     assert by_id == {node["id"]: node for node in shown["reply"]["tree"]["nodes"]}
 

@@ -8,6 +8,8 @@ const KEY = "winnow-key";
 const RESUME_WITHIN_MS = 60_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
+const BUSY_MS = 30;
+const POLL_MS = 1_000;
 
 /** What a service could not or would not do, in words. */
 export class ServiceError extends Error {
@@ -37,7 +39,6 @@ export class ServiceError extends Error {
  * @property {(body: object, reader: StreamReader) => Promise<void>} solve Ends with the stream.
  * @property {(id: string, reader: StreamReader) => Promise<void>} attach The events of a background search, from the first.
  * @property {(id: string) => Promise<void>} cancel Stops a background search, and its engines.
- * @property {() => boolean} keepsSearches Whether searches outlive their connection here, as far as is known.
  *
  * @typedef {object} StreamReader
  * @property {(message: {event: string, data: object, id: string|null}) => void} onEvent
@@ -116,30 +117,30 @@ export function createService(askForKey) {
 
   /** Read a stream to its last event; one that breaks is resumed behind the last event that came. */
   async function follow(open, reader, canResume) {
-    let id = reader.searchId ?? null;
     let last = 0;
-    let isOver = false;
+    let end = null; // the event that was the last
     const onEvent = (message) => {
-      if (message.event === "start") id = message.data.id ?? id;
       last = Number(message.id) || last;
-      isOver = message.event === "result" || message.event === "error";
-      reader.onEvent(message);
+      if (message.event === "result" || message.event === "error") end = message;
+      if (!isGone(message.data.error)) reader.onEvent(message);
     };
-    let response = await open();
-    id ??= /^\/solve\/(.+)$/.exec(response.headers.get("Location") ?? "")?.[1] ?? null;
+    let response = await open().catch((error) => (isGone(error) ? null : Promise.reject(error)));
+    const id = reader.searchId ?? /^\/solve\/(.+)$/.exec(response?.headers.get("Location") ?? "")?.[1] ?? null;
     reader.onOpen?.(id);
+    if (response === null) return settle(id, reader);
     let brokenAt = null;
     for (let attempt = 0; ; attempt += 1) {
+      const before = last;
       try {
         response ??= await resume(id, last, reader.signal);
         reader.onConnection?.(0);
-        const before = last;
         await readEvents(response, onEvent);
-        if (last > before) [attempt, brokenAt] = [0, null];
       } catch (error) {
+        if (isGone(error)) return settle(id, reader);
         if (error.name === "AbortError" || (error instanceof ServiceError && error.status)) throw error;
       }
-      if (isOver) return;
+      if (end) return isGone(end.data.error) ? settle(id, reader) : undefined;
+      if (last > before) [attempt, brokenAt] = [0, null];
       brokenAt ??= Date.now();
       if (!canResume || id === null || Date.now() - brokenAt > RESUME_WITHIN_MS) throw lostStream(canResume);
       reader.onConnection?.(attempt + 1);
@@ -148,8 +149,24 @@ export function createService(askForKey) {
     }
   }
 
-  const keepsSearches = () => keeps;
-  return { key, setKey, request, about, estimate, solve, attach, cancel, keepsSearches };
+  /** Wait for the result of a search whose events are no longer kept. */
+  async function settle(id, reader) {
+    for (;;) {
+      const path = `/solve/${encodeURIComponent(id)}`;
+      const { state, result, error } = await (await request(path, { signal: reader.signal })).json();
+      if (result) return reader.onEvent({ event: "result", data: result, id: null });
+      if (error) return reader.onEvent({ event: "error", data: { error }, id: null });
+      if (state === "cancelled") throw new ServiceError("The search was stopped.", { code: "stopped" });
+      await pause(POLL_MS, reader.signal);
+    }
+  }
+
+  return { key, setKey, request, about, estimate, solve, attach, cancel };
+}
+
+/** Whether events are asked for that the service no longer keeps. */
+function isGone(error) {
+  return error?.code === "events_gone";
 }
 
 function lostStream(canResume) {
@@ -192,20 +209,19 @@ export function inWords(status, error) {
   return error.message ?? `The service refused the request (${status}).`;
 }
 
-/** Read Server-Sent Events from a reply; a JSON reply is the state of a search that is over. */
+/** Read Server-Sent Events from a reply. */
 async function readEvents(response, onEvent) {
-  if ((response.headers.get("Content-Type") ?? "").startsWith("application/json")) {
-    const kept = await response.json();
-    if (kept.result) onEvent({ event: "result", data: kept.result, id: null });
-    else if (kept.error) onEvent({ event: "error", data: { error: kept.error }, id: null });
-    return;
-  }
   const feed = createParser(onEvent);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rested = performance.now();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
     feed(value);
+    if (performance.now() - rested > BUSY_MS) {
+      await pause(0); // many events at once leave room for drawing
+      rested = performance.now();
+    }
   }
 }
 

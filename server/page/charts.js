@@ -70,7 +70,7 @@ export function LineChart({ title, series, x, y, height = 340, hasMarks = true, 
           ${series.map((each, place) =>
             hidden.has(each.name)
               ? null
-              : html`<${Line} ...${{ series: each, place, count: series.length, across, up, hasMarks, y }} />`,
+              : html`<${Line} ...${{ series: each, place, count: series.length, across, up, hasMarks, x, y }} />`,
           )}
         </g>
       </svg>
@@ -122,8 +122,9 @@ function Axes({ across, up, x, y, width, height }) {
   `;
 }
 
-function Line({ series, place, count, across, up, hasMarks, y }) {
-  const shift = hasMarks && count > 1 ? (place - (count - 1) / 2) * 4 : 0; // or equal intervals would hide each other
+function Line({ series, place, count, across, up, hasMarks, x, y }) {
+  // where x is one of few values, intervals that are alike would hide each other
+  const shift = x.ticks && hasMarks && count > 1 ? (place - (count - 1) / 2) * 4 : 0;
   const at = (point) => across(point.x) + shift;
   const path = series.points.map(
     (point, index) => `${index ? "L" : "M"}${at(point).toFixed(1)} ${up(point.y).toFixed(1)}`,

@@ -44,5 +44,5 @@ export function colourOf(shade) {
 export function isDark(shade) {
   if (shade < 0) return false;
   const [red, green, blue] = colours[shade];
-  return 0.299 * red + 0.587 * green + 0.114 * blue < 140;
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 120;
 }

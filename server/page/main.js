@@ -7,18 +7,15 @@ import { hashOf, parseRoute } from "./route.js";
 import { createSearch } from "./search.js";
 import { createStore } from "./store.js";
 import { render, useEffect, useRef, useState } from "./vendor/preact.js";
-import { Compare } from "./views/compare.js";
-import { Evaluate } from "./views/evaluate.js";
-import { Now } from "./views/now.js";
-import { Replay } from "./views/replay.js";
 import { Solve } from "./views/solve.js";
 
+/** Those that are not seen first are loaded when they are wanted. */
 const VIEWS = [
-  { name: "solve", title: "Solve", component: Solve },
-  { name: "compare", title: "Compare", component: Compare },
-  { name: "replay", title: "Replay", component: Replay },
-  { name: "evaluate", title: "Evaluate", component: Evaluate },
-  { name: "now", title: "Now", component: Now },
+  { name: "solve", title: "Solve", load: async () => Solve },
+  { name: "compare", title: "Compare", load: async () => (await import("./views/compare.js")).Compare },
+  { name: "replay", title: "Replay", load: async () => (await import("./views/replay.js")).Replay },
+  { name: "evaluate", title: "Evaluate", load: async () => (await import("./views/evaluate.js")).Evaluate },
+  { name: "now", title: "Now", load: async () => (await import("./views/now.js")).Now },
 ];
 const THEMES = ["auto", "light", "dark"];
 const THEME = "winnow-theme";
@@ -52,10 +49,21 @@ function Page() {
     <${Header} current=${view.name} about=${about} />
     <main id="main" tabindex="-1" class=${`view ${view.name}`}>
       ${failure && html`<${Notice}>${failure.message} <button onClick=${load}>Try again</button><//>`}
-      ${about && html`<${view.component} service=${service} search=${search} about=${about} route=${route} comparison=${comparison} shelf=${shelf} />`}
+      ${about && html`<${View} key=${view.name} view=${view} ...${{ service, search, about, route, comparison, shelf }} />`}
     </main>
     <${KeyDialog} />
   `;
+}
+
+/** A view as soon as its modules are there. */
+function View({ view, ...given }) {
+  const [loaded, setLoaded] = useState({ component: null, failed: false });
+  useEffect(() => {
+    const take = (component) => setLoaded({ component, failed: false });
+    view.load().then(take, () => setLoaded({ component: null, failed: true }));
+  }, []);
+  if (loaded.failed) return html`<${Notice}>This view cannot be loaded. Is the service running?<//>`;
+  return loaded.component && html`<${loaded.component} ...${given} />`;
 }
 
 function skip(event) {
@@ -156,4 +164,6 @@ function KeyDialog() {
 }
 
 document.documentElement.dataset.theme = readTheme();
-render(html`<${Page} />`, document.getElementById("page"));
+const place = document.getElementById("page");
+place.replaceChildren(); // what stood there until now
+render(html`<${Page} />`, place);

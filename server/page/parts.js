@@ -107,7 +107,7 @@ export function Answer({ text }) {
 /** A score as a number on its colour. */
 export function Score({ value, title }) {
   const shade = shadeOf(value);
-  const style = shade < 0 ? {} : { background: colourOf(shade), color: isDark(shade) ? "#fff" : "#111" };
+  const style = shade < 0 ? {} : { background: colourOf(shade), color: isDark(shade) ? "#fff" : "#000" };
   return html`<span class=${shade < 0 ? "score none" : "score"} style=${style} title=${title}>${shown(value)}</span>`;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Prometheus' text format, as far as the page reads it: samples by name and labels, and what follows from two readings.
  *
- * Source: https://prometheus.io/docs/instrumenting/exposition_formats/ (text-based format, version 0.0.4).
+ * Source: the documentation of Prometheus, "Exposition formats", text-based format 0.0.4.
  */
 
 const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;

@@ -16,6 +16,7 @@ import { begin, follow, fromReply } from "./story.js";
  * @property {number|null} retryAt When it is asked for again, by Date.now().
  * @property {number} attempt Of a connection that was lost; 0 while it holds.
  * @property {boolean} isOpen Whether the service has accepted the request.
+ * @property {string|null} id Of a search that outlives its connection.
  * @property {number|null} startedAt By Date.now().
  * @property {object[]} events As they came, each with `at`: ms since the start. For a recording.
  *
@@ -36,6 +37,7 @@ const IDLE = {
   retryAt: null,
   attempt: 0,
   isOpen: false,
+  id: null,
   startedAt: null,
   events: [],
 };
@@ -68,7 +70,7 @@ export function createSearch(service) {
       },
       onOpen(id) {
         if (signal.aborted) return;
-        set({ isOpen: true, story: { ...state.story, id: id ?? state.story.id } });
+        set({ isOpen: true, id });
         if (state.phase === "stopped") end(id);
       },
       onConnection(attempt) {
@@ -78,7 +80,7 @@ export function createSearch(service) {
   }
 
   async function run(request, open) {
-    if (state.phase === "running" && state.isOpen) void end(state.story.id);
+    if (state.phase === "running" && state.isOpen) void end(state.id);
     else controller.abort();
     controller = new AbortController();
     const { signal } = controller;
@@ -106,7 +108,7 @@ export function createSearch(service) {
   /** A search that outlives its connection is told to stop; any other stops with it. */
   async function end(id) {
     const ended = controller;
-    if (id && service.keepsSearches()) await service.cancel(id).catch(() => {});
+    if (id) await service.cancel(id).catch(() => {});
     ended.abort();
   }
 
@@ -114,7 +116,7 @@ export function createSearch(service) {
     const { phase, isOpen } = state;
     if (phase !== "running" && phase !== "refused") return;
     set({ phase: "stopped", retryAt: null, attempt: 0 });
-    if (phase === "refused" || isOpen) await end(state.story?.id); // otherwise as soon as it is open
+    if (phase === "refused" || isOpen) await end(state.id); // otherwise as soon as it is open
   }
 
   return {

@@ -164,10 +164,18 @@ const CHAPTERS = {
  */
 export function fromReply(reply, problem = null) {
   const story = { ...begin(), revision: 1, problem };
+  growFrom(story, reply);
+  conclude(story, reply);
+  return story;
+}
+
+/** Grow what a reply holds: its tree, or its candidates where it has none. */
+function growFrom(story, reply) {
+  const ends = new Map([[null, 0]]); // by node, the place behind its last step
   for (const told of reply.tree?.nodes ?? []) {
     const node = nodeOf(story, told.id, told.parent ?? null);
-    const parent = story.nodes.get(told.parent);
-    const first = parent ? lengthOf(story, parent) : 0;
+    const first = ends.get(node.parent) ?? 0;
+    ends.set(node.id, first + told.steps.length);
     node.steps = told.steps.map((step, place) => ({
       index: first + place,
       text: step.text,
@@ -179,8 +187,6 @@ export function fromReply(reply, problem = null) {
     Object.assign(node, { score: told.score ?? null, state: told.state, tokens: told.tokens });
   }
   if (!reply.tree) for (const told of reply.candidates ?? []) growWhole(story, told);
-  conclude(story, reply);
-  return story;
 }
 
 /** A candidate of a reply without a tree: alone, with all of its steps. */
@@ -200,6 +206,10 @@ function conclude(story, reply) {
   story.elapsed_s = reply.timing?.total_s ?? story.elapsed_s;
   story.share = 1;
   story.votes = { votes: reply.votes ?? [], outstanding: 0, line: story.votes?.line || null };
+  if (reply.tree?.nodes.some((node) => !story.nodes.has(node.id))) {
+    Object.assign(story, { nodes: new Map(), children: new Map() }); // events are missing: the reply knows better
+    growFrom(story, reply);
+  }
   for (const told of reply.candidates ?? []) {
     const node = story.nodes.get(told.id);
     if (node) Object.assign(node, { answer: told.answer, verified: told.verified, trial: told.trial ?? null });
@@ -283,10 +293,6 @@ export function pathTo(story, id) {
 /** @returns {Step[]} All steps of a candidate, from the root on. */
 export function stepsOf(story, id) {
   return pathTo(story, id).flatMap((node) => node.steps);
-}
-
-function lengthOf(story, node) {
-  return stepsOf(story, node.id).length;
 }
 
 /** @returns {string} The response of a candidate, without its thoughts. */

@@ -166,6 +166,7 @@ function doneInWords(story) {
 /** @returns {string} How far the answer can be trusted. */
 export function confidenceInWords(reply) {
   if (reply.confidence !== null) return "calibrated probability that it is right, for problems like those it was measured on";
+  if (reply.diagnostics?.familiar === false) return "no confidence: the problem is unlike those it was calibrated on";
   if (reply.status !== "complete") return "no confidence: the search did not come to its end";
   return "no confidence: no such search was measured";
 }

@@ -26,11 +26,11 @@ export function Solve({ service, search, about, route }) {
   const isRunning = phase === "running" || phase === "refused";
   useEffect(() => {
     if (asked) setForm(filled(about, route.query).form);
-    if (route.rest && state.story?.id !== route.rest) search.attach(route.rest);
+    if (route.rest && state.id !== route.rest) search.attach(route.rest);
   }, [route.rest, asked]);
   useEffect(() => {
-    if (story?.id && isRunning && service.keepsSearches()) replaceHash(hashOf("solve", story.id));
-  }, [story?.id, isRunning]);
+    if (state.id && isRunning) replaceHash(hashOf("solve", state.id));
+  }, [state.id, isRunning]);
   const nodes = story?.nodes;
   useEffect(() => setSelected(null), [nodes]);
   const run = () => {
@@ -127,7 +127,7 @@ function Estimate({ service, request }) {
       controller.abort();
     };
   }, [wanted]);
-  if (!estimate) return html`<span class="estimate small"></span>`;
+  if (!estimate?.completion_tokens) return html`<span class="estimate small" title=${estimate?.basis}></span>`;
   const { completion_tokens: tokens, seconds: time, accuracy } = estimate;
   const between = (range, say) => `${say(range.low)} to ${say(range.high)}`;
   return html`<span class="estimate small" title=${estimate.basis}>
@@ -201,13 +201,16 @@ function Decision({ story }) {
 }
 
 function Verdict({ story, reply, onShow }) {
-  const remarks = [reply.status_reason, ...(reply.diagnostics?.warnings ?? [])].filter(Boolean);
+  const isStrange = reply.diagnostics?.familiar === false;
+  const remarks = [...(reply.diagnostics?.warnings ?? []), reply.status_reason].filter(Boolean);
+  const first = isStrange ? remarks.shift() : null; // that the problem is unfamiliar
   return html`
     <p class="answer-line"><${Answer} text=${reply.answer} /></p>
     <p class="trust">
       ${reply.confidence !== null && html`<strong>${percent(reply.confidence)}</strong> `}
       <span class="small">${confidenceInWords(reply)}</span>
     </p>
+    ${first && html`<${Notice} kind="caution"><${Said} text=${first} /><//>`}
     <ul class="why">
       ${whyItWon(story).map((sentence) => html`<${Said} tag="li" text=${sentence} />`)}
     </ul>

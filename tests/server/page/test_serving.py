@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.training.demo.tasks.stream import is_held_out
-from server.http.assets import MEDIA_TYPES
+from server.http.assets import MEDIA_TYPES, Asset, read_assets
 from server.routes.page import FOLDER, POLICY, examples_of
 from server.settings import Settings
 from tests.server.services import service, world_of
@@ -30,8 +30,16 @@ async def test_the_page_is_html_under_a_strict_policy() -> None:
 
 
 def test_the_whole_page_is_at_most_150_kb() -> None:
-    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in FILES}
+    sizes = {name: len(file.packed) for name, file in read_assets(FOLDER).items() if not name.endswith(".txt")}
     assert sum(sizes.values()) <= MOST_BYTES, sizes
+
+
+def test_scripts_are_sent_without_comments_and_with_the_same_lines() -> None:
+    sent = read_assets(FOLDER)
+    for file in (each for each in SOURCES if each.suffix == ".js"):
+        code = sent[file.relative_to(FOLDER).as_posix()].content.decode().split("\n")
+        for old, new in zip(file.read_text().split("\n"), code, strict=True):
+            assert new == ("" if old.lstrip().startswith(("/**", "* ", "*/", "//")) or old.strip() == "*" else old)
 
 
 async def test_every_file_is_served_and_nothing_else() -> None:
@@ -39,7 +47,7 @@ async def test_every_file_is_served_and_nothing_else() -> None:
         for file in FILES:
             path = f"/page/{file.relative_to(FOLDER)}"
             reply = await client.get(path)
-            assert (reply.status_code, reply.content) == (200, file.read_bytes()), path
+            assert (reply.status_code, reply.content) == (200, Asset.read(file).content), path
         for path in (
             "/page/",
             "/page/nothing.js",
@@ -48,6 +56,25 @@ async def test_every_file_is_served_and_nothing_else() -> None:
             "/page/%2e%2e/app.py",
         ):
             assert (await client.get(path)).status_code == 404, path
+
+
+def test_what_the_first_view_needs_is_asked_for_at_once() -> None:
+    preloaded = re.findall(r'"modulepreload" href="page/([^"]+)"', (FOLDER / "index.html").read_text())
+    assert preloaded == sorted(modules_of(FOLDER / "main.js") - {"main.js"})
+
+
+def modules_of(file: Path) -> set[str]:
+    """A module and what it imports before it runs, by their paths within the page."""
+    found: set[str] = set()
+    waiting = [file.resolve()]
+    while waiting:
+        module = waiting.pop()
+        name = module.relative_to(FOLDER).as_posix()
+        if name not in found:
+            found.add(name)
+            imported = re.findall(r'^import [^;]*?"(\.[^"]+)";', module.read_text(), re.MULTILINE)
+            waiting += [(module.parent / path).resolve() for path in imported]
+    return found
 
 
 async def test_a_file_that_the_browser_has_is_not_sent_again() -> None:

@@ -1,13 +1,16 @@
 """The view Replay in a real browser: files opened, time moved, searches saved and linked to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+from tests.server.page.worlds import branching
+from tests.server.services import service
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -23,6 +26,12 @@ HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script> \u202e\u200b "
     "$\\def\\a{\\a\\a}\\a$ <math href='javascript:1'>"
 )
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[httpx.AsyncClient]:
+    async with service(branching()) as client:
+        yield client
 
 
 async def solved(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -46,10 +55,10 @@ async def give(page: "Page", text: str, name: str = "searches.jsonl") -> None:
 
 
 async def test_a_reply_of_the_command_line_is_drawn_and_scrubbed_by_rounds(
-    client: httpx.AsyncClient, open_page: "Open"
+    plain: httpx.AsyncClient, open_page: "Open"
 ) -> None:
-    reply = await solved(client)
-    async with open_page(f"{client.base_url}/#replay") as page:
+    reply = await solved(plain)
+    async with open_page(f"{plain.base_url}/#replay") as page:
         await give(page, json.dumps(reply, indent=2), "reply.json")
         slider = page.get_by_role("slider", name="Moment of the search")
         await slider.wait_for()
@@ -90,12 +99,12 @@ async def test_a_search_of_the_page_is_saved_with_its_events_and_opened_again(
 
 
 async def test_files_of_many_searches_are_listed_and_bad_lines_told(
-    client: httpx.AsyncClient, open_page: "Open"
+    plain: httpx.AsyncClient, open_page: "Open"
 ) -> None:
-    reply = await solved(client, include=["candidates"])
+    reply = await solved(plain, include=["candidates"])
     lines = [json.dumps({"request": REQUEST | {"problem": f"Problem {place}"}, **reply}) for place in range(60)]
     lines[7:7] = ["no JSON", '{"line": 8, "request": {}, "error": "refused"}']
-    async with open_page(f"{client.base_url}/#replay") as page:
+    async with open_page(f"{plain.base_url}/#replay") as page:
         await give(page, "\n".join(lines))
         told = await page.get_by_role("alert").inner_text()
         assert await page.get_by_role("heading", name="60 searches").is_visible()
@@ -105,36 +114,36 @@ async def test_files_of_many_searches_are_listed_and_bad_lines_told(
         await page.get_by_role("button", name="Problem 59").click()
         assert "Problem 59" in await page.locator(".asked").inner_text()
         await give(page, json.dumps({"made": {}}) + "\n", "outcomes.jsonl")
-        assert "open it under Evaluate" in await page.get_by_role("alert").inner_text()
+        await page.get_by_text("open it under Evaluate").wait_for()
         await page.get_by_role("heading", name="60 searches").wait_for()
     assert "searches.jsonl, line 8: not JSON" in told
     assert "searches.jsonl, line 9: it has no reply: refused" in told
 
 
-async def test_files_are_dropped(client: httpx.AsyncClient, open_page: "Open") -> None:
-    reply = await solved(client)
+async def test_files_are_dropped(plain: httpx.AsyncClient, open_page: "Open") -> None:
+    reply = await solved(plain)
     drop = """(text) => {
       const transfer = new DataTransfer();
       transfer.items.add(new File([text], "dropped.json"));
       const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
       document.querySelector(".opener").dispatchEvent(drop);
     }"""
-    async with open_page(f"{client.base_url}/#replay") as page:
+    async with open_page(f"{plain.base_url}/#replay") as page:
         await page.locator(".opener").wait_for()
         await page.evaluate(drop, json.dumps(reply))
         await page.get_by_role("slider", name="Moment of the search").wait_for()
         assert "dropped.json" in await page.locator(".asked").inner_text()
 
 
-async def test_what_a_file_says_never_becomes_markup(client: httpx.AsyncClient, open_page: "Open") -> None:
-    reply = await solved(client)
+async def test_what_a_file_says_never_becomes_markup(plain: httpx.AsyncClient, open_page: "Open") -> None:
+    reply = await solved(plain)
     for node in reply["tree"]["nodes"]:
         node["steps"] = [step | {"text": HOSTILE} for step in node["steps"]]
     hostile = reply | {"answer": HOSTILE, "response": HOSTILE, "status_reason": HOSTILE}
     hostile["votes"] = [vote | {"answer": HOSTILE} for vote in reply["votes"]]
     hostile["diagnostics"]["warnings"] = [HOSTILE]
     line = json.dumps({"request": REQUEST | {"problem": HOSTILE}, **hostile, "gold": [HOSTILE]})
-    async with open_page(f"{client.base_url}/#replay") as page:
+    async with open_page(f"{plain.base_url}/#replay") as page:
         await give(page, f'{line}\n{line}\n{{"{HOSTILE[:20]}": 1}}')
         await page.locator(".opened").wait_for()
         await page.get_by_role("button", name="Outline").click()
@@ -144,10 +153,10 @@ async def test_what_a_file_says_never_becomes_markup(client: httpx.AsyncClient, 
         assert "<script>alert(2)</script>" in text
 
 
-async def test_code_and_a_link_are_offered_for_a_search(client: httpx.AsyncClient, open_page: "Open") -> None:
-    reply = await solved(client)
+async def test_code_and_a_link_are_offered_for_a_search(plain: httpx.AsyncClient, open_page: "Open") -> None:
+    reply = await solved(plain)
     line = json.dumps({"request": REQUEST, **reply})
-    async with open_page(f"{client.base_url}/#replay", permissions=["clipboard-read", "clipboard-write"]) as page:
+    async with open_page(f"{plain.base_url}/#replay", permissions=["clipboard-read", "clipboard-write"]) as page:
         await give(page, line)
         await page.get_by_text("The same search from code").click()
         await page.get_by_label("Python, openai").check()

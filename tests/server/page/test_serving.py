@@ -1,6 +1,5 @@
 """The page's files over HTTP: small, packed, cached, open without a key, and off where the settings say so."""
 
-import gzip
 import hashlib
 import re
 from pathlib import Path

@@ -403,15 +403,16 @@ export class TreeCanvas {
     context.strokeStyle = looks.raised;
     for (const cell of [...visible.filter((cell) => !cell.isChosen), ...chosen]) {
       const isEnding = isEnd(cell) && cell.node.answer !== null;
-      if (!cell.parent || row < rowForLabel(cell, isEnding)) continue;
+      const isOnItsWay = cell.at.x < cell.depth - 0.02;
+      if (!cell.parent || isOnItsWay || row < rowForLabel(cell, isEnding)) continue;
       const isBold = isEnding || this.found.has(cell.key);
-      const x = view.x + cell.at.x * COLUMN * view.kx + 9;
+      const x = view.x + cell.at.x * COLUMN * view.kx + (isEnding ? 12 : 9);
       const y = view.y + cell.at.y * row;
       context.font = `${isBold ? 600 : 400} ${row < LABELS_FROM.row ? SMALL_FONT : FONT}`;
       context.globalAlpha = cell.isAlive || cell.isChosen ? 1 : 0.5;
       context.fillStyle = this.found.size && !this.found.has(cell.key) ? looks.soft : looks.ink;
       context.textBaseline = isEnding ? "middle" : "bottom";
-      const label = this.labelOf(cell, isEnding, isEnding ? MARGIN.right - 20 : cell.children.length ? room : room * 1.3);
+      const label = this.labelOf(cell, isEnding, isEnding ? MARGIN.right - 20 : cell.children.length ? room : room * 1.18);
       if (cell.isChosen) context.strokeText(label, x, isEnding ? y : y - 2);
       context.fillText(label, x, isEnding ? y : y - 2);
     }

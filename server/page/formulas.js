@@ -18,7 +18,7 @@ const REFUSED =
   /\\(?:[gex]?def|(?:future)?let|(?:re)?newcommand|providecommand|global|long|expandafter|csname|require|href|url|include\w*|html\w*|class|style|id|cssId|unicode|kern|mkern|hskip|mskip|[hm]?space\*?|rule|raisebox|llap|rlap|[lrc]lap|math[lrc]lap|smash|phantom|[hv]phantom|tag|label|ref|eqref)(?![a-zA-Z])/;
 
 const FORMULA =
-  /\$\$([^]{1,1000}?)\$\$|\\\[([^]{1,1000}?)\\\]|\\\(([^]{1,1000}?)\\\)|(?<![\\$\w])\$(?![\s$])([^$\n]{1,1000}?)(?<![\s\\])\$(?![\w$])/g;
+  /\$\$([^]{1,1000}?)\$\$|\\\[([^]{1,1000}?)\\\]|\\\(([^]{1,1000}?)\\\)|(?<![\\$\w])\$(?![\s$])([^$\n]{1,1000}?)(?<![\s\\])\$(?![\w$])|(\\boxed\{(?:[^{}\n]|\{[^{}\n]*\}){1,200}\})/g;
 
 let loading = null;
 
@@ -38,7 +38,7 @@ export function parse(text) {
   if (text.length <= MAX_TEXT) {
     for (const match of text.matchAll(FORMULA)) {
       if (found.length > 2 * MAX_FORMULAS) break;
-      const source = match[1] ?? match[2] ?? match[3] ?? match[4];
+      const source = match[1] ?? match[2] ?? match[3] ?? match[4] ?? match[5];
       if (!isTame(source)) continue;
       if (match.index > from) found.push({ text: text.slice(from, match.index), formula: false, display: false });
       found.push({ text: source, formula: true, display: match[1] != null || match[2] != null, written: match[0] });

@@ -13,7 +13,7 @@ from models.prm.winnow import WinnowPRM
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Request
 
     Open = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -116,10 +116,13 @@ async def test_steps_are_found_by_their_text(client: httpx.AsyncClient, open_pag
 
 async def test_only_the_fields_that_a_strategy_reads_are_sent(client: httpx.AsyncClient, open_page: "Open") -> None:
     sent: list[dict[str, Any]] = []
+
+    def note(request: "Request") -> None:
+        if request.url.endswith("/solve"):
+            sent.append(json.loads(request.post_data or ""))
+
     async with open_page(str(client.base_url)) as page:
-        page.on(
-            "request", lambda request: request.url.endswith("/solve") and sent.append(json.loads(request.post_data))
-        )
+        page.on("request", note)
         await ask(page, "beam_search", n=8, beam_width=2)
         await finish(page)
         await ask(page, "majority")

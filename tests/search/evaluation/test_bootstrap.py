@@ -1,6 +1,7 @@
 """Bootstrapped intervals against what is known of the mean of a sample."""
 
 import math
+import random
 
 import pytest
 
@@ -30,3 +31,13 @@ def test_a_ratio_is_one_of_sums_and_its_interval_knows_the_pairs() -> None:
     assert mean == 1.0
     # the ratio to a constant is a mean: its standard error is 0.5 / sqrt(100)
     assert (low, high) == pytest.approx((1 - 1.96 * 0.05, 1 + 1.96 * 0.05), abs=0.01)
+
+
+def test_the_order_in_which_problems_ended_moves_no_interval() -> None:
+    values = [0.0] * 30 + [100.0] * 70
+    mixed = random.Random(1).sample(values, len(values))
+    assert bootstrap(mixed) == bootstrap(values)
+    weights = [float(number) for number in range(1, 101)]
+    places = random.Random(2).sample(range(100), 100)
+    shuffled = bootstrap_ratio([values[place] for place in places], [weights[place] for place in places])
+    assert shuffled == bootstrap_ratio(values, weights)

@@ -1,0 +1,216 @@
+/**
+ * Finished searches in files: the page's own, those of `winnow solve --json` and `--file`, of `winnow eval --searches`.
+ *
+ * A line holds what was asked (`request`) beside the fields of the reply; the page adds the events of the stream, with
+ * the time of each. So `winnow export` and `winnow revote` read what the page saves. What is read here was written by
+ * anybody: every field that the page draws is checked, and a line that cannot be used is told with its number.
+ */
+
+import { isHead } from "./outcomes.js";
+import { readLines } from "./lines.js";
+
+export const MAX_SEARCHES = 2_000; // of one opening
+export const MAX_NODES = 20_000; // of a search
+const MAX_EVENTS = 200_000;
+const MAX_DEPTH = 1_000;
+
+const NODE = /^\d{1,9}(\.\d{1,9})*$/;
+const STATES = ["expanded", "complete", "truncated", "stopped", "dropped"];
+const EVENTS = new Set(["start", "queue", "decision", "round", "step", "candidate", "votes", "usage", "result"]);
+
+/** Return the text of a file of one search. */
+export function savedText(request, reply, events) {
+  const { id, ...told } = reply;
+  const asked = Object.fromEntries(
+    Object.entries(request).filter(([name]) => name !== "stream" && name !== "background"),
+  );
+  return `${JSON.stringify({ request: asked, ...told, request_id: id, events })}\n`;
+}
+
+/** @returns {Saved} A search that has ended on this page. */
+export function finished(request, reply, events, where) {
+  return { problem: request.problem, request, reply, events, golds: [], level: null, leftOut: [], where };
+}
+
+/**
+ * @typedef {object} Saved
+ * @property {string|null} problem
+ * @property {object} request As far as the file tells it.
+ * @property {object} reply
+ * @property {object[]|null} events
+ * @property {string[]} golds Right answers.
+ * @property {number|null} level
+ * @property {string[]} leftOut What the line was too long to hold.
+ * @property {string} where File and line.
+ *
+ * @param {string} text
+ * @param {string} fileName
+ * @param {number} [most] Searches.
+ * @returns {{searches: Saved[], faults: string[], outcomes: boolean}} outcomes: it is a file of outcomes, and holds none.
+ */
+export function readSaved(text, fileName, most = MAX_SEARCHES) {
+  const [searches, faults] = [[], []];
+  for (const [number, record] of readLines(text)) {
+    const where = `${fileName}, line ${number}`;
+    if (!(record instanceof Error) && number === 1 && isHead(record)) return { searches, faults, outcomes: true };
+    try {
+      if (record instanceof Error) throw record;
+      if (searches.length === most)
+        throw new Error(`more than ${most.toLocaleString("en")} searches; open fewer at a time`);
+      searches.push({ ...searchOf(record), where });
+    } catch (error) {
+      faults.push(`${where}: ${error.message}`);
+      if (searches.length === most) break;
+    }
+  }
+  if (!searches.length && !faults.length) faults.push(`${fileName} is empty`);
+  return { searches, faults, outcomes: false };
+}
+
+function searchOf(record) {
+  if ("error" in record)
+    throw new Error(`it has no reply: ${String(record.error?.message ?? record.error).slice(0, 200)}`);
+  const request = optional(record, "request", isObject, "an object") ?? {};
+  const problem = request.problem ?? record.problem ?? null;
+  if (problem !== null && typeof problem !== "string") throw new Error("request.problem: not text");
+  const reply = replyOf(record);
+  return {
+    problem,
+    request,
+    reply,
+    events: eventsOf(record),
+    golds: optional(record, "gold", isListOf(isText), "a list of texts") ?? [],
+    level: optional(record, "level", Number.isInteger, "a whole number"),
+    leftOut: optional(record, "left_out", isListOf(isText), "a list of texts") ?? [],
+  };
+}
+
+/** The reply of a record, checked where the page reads it. */
+function replyOf(record) {
+  const strategy = needed(record, "strategy", isObject, "an object; is this a reply of POST /solve?");
+  if (!isText(strategy.name)) throw new Error("strategy.name: not text");
+  if (!isCount(strategy.n) || strategy.n < 1) throw new Error("strategy.n: not a whole number above 0");
+  const votes = optional(record, "votes", isList, "a list") ?? [];
+  for (const [index, vote] of votes.entries()) {
+    if (!isObject(vote) || !isTextOrNull(vote.answer) || !isCount(vote.count))
+      throw new Error(`votes.${index}: not a vote`);
+    if (!isNumberOrNull(vote.weight ?? null)) throw new Error(`votes.${index}.weight: not a number`);
+  }
+  for (const name of ["answer", "response", "thinking", "status_reason"]) optional(record, name, isText, "text");
+  for (const name of ["score", "confidence"]) optional(record, name, Number.isFinite, "a number");
+  const usage = optional(record, "usage", isObject, "an object") ?? {};
+  const timing = optional(record, "timing", isObject, "an object") ?? {};
+  for (const [group, values] of Object.entries({ usage, timing })) {
+    const wrong = Object.entries(values).find(([, value]) => !Number.isFinite(value));
+    if (wrong) throw new Error(`${group}.${wrong[0]}: not a number`);
+  }
+  const diagnostics = optional(record, "diagnostics", isObject, "an object") ?? {};
+  optional(diagnostics, "warnings", isListOf(isText), "a list of texts");
+  const { candidates, tree } = { candidates: nodesOf(record.candidates, "candidates"), tree: treeOf(record.tree) };
+  return {
+    id: record.request_id ?? record.id ?? "",
+    answer: record.answer ?? null,
+    response: record.response ?? null,
+    thinking: record.thinking ?? null,
+    trial: record.trial ?? null,
+    score: record.score ?? null,
+    confidence: record.confidence ?? null,
+    status: isText(record.status) ? record.status : "complete",
+    status_reason: record.status_reason ?? null,
+    strategy,
+    votes,
+    diagnostics: { ...diagnostics, warnings: diagnostics.warnings ?? [] },
+    usage,
+    timing,
+    candidates,
+    tree,
+  };
+}
+
+function treeOf(tree) {
+  if (tree === undefined || tree === null) return null;
+  if (!isObject(tree)) throw new Error("tree: not an object");
+  const nodes = nodesOf(tree.nodes, "tree.nodes") ?? [];
+  const seen = new Set();
+  for (const [index, { id, parent }] of nodes.entries()) {
+    if (seen.has(id)) throw new Error(`tree.nodes.${index}: ${id} is there twice`);
+    if (parent !== null && !seen.has(parent))
+      throw new Error(`tree.nodes.${index}: its parent ${parent} does not precede it`);
+    seen.add(id);
+  }
+  return { nodes };
+}
+
+function nodesOf(nodes, where) {
+  if (nodes === undefined || nodes === null) return null;
+  if (!isList(nodes)) throw new Error(`${where}: not a list`);
+  if (nodes.length > MAX_NODES)
+    throw new Error(`${where}: ${nodes.length.toLocaleString("en")} are too many; allowed: ${MAX_NODES}`);
+  for (const [index, node] of nodes.entries()) {
+    const fault = faultOf(node);
+    if (fault) throw new Error(`${where}.${index}${fault}`);
+  }
+  return nodes.map((node) => ({ ...node, parent: node.parent ?? null }));
+}
+
+function faultOf(node) {
+  if (!isObject(node)) return ": not an object";
+  if (!isText(node.id) || !NODE.test(node.id) || node.id.split(".").length > MAX_DEPTH) return ".id: no name of a node";
+  if (!isTextOrNull(node.parent ?? null)) return ".parent: not text";
+  if (!isList(node.steps)) return ".steps: not a list";
+  const step = node.steps.findIndex(
+    (each) => !isObject(each) || !isText(each.text) || !isNumberOrNull(each.score ?? null),
+  );
+  if (step >= 0) return `.steps.${step}: not a step`;
+  if (!isNumberOrNull(node.score ?? null)) return ".score: not a number";
+  if (!isCount(node.tokens)) return ".tokens: not a whole number";
+  if (!STATES.includes(node.state ?? node.finish)) return ".state: not known";
+  if (!isTextOrNull(node.answer ?? null) || !isTextOrNull(node.response ?? null)) return ".answer: not text";
+  return "";
+}
+
+/** The events that the page saved with a search; null where there are none. */
+function eventsOf(record) {
+  const events = optional(record, "events", isList, "a list");
+  if (events === null) return null;
+  if (events.length > MAX_EVENTS) throw new Error(`events: ${events.length} are too many; allowed: ${MAX_EVENTS}`);
+  for (const [index, each] of events.entries()) {
+    if (!isObject(each) || !EVENTS.has(each.event) || !isObject(each.data))
+      throw new Error(`events.${index}: not an event`);
+    if (each.event === "step" && !isText(each.data.text)) throw new Error(`events.${index}.text: not text`);
+    if (["step", "candidate"].includes(each.event) && !NODE.test(each.data.node ?? each.data.id)) {
+      throw new Error(`events.${index}: no name of a node`);
+    }
+  }
+  return events;
+}
+
+function needed(record, name, fits, what) {
+  if (record[name] === undefined || record[name] === null) throw new Error(`no ${name}; ${whatItHas(record)}`);
+  if (!fits(record[name])) throw new Error(`${name}: not ${what}`);
+  return record[name];
+}
+
+function optional(record, name, fits, what) {
+  const value = record[name] ?? null;
+  if (value !== null && !fits(value)) throw new Error(`${name}: not ${what}`);
+  return value;
+}
+
+function whatItHas(record) {
+  const names = Object.keys(record)
+    .slice(0, 8)
+    .map((name) => name.slice(0, 40));
+  return names.length ? `it has ${names.join(", ")}` : "it has nothing";
+}
+
+function isObject(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+const isList = Array.isArray;
+const isListOf = (fits) => (value) => isList(value) && value.every(fits);
+const isText = (value) => typeof value === "string";
+const isCount = (value) => Number.isInteger(value) && value >= 0;
+const isTextOrNull = (value) => value === null || isText(value);
+const isNumberOrNull = (value) => value === null || Number.isFinite(value);

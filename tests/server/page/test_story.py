@@ -1,0 +1,124 @@
+"""`story.js` in a browser: a search told by the events of today, by those of version 2, and by a reply is the same."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.server.test_streaming import Event, read_events, rebuild
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    Open = Callable[..., AbstractAsyncContextManager[Page]]
+
+START = {
+    "version": 2,
+    "id": "s1",
+    "problem": "2 + 2",
+    "strategy": {"name": "beam_search", "n": 4, "beam_width": 2},
+    "policy": "p",
+    "verifier": "v",
+    "selection": "weighted",
+    "aggregation": "last",
+}
+
+
+def step(node: str, index: int, text: str, score: float | None, **more: Any) -> Event:
+    return "step", {"node": node, "index": index, "text": text, "score": score, "thinking": False, "tokens": 3} | more
+
+
+def candidate(name: str, parent: str | None, score: float | None, state: str, **more: Any) -> Event:
+    told = {"id": name, "parent": parent, "score": score, "state": state, "answer": None, "verified": None, "tokens": 3}
+    return "candidate", told | {"dropped": None} | more
+
+
+DROPPED = {"rank": 2, "of": 2, "kept": 1, "lowest_kept": 0.9}
+VERSION_2: Sequence[Event] = (
+    ("start", START),
+    ("queue", {"place": 1, "length": 2, "wait_s": 3.0}),
+    ("queue", {"place": 0, "length": 0, "wait_s": None}),
+    ("round", {"round": 1}),
+    step("1", 0, "b", None),
+    candidate("1", None, None, "growing"),
+    step("0", 0, "a", None),
+    candidate("0", None, None, "growing"),
+    step("0", 0, "a", 0.9, cached_tokens=5),
+    candidate("0", None, 0.9, "growing"),
+    step("1", 0, "b", 0.4),
+    candidate("1", None, 0.4, "growing"),
+    candidate("1", None, 0.4, "dropped", dropped=DROPPED),
+    ("round", {"round": 2}),
+    step("0.0", 1, "c", 0.8),
+    candidate("0.0", "0", 0.8, "complete", answer="4", verified=True),
+    ("votes", {"votes": [{"answer": "4", "count": 1, "weight": 0.8, "strength": None}], "outstanding": 1, "line": 1.0}),
+    ("usage", {"share": 0.5, "usage": {"completion_tokens": 9}, "elapsed_s": 0.5}),
+    step("0.1", 1, "d", None),
+    candidate("0.1", "0", None, "growing"),
+    candidate("0.1", "0", None, "lost"),
+)
+
+TELL = """async (events) => {
+  const { begin, follow, fromReply } = await import("/page/story.js");
+  let story = begin();
+  for (const [event, data, id] of events) story = follow(story, { event, data, id });
+  return { ...story, nodes: [...story.nodes.values()], children: [...story.children] };
+}"""
+FROM_REPLY = """async (reply) => {
+  const { fromReply, chosenOf, stepsOf } = await import("/page/story.js");
+  const story = fromReply(reply);
+  const chosen = chosenOf(story);
+  return { ...story, nodes: [...story.nodes.values()], children: [...story.children], chosen,
+           steps: chosen === null ? null : stepsOf(story, chosen).map((step) => step.index) };
+}"""
+
+
+async def tell(page: "Page", events: Sequence[Event]) -> dict[str, Any]:
+    numbered = [[name, data, str(number)] for number, (name, data) in enumerate(events, 1)]
+    story: dict[str, Any] = await page.evaluate(TELL, numbered)
+    return story
+
+
+async def test_the_events_of_version_2_are_told(client: httpx.AsyncClient, open_page: "Open") -> None:
+    async with open_page(str(client.base_url)) as page:
+        story = await tell(page, VERSION_2)
+    nodes = {node["id"]: node for node in story["nodes"]}
+    assert (story["id"], story["policy"], story["selection"], story["round"]) == ("s1", "p", "weighted", 2)
+    assert story["queue"]["place"] == 0
+    assert (nodes["1"]["state"], nodes["1"]["dropped"]) == ("dropped", DROPPED)
+    assert (nodes["0"]["state"], nodes["0"]["steps"][0]["cached"]) == ("expanded", 5)
+    assert (nodes["0.0"]["answer"], nodes["0.0"]["verified"], nodes["0.0"]["parent"]) == ("4", True, "0")
+    assert "0.1" not in nodes
+    assert dict(story["children"]) == {"": ["1", "0"], "0": ["0.0"]}
+    assert (story["votes"]["line"], story["share"], story["usage"]["completion_tokens"]) == (1.0, 0.5, 9)
+
+
+async def test_events_that_come_again_after_a_resumption_change_nothing(
+    client: httpx.AsyncClient, open_page: "Open"
+) -> None:
+    async with open_page(str(client.base_url)) as page:
+        whole = await tell(page, VERSION_2)
+        numbered = [[name, data, str(number)] for number, (name, data) in enumerate(VERSION_2, 1)]
+        again = await page.evaluate(TELL, [*numbered[:12], *numbered[6:]])
+    assert again == whole
+
+
+@pytest.mark.parametrize("strategy", ["auto", "majority", "beam_search", "dvts"])
+async def test_a_stream_and_its_reply_tell_the_same(
+    client: httpx.AsyncClient, open_page: "Open", strategy: str
+) -> None:
+    events = await read_events(client, strategy=strategy)
+    reply = events[-1][1]
+    async with open_page(str(client.base_url)) as page:
+        told, stored = await tell(page, events), await page.evaluate(FROM_REPLY, json.loads(json.dumps(reply)))
+    names = ("id", "parent", "score", "state", "answer", "verified", "tokens")
+    trees = [{node["id"]: {name: node[name] for name in names} for node in story["nodes"]} for story in (told, stored)]
+    assert trees[0] == trees[1]
+    assert {node["id"] for node in rebuild(events[:-1])} == set(trees[0])
+    assert (told["votes"]["votes"], told["usage"]) == (reply["votes"], reply["usage"])
+    chosen = next(candidate for candidate in reply["candidates"] if candidate["id"] == stored["chosen"])
+    assert chosen["response"] == reply["response"]
+    assert stored["steps"] == list(range(len(chosen["steps"])))

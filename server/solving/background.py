@@ -145,7 +145,8 @@ class KeptSearch:
         if self._beginning is not None and not self._beginning.done():
             await stop(self._beginning)
         if self._search is not None:
-            self._search.cancel()
+            if not self._search.cancelling():
+                self._search.cancel()
             await self._ended.wait()
 
     def response(self) -> Response:

@@ -4,13 +4,15 @@
 
 Asks for the estimate of every strategy and N first, so that nothing but the calibration table speaks; then solves
 held-out problems, one at a time, and counts the searches whose tokens, seconds and confidence lie between `low` and
-`high`, which should be eight in ten. Seconds hold for the machine that the table was measured on. Starts the models in
-this process.
+`high`, which should be eight in ten. Every strategy and N has problems of its own, or the verifier would read from its
+cache what it judged for another. Seconds hold for the machine that the table was measured on, with nothing beside it.
+Starts the models in this process.
 """
 
 import argparse
 import asyncio
 from collections import defaultdict
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +34,19 @@ PARTS = ("completion_tokens", "verifier_tokens", "seconds", "accuracy")
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=40, help="How many.")
+    parser.add_argument("--problems", type=int, default=40, help="How many for each strategy and N.")
     parser.add_argument("--n", default="4,16", help="Budgets.")
     parser.add_argument("--strategies", default=",".join(strategies()), help="Names, separated by commas.")
     parser.add_argument("--recipe", type=Path, help="YAML file of settings.")
     arguments = parser.parse_args()
-    problems = [task.problem for task in demo_tasks(SEED, arguments.problems)]
     asked = [(name, int(n)) for name in arguments.strategies.split(",") for n in arguments.n.split(",")]
     async with open_client(None, load_settings(arguments.recipe)) as client:
         estimates = {point: await estimate(client, *point) for point in asked}
         known = {point: found for point, found in estimates.items() if found and found["completion_tokens"]}
         hits: dict[tuple[str, int], dict[str, list[bool]]] = {point: defaultdict(list) for point in known}
-        for problem in tqdm(problems, "problems"):
-            for point, found in known.items():
-                await solve(client, problem, point, found, hits[point])
+        problems = demo_tasks(SEED, arguments.problems * len(known))
+        for task, (point, found) in zip(tqdm(problems, "searches"), cycle(known.items()), strict=False):
+            await solve(client, task.problem, point, found, hits[point])
     show(estimates, hits)
 
 

@@ -25,6 +25,7 @@ from server.stream import EVENTS
 from tests.markdown import ROOT, blocks
 from tests.natures import Chance, Tree, answer, step
 from tests.rebuilding import Event, parse, rebuild, told
+from tests.search.code.test_examiner import Script, program
 from tests.search.helpers import an_hour_later
 from tests.search.test_ttt_best_of_n import Pupil
 from tests.waiting import until
@@ -145,6 +146,24 @@ async def test_a_lost_candidate_leaves_the_tree() -> None:
     *events, (_, reply) = await tell(world, strategy="beam_search", n=4, beam_width=2)
     assert reply["status"] == "degraded"
     assert rebuild(events) == told(reply)
+
+
+@pytest.mark.parametrize("strategy", ["weighted_best_of_n", "beam_search"])
+async def test_programs_and_what_their_tests_say_are_told(strategy: str) -> None:
+    world = World(Tree(program("bad", 0.9), program("good 1", 0.3), program("good 2", 0.6), program("slow", 0.8)))
+    world.models = replace(world.models, tester=Script())
+    *events, (_, reply) = await tell(world, strategy=strategy, n=4, checker="unit_tests", tests="assert True")
+    assert reply["answer"] == "good 2\n"
+    assert rebuild(events) == told(reply)
+
+
+@pytest.mark.parametrize("strategy", ["majority", "dvts"])
+async def test_thoughts_are_told_apart(strategy: str) -> None:
+    world = World(Tree(step("Hm", 0.5, step("Hm, so", 0.5, answer("1", 0.9), answer("2", 0.4)))), thinks=True)
+    *events, (_, reply) = await tell(world, strategy=strategy, n=4, beam_width=4)
+    assert reply["usage"]["reasoning_tokens"] > 0
+    assert rebuild(events) == told(reply)
+    assert {data["thinking"] for name, data in events if name == "step"} == {True, False}
 
 
 async def test_a_failed_search_ends_with_the_error() -> None:

@@ -70,7 +70,7 @@ async def solve(
 
 def show(estimates: dict[tuple[str, int], Any], hits: dict[tuple[str, int], dict[str, list[bool]]]) -> None:
     """Print the share of searches within the estimates."""
-    table = Table("strategy", "N", *PARTS, title="within low and high, % of the searches (80 is right)")
+    table = Table("strategy", "N", *PARTS, title="searches between low and high (80 % is right)")
     for (name, n), found in estimates.items():
         within = [share([hits[name, n][part]]) if (name, n) in hits else "not measured" for part in PARTS]
         table.add_row(name, str(n), *(within if found else ["not served"] * len(PARTS)))
@@ -82,7 +82,7 @@ def show(estimates: dict[tuple[str, int], Any], hits: dict[tuple[str, int], dict
 def share(groups: list[list[bool]]) -> str:
     """Return the share of hits, in percent."""
     flags = [flag for group in groups for flag in group]
-    return f"{100 * sum(flags) / len(flags):.0f} of {len(flags)}" if flags else ""
+    return f"{100 * sum(flags) / len(flags):.0f} % of {len(flags)}" if flags else ""
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _parts(reply: Reply, width: int, *, tree: bool) -> Iterator[tuple[str, Rende
     if alike:
         yield _counted(sum(map(len, alike)), len(alike)), _candidates(alike, chosen, width)
     if reply["votes"]:
-        yield "votes", _votes(reply["votes"])
+        yield "votes", _votes(reply["votes"], width)
 
 
 def _counted(number: int, num_different: int) -> str:
@@ -163,9 +163,11 @@ def _candidates(alike: Sequence[Sequence[Reply]], chosen: Reply | None, width: i
     columns = [
         _Column("", [f"{len(group)} x" if len(group) > 1 else "" for group in alike], "right"),
         _Column("id", [line_of(each["id"]) for each in firsts], max_width=12),
-        _Column("answer", [_answer_in(each) for each in firsts], max_width=32),
+        _Column("answer", [_answer_in(each) for each in firsts], max_width=width // 3),
         _Column("score", [score_of(each["score"], 3) for each in firsts], "right"),
-        _Column("steps", [" ".join(score_of(s["score"]) for s in _answering(each)) for each in firsts], max_width=34),
+        _Column(
+            "steps", [" ".join(score_of(s["score"]) for s in _answering(each)) for each in firsts], max_width=width // 3
+        ),
         _Column("tokens", [f"{each['tokens']:,}" for each in firsts], "right"),
         _Column("", [_state(each, is_chosen=is_chosen) for each, is_chosen in states]),
     ]
@@ -189,9 +191,9 @@ def _state(candidate: Reply, *, is_chosen: bool) -> str:
     return "refuted" if candidate["verified"] is False else ENDS.get(candidate["finish"], "")
 
 
-def _votes(votes: Sequence[Reply]) -> Table:
+def _votes(votes: Sequence[Reply], width: int) -> Table:
     columns = [
-        _Column("answer", [_answer_in(each) for each in votes], max_width=40),
+        _Column("answer", [_answer_in(each) for each in votes], max_width=width // 2),
         _Column("count", [f"{each['count']:,}" for each in votes], "right"),
         *(_Column(name, [score_of(each.get(name)) for each in votes], "right") for name in ("weight", "strength")),
     ]

@@ -46,9 +46,10 @@ def open_page(browser: Any) -> Open:
         async def stay_at_home(route: Any) -> None:
             asked = route.request.url
             if urlsplit(asked).netloc == urlsplit(url).netloc or asked.startswith("data:"):
-                return await route.fallback()
-            outside.append(asked)
-            return await route.abort()
+                await route.fallback()
+            else:
+                outside.append(asked)
+                await route.abort()
 
         await context.route("**/*", stay_at_home)
         await context.add_init_script(WATCH)

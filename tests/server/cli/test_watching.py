@@ -12,7 +12,7 @@ from server.cli.watching import Watch, watched
 from server.clients.winnow_client import Event
 from tests.server.cli.test_showing import reply
 
-TODAY = [
+TODAY: list[tuple[str, dict[str, Any]]] = [
     ("round", {"round": 1}),
     ("candidate", {"id": "0", "parent": None, "score": None, "state": "growing", "answer": None, "tokens": 5}),
     ("step", {"node": "0", "index": 0, "text": "8 + 6 = 14\n\n", "score": None, "thinking": False}),
@@ -31,7 +31,7 @@ START = {
     "policy": "p",
     "verifier": "v",
 }
-SECOND = [
+SECOND: list[tuple[str, dict[str, Any]]] = [
     ("start", START),
     ("queue", {"place": 3, "length": 5, "wait_s": 12.3}),
     ("queue", {"place": 0, "length": 0, "wait_s": None}),

@@ -197,7 +197,7 @@ function Progress({ story, isRunning }) {
 
 function Decision({ story }) {
   const decision = decisionInWords(story);
-  return decision && html`<p class="decision small">${decision}</p>`;
+  return decision && html`<${Said} tag="p" class="decision small said" text=${decision} />`;
 }
 
 function Verdict({ story, reply, onShow }) {

@@ -85,7 +85,7 @@ async def test_a_search_of_the_page_is_saved_with_its_events_and_opened_again(
         await page.locator("input[type=file]").set_input_files(tmp_path / "saved.jsonl")
         slider = page.get_by_role("slider", name="Moment of the search")
         await slider.wait_for()
-        assert await slider.get_attribute("max") == str(len(saved["events"]) - 1)
+        assert await slider.get_attribute("max") == str(len(saved["events"]))
         whole = await drawn(page, lambda found: len(found["nodes"]) == len(saved["tree"]["nodes"]))
         await slider.press("Home")
         await drawn(page, lambda found: found["nodes"] == [])
@@ -176,3 +176,13 @@ async def test_code_and_a_link_are_offered_for_a_search(plain: httpx.AsyncClient
         started = await page.locator(".verdict").count()
     assert filled == [REQUEST["problem"], "beam_search", "8"]
     assert started == 0  # a link fills the form, and never starts a search
+
+
+async def test_a_link_says_what_the_form_has_no_field_for(plain: httpx.AsyncClient, open_page: "Open") -> None:
+    address = f"{plain.base_url}/#solve?problem=1%20%2B%201&strategy=dvts&n=8&seed=3&lookahead=2&system_prompt=Think."
+    async with open_page(address) as page:
+        await page.get_by_text("The link also gives system_prompt").wait_for()
+        filled = {
+            name: await page.locator(f"[name={name}]").input_value() for name in ("problem", "n", "seed", "lookahead")
+        }
+    assert filled == {"problem": "1 + 1", "n": "8", "seed": "3", "lookahead": "2"}

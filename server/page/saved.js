@@ -46,7 +46,7 @@ export function finished(request, reply, events, where) {
  * @param {string} text
  * @param {string} fileName
  * @param {number} [most] Searches.
- * @returns {{searches: Saved[], faults: string[], outcomes: boolean}} outcomes: it is a file of outcomes, and holds none.
+ * @returns {{searches: Saved[], faults: string[], outcomes: boolean}} outcomes: it is a file of these, and holds none.
  */
 export function readSaved(text, fileName, most = MAX_SEARCHES) {
   const [searches, faults] = [[], []];

@@ -117,7 +117,7 @@ async def test_an_estimate_fits_the_budgets_before_anything_runs(open_page: "Ope
     from playwright.async_api import Route
 
     async def estimate(route: Route) -> None:
-        asked = route.request.post_data_json
+        asked: Any = route.request.post_data_json
         judged = 0 if asked["strategy"] == "majority" else 50 * asked["n"]
         tokens = {"completion_tokens": {"expected": 100 * asked["n"]}, "verifier_tokens": {"expected": judged}}
         await route.fulfill(json=tokens)

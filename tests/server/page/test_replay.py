@@ -50,8 +50,8 @@ async def drawn(page: "Page", is_wanted: Callable[[dict[str, Any]], bool]) -> di
 
 
 async def give(page: "Page", text: str, name: str = "searches.jsonl") -> None:
-    file = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
-    await page.locator("input[type=file]").set_input_files(files=[file])  # type: ignore[list-item]
+    file: Any = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
+    await page.locator("input[type=file]").set_input_files(files=[file])
 
 
 async def test_a_reply_of_the_command_line_is_drawn_and_scrubbed_by_rounds(

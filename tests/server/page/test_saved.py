@@ -71,7 +71,7 @@ def test_what_the_page_saves_is_read_by_winnow_export_and_revote(reply: dict[str
 
 
 async def test_a_saved_stream_is_told_again_event_by_event(client: httpx.AsyncClient, reply: dict[str, Any]) -> None:
-    events = []
+    events: list[dict[str, Any]] = []
     async with client.stream("POST", "/solve", json={**REQUEST, "stream": True}) as response:
         async for line in response.aiter_lines():
             if line.startswith("event: "):
@@ -148,7 +148,7 @@ WRONG = [
     ),
     ('{"strategy": {"name": "x", "n": 1}, "usage": {"completion_tokens": "9"}}', "usage.completion_tokens"),
 ]
-NODE = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
+NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG)

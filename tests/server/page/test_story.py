@@ -1,14 +1,15 @@
 """`story.js` in a browser: a search told by the events of today, by those of version 2, and by a reply is the same."""
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from tests.server.test_streaming import Event, read_events, rebuild
+from tests.natures import Chance
+from tests.server.services import service, world_of
+from tests.server.test_streaming import Event, read_events
+from tests.worlds import World
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -82,8 +83,8 @@ async def tell(page: "Page", events: Sequence[Event]) -> dict[str, Any]:
     return story
 
 
-async def test_the_events_of_version_2_are_told(client: httpx.AsyncClient, open_page: "Open") -> None:
-    async with open_page(str(client.base_url)) as page:
+async def test_the_events_of_version_2_are_told(open_page: "Open") -> None:
+    async with service(world_of()) as client, open_page(str(client.base_url)) as page:
         story = await tell(page, VERSION_2)
     nodes = {node["id"]: node for node in story["nodes"]}
     assert (story["id"], story["policy"], story["selection"], story["round"]) == ("s1", "p", "weighted", 2)
@@ -96,28 +97,29 @@ async def test_the_events_of_version_2_are_told(client: httpx.AsyncClient, open_
     assert (story["votes"]["line"], story["share"], story["usage"]["completion_tokens"]) == (1.0, 0.5, 9)
 
 
-async def test_events_that_come_again_after_a_resumption_change_nothing(
-    client: httpx.AsyncClient, open_page: "Open"
-) -> None:
-    async with open_page(str(client.base_url)) as page:
+async def test_events_that_come_again_after_a_resumption_change_nothing(open_page: "Open") -> None:
+    async with service(world_of()) as client, open_page(str(client.base_url)) as page:
         whole = await tell(page, VERSION_2)
         numbered = [[name, data, str(number)] for number, (name, data) in enumerate(VERSION_2, 1)]
         again = await page.evaluate(TELL, [*numbered[:12], *numbered[6:]])
     assert again == whole
 
 
-@pytest.mark.parametrize("strategy", ["auto", "majority", "beam_search", "dvts"])
-async def test_a_stream_and_its_reply_tell_the_same(
-    client: httpx.AsyncClient, open_page: "Open", strategy: str
-) -> None:
-    events = await read_events(client, strategy=strategy)
-    reply = events[-1][1]
-    async with open_page(str(client.base_url)) as page:
-        told, stored = await tell(page, events), await page.evaluate(FROM_REPLY, json.loads(json.dumps(reply)))
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("strategy", ["auto", "majority", "beam_search", "dvts", "rebase"])
+async def test_a_stream_and_its_reply_tell_the_same(open_page: "Open", strategy: str, seed: int) -> None:
+    async with service(World(Chance(seed))) as client, open_page(str(client.base_url)) as page:
+        events = await read_events(client, strategy=strategy, n=8)
+        reply = events[-1][1]
+        told, stored = await tell(page, events), await page.evaluate(FROM_REPLY, reply)
     names = ("id", "parent", "score", "state", "answer", "verified", "tokens")
     trees = [{node["id"]: {name: node[name] for name in names} for node in story["nodes"]} for story in (told, stored)]
     assert trees[0] == trees[1]
-    assert {node["id"] for node in rebuild(events[:-1])} == set(trees[0])
+    assert trees[1].keys() == {node["id"] for node in reply["tree"]["nodes"]}
+    texts = [
+        {node["id"]: [step["text"] for step in node["steps"]] for node in story["nodes"]} for story in (told, stored)
+    ]
+    assert texts[0] == texts[1]
     assert (told["votes"]["votes"], told["usage"]) == (reply["votes"], reply["usage"])
     chosen = next(candidate for candidate in reply["candidates"] if candidate["id"] == stored["chosen"])
     assert chosen["response"] == reply["response"]

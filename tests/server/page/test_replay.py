@@ -120,19 +120,20 @@ async def test_files_of_many_searches_are_listed_and_bad_lines_told(
     assert "searches.jsonl, line 9: it has no reply: refused" in told
 
 
-async def test_files_are_dropped(plain: httpx.AsyncClient, open_page: "Open") -> None:
+async def test_files_are_dropped_anywhere(plain: httpx.AsyncClient, open_page: "Open") -> None:
     reply = await solved(plain)
     drop = """(text) => {
       const transfer = new DataTransfer();
-      transfer.items.add(new File([text], "dropped.json"));
+      for (let place = 0; place < 9; place++) transfer.items.add(new File([text], `dropped-${place}.json`));
       const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
-      document.querySelector(".opener").dispatchEvent(drop);
+      document.body.dispatchEvent(drop);
     }"""
     async with open_page(f"{plain.base_url}/#replay") as page:
         await page.locator(".opener").wait_for()
         await page.evaluate(drop, json.dumps(reply))
         await page.get_by_role("slider", name="Moment of the search").wait_for()
-        assert "dropped.json" in await page.locator(".asked").inner_text()
+        assert "dropped-0.json" in await page.locator(".asked").inner_text()
+        await page.get_by_text("The first 8 of 9 files were opened.").wait_for()
 
 
 async def test_what_a_file_says_never_becomes_markup(plain: httpx.AsyncClient, open_page: "Open") -> None:

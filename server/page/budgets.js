@@ -68,6 +68,6 @@ export function boundInWords({ basis, tokens }, [{ way }, ...others]) {
   });
   const how = isEstimated
     ? "By the service's estimate"
-    : "There is no estimate: a candidate is taken to be as long as one of that search, judged where the strategy judges";
+    : "There is no estimate; a candidate is taken to be as long as there, and judged where its strategy judges";
   return `Equal tokens, generated and judged: ${first}. ${how}: ${fitted.join("; ")}.`;
 }

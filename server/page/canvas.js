@@ -7,7 +7,7 @@
 import { colourOf, shadeOf } from "./colours.js";
 import { layOut } from "./layout.js";
 import { chosenOf } from "./story.js";
-import { short } from "./text.js";
+import { flat, short } from "./text.js";
 
 const COLUMN = 176; // pixels between steps, at a zoom of 1
 const ROW = 24;
@@ -422,7 +422,7 @@ export class TreeCanvas {
   labelOf(cell, isEnding, room) {
     const score = cell.step?.score ?? (cell.step ? null : cell.node.score);
     const number = score === null ? "" : `${score.toFixed(2).replace(/^0/, "")} `;
-    const whole = isEnding ? `${number} = ${short(cell.node.answer, 40)}` : number + withoutMarks(cell.step?.text ?? "");
+    const whole = isEnding ? `${number} = ${short(flat(cell.node.answer), 40)}` : number + withoutMarks(cell.step?.text ?? "");
     const key = `${Math.round(room / 8)} ${whole}`;
     let cut = this.labels.get(key);
     if (cut === undefined) {

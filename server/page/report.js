@@ -14,6 +14,7 @@ const MIN_CONFIDENCES = 100; // fewer say nothing about their calibration
 export class Report {
   #groups = new Map(); // key of a point -> { point, outcomes }
   #known = new Map(); // intervals, by what they are of
+  #seen = new Map(); // responses of the flat strategies, by level
   #served;
 
   /** outcomes: at least one. strategies: [{ name, kind: "flat" | "tree" | "table" }], in the order of the tables. */
@@ -26,7 +27,8 @@ export class Report {
     const configurations = new Map();
     for (const outcome of outcomes) {
       const configuration = { strategy: outcome.strategy, varied: outcome.varied };
-      const name = JSON.stringify([outcome.strategy, Object.entries(outcome.varied)]);
+      const varied = Object.entries(outcome.varied);
+      const name = varied.length ? JSON.stringify([outcome.strategy, varied]) : outcome.strategy;
       if (!configurations.has(name)) configurations.set(name, configuration);
       const key = `${name}@${outcome.n}`;
       if (!this.#groups.has(key)) {
@@ -104,6 +106,13 @@ export class Report {
   }
 
   #passes(k, level) {
+    const seen = this.#responses(level).filter(([n]) => n >= k);
+    return seen.map(([n, right]) => 100 * passAtK(n, right, k));
+  }
+
+  /** The responses to each problem whose answers were seen, and how many of them are right, over the seeds. */
+  #responses(level) {
+    if (this.#seen.has(level)) return this.#seen.get(level);
     const counts = new Map();
     for (const point of this.points) {
       if (!this.flat.has(point.strategy) || Object.keys(point.varied).length) continue;
@@ -113,12 +122,9 @@ export class Report {
         counts.get(problem).set(seed, [n, numRight]);
       }
     }
-    const shares = [];
-    for (const bySeed of counts.values()) {
-      const [n, right] = [...bySeed.values()].reduce(([a, b], [c, d]) => [a + c, b + d]);
-      if (n >= k) shares.push(100 * passAtK(n, right, k));
-    }
-    return shares;
+    const sums = [...counts.values()].map((bySeed) => [...bySeed.values()].reduce(([a, b], [c, d]) => [a + c, b + d]));
+    this.#seen.set(level, sums);
+    return sums;
   }
 
   /** Means per problem of what a point cost, as a service would bill it where that was measured. */

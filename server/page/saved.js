@@ -16,7 +16,6 @@ const MAX_DEPTH = 1_000;
 
 const NODE = /^\d{1,9}(\.\d{1,9})*$/;
 const STATES = ["expanded", "complete", "truncated", "stopped", "dropped"];
-const EVENTS = new Set(["start", "queue", "decision", "round", "step", "candidate", "votes", "usage", "result"]);
 
 /** Return the text of a file of one search. */
 export function savedText(request, reply, events) {
@@ -24,7 +23,8 @@ export function savedText(request, reply, events) {
   const asked = Object.fromEntries(
     Object.entries(request).filter(([name]) => name !== "stream" && name !== "background"),
   );
-  return `${JSON.stringify({ request: asked, ...told, request_id: id, events })}\n`;
+  const before = events.filter(({ event }) => event !== "result"); // which the line itself is
+  return `${JSON.stringify({ request: asked, ...told, request_id: id, events: before })}\n`;
 }
 
 /** @returns {Saved} A search that has ended on this page. */
@@ -46,7 +46,7 @@ export function finished(request, reply, events, where) {
  * @param {string} text
  * @param {string} fileName
  * @param {number} [most] Searches.
- * @returns {{searches: Saved[], faults: string[], outcomes: boolean}} outcomes: it is a file of outcomes, and holds none.
+ * @returns {{searches: Saved[], faults: string[], outcomes: boolean}} outcomes: it is a file of these, and holds none.
  */
 export function readSaved(text, fileName, most = MAX_SEARCHES) {
   const [searches, faults] = [[], []];
@@ -90,12 +90,10 @@ function replyOf(record) {
   const strategy = needed(record, "strategy", isObject, "an object; is this a reply of POST /solve?");
   if (!isText(strategy.name)) throw new Error("strategy.name: not text");
   if (!isCount(strategy.n) || strategy.n < 1) throw new Error("strategy.n: not a whole number above 0");
+  optional(strategy, "reason", isText, "text");
   const votes = optional(record, "votes", isList, "a list") ?? [];
-  for (const [index, vote] of votes.entries()) {
-    if (!isObject(vote) || !isTextOrNull(vote.answer) || !isCount(vote.count))
-      throw new Error(`votes.${index}: not a vote`);
-    if (!isNumberOrNull(vote.weight ?? null)) throw new Error(`votes.${index}.weight: not a number`);
-  }
+  const wrongVote = votes.findIndex((vote) => !isVote(vote));
+  if (wrongVote >= 0) throw new Error(`votes.${wrongVote}: not a vote`);
   for (const name of ["answer", "response", "thinking", "status_reason"]) optional(record, name, isText, "text");
   for (const name of ["score", "confidence"]) optional(record, name, Number.isFinite, "a number");
   const usage = optional(record, "usage", isObject, "an object") ?? {};
@@ -155,7 +153,7 @@ function nodesOf(nodes, where) {
 
 function faultOf(node) {
   if (!isObject(node)) return ": not an object";
-  if (!isText(node.id) || !NODE.test(node.id) || node.id.split(".").length > MAX_DEPTH) return ".id: no name of a node";
+  if (!isNode(node.id)) return ".id: no name of a node";
   if (!isTextOrNull(node.parent ?? null)) return ".parent: not text";
   if (!isList(node.steps)) return ".steps: not a list";
   const step = node.steps.findIndex(
@@ -169,20 +167,38 @@ function faultOf(node) {
   return "";
 }
 
-/** The events that the page saved with a search; null where there are none. */
+/** What the data of an event must be, where the page reads it; others are left out. */
+const EVENTS = {
+  start: ({ strategy }) => isObject(strategy) && isText(strategy.name),
+  queue: ({ place, length, wait_s: wait = null }) => isCount(place) && isCount(length) && isNumberOrNull(wait),
+  decision: ({ reason, values }) => isText(reason) && isObject(values),
+  round: ({ round }) => isCount(round),
+  step: ({ node, index, ...step }) => isNode(node) && isCount(index) && isStep(step),
+  candidate: ({ id, parent = null, score = null, answer = null, tokens, state, dropped = null }) =>
+    isNode(id) &&
+    (parent === null || isNode(parent)) &&
+    isNumberOrNull(score) &&
+    isTextOrNull(answer) &&
+    isCount(tokens) &&
+    (STATES.includes(state) || state === "growing" || state === "lost") &&
+    (dropped === null || isOfNumbers(dropped)),
+  votes: ({ votes, outstanding, line = null }) =>
+    isListOf(isVote)(votes) && isCount(outstanding) && isNumberOrNull(line),
+  usage: ({ share, usage, elapsed_s: elapsed }) => isOfNumbers({ share, elapsed }) && isOfNumbers(usage),
+};
+
+/** The events that the page saved with a search; null where there are none. The last, its reply, stands beside them. */
 function eventsOf(record) {
   const events = optional(record, "events", isList, "a list");
   if (events === null) return null;
   if (events.length > MAX_EVENTS) throw new Error(`events: ${events.length} are too many; allowed: ${MAX_EVENTS}`);
-  for (const [index, each] of events.entries()) {
-    if (!isObject(each) || !EVENTS.has(each.event) || !isObject(each.data))
-      throw new Error(`events.${index}: not an event`);
-    if (each.event === "step" && !isText(each.data.text)) throw new Error(`events.${index}.text: not text`);
-    if (["step", "candidate"].includes(each.event) && !NODE.test(each.data.node ?? each.data.id)) {
-      throw new Error(`events.${index}: no name of a node`);
-    }
-  }
-  return events;
+  const isRight = (each) =>
+    isObject(each) && isText(each.event) && isObject(each.data) && isNumberOrNull(each.at ?? null);
+  const wrong = events.findIndex(
+    (each) => !isRight(each) || (Object.hasOwn(EVENTS, each.event) && !EVENTS[each.event](each.data)),
+  );
+  if (wrong >= 0) throw new Error(`events.${wrong}: not an event of a search`);
+  return events.filter(({ event }) => Object.hasOwn(EVENTS, event));
 }
 
 function needed(record, name, fits, what) {
@@ -214,3 +230,12 @@ const isText = (value) => typeof value === "string";
 const isCount = (value) => Number.isInteger(value) && value >= 0;
 const isTextOrNull = (value) => value === null || isText(value);
 const isNumberOrNull = (value) => value === null || Number.isFinite(value);
+const isNode = (value) => isText(value) && NODE.test(value) && value.split(".").length <= MAX_DEPTH;
+const isStep = ({ text, score = null }) => isText(text) && isNumberOrNull(score);
+const isVote = (vote) =>
+  isObject(vote) &&
+  isTextOrNull(vote.answer) &&
+  isCount(vote.count) &&
+  isNumberOrNull(vote.weight ?? null) &&
+  isNumberOrNull(vote.strength ?? null);
+const isOfNumbers = (value) => isObject(value) && Object.values(value).every(isNumberOrNull);

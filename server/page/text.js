@@ -49,6 +49,19 @@ export function plain(text) {
     .trim();
 }
 
+/** @returns {string} An answer on one line where no formula can be drawn: 9/2 for \frac{9}{2}. */
+export function flat(answer) {
+  return plain(answer)
+    .replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, "$1/$2")
+    .replace(/\\(?:text|mathrm|mathbf)\s*\{([^{}]*)\}/g, "$1")
+    .replace(/\\(?:left|right)(?![a-zA-Z])|\\[,;!]/g, "");
+}
+
+/** @returns {string[]} The numbers of the characters in a text that cannot be seen, each once. */
+export function unseen(text) {
+  return [...new Set(pieces(text).flatMap((piece) => (piece.isMark ? [piece.text] : [])))];
+}
+
 /** @returns {string} At most `length` characters of it. */
 export function short(text, length) {
   const whole = [...plain(text.slice(0, length * 4))];

@@ -21,7 +21,7 @@ import { begin, follow } from "./story.js";
  */
 export function timelineOf({ reply, events, problem }) {
   if (events?.length) {
-    const told = [...events, ...(events.at(-1).event === "result" ? [] : [{ event: "result", data: reply }])];
+    const told = [...events.filter(({ event }) => event !== "result"), { event: "result", data: reply }];
     return numbered(
       told,
       told.map((_, index) => index + 1),

@@ -2,6 +2,7 @@
 
 import { count, many, ordinal, percent, score, seconds } from "./numbers.js";
 import { finalNodes, siblingsOf } from "./story.js";
+import { flat, short } from "./text.js";
 
 const STATES = {
   growing: "growing",
@@ -110,8 +111,8 @@ function otherwise(story, votes, selection) {
   return other.length || rules.length === 0 ? other : ["Every other way of choosing would have taken the same answer."];
 }
 
-function quoted(text) {
-  return `\u201c${text.length > 60 ? `${text.slice(0, 59)}\u2026` : text}\u201d`;
+function quoted(answer) {
+  return `\u201c${short(flat(answer), 60)}\u201d`;
 }
 
 /** @returns {string|null} Why a candidate was not continued, or how it ended. */

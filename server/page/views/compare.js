@@ -180,6 +180,7 @@ function Column({ way, search, shelf }) {
   const { phase, story, request, error, events } = useSearch(search);
   const reply = story?.result;
   const [selected, onSelect] = useState(null);
+  const label = `Tree of ${wayInWords(way)}`;
   const open = () => {
     shelf.set({ opened: finished(request, reply, events, wayInWords(way)) });
     location.hash = hashOf("replay");
@@ -188,7 +189,7 @@ function Column({ way, search, shelf }) {
     <section class="column panel" aria-label=${wayInWords(way)}>
       <h2>${wayInWords(way)}</h2>
       <p class="small" role="status">${progressInWords(phase, story, error)}</p>
-      ${story && html`<${Tree} ...${{ story, selected, onSelect, isSmall: true, label: `Tree of ${wayInWords(way)}` }} />`}
+      ${story && html`<${Tree} ...${{ story, selected, onSelect, label, isSmall: true }} />`}
       ${
         reply &&
         html`

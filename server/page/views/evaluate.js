@@ -166,7 +166,7 @@ function Measured({ measured, searches, shelf }) {
     </div>
     <${Problems} ...${{ lines, searches, shelf }} />
     <p class="small">
-      Intervals hold the mean with 95 %: a bootstrap over problems of each one's mean over seeds, as winnow eval prints it.
+      Intervals hold the mean with 95 %: a bootstrap over problems, of each one's mean over seeds, as winnow eval does.
     </p>
   `;
 }

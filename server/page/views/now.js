@@ -198,7 +198,9 @@ function Engines({ readings }) {
     percent(hits(model)),
     count(grew("vllm:num_preemptions_total", model)),
   ]);
-  if (!models.length) return html`<p>The engines of this service tell nothing: they run elsewhere, or there are none.</p>`;
+  if (!models.length) {
+    return html`<p>The engines of this service tell nothing: they run elsewhere, or there are none.</p>`;
+  }
   const head = ["Model", "Running", "Waiting", "Cache in use", "Cache hits, 5 min", "Preempted, 5 min"];
   return html`
     <${Table} title="Engines" ...${{ head, rows }}>

@@ -21,12 +21,13 @@ const ROUND_MS = 900; // of a search whose events were not saved
 /** @param {{about: object, shelf: object}} props */
 export function Replay({ about, shelf }) {
   const { searches, faults, opened } = useSearch(shelf);
+  const onOpen = (search) => shelf.set({ opened: search });
   const open = async (files) => shelf.set(await read(files, searches));
   return html`
     <h1>Replay</h1>
     <${Opener} what="what this page has saved, or winnow solve --json, solve --file, eval --searches" onFiles=${open} />
     <${Faults} faults=${faults} />
-    ${searches.length > 1 && html`<${Searches} ...${{ searches, opened, onOpen: (search) => shelf.set({ opened: search }) }} />`}
+    ${searches.length > 1 && html`<${Searches} ...${{ searches, opened, onOpen }} />`}
     ${opened ? html`<${Opened} key=${searches.indexOf(opened)} search=${opened} about=${about} />` : html`<${Empty} />`}
   `;
 }
@@ -83,9 +84,10 @@ function Searches({ searches, opened, onOpen }) {
       <input type="search" value=${wanted} onInput=${({ target }) => (setWanted(target.value), setPage(0))} />
     </label>
   `;
+  const title = `${count(searches.length)} searches`;
   const head = ["Problem", "Strategy", "N", "Answer", "Confidence"];
   return html`
-    <${Table} title=${`${count(searches.length)} searches`} ...${{ aside: find, head, rows, current: shown.indexOf(opened), isText: true }}>
+    <${Table} ...${{ title, aside: find, head, rows, current: shown.indexOf(opened), isText: true }}>
       <${Pages} ...${{ page, setPage, count: found.length, size: PAGE }} />
     <//>
   `;

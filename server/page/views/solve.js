@@ -7,12 +7,14 @@ import { Answer, Facts, Notice, Prose, Said, Score, html, useKept, useNow, useSe
 import { hashOf, replaceHash } from "../route.js";
 import { Share } from "../share.js";
 import { chosenOf, tokensSoFar } from "../story.js";
+import { unseen } from "../text.js";
 import { Tree } from "../tree.js";
 import { useEffect, useRef, useState } from "../vendor/preact.js";
 import { Votes } from "../votes.js";
 import { confidenceInWords, decisionInWords, nameOf, progressOf, whyItWon } from "../words.js";
 
 const ESTIMATE_AFTER_MS = 400;
+const LOOKED_AT = 10_000; // characters of a problem, at every key
 
 /** @param {{service: object, search: import("../search.js").Search, about: object, route: object}} props */
 export function Solve({ service, search, about, route }) {
@@ -72,6 +74,7 @@ export function Solve({ service, search, about, route }) {
 
 function Ask({ service, about, form, onChange, isRunning, refused, onRun, onStop }) {
   const isAsked = form.problem.trim() !== "";
+  const hidden = unseen(form.problem.slice(0, LOOKED_AT));
   const submit = (event) => {
     event.preventDefault();
     if (isAsked && !isRunning) onRun();
@@ -93,6 +96,7 @@ function Ask({ service, about, form, onChange, isRunning, refused, onRun, onStop
         onKeyDown=${onKeyDown}
       ></textarea>
     </label>
+    ${hidden.length > 0 && html`<p class="small">The problem holds characters that cannot be seen: ${hidden.join(", ")}.</p>`}
     ${about.examples.length > 0 &&
     html`<p class="examples">
       <span class="small">Examples</span>
@@ -197,7 +201,7 @@ function Progress({ story, isRunning }) {
 
 function Decision({ story }) {
   const decision = decisionInWords(story);
-  return decision && html`<p class="decision small">${decision}</p>`;
+  return decision && html`<${Said} tag="p" class="decision small said" text=${decision} />`;
 }
 
 function Verdict({ story, reply, onShow }) {

@@ -39,13 +39,20 @@ export function LevelTable({ lines, budgets, levels }) {
     </label>
   `;
   const head = ["", ...levels.map((level) => `level ${level}`)];
-  return html`<${Table} title="By level" aside=${choice} caption=${`Right answers, %, at N = ${n}`} ...${{ head, rows }} />`;
+  const caption = `Right answers, %, at N = ${n}`;
+  return html`<${Table} title="By level" ...${{ aside: choice, caption, head, rows }} />`;
 }
 
 function Bar({ interval, colour }) {
   if (!interval) return null;
   return html`
-    <svg class="series bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" style=${{ "--series": colour }}>
+    <svg
+      class="series bar"
+      viewBox="0 0 100 6"
+      preserveAspectRatio="none"
+      aria-hidden="true"
+      style=${{ "--series": colour }}
+    >
       <rect class="rest" width="100" height="6" />
       <rect class="filled" width=${interval.mean} height="6" />
     </svg>

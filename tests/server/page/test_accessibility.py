@@ -61,6 +61,7 @@ async def evaluated(page: "Page", client: httpx.AsyncClient) -> None:
 
 
 async def operated(page: "Page", client: httpx.AsyncClient) -> None:
+    await client.post("/solve", json={"problem": "1 + 1", "n": 2, "strategy": "majority"})
     await page.get_by_role("heading", name="Searches since the start").wait_for()
 
 
@@ -83,6 +84,7 @@ STATES: dict[str, tuple[str, Callable[["Page", httpx.AsyncClient], Awaitable[Non
     "empty solve": ("solve", nothing),
     "empty replay": ("replay", nothing),
     "empty evaluate": ("evaluate", nothing),
+    "empty now": ("now", nothing),
 }
 
 

@@ -9,6 +9,8 @@ import httpx
 
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
+from tests.server.page.worlds import branching
+from tests.server.services import service
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -109,3 +111,22 @@ async def test_a_column_is_looked_at_closely_and_the_comparison_is_still_there(
         await page.get_by_role("link", name="Compare").click()
         assert await page.evaluate(COLUMNS) == columns
     assert reply["strategy"]["name"] == "best_of_n"
+
+
+async def test_an_estimate_fits_the_budgets_before_anything_runs(open_page: "Open") -> None:
+    from playwright.async_api import Route
+
+    async def estimate(route: Route) -> None:
+        asked: Any = route.request.post_data_json
+        judged = 0 if asked["strategy"] == "majority" else 50 * asked["n"]
+        tokens = {"completion_tokens": {"expected": 100 * asked["n"]}, "verifier_tokens": {"expected": judged}}
+        await route.fulfill(json=tokens)
+
+    async with service(branching()) as plain, open_page(f"{plain.base_url}/#compare") as page:
+        await page.route("**/solve/estimate", estimate)
+        await compare(page, "The same tokens", "best_of_n", "majority", "dvts", n=10)
+        columns = await finished(page, 3)
+        words = await page.get_by_text("Equal tokens, generated and judged").inner_text()
+    assert [column["reply"]["strategy"]["n"] for column in columns] == [10, 15, 8]  # of 4 in DVTS
+    assert "best of N with 10 candidates is expected to spend 1,500 tokens. By the service's estimate" in words
+    assert "DVTS gets 8 candidates, which should spend 1,200" in words

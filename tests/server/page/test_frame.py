@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Open = Callable[..., AbstractAsyncContextManager[Page]]
 
-BACKGROUND = "getComputedStyle(document.documentElement).backgroundColor"
 DARK, LIGHT = "rgb(20, 22, 26)", "rgb(251, 251, 249)"
 TEX = r"So $x = \frac{1}{2}$ and \[ \sum_{k=1}^{3} k = 6 \] cost $5 and $6."
 MARKUP = "element => [element.querySelectorAll('math').length, element.querySelectorAll('mfrac, munderover').length]"
@@ -33,16 +32,16 @@ async def test_without_javascript_it_is_a_text_that_says_how_to_ask(open_page: "
 
 @pytest.mark.parametrize(("system", "colour"), [("light", LIGHT), ("dark", DARK)])
 async def test_the_colours_are_the_systems_until_somebody_chooses(open_page: "Open", system: str, colour: str) -> None:
+    from playwright.async_api import expect
+
     async with service(world_of("1")) as client, open_page(str(client.base_url), color_scheme=system) as page:
-        switch = page.get_by_role("button", name="Colours")
-        assert await page.evaluate(BACKGROUND) == colour
-        await switch.click()
-        assert await page.evaluate(BACKGROUND) == LIGHT
-        await switch.click()
-        assert await page.evaluate(BACKGROUND) == DARK
+        switch, root = page.get_by_role("button", name="Colours"), page.locator("html")
+        await expect(root).to_have_css("background-color", colour)
+        for chosen in (LIGHT, DARK):
+            await switch.click()
+            await expect(root).to_have_css("background-color", chosen)
         await page.reload()
-        await switch.wait_for()
-        assert await page.evaluate(BACKGROUND) == DARK
+        await expect(root).to_have_css("background-color", DARK)
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1920])

@@ -50,8 +50,8 @@ async def drawn(page: "Page", is_wanted: Callable[[dict[str, Any]], bool]) -> di
 
 
 async def give(page: "Page", text: str, name: str = "searches.jsonl") -> None:
-    file = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
-    await page.locator("input[type=file]").set_input_files(files=[file])  # type: ignore[list-item]
+    file: Any = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
+    await page.locator("input[type=file]").set_input_files(files=[file])
 
 
 async def test_a_reply_of_the_command_line_is_drawn_and_scrubbed_by_rounds(
@@ -85,7 +85,7 @@ async def test_a_search_of_the_page_is_saved_with_its_events_and_opened_again(
         await page.locator("input[type=file]").set_input_files(tmp_path / "saved.jsonl")
         slider = page.get_by_role("slider", name="Moment of the search")
         await slider.wait_for()
-        assert await slider.get_attribute("max") == str(len(saved["events"]) - 1)
+        assert await slider.get_attribute("max") == str(len(saved["events"]))
         whole = await drawn(page, lambda found: len(found["nodes"]) == len(saved["tree"]["nodes"]))
         await slider.press("Home")
         await drawn(page, lambda found: found["nodes"] == [])
@@ -120,19 +120,20 @@ async def test_files_of_many_searches_are_listed_and_bad_lines_told(
     assert "searches.jsonl, line 9: it has no reply: refused" in told
 
 
-async def test_files_are_dropped(plain: httpx.AsyncClient, open_page: "Open") -> None:
+async def test_files_are_dropped_anywhere(plain: httpx.AsyncClient, open_page: "Open") -> None:
     reply = await solved(plain)
     drop = """(text) => {
       const transfer = new DataTransfer();
-      transfer.items.add(new File([text], "dropped.json"));
+      for (let place = 0; place < 9; place++) transfer.items.add(new File([text], `dropped-${place}.json`));
       const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
-      document.querySelector(".opener").dispatchEvent(drop);
+      document.body.dispatchEvent(drop);
     }"""
     async with open_page(f"{plain.base_url}/#replay") as page:
         await page.locator(".opener").wait_for()
         await page.evaluate(drop, json.dumps(reply))
         await page.get_by_role("slider", name="Moment of the search").wait_for()
-        assert "dropped.json" in await page.locator(".asked").inner_text()
+        assert "dropped-0.json" in await page.locator(".asked").inner_text()
+        await page.get_by_text("The first 8 of 9 files were opened.").wait_for()
 
 
 async def test_what_a_file_says_never_becomes_markup(plain: httpx.AsyncClient, open_page: "Open") -> None:
@@ -176,3 +177,13 @@ async def test_code_and_a_link_are_offered_for_a_search(plain: httpx.AsyncClient
         started = await page.locator(".verdict").count()
     assert filled == [REQUEST["problem"], "beam_search", "8"]
     assert started == 0  # a link fills the form, and never starts a search
+
+
+async def test_a_link_says_what_the_form_has_no_field_for(plain: httpx.AsyncClient, open_page: "Open") -> None:
+    address = f"{plain.base_url}/#solve?problem=1%20%2B%201&strategy=dvts&n=8&seed=3&lookahead=2&system_prompt=Think."
+    async with open_page(address) as page:
+        await page.get_by_text("The link also gives system_prompt").wait_for()
+        filled = {
+            name: await page.locator(f"[name={name}]").input_value() for name in ("problem", "n", "seed", "lookahead")
+        }
+    assert filled == {"problem": "1 + 1", "n": "8", "seed": "3", "lookahead": "2"}

@@ -71,7 +71,7 @@ def test_what_the_page_saves_is_read_by_winnow_export_and_revote(reply: dict[str
 
 
 async def test_a_saved_stream_is_told_again_event_by_event(client: httpx.AsyncClient, reply: dict[str, Any]) -> None:
-    events = []
+    events: list[dict[str, Any]] = []
     async with client.stream("POST", "/solve", json={**REQUEST, "stream": True}) as response:
         async for line in response.aiter_lines():
             if line.startswith("event: "):
@@ -81,6 +81,7 @@ async def test_a_saved_stream_is_told_again_event_by_event(client: httpx.AsyncCl
     text = call("saved", "({ savedText }, ...given) => savedText(...given)", REQUEST, events[-1]["data"], events)
     (sizes,) = call("saved timeline", COUNT_NODES, text)
     assert len(sizes) == len(events)
+    assert text.count(json.dumps(events[-1]["data"]["votes"], separators=(",", ":"))) == 1  # the reply is there once
     assert sizes == sorted(sizes)
     assert sizes[-1] == len(reply["tree"]["nodes"])
     assert sizes[0] == 0
@@ -128,10 +129,26 @@ WRONG = [
         '{"strategy": {"name": "x", "n": 1}, "candidates": [{"id": "0", "steps": [1]}]}',
         "candidates.0.steps.0: not a step",
     ),
-    ('{"strategy": {"name": "x", "n": 1}, "events": [{"event": "step", "data": {"text": 1}}]}', "events.0"),
+    *(
+        (f'{{"strategy": {{"name": "x", "n": 1}}, "events": [{{"event": "{event}", "data": {data}}}]}}', "events.0")
+        for event, data in (
+            ("step", '{"node": "0", "index": 0, "text": 1}'),
+            ("step", '{"node": "<b>", "index": 0, "text": ""}'),
+            ("candidate", '{"id": "0", "tokens": 1, "state": "<b>"}'),
+            ("candidate", '{"id": "0", "tokens": 1, "state": "dropped", "dropped": {"rank": "<b>"}}'),
+            ("votes", '{"votes": 5, "outstanding": 0}'),
+            ("votes", '{"votes": [{"answer": {}, "count": 1}], "outstanding": 0}'),
+            ("usage", '{"share": 1, "elapsed_s": 1, "usage": {"completion_tokens": "9"}}'),
+            ("decision", '{"reason": {"__html": ""}, "values": {}}'),
+            ("queue", '{"place": "1", "length": 1}'),
+            ("start", '{"strategy": "dvts"}'),
+            ("round", "{}"),
+            ("round", "null"),
+        )
+    ),
     ('{"strategy": {"name": "x", "n": 1}, "usage": {"completion_tokens": "9"}}', "usage.completion_tokens"),
 ]
-NODE = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
+NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.training.demo.tasks.stream import is_held_out
+from search.strategies import Parts, Row, strategies
 from server.http.assets import MEDIA_TYPES, Asset, read_assets
 from server.routes.page import FOLDER, POLICY, examples_of
 from server.settings import Settings
@@ -132,6 +133,15 @@ async def test_a_strategy_that_this_service_cannot_run_says_why() -> None:
     found = {row["name"]: row["lacks"] for row in (await about())["strategies"]}
     assert found["majority"] is None
     assert "WINNOW_VERIFIER_FORMAT" in found["ttt_best_of_n"] or "torch" in found["ttt_best_of_n"]
+
+
+async def test_it_says_how_charts_are_to_show_each_strategy() -> None:
+    told = {each["name"]: (each["kind"], each["colour"]) for each in (await about())["strategies"]}
+    assert told == {row.name: (kind_of(row), row.colour) for row in strategies().values()}
+
+
+def kind_of(row: Row) -> str:
+    return "table" if row.fallback else "flat" if row.parts is Parts.RESPONSES else "tree"
 
 
 async def test_a_recipe_may_bring_examples_of_its_own() -> None:

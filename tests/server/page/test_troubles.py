@@ -95,11 +95,13 @@ async def test_hostile_text_stays_text(open_page: "Open", text: str) -> None:
         assert await page.evaluate("window.hacked") is None
         after = await page.locator("main script, main img, main iframe, main style, main a[href^='javascript']").count()
         assert await page.get_by_label("Problem", exact=True).input_value() == text
+        said = await page.locator("form.problem").inner_text()
         width = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert elements == after == 0
     assert width <= 0
     assert not set("\u202e\u202c\u2066\u200b\u200e") & set(shown)
     if text == HOSTILE["turned"]:
         assert all(number in shown for number in ("U+202E", "U+202C", "U+2066", "U+200B", "U+200E"))
+        assert "cannot be seen: U+202E, U+202C" in said
     if text == HOSTILE["script"]:
         assert text in shown

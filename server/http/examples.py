@@ -78,6 +78,12 @@ EXAMPLES = (
         judges=False,
     ),
     Example(
+        "/solve/estimate",
+        "beam_search",
+        "What a search would take, without running it",
+        {"problem": PROBLEM, "strategy": "beam_search", "n": 16},
+    ),
+    Example(
         "/solve/batch",
         "batch",
         "Two problems, each answered on its own",

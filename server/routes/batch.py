@@ -44,7 +44,7 @@ async def _answer(item: object, request: Request, arrived: float) -> SolveRespon
         search = Search.plan(body, State.of(request), client_of(request), arrived)
         return (await search.run()).reply
     except ValidationError as error:
-        refused = {"stream"} | unable(State.of(request).models.verifier)
+        refused = {"stream", "background"} | unable(State.of(request).models.verifier)
         failure = reply_to_invalid(error.errors(), SolveRequest, item, refused)
     except Exception as error:  # noqa: BLE001 - the other requests are answered all the same
         failure = reply_to(error)

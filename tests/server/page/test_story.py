@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.natures import Chance
+from tests.rebuilding import Event
 from tests.server.services import service, world_of
-from tests.server.test_streaming import Event, read_events
+from tests.server.test_streaming import read_events
 from tests.worlds import World
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ async def test_a_search_is_rebuilt_from_its_events(fields: dict[str, Any], world
 async def test_the_share_rises_to_one(fields: dict[str, Any], world_seed: int) -> None:
     search = planned(world_of(world_seed, 0), **fields)
     ticks = iter(range(10**6))
-    events = await follow(search, Story(search, lambda: search.arrived + next(ticks)))
+    events = await follow(search, Story(search, clock=lambda: search.arrived + next(ticks)))
     shares = [data["share"] for name, data in events if name == "usage"]
     assert len(shares) > 1
     assert shares == sorted(shares)
@@ -218,7 +218,7 @@ async def test_votes_are_told_as_they_are_cast_with_the_line() -> None:
     world = World(Tree(answer("1", 0.5), answer("2", 0.5), answer("1", 0.5)))
     search = planned(world, strategy="majority", n=4, early_stop=False)
     seconds = iter(range(10**6))
-    events = await follow(search, Story(search, lambda: search.arrived + next(seconds)))
+    events = await follow(search, Story(search, clock=lambda: search.arrived + next(seconds)))
     told = [
         ([(vote["answer"], vote["count"]) for vote in data["votes"]], data["outstanding"], data["line"])
         for name, data in events
@@ -235,7 +235,7 @@ async def test_votes_are_told_as_they_are_cast_with_the_line() -> None:
 async def test_long_lists_of_votes_come_less_often_and_the_last_always() -> None:
     world = World(Tree(*[answer(str(number), 0.5) for number in range(64)]))
     search = planned(world, strategy="majority", n=64, early_stop=False)
-    *events, (_, reply) = await follow(search, Story(search, lambda: search.arrived + 1))
+    *events, (_, reply) = await follow(search, Story(search, clock=lambda: search.arrived + 1))
     votes = [data["votes"] for name, data in events if name == "votes"]
     assert len(votes) == 2
     assert votes[-1] == reply["votes"]

@@ -224,7 +224,7 @@ class Background:
         """Stop all searches, and return when the engines no longer work for them."""
         running = [kept for kept in self._searches.values() if not kept.has_ended]
         if running:
-            logger.info("stopping %d searches in the background", len(running))
+            logger.info("stopping background searches: %d", len(running))
         await asyncio.gather(*(kept.stop() for kept in running))
         for kept in [*self._searches.values()]:
             self.forget(kept)

@@ -70,7 +70,7 @@ def _measured(search: Search, kind: Kind) -> _Known:
     costs = table.costs if table else None
     later = f"estimates come after {MIN_VALUES} searches like this one"
     if table is None or costs is None or name not in costs.strategies:
-        lacking = "there is no calibration table" if table is None else f"the calibration table has none of {name}"
+        lacking = f"the calibration table has none of {name}" if table else search.state.calibrated.reason
         return _Known(None, f"{lacking}; {later}")
     usual = kind_of(_usual(search, table, costs), name, search.models.policy.context)
     if others := [field for field in kind if kind[field] != usual[field]]:

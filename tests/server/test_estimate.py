@@ -81,7 +81,7 @@ async def test_without_a_table_nothing_is_said_until_searches_were_seen() -> Non
         before = await estimate(client, **ONE)
         assert before | NOTHING == before
         assert before["accuracy"] is None
-        assert "there is no calibration table" in before["basis"]
+        assert "these models have no calibration table" in before["basis"]
         await asyncio.gather(*(client.post("/solve", json=ONE | {"problem": str(k)}) for k in range(12)))
         after = await estimate(client, **ONE)
         another = await estimate(client, **ONE | {"temperature": 0.1})

@@ -72,9 +72,9 @@ async def test_a_reply_of_the_command_line_is_drawn_and_scrubbed_by_rounds(
 
 
 async def test_a_search_of_the_page_is_saved_with_its_events_and_opened_again(
-    client: httpx.AsyncClient, open_page: "Open", tmp_path: Path
+    plain: httpx.AsyncClient, open_page: "Open", tmp_path: Path
 ) -> None:
-    async with open_page(str(client.base_url)) as page:
+    async with open_page(str(plain.base_url)) as page:
         await page.get_by_label("Problem", exact=True).fill(REQUEST["problem"])  # type: ignore[arg-type]
         await page.get_by_role("button", name="Solve", exact=True).click()
         async with page.expect_download() as waiting:

@@ -12,7 +12,7 @@ import { Outline } from "./outline.js";
 import { Icon, html } from "./parts.js";
 import { chosenOf } from "./story.js";
 import { short } from "./text.js";
-import { useEffect, useRef, useState } from "./vendor/preact.js";
+import { useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { stateInWords } from "./words.js";
 
 const STEP_BY = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "home", End: "end" };
@@ -29,23 +29,17 @@ const PAN_STEP = 60;
 export function Tree({ story, selected, onSelect, isSmall = false, label = "Search tree" }) {
   const [form, setForm] = useState("tree");
   const [query, setQuery] = useState("");
-  const [found, setFound] = useState([]);
+  const found = useMemo(() => findSteps(story, query), [story, query]);
   const drawing = useRef(null);
   const look = (key) => onSelect(selectionOf(key));
   const next = (by) => {
-    const found = findSteps(story, query);
-    setFound(found);
     if (!found.length) return;
     const at = found.indexOf(selected ? keyOf(selected.node, selected.place) : "");
     const key = found[(at + by + found.length + (at < 0 && by < 0 ? 1 : 0)) % found.length];
     look(key);
     drawing.current?.reveal(key);
   };
-  useEffect(() => {
-    const keys = findSteps(story, query);
-    setFound(keys);
-    drawing.current?.mark(keys);
-  }, [query, story.nodes]);
+  useEffect(() => drawing.current?.mark(found), [found, form]);
   const at = selected ? found.indexOf(keyOf(selected.node, selected.place)) + 1 : 0;
   const onKey = (event) => {
     if (event.key !== "Enter") return;

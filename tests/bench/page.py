@@ -157,6 +157,7 @@ async def measure(n: int, steps: int, searches: int) -> dict[str, Any]:
         for count in range(1, searches + 1):
             await solve(page, 16, 8)
             await finish(page)
+            await page.evaluate("window.arrivals.length = window.drawings.length = 0")
             if count in (5, searches):
                 heaps.append((count, await heap_mib(page)))
         found["heap_mib_after_searches"] = heaps

@@ -100,17 +100,18 @@ async def test_a_step_is_inspected_by_keyboard_and_the_outline_holds_the_same(
 
 
 async def test_steps_are_found_by_their_text(client: httpx.AsyncClient, open_page: "Open") -> None:
+    from playwright.async_api import expect
+
     async with open_page(str(client.base_url)) as page:
         await ask(page, "best_of_n", n=4)
         await finish(page)
         shown = await page.evaluate(SHOWN)
         await page.get_by_label("Find in steps").fill("FINAL answer")
-        said = await page.locator(".matches").inner_text()
+        hits = [step for node in shown["nodes"] for step in node["steps"] if "final answer" in step["text"].lower()]
+        await expect(page.locator(".matches")).to_have_text(f"{len(hits)} found")
         await page.get_by_label("Find in steps").press("Enter")
         text = await page.get_by_role("complementary", name="Step").inner_text()
-    hits = [step for node in shown["nodes"] for step in node["steps"] if "final answer" in step["text"].lower()]
     assert hits
-    assert said == f"{len(hits)} found"
     assert "final answer" in text
 
 

@@ -58,7 +58,7 @@ async def post_solve(body: SolveRequest, request: Request, idempotency_key: KeyH
 @router.post("/solve/estimate", responses=ERRORS)
 async def post_estimate(body: SolveRequest, request: Request) -> EstimateResponse:
     """Estimate what a request of `POST /solve` would take, without running it."""
-    return estimate(Search.plan(body, State.of(request), client_of(request), arrival_of(request)))
+    return await estimate(Search.plan(body, State.of(request), client_of(request), arrival_of(request)))
 
 
 async def _outlive(search: Search, key: IdempotencyKey | None, request: Request) -> Response:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from search.calibration.costs import MIN_VALUES, Cost, Spread, cost_at
 from search.calibration.table import Calibration, Costs
 from server.schemas import EstimateResponse, SolveRequest, SpreadOut
+from server.solving.familiar import novelty_of
 from server.solving.planning import values_of, within
 from server.solving.replies import is_drawn_alike, is_measured
 from server.solving.searching import Search
@@ -26,10 +27,13 @@ class _Known:
     basis: str
 
 
-def estimate(search: Search) -> EstimateResponse:
+async def estimate(search: Search) -> EstimateResponse:
     """Estimate a search that can begin."""
     request, known, chance = search.request, _known(search), _chance(search)
     rests = "the answers of the calibration table" if chance else "no such answers were measured"
+    novelty = await novelty_of(search.problem, search.state)
+    if novelty and not novelty.is_familiar:
+        chance, rests = None, "the problem is unlike those of the calibration table"
     return EstimateResponse(
         completion_tokens=known.cost and _out(known.cost.completion, search.cost),
         verifier_tokens=known.cost and _out(known.cost.verifier),

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from models.interfaces import Problem
-from search.calibration.table import Familiarity
+from search.diagnostics import Novelty
 from search.solve import SearchResult
 from server.solving.state import State
 
@@ -17,19 +17,27 @@ async def compare(result: SearchResult, problem: Problem, state: State) -> Searc
 
     All that was said is compared: a calibrated problem has no turns before it.
     """
+    novelty = await novelty_of(problem, state)
+    if novelty is None:
+        return result
+    return replace(result, diagnostics=result.diagnostics.comparing(novelty, _kind(state)))
+
+
+async def novelty_of(problem: Problem, state: State) -> Novelty | None:
+    """Return how new a problem is, and its turns before it; None where no table measures it."""
     table = state.calibrated.table
     if table is None or table.familiarity is None:
-        return result
+        return None
     familiarity = table.familiarity
     asked = "\n\n".join((*(turn.text for turn in problem.history), problem.text))
     is_long = len(asked) > LONG_CHARS
-    novelty = await asyncio.to_thread(familiarity.novelty, asked) if is_long else familiarity.novelty(asked)
-    kind = _kind(state.settings.made_for, familiarity)
-    return replace(result, diagnostics=result.diagnostics.comparing(novelty, kind))
+    return await asyncio.to_thread(familiarity.novelty, asked) if is_long else familiarity.novelty(asked)
 
 
-def _kind(made_for: str | None, familiarity: Familiarity) -> str:
-    made_for = made_for or familiarity.made_for
+def _kind(state: State) -> str:
+    familiarity = state.calibrated.table and state.calibrated.table.familiarity
+    assert familiarity is not None  # noqa: S101 - it told the novelty
+    made_for = state.settings.made_for or familiarity.made_for
     if made_for is None:
         return f"it is unlike the {familiarity.problems:,} problems of the calibration table"
     return f"this policy was trained on {made_for}"

@@ -31,7 +31,7 @@ def calibrated() -> Calibrated:
 
 
 async def estimate(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    response = await client.post("/solve/estimate", json={"problem": "1"} | fields)
+    response = await client.post("/solve/estimate", json={"problem": "Compute 8 + 6 * 4 - 12."} | fields)
     assert response.status_code == 200
     found: dict[str, Any] = response.json()
     return found
@@ -107,6 +107,12 @@ async def test_the_accuracy_is_that_of_the_table_with_its_spread(strategy: str, 
     found = (await by_table(strategy=strategy, n=n))["accuracy"]
     assert 0 <= found["low"] < found["expected"] < found["high"] <= 1
     assert found["expected"] == pytest.approx(measured, abs=0.001)
+
+
+async def test_the_accuracy_does_not_hold_for_an_unfamiliar_problem() -> None:
+    found = await by_table(strategy="dvts", n=16, problem="What is the capital of France?")
+    assert (found["accuracy"], found["completion_tokens"]["high"] > 0) == (None, True)
+    assert "unlike those of the calibration table" in found["basis"]
 
 
 @pytest.mark.parametrize(

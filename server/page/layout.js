@@ -19,7 +19,7 @@
  */
 
 import { hierarchy, tree } from "./vendor/d3-hierarchy.js";
-import { ROOT, pathTo } from "./story.js";
+import { ROOT, childrenOf, pathTo } from "./story.js";
 
 const FADED = new Set(["dropped", "stopped", "lost"]);
 const HEIGHT_OF_FADED = 0.7;
@@ -81,7 +81,7 @@ function growChildren(story, id, cell, cells) {
   const waiting = [[id, cell]];
   while (waiting.length) {
     const [parentId, parentCell] = waiting.pop();
-    for (const child of sorted(story.children.get(parentId) ?? [])) {
+    for (const child of childrenOf(story, parentId)) {
       const last = growNode(story.nodes.get(child), parentCell, cells);
       waiting.push([child, last]);
     }
@@ -100,14 +100,6 @@ function growNode(node, parent, cells) {
     last = cell;
   });
   return last;
-}
-
-function sorted(ids) {
-  return [...ids].sort((one, other) => numberOf(one) - numberOf(other));
-}
-
-function numberOf(id) {
-  return Number(id.slice(id.lastIndexOf(".") + 1));
 }
 
 /** A leaf is alive by its state; what leads to leaves is alive where one of them is. Children come after parents. */

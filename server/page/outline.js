@@ -2,7 +2,7 @@
 
 import { score } from "./numbers.js";
 import { Prose, Said, Score, html } from "./parts.js";
-import { ROOT, chosenOf, pathTo } from "./story.js";
+import { ROOT, childrenOf, chosenOf, pathTo } from "./story.js";
 import { useMemo, useRef, useState } from "./vendor/preact.js";
 import { stateInWords } from "./words.js";
 
@@ -43,12 +43,12 @@ export function Outline({ story, selected, onSelect }) {
 }
 
 function firstFocus(story, selected) {
-  return selected && story.nodes.has(selected.node) ? selected.node : story.children.get(ROOT)?.[0];
+  return selected && story.nodes.has(selected.node) ? selected.node : childrenOf(story, ROOT)[0];
 }
 
 function Branches({ parent, level, ...open }) {
   const [limit, setLimit] = useState(SHOWN_AT_ONCE);
-  const ids = open.story.children.get(parent) ?? [];
+  const ids = childrenOf(open.story, parent);
   return html`${ids
     .slice(0, limit)
     .map((id) => html`<${Branch} key=${id} node=${open.story.nodes.get(id)} level=${level} ...${open} />`)}

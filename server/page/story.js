@@ -303,6 +303,15 @@ export function responseOf(story, id) {
     .join("");
 }
 
+/** @returns {string[]} The children of a node, or of the `ROOT`, in the order of their ids: events come as they happen. */
+export function childrenOf(story, id) {
+  return [...(story.children.get(id) ?? [])].sort((one, other) => numberOf(one) - numberOf(other));
+}
+
+function numberOf(id) {
+  return Number(id.slice(id.lastIndexOf(".") + 1));
+}
+
 /** @returns {Node[]} Those with one parent, the best first; those that were not judged last. */
 export function siblingsOf(story, node) {
   const ids = story.children.get(node.parent ?? ROOT) ?? [];

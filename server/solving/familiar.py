@@ -35,9 +35,10 @@ async def novelty_of(problem: Problem, state: State) -> Novelty | None:
 
 
 def _kind(state: State) -> str:
-    familiarity = state.calibrated.table and state.calibrated.table.familiarity
-    assert familiarity is not None  # noqa: S101 - it told the novelty
-    made_for = state.settings.made_for or familiarity.made_for
+    table = state.calibrated.table
+    assert table is not None  # noqa: S101 - it told the novelty
+    assert table.familiarity is not None  # noqa: S101 - the same
+    made_for = state.settings.made_for or table.familiarity.made_for
     if made_for is None:
-        return f"it is unlike the {familiarity.problems:,} problems of the calibration table"
+        return f"it is unlike the {table.familiarity.problems:,} problems of the calibration table"
     return f"this policy was trained on {made_for}"

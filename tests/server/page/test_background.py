@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-
-from server.schemas import SolveRequest
 from tests.natures import Tree, answer, step
 from tests.server.page.test_solving import SHOWN, ask, finish
 from tests.server.services import service
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     Open = Callable[..., AbstractAsyncContextManager[Page]]
-
-pytestmark = pytest.mark.skipif("background" not in SolveRequest.model_fields, reason="searches stop with their client")
 
 
 def halting() -> tuple[World, asyncio.Event]:

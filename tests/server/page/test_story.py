@@ -1,5 +1,6 @@
 """`story.js` in a browser: a search told by the events of today, by those of version 2, and by a reply is the same."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ def candidate(name: str, parent: str | None, score: float | None, state: str, **
     return "candidate", told | {"dropped": None} | more
 
 
+EVENT_STREAM = "text/event-stream"
 DROPPED = {"rank": 2, "of": 2, "kept": 1, "lowest_kept": 0.9}
 VERSION_2: Sequence[Event] = (
     ("start", START),
@@ -125,3 +127,29 @@ async def test_a_stream_and_its_reply_tell_the_same(open_page: "Open", strategy:
     chosen = next(candidate for candidate in reply["candidates"] if candidate["id"] == stored["chosen"])
     assert chosen["response"] == reply["response"]
     assert stored["steps"] == list(range(len(chosen["steps"])))
+
+
+def stream(events: Sequence[Event]) -> str:
+    """Events as they cross the wire."""
+    return "".join(
+        f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for number, (name, data) in enumerate(events, 1)
+    )
+
+
+async def test_the_view_shows_what_version_2_tells(open_page: "Open") -> None:
+    """The stream ends without a result: what it told stays, and why there is no more is said."""
+    async with service(world_of()) as client, open_page(str(client.base_url)) as page:
+        await page.route("**/solve", lambda route: route.fulfill(body=stream(VERSION_2), content_type=EVENT_STREAM))
+        await page.locator("[name=problem]").fill("2 + 2")
+        await page.get_by_role("button", name="Solve", exact=True).click()
+        await page.get_by_role("alert").wait_for()
+        votes = await page.get_by_role("region", name="Votes").inner_text()
+        bill = await page.get_by_role("region", name="Bill").inner_text()
+        await page.get_by_role("button", name="Outline").click()
+        items = await page.get_by_role("treeitem").evaluate_all("items => items.map((item) => item.dataset.id)")
+        await page.locator("[data-id='1']").click()
+        step = await page.get_by_role("complementary", name="Step").inner_text()
+    assert items == ["0", "0.0", "1"]
+    assert "1 candidate may still vote. Decided at 1.00." in votes
+    assert "9 tokens" in bill
+    assert "Not continued: 2nd of 2 compared, of which 1 was kept. The lowest score that was kept is 0.90." in step

@@ -63,7 +63,7 @@ def collect(url: str, **fields: Any) -> list[Event]:
 @pytest.mark.parametrize("fields", [{"background": True}, {"idempotency_key": "a-key"}])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_stream_that_breaks_goes_on_behind_the_last_event(fields: dict[str, Any], is_async: bool) -> None:
-    async with service(world_of("1")) as client, cutting(client, 700, 650) as (url, heads):
+    async with service(world_of("1")) as client, cutting(client, 2_000, 1_500) as (url, heads):
         if is_async:
             async with AsyncWinnow(url) as winnow:
                 events = await collected(winnow.stream("?", **FIELDS, **fields))
@@ -75,7 +75,7 @@ async def test_a_stream_that_breaks_goes_on_behind_the_last_event(fields: dict[s
 
 
 async def test_a_plain_stream_that_breaks_says_so() -> None:
-    async with service(world_of("1")) as client, cutting(client, 700) as (url, _), AsyncWinnow(url) as winnow:
+    async with service(world_of("1")) as client, cutting(client, 2_000) as (url, _), AsyncWinnow(url) as winnow:
         with pytest.raises(WinnowError, match=r"cannot be reached|broke"):
             await collected(winnow.stream("?", **FIELDS))
 
@@ -83,7 +83,7 @@ async def test_a_plain_stream_that_breaks_says_so() -> None:
 async def test_a_service_that_stays_away_is_asked_once_a_second_and_given_up() -> None:
     async with (
         service(world_of("1")) as client,
-        cutting(client, 700, *[1] * 100) as (url, heads),
+        cutting(client, 2_000, *[1] * 100) as (url, heads),
         AsyncWinnow(url, resume_within_s=1.5) as winnow,
     ):
         with pytest.raises(WinnowError):

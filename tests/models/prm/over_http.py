@@ -19,7 +19,7 @@ from tests.models.scripted import ScriptedEngine
 from tests.server.conftest import serving
 
 TOLERANCE = 1e-3
-WORDS = ("17 + 28 = 45.", "so", "- 3", r"$\frac{1}{2}$", "é", "数学", "x²", "🙂", "Add\n  it")
+WORDS = ("17 + 28 = 45.", "2 * 3 = 7", "so", "- 3", r"$\frac{1}{2}$", "é", "数学", "x²", "🙂", "Add\n  it")
 AT_ONCE: tuple[dict[str, Any], ...] = ({"strategy": "best_of_n"},)
 BY_STEP: tuple[dict[str, Any], ...] = ({"strategy": "beam_search"},)
 

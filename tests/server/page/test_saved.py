@@ -81,7 +81,7 @@ async def test_a_saved_stream_is_told_again_event_by_event(client: httpx.AsyncCl
     text = call("saved", "({ savedText }, ...given) => savedText(...given)", REQUEST, events[-1]["data"], events)
     (sizes,) = call("saved timeline", COUNT_NODES, text)
     assert len(sizes) == len(events)
-    assert text.count(json.dumps(events[-1]["data"]["votes"], separators=(",", ":"))) == 1  # the reply is there once
+    assert text.count('"diagnostics":') == 1  # the reply is there once
     assert sizes == sorted(sizes)
     assert sizes[-1] == len(reply["tree"]["nodes"])
     assert sizes[0] == 0

@@ -10,6 +10,6 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 echo "==> Installing Debian's Chromium for the tests of the page"
-install() { apt-get install --yes --no-install-recommends chromium >/dev/null 2>&1; }
+install() { DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium >/dev/null 2>&1; }
 install || { apt-get update >/dev/null 2>&1 && install; } ||
     echo "==> Chromium could not be installed: the tests of the page are skipped."

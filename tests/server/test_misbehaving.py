@@ -42,7 +42,7 @@ async def test_what_a_server_says_is_not_believed(prompts: PromptBuilder, what: 
     assert 1 <= len(outcome.watch.lines) <= 6
     assert all(len(line) < 500 for line in outcome.watch.lines)
     assert outcome.watch.tracebacks == 0
-    assert outcome.watch.busy_s < 1  # far from a hang; tests.bench.misbehaving measures it against 0.1
+    assert outcome.watch.busy_s < 0.5  # far from a hang; tests.bench.misbehaving measures it against 0.1
     assert outcome.watch.grown_mib < 48
 
 

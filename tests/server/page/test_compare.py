@@ -94,7 +94,7 @@ async def test_two_budgets_of_one_strategy_and_a_stop_that_stops_all(
         await until(lambda: policy.engine.num_running_requests, within_s=60)
         await page.get_by_role("button", name="Stop").click()
         await until(
-            lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=10
+            lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=2
         )
         assert await page.locator(".column h2").all_inner_texts() == ["beam search, N = 64", "beam search, N = 128"]
 

@@ -163,10 +163,7 @@ def _add_familiarity(settings: Settings, problems: Path | None, false_alarms: fl
 
 def _familiarity(settings: Settings, texts: Sequence[str], false_alarms: float) -> Familiarity | None:
     """Return what problems look like; None if they are too few to tell."""
-    from server.cli.provenance import what_is_told
-
-    run = what_is_told(settings, {})
-    return Familiarity.of(texts, settings.made_for, {name: run[name] for name in ("date", "commit")}, false_alarms)
+    return Familiarity.of(texts, settings.made_for, _made(settings, "date", "commit"), false_alarms)
 
 
 def _demo_texts() -> list[str]:
@@ -211,16 +208,17 @@ async def _measure_costs(
     sampling = Sampling(table.temperature, 1.0, max_tokens, seed=0, steps=settings.steps.rule)
     async with open_models(settings) as (models, _):
         measuring = Measuring(tasks, Traces(None), sampling, 1, beam_width)
-        costs = await measure_costs(measuring, models, table.budgets, _made(settings))
+        costs = await measure_costs(measuring, models, table.budgets, _made(settings, "date", "commit", "machine"))
     write_calibration(table.model_copy(update={"costs": costs}), path)
     return path
 
 
-def _made(settings: Settings) -> dict[str, Any]:
+def _made(settings: Settings, *names: str) -> dict[str, Any]:
+    """Return what the table says of how a part of it was made."""
     from server.cli.provenance import what_is_told
 
     run = what_is_told(settings, {})
-    return {name: run[name] for name in ("date", "commit", "machine")}
+    return {name: run[name] for name in names}
 
 
 async def _calibrate(
@@ -239,7 +237,7 @@ async def _calibrate(
     from server.composition import open_models
     from server.identity import calibration_file, identity_of
 
-    made = _made(settings)
+    made = _made(settings, "date", "commit", "machine")
     path, identity = out or calibration_file(settings), identity_of(settings)
     async with open_models(settings) as (models, _):
         assert isinstance(models.policy, EnginePolicy)  # noqa: S101 - `open_models` makes it so

@@ -7,6 +7,7 @@ import gzip
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Self
@@ -61,8 +62,9 @@ class Asset:
         return Response(self.content, headers=sent, media_type=self.media_type)
 
 
+@cache
 def read_assets(folder: Path) -> Mapping[str, Asset]:
-    """Read the files of a folder that can be served.
+    """Read the files of a folder that can be served, once; to pack them takes a moment.
 
     Returns:
         By their path within it.

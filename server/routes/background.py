@@ -9,17 +9,18 @@ from fastapi.responses import Response
 
 from server.errors import RequestError
 from server.http.access import client_of
-from server.http.streams import EVENT_STREAM, SearchStream
+from server.http.streams import SearchStream, event_stream
 from server.schemas import BackgroundOut, ErrorResponse, Following
 from server.solving.background import KeptSearch
 from server.solving.state import State
+from server.stream import EVENTS
 
 router = APIRouter(tags=["solve"])
 
 NUMBER = re.compile(r"[0-9]{1,15}")
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in (404, 410, 422, 500)}
 STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The search as it is; with `stream=true`, its events.", "content": EVENT_STREAM}
+    200: {"description": "The search as it is; with `stream=true`, its events.", "content": event_stream(EVENTS)}
 }
 LastEventId = Annotated[
     str | None, Header(description="With `stream=true`: go on behind this event. Wins over `starting_after`.")

@@ -3,13 +3,13 @@
 Its files say nothing of the service, so that a browser can load them without a key; the document itself needs one.
 """
 
+import asyncio
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from server.http.assets import Asset, read_assets
+from server.http.assets import read_assets
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,14 +24,9 @@ FILES: Mapping[str, str] = {
 """By path, where each lies in the folder."""
 
 
-@cache
-def _assets() -> Mapping[str, Asset]:
-    """Read the files when the first of them is wanted: to pack them takes a moment."""
-    return read_assets(FOLDER)
-
-
 async def get_file(request: Request) -> Response:
-    return _assets()[FILES[request.scope["route"].path]].reply(request, {})
+    assets = await asyncio.to_thread(read_assets, FOLDER)
+    return assets[FILES[request.scope["route"].path]].reply(request, {})
 
 
 for path in FILES:

@@ -9,7 +9,6 @@ it without a GPU, on the same machine.
 import argparse
 import asyncio
 import json
-import shutil
 import statistics
 from collections.abc import Sequence
 from random import Random
@@ -19,6 +18,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
 from models.interfaces import DELIMITER, Finish, Sampling, Step
+from tests.chromium import find_chromium
 from tests.server.services import service
 from tests.worlds import World
 
@@ -128,7 +128,7 @@ async def heap_mib(page: Page) -> float:
 
 async def measure(n: int, steps: int, searches: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = find_chromium()
     async with service(World(Deep(steps)), max_steps=steps) as client, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         context = await browser.new_context(viewport={"width": 1440, "height": 900})

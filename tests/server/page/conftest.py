@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.chromium import find_chromium
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Route
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WATCH = """
   window.violations = [];
   addEventListener("securitypolicyviolation", (event) =>
@@ -26,7 +26,7 @@ Open = "Callable[..., AbstractAsyncContextManager[Page]]"
 @pytest.fixture(scope="session")
 async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
     """Debian's Chromium, or one that is there otherwise; skipped where there is none, unless `--browser` is given."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    program = find_chromium()
     if program is None:
         reason = "there is no Chromium: tests/server/page/chromium.sh installs it where it may"
         if request.config.getoption("--browser"):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.chromium import find_chromium
 from tests.markdown import ROOT
-from tests.server.page.conftest import NAMES
 
 FOLDER = ROOT / "server" / "page"
 NODE = shutil.which("node")
@@ -57,7 +57,7 @@ def in_node(paths: Sequence[str], function: str, given: Sequence[Any]) -> Any:
 
 
 def in_chromium(paths: Sequence[str], function: str, given: Sequence[Any]) -> Any:
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    program = find_chromium()
     if program is None:
         pytest.skip("there is neither node nor Chromium")
     from playwright.sync_api import sync_playwright

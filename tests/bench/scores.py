@@ -48,6 +48,8 @@ AT_ONCE = 8
 """Requests of the service, and rows of a batch of transformers."""
 CLIENTS = 64
 """Responses asked about at a time where every step is a request."""
+KEEP_IDLE_S = 2.0
+"""vLLM closes connections that are idle for 5 s; a request sent at that moment would be lost."""
 PRECISIONS = (torch.float32, torch.bfloat16)
 
 
@@ -176,12 +178,13 @@ async def main(num_problems: int, repeats: int, kinds: Sequence[str], threads: i
         layouts_of = Layouts(PromptBuilder(ChatTokenizer(directory)))
         flags = ["--policy-model", "none", "--verifier-model", folder, "--verifier-threads", str(threads)]
         flags += ["--verifier-kv-cache-mib", str(KV_CACHE_MIB)]
+        limits = httpx.Limits(max_connections=CLIENTS, keepalive_expiry=KEEP_IDLE_S)
         model = load_reward_model(directory).eval()
         with their_server(directory, threads) as url:
             async with (
                 running(*flags) as service,
                 service.client() as ours,
-                httpx.AsyncClient(base_url=url, timeout=None, limits=httpx.Limits(max_connections=CLIENTS)) as theirs,
+                httpx.AsyncClient(base_url=url, timeout=None, limits=limits) as theirs,
             ):
                 for kind in kinds:
                     await measure(kind, num_problems, repeats, ours, theirs, model, layouts_of)

@@ -105,7 +105,6 @@ class Replica:
         self._sample_ids = sample_ids
         self._silence_s = settings.silence_s
         self._patience = settings.patience
-        self._slowly = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s)
         self._note = note
         self._num_failures = 0  # in a row
         self._has_answered = False
@@ -192,8 +191,10 @@ class Replica:
         rest, num_bytes, clock = bytearray(), 0, asyncio.get_running_loop().time
         due = clock() + self._silence_s
         while True:
-            async with self._awaited(due - clock()):
-                chunk = await response.content.readany()
+            chunk = response.content.read_nowait()
+            if not chunk:
+                async with self._awaited(due - clock()):
+                    chunk = await response.content.readany()
             if not chunk:
                 return
             num_bytes += len(chunk)
@@ -281,10 +282,8 @@ class Replica:
         self, path: str, body: Mapping[str, Any], media_type: str, *, is_slow: bool = False
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, and see that its answer is of a media type; it is closed in the end."""
-        limits = self._slowly if is_slow else self._client.timeout
         async with self._awaited(None if is_slow else self._silence_s):
-            url = f"{self.url}{path}"
-            response = await self._client.post(url, json=body, timeout=limits, allow_redirects=False)
+            response = await self._client.post(f"{self.url}{path}", json=body, allow_redirects=False)
         try:
             if response.status != HTTPStatus.OK:
                 if response.status == HTTPStatus.NOT_FOUND:

@@ -279,7 +279,7 @@ class Expander:
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
         prefix = tuple(filter(self._is_shown, candidate.steps[: len(candidate.step_scores)]))
-        if isinstance(verifier, ReadsConfidences):  # the same tokens may have been sampled with another confidence
+        if self.sampling.num_logprobs:  # the same tokens may have been sampled with another confidence
             return await verifier.score(self.problem, prefix, steps, self.meter)
         key = id(verifier), len(prefix), tuple(chain.from_iterable(step.token_ids for step in (*prefix, *steps)))
         if key in self._judgements:

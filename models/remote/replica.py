@@ -135,8 +135,8 @@ class Replica:
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted(), self._translated():
-            async with self._asked(path, body, JSON, is_slow=is_slow) as response, self._awaited(self._silence_s):
-                answer = reader(await read_body(response, most_bytes))
+            async with self._asked(path, body, JSON, is_slow=is_slow) as response:
+                answer = reader(await self._body(response, most_bytes))
             self._num_failures = 0
             return answer
 
@@ -178,10 +178,11 @@ class Replica:
                             break
                     else:
                         raise ReplyError("it broke off")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_WITHIN_S):
-                        while await response.content.readany():
-                            pass
+                if not response.content.is_eof():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(CLOSE_WITHIN_S):
+                            while await response.content.readany():
+                                pass
             self._num_failures = 0
 
     async def _events(
@@ -288,8 +289,7 @@ class Replica:
             if response.status != HTTPStatus.OK:
                 if response.status == HTTPStatus.NOT_FOUND:
                     self.lacks.add(path)
-                async with self._awaited(self._silence_s):
-                    raise self._error(response.status, await read_body(response, BASE_BYTES))
+                raise self._error(response.status, await self._body(response, BASE_BYTES))
             if response.content_type != media_type:
                 raise ReplyError(f"it answers with {shown(response.content_type)}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -297,6 +297,12 @@ class Replica:
             yield response
         finally:
             response.close()
+
+    async def _body(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+        if response.content.is_eof():
+            return await read_body(response, most_bytes)
+        async with self._awaited(self._silence_s):
+            return await read_body(response, most_bytes)
 
     def blame(self, trouble: str) -> EngineDiedError:
         """Leave the server out until it answers again; the error that says so."""

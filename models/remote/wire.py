@@ -10,8 +10,9 @@ from models.generation import Generated, Generation, Scored
 from models.openai.grammars.bounds import constraint
 from models.remote.replies import Completion, Scores, read_confidences
 
-STREAM_INTERVAL = 16
-"""Tokens in one event of a stream: each event costs as much as the computing of several tokens of a small model."""
+STREAM_INTERVAL = 32
+"""Tokens in one event of a stream, which costs as much as the computing of several tokens of a small model. A server may
+be silent for a minute: so it is not, as long as each response gets a token in two seconds."""
 TOKEN_PREFIX = "token_id:"
 
 

@@ -1,10 +1,11 @@
 """What a gateway's process takes of the CPU for each token, with engines that answer at once.
 
-    python -m tests.bench.gateway_cpu [--trees DIRECTORY ...] [--steps 60,20] [--problems 8] [--repeats 5] [--pause-ms 0]
+    python -m tests.bench.gateway_cpu [--trees DIRECTORY ...] [--steps 60,20] [--repeats 5] [--pause-ms 0]
 
-Gateways of all `--trees` (checkouts; this one alone by default) run beside each other with the same packages, and answer
-the same problems in turn: ratios are to the first tree, repeat by repeat. Policy and verifier are processes of their
-own, whose time does not count, and neither does that of the gateway's children. All trees must find the same answers.
+Gateways of all `--trees` (checkouts; this one alone by default) run beside each other with the same packages, and
+answer the same problems in turn: ratios are to the first tree, repeat by repeat. Policy and verifier are processes of
+their own, whose time does not count, and neither does that of the gateway's children. All trees must find the same
+responses.
 """
 
 import argparse

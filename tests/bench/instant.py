@@ -10,6 +10,7 @@ import multiprocessing
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -64,10 +65,11 @@ class InstantPolicy:
     def _events(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         num_choices = body.get("n", 1)
         written = [self._write(body, body["seed"] + index) for index in range(num_choices)]
-        interval = body["stream_interval"]
-        for place in range(0, len(written[0]), interval):
+        num_tokens = len(written[0])
+        places = [0, *range(1, num_tokens, body["stream_interval"]), num_tokens]  # the first token comes alone
+        for place, end in pairwise(places):
             for index, token_ids in enumerate(written):
-                new, is_last = token_ids[place : place + interval], place + interval >= len(token_ids)
+                new, is_last = token_ids[place:end], end == num_tokens
                 choice = {"index": index, "text": "".join(self._texts.get(token, "") for token in new)}
                 choice |= {"logprobs": None, "finish_reason": None, "stop_reason": None}
                 if is_last:

@@ -149,7 +149,7 @@ class GrowingText:
             if isinstance(pieces[0], str):
                 pieces[0] = self._tokenizer.decode(token_ids[:1])
         for kind, same in groupby(pieces, type):
-            for piece in ("".join(same),) if kind is str else same:
+            for piece in ("".join(map(str, same)),) if kind is str else same:
                 if settled := self._end.add(piece):
                     self._settled.append(settled[self._num_cut :])
                     self._num_cut = max(0, self._num_cut - len(settled))

@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from models.errors import ModelError
@@ -278,9 +279,9 @@ class Expander:
 
     async def _score(self, verifier: Verifier, candidate: Candidate, steps: tuple[Step, ...]) -> tuple[float, ...]:
         prefix = tuple(filter(self._is_shown, candidate.steps[: len(candidate.step_scores)]))
-        if isinstance(verifier, ReadsConfidences):  # the same tokens may have been sampled with another confidence
+        if self.sampling.num_logprobs:  # the same tokens may have been sampled with another confidence
             return await verifier.score(self.problem, prefix, steps, self.meter)
-        key = id(verifier), len(prefix), tuple(token for step in (*prefix, *steps) for token in step.token_ids)
+        key = id(verifier), len(prefix), tuple(chain.from_iterable(step.token_ids for step in (*prefix, *steps)))
         if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)
         else:

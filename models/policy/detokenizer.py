@@ -1,4 +1,4 @@
-"""Decodes a response while it is generated, every token once.
+"""Decodes a response while it is generated, every token once, when its text is first asked for.
 
 The text is at every moment what the tokenizer makes of all ids so far. What one token says can depend on others where a
 character comes in pieces, and there alone, so a text has two parts: the one that is settled, and an open end of bytes.
@@ -8,6 +8,7 @@ open as far as they follow each other, and is UTF-8 as a whole or all of it repl
 
 import codecs
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Protocol
 
 from models.checkpoints.tokenizer import REPLACEMENT, ChatTokenizer, Piece
@@ -120,12 +121,12 @@ class GrowingText:
         self._is_empty = start == 0
         drops_space = self._is_empty and tokenizer.strips_first_space
         self._end = self._new_end(drops_space=drops_space)
+        self._token_ids: list[int] = []  # not decoded yet
         self._settled: list[str] = []
         self._num_cut = 0  # open characters that a step took already
         self._num_read = 0  # pieces of what is settled
         self._num_open_read = 0
-        for token_id in prefix_ids[start:]:
-            self.add(token_id)
+        self._token_ids += prefix_ids[start:]
         self.cut()
 
     def _last_settled(self, token_ids: Sequence[int]) -> int:
@@ -137,28 +138,37 @@ class GrowingText:
 
     def add(self, token_id: int) -> None:
         """Go on with a token."""
-        piece = self._pieces.get(token_id)
-        if piece is None:
-            return
-        if self._is_empty and isinstance(piece, str):
-            piece = self._tokenizer.decode([token_id])
-        self._is_empty = False
-        if settled := self._end.add(piece):
-            self._settled.append(settled[self._num_cut :])
-            self._num_cut = max(0, self._num_cut - len(settled))
+        self._token_ids.append(token_id)
+
+    def _decode(self) -> None:
+        token_ids = [token_id for token_id in self._token_ids if token_id in self._pieces]
+        self._token_ids.clear()
+        pieces = [self._pieces[token_id] for token_id in token_ids]
+        if self._is_empty and pieces:
+            self._is_empty = False
+            if isinstance(pieces[0], str):
+                pieces[0] = self._tokenizer.decode(token_ids[:1])
+        for kind, same in groupby(pieces, type):
+            for piece in ("".join(map(str, same)),) if kind is str else same:
+                if settled := self._end.add(piece):
+                    self._settled.append(settled[self._num_cut :])
+                    self._num_cut = max(0, self._num_cut - len(settled))
 
     @property
     def is_settled(self) -> bool:
         """Whether all of it stays as it is, whatever follows."""
+        self._decode()
         return not len(self._end)
 
     @property
     def has_open_characters(self) -> bool:
         """Whether it ends with bytes that are characters, if no more bytes follow."""
+        self._decode()
         return self._end.is_utf8 and self._num_cut < len(self._end)
 
     def read(self) -> str | None:
         """Return what has settled since the last call; None if nothing has."""
+        self._decode()
         if self._num_read == len(self._settled):
             return None
         settled = "".join(self._settled[self._num_read :])
@@ -168,12 +178,14 @@ class GrowingText:
 
     def read_open(self) -> str:
         """Return what its open end holds since the last call, or since something has settled."""
+        self._decode()
         text = self._end.text_from(self._num_open_read)
         self._num_open_read = len(self._end)
         return text
 
     def cut(self, num_chars: int | None = None) -> str:
         """Take the text so far, or its first characters, which have settled: what follows them is then added anew."""
+        self._decode()
         text = "".join(self._settled)
         if num_chars is None:
             text += self._end.text_from(self._num_cut)

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from models.checkpoints.checkpoint import check_causal_model
 from models.checkpoints.prompt import PromptBuilder
@@ -141,7 +142,7 @@ class EnginePolicy:
     ) -> AsyncGenerator[Step, None]:
         """Sample the steps that follow `prefix`; the engine may end the first one, if that is asked for alone."""
         asked_ids = self.prompts.build(problem)
-        prompt = [*asked_ids, *(token_id for step in prefix for token_id in step.token_ids)]
+        prompt = [*asked_ids, *chain.from_iterable(step.token_ids for step in prefix)]
         ahead = prefix[-1].ahead[: sampling.max_tokens] if prefix else ()
         num_left = min(sampling.max_tokens, self._room_after(len(prompt))) - len(ahead)
         finish = None if num_left > 0 else Finish.LENGTH

@@ -12,7 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import repeat
+from itertools import chain, repeat
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import PARAGRAPHS, Finish, Said, Step, StepRule
@@ -47,7 +47,7 @@ class StepSplitter:
     ) -> None:
         self._tokenizer = tokenizer
         self._rule = rule
-        self._text = GrowingText(tokenizer, [token_id for step in prefix for token_id in step.token_ids])
+        self._text = GrowingText(tokenizer, list(chain.from_iterable(step.token_ids for step in prefix)))
         self._end = find_end(rule, tokenizer, prefix[-1].text if prefix else "")
         self._token_ids: list[int] = []  # behind the last cut
         self._has_confidences = has_confidences

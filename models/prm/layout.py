@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,4 @@ class Layout:
         """Put the steps behind the prompt; each is scored at its last token."""
         pieces = [prompt, *steps]
         _, *ends = (length - 1 for length in accumulate(map(len, pieces)))
-        return cls(tuple(token_id for piece in pieces for token_id in piece), tuple(ends))
+        return cls(tuple(chain.from_iterable(pieces)), tuple(ends))

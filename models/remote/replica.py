@@ -105,7 +105,6 @@ class Replica:
         self._sample_ids = sample_ids
         self._silence_s = settings.silence_s
         self._patience = settings.patience
-        self._slowly = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s)
         self._note = note
         self._num_failures = 0  # in a row
         self._has_answered = False
@@ -136,8 +135,8 @@ class Replica:
             EngineUnavailableError: It has no such path, or asks for another key.
         """
         with self._counted(), self._translated():
-            async with self._asked(path, body, JSON, is_slow=is_slow) as response, self._awaited(self._silence_s):
-                answer = reader(await read_body(response, most_bytes))
+            async with self._asked(path, body, JSON, is_slow=is_slow) as response:
+                answer = reader(await self._body(response, most_bytes))
             self._num_failures = 0
             return answer
 
@@ -179,10 +178,11 @@ class Replica:
                             break
                     else:
                         raise ReplyError("it broke off")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_WITHIN_S):
-                        while await response.content.readany():
-                            pass
+                if not response.content.is_eof():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(CLOSE_WITHIN_S):
+                            while await response.content.readany():
+                                pass
             self._num_failures = 0
 
     async def _events(
@@ -192,8 +192,10 @@ class Replica:
         rest, num_bytes, clock = bytearray(), 0, asyncio.get_running_loop().time
         due = clock() + self._silence_s
         while True:
-            async with self._awaited(due - clock()):
-                chunk = await response.content.readany()
+            chunk = response.content.read_nowait()
+            if not chunk:
+                async with self._awaited(due - clock()):
+                    chunk = await response.content.readany()
             if not chunk:
                 return
             num_bytes += len(chunk)
@@ -281,16 +283,13 @@ class Replica:
         self, path: str, body: Mapping[str, Any], media_type: str, *, is_slow: bool = False
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, and see that its answer is of a media type; it is closed in the end."""
-        limits = self._slowly if is_slow else self._client.timeout
         async with self._awaited(None if is_slow else self._silence_s):
-            url = f"{self.url}{path}"
-            response = await self._client.post(url, json=body, timeout=limits, allow_redirects=False)
+            response = await self._client.post(f"{self.url}{path}", json=body, allow_redirects=False)
         try:
             if response.status != HTTPStatus.OK:
                 if response.status == HTTPStatus.NOT_FOUND:
                     self.lacks.add(path)
-                async with self._awaited(self._silence_s):
-                    raise self._error(response.status, await read_body(response, BASE_BYTES))
+                raise self._error(response.status, await self._body(response, BASE_BYTES))
             if response.content_type != media_type:
                 raise ReplyError(f"it answers with {shown(response.content_type)}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -298,6 +297,12 @@ class Replica:
             yield response
         finally:
             response.close()
+
+    async def _body(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+        if response.content.is_eof():
+            return await read_body(response, most_bytes)
+        async with self._awaited(self._silence_s):
+            return await read_body(response, most_bytes)
 
     def blame(self, trouble: str) -> EngineDiedError:
         """Leave the server out until it answers again; the error that says so."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 
 import aiohttp
+from pydantic_core import to_json
 
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import EngineDiedError, EngineUnavailableError
@@ -84,7 +85,8 @@ class Replicas:
         Raises:
             EngineUnavailableError: None answers within half a minute.
         """
-        await self.returned()
+        if not self._is_any_up.is_set():
+            await self.returned()
         up = [replica for replica in self.all if replica.is_up]
         now = asyncio.get_running_loop().time()
         sound = [replica for replica in up if now - replica.failed_at > self._patience.shun_s] or up
@@ -106,14 +108,19 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     headers = {"Accept-Encoding": "identity"}
     if settings.api_key:
         headers["Authorization"] = f"Bearer {settings.api_key}"
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s, sock_read=settings.silence_s)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
     once = aiohttp.TCPConnector(force_close=True)
 
     def session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         jar = aiohttp.DummyCookieJar()
         return aiohttp.ClientSession(
-            headers=headers, timeout=timeout, connector=connector, cookie_jar=jar, auto_decompress=False
+            headers=headers,
+            timeout=timeout,
+            connector=connector,
+            cookie_jar=jar,
+            auto_decompress=False,
+            json_serialize_bytes=to_json,
         )
 
     async with session(connector) as client, session(once) as looker:

@@ -293,23 +293,24 @@ class ResponseReader:
             ReplyError: It does not go on with the response.
         """
         event = read(Completion, data)
-        token_ids = [token_id for choice in event.choices for token_id in choice.token_ids]
+        choice = event.choices[0] if event.choices else None
+        token_ids = choice.token_ids if choice else ()
         self._num_left -= len(token_ids)
         self._num_empty += not token_ids
         details = event.usage.prompt_tokens_details if event.usage else None
-        if any(choice.finish_reason == "abort" for choice in event.choices):
+        if choice and choice.finish_reason == "abort":
             raise ReplyError("it stops")
         if self._num_left < 0:
             raise ReplyError("more tokens than were asked for")
-        if event.choices and self.is_over:
+        if choice and self.is_over:
             raise ReplyError("tokens behind the end of the response")
         if self._num_empty > MOST_EMPTY:
             raise ReplyError("events without tokens")
-        if any(token_id >= self._vocab_size for token_id in token_ids):
+        if max(token_ids, default=0) >= self._vocab_size:
             raise ReplyError(f"token ids of {self._vocab_size} and more, which the model does not have")
         if details and (details.cached_tokens or 0) > self._num_prompt_tokens:
             raise ReplyError("more tokens from the cache than there were")
-        self.is_over = self.is_over or any(choice.finish_reason is not None for choice in event.choices)
+        self.is_over = self.is_over or (choice is not None and choice.finish_reason is not None)
         return event
 
 

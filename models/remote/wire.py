@@ -10,8 +10,9 @@ from models.generation import Generated, Generation, Scored
 from models.openai.grammars.bounds import constraint
 from models.remote.replies import Completion, Scores, read_confidences
 
-STREAM_INTERVAL = 16
-"""Tokens in one event of a stream: each event costs as much as the computing of several tokens of a small model."""
+STREAM_INTERVAL = 32
+"""Tokens in one event of a stream: each event costs as much as the computing of several tokens of a small model. With a
+token in two seconds for each response, a server still says something well within the minute that it may be silent."""
 TOKEN_PREFIX = "token_id:"
 
 

@@ -14,6 +14,7 @@ import aiohttp
 
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import EngineDiedError, EngineUnavailableError
+from models.remote.releases import Runner
 from models.remote.replica import SAMPLE, Replica
 from models.remote.settings import RemoteSettings
 
@@ -94,8 +95,12 @@ class Replicas:
 
 
 @asynccontextmanager
-async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
+async def open_replicas(settings: RemoteSettings, runner: Runner | None = None) -> AsyncIterator[Replicas]:
     """Know the servers while the context lasts; one of them answers when it begins.
+
+    Args:
+        settings: Where they are.
+        runner: What they are asked to do; None where nobody knows.
 
     Raises:
         EngineUnavailableError: None answers within ten minutes.
@@ -119,7 +124,7 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     async with session(connector) as client, session(once) as looker:
         for url in settings.urls:
             base = url.rstrip("/").removesuffix("/v1")
-            replicas.all.append(Replica(base, client, looker, sample_ids, settings, replicas.note))
+            replicas.all.append(Replica(base, client, looker, sample_ids, settings, replicas.note, runner))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(settings.patience.start_s)

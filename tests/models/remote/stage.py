@@ -41,6 +41,8 @@ class Actor:
         clients: Their ports.
         looks: Ports of those who asked for `/health`.
         tokens: Its tokenizer makes these ids of any text; None for a server that is not asked for any.
+        described: What it says of its interface; None: nothing.
+        release: Its release.
         is_left: Somebody did not wait for a pause to end.
     """
 
@@ -60,6 +62,8 @@ class Actor:
     clients: list[int] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     tokens: Sequence[int] | None = None
+    described: bytes | None = None
+    release: str = "0.32.0"
     is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -67,7 +71,11 @@ class Actor:
         return f"http://127.0.0.1:{self.port}"
 
     def app(self) -> FastAPI:
-        app = FastAPI()
+        app = FastAPI(openapi_url=None)
+
+        @app.get("/openapi.json")
+        async def openapi() -> Response:
+            return Response(self.described, 404 if self.described is None else 200)
 
         @app.get("/health")
         async def health(request: Request) -> Response:
@@ -78,6 +86,10 @@ class Actor:
         @app.get("/v1/models")
         async def models() -> dict[str, Any]:
             return {"data": [{"id": "theirs", "max_model_len": 1024}]}
+
+        @app.get("/version")
+        async def version() -> dict[str, str]:
+            return {"version": self.release}
 
         @app.post("/tokenize")
         async def tokenize() -> Response:

@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -144,17 +144,15 @@ async def main() -> None:
     python = arguments.python.absolute()
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     row: dict[str, str] = {}
-    trials = {
-        "policy": lambda url: try_policy(url, prompts),
-        "prm": lambda url: try_verifier(url, prompts),
-    }
+    trials: dict[str, Callable[[str, PromptBuilder], Awaitable[dict[str, str]]]]
+    trials = {"policy": try_policy, "prm": try_verifier}
     for model, trial in trials.items():
         flags = () if model == "policy" else ("--runner=pooling",)
         console.print(f"starting the server of the demo {model}")
         try:
             with served(python, model, arguments.kv_gib, *flags, with_plugin=model == "prm") as (url, release):
                 row["release"] = release
-                row |= await trial(url)
+                row |= await trial(url, prompts)
         except (AssertionError, EngineUnavailableError) as error:
             row[f"{model}: does not work"] = str(error)[:200]
     table = Table("", str(row.get("release", python)), show_lines=True)

@@ -25,6 +25,7 @@ def described(paths: Mapping[str, Sequence[str]]) -> bytes:
         schema = {"$ref": f"#/components/schemas/{name}"}
         return {"post": {"requestBody": {"content": {"application/json": {"schema": {"anyOf": [schema]}}}}}}
 
+    schemas: dict[str, Any]
     schemas = {path[1:]: {"properties": {field: {} for field in fields}} for path, fields in paths.items()}
     return json.dumps({"paths": {path: post(path[1:]) for path in paths}, "components": {"schemas": schemas}}).encode()
 

@@ -8,7 +8,8 @@ import pytest
 from models.checkpoints.prompt import PromptBuilder
 from models.interfaces import Meter, Policy, Step, Verifier
 from models.policy.engine_policy import EnginePolicy, open_policy
-from models.prm.formats import RunningVerifier, open_verifier
+from models.prm.formats import open_verifier
+from models.prm.served import RunningVerifier
 from models.prm.winnow import WinnowPRM
 from models.remote.engine import RemoteEngine
 from models.remote.settings import RemoteSettings

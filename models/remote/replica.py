@@ -300,10 +300,7 @@ class Replica:
             return
         logger.info("%s: %d of its %d servers answer", self.url, workers.healthy_workers, workers.total_workers)
         if before is not None and workers.healthy_workers < before.healthy_workers:
-            now = asyncio.get_running_loop().time()
-            for wait, since in self._waits.items():
-                due = max(now, since + self._patience.answer_s)
-                wait.reschedule(min(due, wait.when() or due))
+            self._give_up(self._patience.answer_s)
 
     async def _get(self, path: str, most_bytes: int = BASE_BYTES) -> tuple[int, bytes]:
         url = URL(f"{self.url}{path}", encoded=True)
@@ -356,9 +353,15 @@ class Replica:
             self.is_up, self._is_met, self.trouble = False, False, trouble
             self.failed_at = asyncio.get_running_loop().time()
             self._note()
-            waits, self._waits = self._waits, {}
-            for wait in waits:
-                wait.reschedule(self.failed_at)
+            self._give_up(0.0)
+
+    def _give_up(self, after_s: float) -> None:
+        """End what is waited for, as soon as it has been for so long."""
+        now = asyncio.get_running_loop().time()
+        for wait, since in self._waits.items():
+            due = max(now, since + after_s)
+            if not wait.expired() and due < (wait.when() or float("inf")):
+                wait.reschedule(due)
 
     @asynccontextmanager
     async def _asked(

@@ -232,6 +232,23 @@ async def test_a_request_of_which_nothing_comes_is_given_up() -> None:
         actor.holds.set()
 
 
+async def test_a_server_is_found_silent_just_when_a_request_runs_out_of_time() -> None:
+    """Or what looks after servers would end by an error, and look no more."""
+    async with staged(Actor()) as engine:
+        (replica,) = engine.replicas.all
+        judged: list[bool] = []
+
+        def judge() -> None:
+            replica._judge("it is silent")
+            judged.append(replica.is_up)
+
+        with pytest.raises(TimeoutError):
+            async with replica._awaited(0.0):
+                asyncio.get_running_loop().call_soon(judge)
+                await asyncio.sleep(1)
+        assert judged == [False]
+
+
 async def test_without_a_server_a_request_is_told_so_in_the_end() -> None:
     actor = Actor()
     async with staged(actor, patience=replace(IMPATIENT, return_s=0.1)) as engine:

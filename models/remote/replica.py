@@ -356,11 +356,11 @@ class Replica:
             self._give_up(0.0)
 
     def _give_up(self, after_s: float) -> None:
-        """End what is waited for, as soon as it has been for so long."""
+        """End what is waited for, as soon as it has been for so long; what has run out of time by then ends anyway."""
         now = asyncio.get_running_loop().time()
         for wait, since in self._waits.items():
             due = max(now, since + after_s)
-            if not wait.expired() and due < (wait.when() or float("inf")):
+            if due < (wait.when() or float("inf")):
                 wait.reschedule(due)
 
     @asynccontextmanager

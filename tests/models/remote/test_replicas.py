@@ -242,10 +242,13 @@ async def test_a_server_is_found_silent_just_when_a_request_runs_out_of_time() -
             replica._judge("it is silent")
             judged.append(replica.is_up)
 
-        with pytest.raises(TimeoutError):
+        async def run_out() -> None:
             async with replica._awaited(0.0):
                 asyncio.get_running_loop().call_soon(judge)
                 await asyncio.sleep(1)
+
+        with pytest.raises(TimeoutError):
+            await run_out()
         assert judged == [False]
 
 

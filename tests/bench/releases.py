@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -60,6 +61,16 @@ PATIENCE = Patience(start_s=20.0, answer_s=20.0)
 console = Console(width=150)
 
 
+def for_older(checkpoint: Path, place: Path) -> Path:
+    """Copy a checkpoint so that transformers 4 reads it, too: the tokenizer's class by its old name."""
+    copy = place / checkpoint.name
+    shutil.copytree(checkpoint, copy)
+    tokenizer = copy / "tokenizer_config.json"
+    if tokenizer.exists():
+        tokenizer.write_text(tokenizer.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+    return copy
+
+
 @contextlib.contextmanager
 def served(python: Path, model: str, kv_gib: int, *flags: str, with_plugin: bool = False) -> Iterator[tuple[str, str]]:
     """The URL of a server of a demo model, and its release."""
@@ -68,13 +79,14 @@ def served(python: Path, model: str, kv_gib: int, *flags: str, with_plugin: bool
     port = free_port()
     variables = CPU_VARIABLES | {"VLLM_CPU_KVCACHE_SPACE": str(kv_gib), "VLLM_PLUGINS": ""}
     with tempfile.TemporaryDirectory() as place:
+        checkpoint = for_older(DEMO / model, Path(place))
         if with_plugin:
             metadata = Path(place) / "winnow-0.dist-info"
             metadata.mkdir()
             (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: winnow\nVersion: 0\n")
             (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
             variables |= {"VLLM_PLUGINS": "winnow", "PYTHONPATH": f"{ROOT}:{place}"}
-        command = [str(python), "-m", module, "--host=127.0.0.1", f"--port={port}", f"--model={DEMO / model}"]
+        command = [str(python), "-m", module, "--host=127.0.0.1", f"--port={port}", f"--model={checkpoint}"]
         environment = os.environ | variables  # noqa: TID251 - of another process
         process = subprocess.Popen([*command, *FLAGS, *flags], env=environment, cwd="/")
         try:

@@ -128,6 +128,7 @@ class Replica:
         self._slowly = aiohttp.ClientTimeout(total=None, sock_connect=settings.patience.connect_s)
         self._note = note
         self._runner = runner
+        self._release = ""
         self._num_failures = 0  # in a row
         self._num_meetings = 0
         self._is_met = False
@@ -326,18 +327,17 @@ class Replica:
 
     async def _read_gaps(self) -> str | None:
         """Say what its release of vLLM lacks, where it describes itself; why it is of no use then."""
-        status, data = await self._get(OPENAPI, OPENAPI_BYTES)
-        if status != HTTPStatus.OK:
-            return None
         try:
-            gaps = read_gaps(data, self._runner)
             release = shown(read(Release, (await self._get(VERSION))[1]).version)
+            if release != self._release:
+                self.gaps = read_gaps((await self._get(OPENAPI, OPENAPI_BYTES))[1], self._runner)
+                self._release = release
+                if self.gaps:
+                    told = "; ".join(map(str, self.gaps))
+                    logger.warning("%s runs vLLM %s, which has %s", self.url, release, told)
         except ReplyError:
             return None
-        if gaps and gaps != self.gaps:
-            logger.warning("%s runs vLLM %s, which has %s", self.url, release, "; ".join(map(str, gaps)))
-        self.gaps = gaps
-        fatal = next((gap for gap in gaps if gap.is_fatal), None)
+        fatal = next((gap for gap in self.gaps if gap.is_fatal), None)
         return f"its vLLM {release} has {fatal}" if fatal else None
 
     def _judge(self, trouble: str | None) -> None:

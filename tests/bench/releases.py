@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -105,8 +106,13 @@ def gaps_of(engine: RemoteEngine) -> str:
 async def try_policy(url: str, prompts: PromptBuilder) -> dict[str, str]:
     """What a policy's server can do."""
     settings = RemoteSettings(DEMO / "policy", "policy", (url,), patience=PATIENCE)
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        start = time.perf_counter()
+        described = (await client.get("/openapi.json")).content
+        taken = time.perf_counter() - start
     async with open_remote_engine(settings, "generate") as engine:
-        row = {"policy: winnow says is missing": gaps_of(engine)}
+        row = {"its description": f"{len(described) >> 10} KiB, made in {taken:.2f} s"}
+        row["policy: winnow says is missing"] = gaps_of(engine)
         policy = EnginePolicy(engine, prompts, decodes=True)
         drawn = [await respond(policy, sampling(seed), problem) for seed, problem in enumerate(PROBLEMS)]
         again = [await respond(policy, sampling(seed), problem) for seed, problem in enumerate(PROBLEMS)]

@@ -461,7 +461,7 @@ class Replica:
 
 def session(affinity: str) -> dict[str, str]:
     """Return the header by which routers keep requests together; it tells nothing of the text."""
-    return {SESSION: blake2b(affinity.encode(errors="surrogatepass"), digest_size=8).hexdigest()} if affinity else {}
+    return {SESSION: blake2b(affinity.encode(), digest_size=8).hexdigest()} if affinity else {}
 
 
 async def read_body(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:

@@ -38,6 +38,7 @@ class Actor:
         health: Of the answer to `/health`.
         asked: Bodies of the requests that it got.
         keys: What they said of themselves.
+        sessions: What they say by which routers keep them together.
         clients: Their ports.
         looks: Ports of those who asked for `/health`.
         tokens: Its tokenizer makes these ids of any text; None for a server that is not asked for any.
@@ -59,6 +60,7 @@ class Actor:
     health: int = 200
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    sessions: list[str | None] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     tokens: Sequence[int] | None = None
@@ -100,6 +102,7 @@ class Actor:
         async def complete(request: Request) -> Response:
             self.asked.append(await request.json())
             self.keys.append(request.headers.get("authorization"))
+            self.sessions.append(request.headers.get("x-session-id"))
             self.clients += [request.client.port] if request.client else []
             if self.status != 200:
                 return JSONResponse({"error": {"message": "on cue", "code": self.status}}, self.status)

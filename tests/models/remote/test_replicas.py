@@ -292,3 +292,14 @@ async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: Pro
         proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
     assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
     assert proposal.text == "\n\nSo 4\n\n"
+
+
+async def test_a_request_carries_its_session_and_not_its_text() -> None:
+    actor = Actor()
+    async with staged(actor) as engine:
+        for affinity in ("What is 1 + 1?", "What is 1 + 1?", "What is 2 + 2?", ""):
+            await ask(engine, affinity)
+    first, again, other, none = actor.sessions
+    assert first
+    assert len(first) == 16
+    assert (first == again, first == other, none) == (True, False, None)

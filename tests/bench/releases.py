@@ -32,7 +32,7 @@ from models.interfaces import Finish, Meter, Step
 from models.policy.engine_policy import EnginePolicy
 from models.prm.torch_verifier import open_verifier as open_torch_verifier
 from models.prm.winnow import WinnowPRM
-from models.remote.engine import RemoteEngine, open_remote_engine
+from models.remote.engine import SCORES, RemoteEngine, open_remote_engine
 from models.remote.settings import Patience, RemoteSettings
 from models.vllm.settings import EngineSettings
 from tests.conftest import DEMO
@@ -56,7 +56,8 @@ FIND = (
     "    except ModuleNotFoundError: return False\n"
     f"print(json.dumps([name for name in {MODULES!r} if find(name)]))"
 )
-FLAGS = ("--enforce-eager", "--dtype=bfloat16", "--max-model-len=1024", "--enable-prompt-tokens-details")
+FLAGS = ("--enforce-eager", "--dtype=bfloat16", "--max-model-len=1024", "--block-size=32")
+DETAILS = "--enable-prompt-tokens-details"
 PATIENCE = Patience(start_s=20.0, answer_s=20.0)
 
 console = Console(width=150)
@@ -89,7 +90,7 @@ def served(python: Path, model: str, kv_gib: int, *flags: str, with_plugin: bool
             variables |= {"VLLM_PLUGINS": "winnow", "PYTHONPATH": f"{ROOT}:{place}"}
         command = [str(python), "-m", module, "--host=127.0.0.1", f"--port={port}", f"--model={checkpoint}"]
         environment = os.environ | variables  # noqa: TID251 - of another process
-        process = subprocess.Popen([*command, *FLAGS, *flags], env=environment, cwd="/")
+        process = subprocess.Popen([*command, *FLAGS, DETAILS, *flags], env=environment, cwd="/")
         try:
             url = await_server(process, port)
             yield url, httpx.get(f"{url}/version").json()["version"]
@@ -149,6 +150,8 @@ async def try_verifier(url: str, prompts: PromptBuilder) -> dict[str, str]:
         pairs = zip(scores, expected, strict=True)
         difference = max(abs(one - other) for pair in pairs for one, other in zip(*pair, strict=True))
         row["largest difference from PyTorch"] = f"{difference:.4f}"
+        lacks = any(SCORES in replica.lacks for replica in engine.replicas.all)
+        row["judged by"] = "a request for each step" if lacks else "one request for all steps"
         row["judged tokens from the cache"] = str(meter.verifier_cached_tokens)
         return row
 

@@ -56,8 +56,9 @@ FIND = (
     "    except ModuleNotFoundError: return False\n"
     f"print(json.dumps([name for name in {MODULES!r} if find(name)]))"
 )
-FLAGS = ("--enforce-eager", "--dtype=bfloat16", "--max-model-len=1024", "--block-size=32")
-DETAILS = "--enable-prompt-tokens-details"
+FLAGS = ("--enforce-eager", "--dtype=bfloat16", "--max-model-len=1024", "--enable-prompt-tokens-details")
+POOLING = ("--runner=pooling", "--block-size=32")
+"""Blocks so small that the judged text fills one; 0.11 needs an extension for that."""
 PATIENCE = Patience(start_s=20.0, answer_s=20.0)
 
 console = Console(width=150)
@@ -90,7 +91,7 @@ def served(python: Path, model: str, kv_gib: int, *flags: str, with_plugin: bool
             variables |= {"VLLM_PLUGINS": "winnow", "PYTHONPATH": f"{ROOT}:{place}"}
         command = [str(python), "-m", module, "--host=127.0.0.1", f"--port={port}", f"--model={checkpoint}"]
         environment = os.environ | variables  # noqa: TID251 - of another process
-        process = subprocess.Popen([*command, *FLAGS, DETAILS, *flags], env=environment, cwd="/")
+        process = subprocess.Popen([*command, *FLAGS, *flags], env=environment, cwd="/")
         try:
             url = await_server(process, port)
             yield url, httpx.get(f"{url}/version").json()["version"]
@@ -168,7 +169,7 @@ async def main() -> None:
     trials: dict[str, Callable[[str, PromptBuilder], Awaitable[dict[str, str]]]]
     trials = {"policy": try_policy, "prm": try_verifier}
     for model, trial in trials.items():
-        flags = () if model == "policy" else ("--runner=pooling",)
+        flags = () if model == "policy" else POOLING
         console.print(f"starting the server of the demo {model}")
         try:
             with served(python, model, arguments.kv_gib, *flags, with_plugin=model == "prm") as (url, release):

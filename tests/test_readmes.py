@@ -3,6 +3,7 @@
 What it shows of running models is run in `tests/server/test_readme.py`.
 """
 
+import argparse
 import re
 import shlex
 import subprocess
@@ -132,6 +133,13 @@ def test_every_command_can_be_given(block: Block, command: str) -> None:
         case "hf" | "pre-commit":
             subcommand = arguments[:2] if arguments[0] == "auth" else arguments[:1]
             subprocess.run([BIN / program, *subcommand, "--help"], check=True, capture_output=True, timeout=60)
+        case "vllm-router":
+            router = pytest.importorskip("vllm_router.router_args", reason="vllm-router is not installed")
+            parser = argparse.ArgumentParser()
+            router.RouterArgs.add_cli_args(parser)
+            parser.parse_args(arguments)
+        case "pip":
+            assert (ROOT / arguments[-1]).exists()
         case "curl":
             assert arguments[0].startswith("http://127.0.0.1:8000/")  # run in tests/server/test_readme.py
         case _:

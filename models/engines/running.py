@@ -27,7 +27,7 @@ def running_engine(
         EngineUnavailableError: The engine did not start, or no server answers (raised on entering the context).
     """
     if isinstance(settings, RemoteSettings):
-        return open_remote_engine(settings)
+        return open_remote_engine(settings, runner)
     from models.vllm.engine import start_engine  # vLLM, which a gateway does without
 
     return start_engine(settings, runner, overrides)

@@ -18,6 +18,7 @@ from models.errors import EngineDiedError, EngineUnavailableError, RequestRefuse
 from models.generation import Classified, Generated, Generation, Scored
 from models.remote import wire
 from models.remote.metrics import ReplicaMetrics
+from models.remote.releases import GRAMMARS, Runner
 from models.remote.replica import Replica
 from models.remote.replicas import Replicas, open_replicas
 from models.remote.replies import (
@@ -105,6 +106,8 @@ class RemoteEngine:
     ) -> AsyncGenerator[Generated, None]:
         """Yield what follows `token_ids`, `STREAM_INTERVAL` tokens at a time; closing it makes the server stop."""
         replica = await self.replicas.choose(affinity)
+        if asked.grammar is not None and any(gap.field == GRAMMARS for gap in replica.gaps):
+            raise EngineUnavailableError(f"{replica.url} holds no response to a grammar: its vLLM has no {GRAMMARS}")
         body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=True)}
         reader = ResponseReader(self._vocab_size, len(token_ids), asked.max_tokens)
         most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
@@ -116,7 +119,7 @@ class RemoteEngine:
             return wire.generated(reader.read(data), num_logprobs=asked.num_logprobs)
 
         with self._translated():
-            async with aclosing(replica.stream(COMPLETIONS, body, read, *sizes)) as events:
+            async with aclosing(replica.stream(COMPLETIONS, body, read, *sizes, affinity=affinity)) as events:
                 async for output in events:
                     if output is None:
                         continue
@@ -134,7 +137,7 @@ class RemoteEngine:
     async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
         async def ask(replica: Replica) -> Generated:
             body = {"model": replica.model, "prompt": list(token_ids), **wire.sampling(asked, stream=False)}
-            return await replica.post(COMPLETIONS, body, read, most)
+            return await replica.post(COMPLETIONS, body, read, most, affinity=affinity)
 
         wanted = asked.logprob_ids
         most = BASE_BYTES + PROMPT_TOKEN_BYTES * len(token_ids)
@@ -163,17 +166,17 @@ class RemoteEngine:
                 reader = partial(read_scores, num_tokens=len(token_ids), positions=positions)
                 try:
                     body = wire.scoring(token_ids, positions, read_cache=read_cache)
-                    return wire.scored(await replica.post(SCORES, body, reader, most))
+                    return wire.scored(await replica.post(SCORES, body, reader, most, affinity=affinity))
                 except EngineUnavailableError:
                     if SCORES not in replica.lacks:
                         raise
-            return await _score_one_by_one(replica, token_ids, positions)
+            return await _score_one_by_one(replica, token_ids, positions, affinity)
 
         return await self._ask(ask, affinity)
 
     async def classify(self, token_ids: Sequence[int], *, affinity: str = "") -> Classified:
         async def ask(replica: Replica) -> Classified:
-            logits = await _classify(replica, token_ids, read_class, use_activation=False)
+            logits = await _classify(replica, token_ids, read_class, affinity, use_activation=False)
             return Classified(logits, 0)  # how much of it came from the cache vLLM does not say
 
         return await self._ask(ask, affinity)
@@ -202,25 +205,32 @@ async def _classify(
     replica: Replica,
     token_ids: Sequence[int],
     reader: Callable[[bytes], Output],
+    affinity: str,
     *,
     use_activation: bool | None = None,
 ) -> Output:
     body = {"model": replica.model, "input": list(token_ids), "use_activation": use_activation}
-    return await replica.post(CLASSIFY, body, reader, BASE_BYTES)
+    return await replica.post(CLASSIFY, body, reader, BASE_BYTES, affinity=affinity)
 
 
-async def _score_one_by_one(replica: Replica, token_ids: Sequence[int], positions: Sequence[int]) -> Scored:
+async def _score_one_by_one(
+    replica: Replica, token_ids: Sequence[int], positions: Sequence[int], affinity: str
+) -> Scored:
     """Ask a server without our endpoint for one score a request."""
-    asking = (_classify(replica, token_ids[: position + 1], read_score) for position in positions)
+    asking = (_classify(replica, token_ids[: position + 1], read_score, affinity) for position in positions)
     return Scored(dict(zip(positions, await asyncio.gather(*asking), strict=True)), 0)
 
 
 @asynccontextmanager
-async def open_remote_engine(settings: RemoteSettings) -> AsyncIterator[RemoteEngine]:
+async def open_remote_engine(settings: RemoteSettings, runner: Runner | None = None) -> AsyncIterator[RemoteEngine]:
     """Reach the servers of a model while the context lasts.
+
+    Args:
+        settings: Where they are.
+        runner: What they are asked to do; None where nobody knows.
 
     Raises:
         EngineUnavailableError: None answers within ten minutes.
     """
-    async with open_replicas(settings) as replicas:
+    async with open_replicas(settings, runner) as replicas:
         yield RemoteEngine(settings, replicas)

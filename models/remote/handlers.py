@@ -180,10 +180,10 @@ class RemoteHandlers:
         replica = await self._engine.replicas.choose(affinity)
         sent = {**body, "model": replica.model}
         if not body.get("stream"):
-            return await replica.post(route.path, sent, route.read, route.most_bytes, is_slow=True) | {
-                "model": self.name
-            }
-        events = replica.stream(route.path, sent, route.read_event, route.most_bytes, route.most_bytes, route.is_last)
+            answer = await replica.post(route.path, sent, route.read, route.most_bytes, affinity=affinity, is_slow=True)
+            return answer | {"model": self.name}
+        sizes = route.most_bytes, route.most_bytes
+        events = replica.stream(route.path, sent, route.read_event, *sizes, route.is_last, affinity)
         texts = begun(self._responded(events)) if route.path == RESPONSES else self._chunked(events)
         try:
             first = await anext(texts)  # a stream is only begun when its first event is no error

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import EngineDiedError, EngineUnavailableError
+from models.remote.releases import Runner
 from models.remote.replica import SAMPLE, Replica
 from models.remote.settings import RemoteSettings
 
@@ -96,8 +97,12 @@ class Replicas:
 
 
 @asynccontextmanager
-async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
+async def open_replicas(settings: RemoteSettings, runner: Runner | None = None) -> AsyncIterator[Replicas]:
     """Know the servers while the context lasts; one of them answers when it begins.
+
+    Args:
+        settings: Where they are.
+        runner: What they are asked to do; None where nobody knows.
 
     Raises:
         EngineUnavailableError: None answers within ten minutes.
@@ -126,7 +131,7 @@ async def open_replicas(settings: RemoteSettings) -> AsyncIterator[Replicas]:
     async with session(connector) as client, session(once) as looker:
         for url in settings.urls:
             base = url.rstrip("/").removesuffix("/v1")
-            replicas.all.append(Replica(base, client, looker, sample_ids, settings, replicas.note))
+            replicas.all.append(Replica(base, client, looker, sample_ids, settings, replicas.note, runner))
         lookers = [asyncio.create_task(replica.keep_looking()) for replica in replicas.all]
         try:
             await replicas.returned(settings.patience.start_s)

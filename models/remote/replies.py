@@ -150,6 +150,13 @@ class Tokens(Reply):
     tokens: tuple[int, ...]
 
 
+class Workers(Reply):
+    """What a router says of the servers behind it."""
+
+    healthy_workers: Count = 0
+    total_workers: Count
+
+
 class PlainChoice(Reply):
     """A choice that is passed on as it is."""
 

@@ -19,6 +19,8 @@ class Patience:
         look_again_s: Between two looks at one that is left out.
         answer_s: A server that is silent for longer, twice in a row, is left out: once may be the event loop's own
             silence.
+        pauses_s: After each of which a request is sent again that a router answers with an error: until it gives up on
+            the server that it chose.
         connect_s: A host takes to connect, however busy its server is; the first packet may get lost, it is repeated
             after 1 s.
     """
@@ -29,6 +31,7 @@ class Patience:
     look_every_s: float = 2.0
     look_again_s: float = 0.5
     answer_s: float = 5.0
+    pauses_s: tuple[float, ...] = (0.1, 0.4, 1.6, 6.4)
     connect_s: float = 2.0
 
 

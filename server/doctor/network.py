@@ -5,7 +5,10 @@ from typing import Any
 
 import httpx
 
-from server.doctor.finding import Finding, caution, fine, stops
+from models.remote.releases import OPENAPI, Gap, read_gaps
+from models.remote.replica import HEALTH, MODELS, READINESS, ROUTED_MODELS
+from models.remote.replies import ReplyError, Workers, read
+from server.doctor.finding import Finding, Verdict, caution, fine, stops
 from server.http.access import require_safe_exposure
 from server.http.listening import listening
 from server.keys import read_keys
@@ -46,30 +49,68 @@ def check_servers(name: str, urls: Iterable[str], key: str | None) -> Iterator[F
         urls: Of its servers.
         key: Of the servers.
     """
-    findings = [_server(name, url.rstrip("/"), key) for url in urls]
-    if all(finding.remedy for finding in findings):
-        yield from findings
-    else:  # one that responds is enough
-        for finding in findings:
-            yield caution(finding.check, finding.seen, finding.remedy) if finding.remedy else finding
+    servers = [_server(name, url.rstrip("/"), key) for url in urls]
+    is_one_of_use = any(all(finding.verdict is not Verdict.STOPS for finding in findings) for findings in servers)
+    for finding in (finding for findings in servers for finding in findings):
+        if is_one_of_use and finding.verdict is Verdict.STOPS:  # one that responds is enough
+            yield caution(finding.check, finding.seen, finding.remedy or "")
+        else:
+            yield finding
 
 
-def _server(name: str, url: str, key: str | None) -> Finding:
+def _server(name: str, url: str, key: str | None) -> list[Finding]:
     check = f"{name} server"
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         with httpx.Client(base_url=url, timeout=ANSWER_WITHIN_S, headers=headers) as client:
-            health, models = client.get("/health"), client.get("/v1/models")
+            workers = _workers(client)
+            health = client.get(HEALTH) if workers is None else None
+            models = client.get(MODELS if workers is None else ROUTED_MODELS)
+            gaps = _gaps(client, name)
     except httpx.HTTPError as error:
-        return stops(check, f"{url} does not answer: {error}", f"start it (vllm serve), or mend {name}_url")
-    if not health.is_success:
-        return stops(check, f"{url}/health answers {health.status_code}", "look into the server's log: it is not ready")
+        return [stops(check, f"{url} does not answer: {error}", f"start it (vllm serve), or mend {name}_url")]
+    if health is not None and not health.is_success:
+        seen = f"{url}/health answers {health.status_code}"
+        return [stops(check, seen, "look into the server's log: it is not ready")]
+    if workers is not None and not workers.healthy_workers:
+        seen = f"{url} is a router, and none of its {workers.total_workers} servers answers"
+        return [stops(check, seen, "look into the servers' logs, and at the router's --worker-urls")]
     if models.status_code in (401, 403):
-        return stops(check, f"{url} requires a key", "set engine_api_key to what vllm serve --api-key was given")
+        remedy = "set engine_api_key to what vllm serve --api-key was given"
+        return [stops(check, f"{url} requires a key", remedy if workers is None else f"{remedy}, and the router's too")]
     served = _names(models)
     if not served:
-        return stops(check, f"{url}/v1/models names no model", f"check that {name}_url is a vLLM server")
-    return fine(check, f"{url} serves {', '.join(served)}")
+        return [stops(check, f"{url}/v1/models names no model", f"check that {name}_url is a vLLM server")]
+    return [_answering(check, url, workers, ", ".join(served)), *(_gap(check, url, gap) for gap in gaps)]
+
+
+def _answering(check: str, url: str, workers: Workers | None, served: str) -> Finding:
+    if workers is None:
+        return fine(check, f"{url} serves {served}")
+    seen = f"{url} is a router, of which {workers.healthy_workers} of {workers.total_workers} servers serve {served}"
+    if workers.healthy_workers < workers.total_workers:
+        return caution(check, seen, "look into the logs of the others; the rest does their work until they answer")
+    return fine(check, seen)
+
+
+def _workers(client: httpx.Client) -> Workers | None:
+    """Return the servers behind a router; None where it is no router."""
+    try:
+        return read(Workers, client.get(READINESS).content)
+    except ReplyError:
+        return None
+
+
+def _gaps(client: httpx.Client, name: str) -> tuple[Gap, ...]:
+    try:
+        return read_gaps(client.get(OPENAPI).content, "generate" if name == "policy" else None)
+    except (ReplyError, httpx.TimeoutException):  # who does not describe itself
+        return ()
+
+
+def _gap(check: str, url: str, gap: Gap) -> Finding:
+    kind = stops if gap.is_fatal else caution
+    return kind(check, f"{url} has {gap}", "run a newer vLLM there (deploy/fleets.md), or winnow engine")
 
 
 def _names(response: httpx.Response) -> list[str]:

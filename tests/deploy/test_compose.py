@@ -97,3 +97,29 @@ def test_a_gpu_for_each_model_is_given_to_it_whole() -> None:
         assert SERVICES[name]["profiles"] == ["gpu"]
         assert SERVICES[name]["environment"][f"WINNOW_{name.upper()}_MEMORY"] == "0.9"
     assert SERVICES["policy"]["deploy"] != SERVICES["verifier"]["deploy"]
+
+
+ROUTED: dict[str, dict[str, Any]] = yaml.safe_load(
+    (DEPLOY / "compose.routers.yaml").read_text().replace("!override", "")
+)["services"]
+
+
+def test_both_routers_have_the_flags_of_the_page_and_the_servers_of_their_model() -> None:
+    commands = {name: ROUTED[f"{name}-router"]["command"] for name in ("policy", "verifier")}
+    flags = {name: command[: command.index("--worker-urls")] for name, command in commands.items()}
+    assert flags["policy"] == flags["verifier"]
+    for name, command in commands.items():
+        assert command[len(flags[name]) + 1 :] == [f"http://{name}:8000", f"http://{name}-2:8000"]
+        assert ROUTED["gateway"]["environment"][f"WINNOW_{name.upper()}_URL"] == f"http://{name}-router:8000"
+    page = (DEPLOY / "fleets.md").read_text().replace("\\\n", " ")
+    (shown,) = re.findall(r"^vllm-router (.*)--worker-urls", page, re.MULTILINE)
+    asked = {" ".join(flag.split("=")) for flag in flags["policy"] if re.match("--(policy|cb|health|disable)", flag)}
+    assert asked == {flag for flag in asked if flag in shown}
+
+
+def test_the_second_servers_are_the_first_on_gpus_of_their_own() -> None:
+    for name in ("policy", "verifier"):
+        second = ROUTED[f"{name}-2"]
+        assert second["extends"] == {"file": "compose.yaml", "service": name}
+        assert f"${{{name.upper()}_2_GPU}}" in str(second["deploy"])
+    assert {"POLICY_2_GPU", "VERIFIER_2_GPU"} <= variables().keys()

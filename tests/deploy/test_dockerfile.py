@@ -22,7 +22,7 @@ def test_what_is_copied_is_there_and_passes_dockerignore() -> None:
 
 
 def test_the_last_user_of_every_stage_that_runs_is_not_root() -> None:
-    for name in ("service", "cuda"):
+    for name in ("service", "cuda", "router"):
         assert re.findall(r"^USER (\S+)$", STAGES[name], re.MULTILINE)[-1] == "10001:10001"
     assert "USER" not in STAGES["cpu"] + STAGES["gateway"]
 

@@ -35,12 +35,13 @@ def test_where_models_run_everything_is_there(device: str) -> None:
     assert {canonical(name) for name in needed} <= pins(device).keys() | pins(f"torch-{device}").keys()
 
 
-def test_a_gateway_runs_the_versions_that_the_tests_run() -> None:
-    cpu = pins("cpu")
-    assert {name: version for name, version in pins("gateway").items() if cpu.get(name) != version} == {}
+@pytest.mark.parametrize("name", ["gateway", "router"])
+def test_a_gateway_and_a_router_run_the_versions_that_the_tests_run(name: str) -> None:
+    tested = pins("cpu") | pins("dev")
+    assert {package: version for package, version in pins(name).items() if tested.get(package) != version} == {}
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "gateway", "dev"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "gateway", "router", "dev"])
 def test_every_pin_carries_the_hashes_of_its_files(name: str) -> None:
     """pip refuses a set in which one has none. `make lock` writes them."""
     lines = (REQUIREMENTS / f"{name}.txt").read_text().replace("\\\n", " ").splitlines()

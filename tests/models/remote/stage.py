@@ -38,9 +38,12 @@ class Actor:
         health: Of the answer to `/health`.
         asked: Bodies of the requests that it got.
         keys: What they said of themselves.
+        sessions: What they say by which routers keep them together.
         clients: Their ports.
         looks: Ports of those who asked for `/health`.
         tokens: Its tokenizer makes these ids of any text; None for a server that is not asked for any.
+        described: What it says of its interface; None: nothing.
+        release: Its release.
         is_left: Somebody did not wait for a pause to end.
     """
 
@@ -57,9 +60,12 @@ class Actor:
     health: int = 200
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    sessions: list[str | None] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     tokens: Sequence[int] | None = None
+    described: bytes | None = None
+    release: str = "0.32.0"
     is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -67,7 +73,11 @@ class Actor:
         return f"http://127.0.0.1:{self.port}"
 
     def app(self) -> FastAPI:
-        app = FastAPI()
+        app = FastAPI(openapi_url=None)
+
+        @app.get("/openapi.json")
+        async def openapi() -> Response:
+            return Response(self.described, 404 if self.described is None else 200)
 
         @app.get("/health")
         async def health(request: Request) -> Response:
@@ -79,6 +89,10 @@ class Actor:
         async def models() -> dict[str, Any]:
             return {"data": [{"id": "theirs", "max_model_len": 1024}]}
 
+        @app.get("/version")
+        async def version() -> dict[str, str]:
+            return {"version": self.release}
+
         @app.post("/tokenize")
         async def tokenize() -> Response:
             return Response(status_code=404) if self.tokens is None else JSONResponse({"tokens": self.tokens})
@@ -88,6 +102,7 @@ class Actor:
         async def complete(request: Request) -> Response:
             self.asked.append(await request.json())
             self.keys.append(request.headers.get("authorization"))
+            self.sessions.append(request.headers.get("x-session-id"))
             self.clients += [request.client.port] if request.client else []
             if self.status != 200:
                 return JSONResponse({"error": {"message": "on cue", "code": self.status}}, self.status)

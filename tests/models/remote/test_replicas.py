@@ -232,6 +232,26 @@ async def test_a_request_of_which_nothing_comes_is_given_up() -> None:
         actor.holds.set()
 
 
+async def test_a_server_is_found_silent_just_when_a_request_runs_out_of_time() -> None:
+    """Or what looks after servers would end by an error, and look no more."""
+    async with staged(Actor()) as engine:
+        (replica,) = engine.replicas.all
+        judged: list[bool] = []
+
+        def judge() -> None:
+            replica._judge("it is silent")
+            judged.append(replica.is_up)
+
+        async def run_out() -> None:
+            async with replica._awaited(0.0):
+                asyncio.get_running_loop().call_soon(judge)
+                await asyncio.sleep(1)
+
+        with pytest.raises(TimeoutError):
+            await run_out()
+        assert judged == [False]
+
+
 async def test_without_a_server_a_request_is_told_so_in_the_end() -> None:
     actor = Actor()
     async with staged(actor, patience=replace(IMPATIENT, return_s=0.1)) as engine:
@@ -272,3 +292,14 @@ async def test_a_delimiter_before_anything_visible_ends_no_proposal(prompts: Pro
         proposal = await policy.propose(PROBLEM, (), sampling(), Meter())
     assert [body["stop"] for body in actor.asked] == [["\n\n"], []]
     assert proposal.text == "\n\nSo 4\n\n"
+
+
+async def test_a_request_carries_its_session_and_not_its_text() -> None:
+    actor = Actor()
+    async with staged(actor) as engine:
+        for affinity in ("What is 1 + 1?", "What is 1 + 1?", "What is 2 + 2?", ""):
+            await ask(engine, affinity)
+    first, again, other, none = actor.sessions
+    assert first
+    assert len(first) == 16
+    assert (first == again, first == other, none) == (True, False, None)

@@ -1,5 +1,6 @@
 """The address, the keys and servers elsewhere."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from server.doctor.finding import Verdict
 from server.doctor.network import check_address, check_keys, check_servers
 from server.settings import Settings
+from tests.models.remote.test_releases import described
 from tests.server.doctor.machines import verdicts
 
 FINE, CAUTION, STOPS = Verdict.FINE, Verdict.CAUTION, Verdict.STOPS
@@ -112,3 +114,29 @@ def test_one_server_that_answers_is_enough() -> None:
 
 def test_no_server_that_answers_stops() -> None:
     assert verdicts(check_servers("policy", ["http://127.0.0.1:9", "http://127.0.0.1:9"], None)) == [STOPS, STOPS]
+
+
+@pytest.mark.parametrize(("healthy", "expected"), [(2, FINE), (1, CAUTION), (0, STOPS)])
+def test_a_router_is_known_by_the_servers_behind_it(healthy: int, expected: Verdict) -> None:
+    told = json.dumps({"healthy_workers": healthy, "total_workers": 2}).encode()
+    replies = {"/readiness": (200 if healthy else 503, told), "/health": (503, b""), "/v1/%6Dodels": (200, MODELS)}
+    with server(replies) as url:
+        (finding,) = check_servers("policy", [url], None)
+    assert finding.verdict is expected
+    assert "is a router" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "paths", "expected"),
+    [
+        ("policy", {"/v1/completions": ["prompt", "logprob_token_ids", "structured_outputs"]}, [FINE, STOPS, CAUTION]),
+        ("verifier", {"/classify": ["use_activation"]}, [FINE, CAUTION]),
+        ("verifier", {"/classify": ["use_activation"], "/v1/winnow/scores": []}, [FINE]),
+    ],
+)
+def test_what_the_release_of_a_server_lacks_is_a_finding_each(
+    name: str, paths: dict[str, list[str]], expected: list[Verdict]
+) -> None:
+    replies = {"/health": (200, b""), "/v1/models": (200, MODELS), "/openapi.json": (200, described(paths))}
+    with server(replies) as url:
+        assert verdicts(check_servers(name, [url], None)) == expected

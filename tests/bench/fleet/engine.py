@@ -105,6 +105,7 @@ class Counts:
     Attributes:
         num_generated, num_read, num_cached: Tokens generated, read, and found in the cache.
         num_preempted: Sequences that had to go for want of room.
+        num_iterations, num_sequences: Iterations, and the sequences in them, each as often as it was in one.
         busy_s: Time in iterations.
     """
 
@@ -112,6 +113,8 @@ class Counts:
     num_read: int = 0
     num_cached: int = 0
     num_preempted: int = 0
+    num_iterations: int = 0
+    num_sequences: int = 0
     busy_s: float = 0.0
 
 
@@ -249,6 +252,8 @@ class Engine:
         self._num_context += number * num_decoding
         self._num_own += number * num_decoding
         self.counts.num_generated += number * num_decoding
+        self.counts.num_iterations += number
+        self.counts.num_sequences += number * (num_decoding + len(self._reading))
         self.counts.busy_s += number * self._each_s
         self._make_room(0)
         while self._ends and self._ends[0][0] <= self._iteration:

@@ -11,7 +11,7 @@ Knows token counts; knows no tokens, problems or searches.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -151,13 +151,20 @@ class Engine:
         self._started = self._each_s = 0.0
         self._num_jumped = 0
 
-    async def run(self, segments: Sequence[Segment], num_new: int, name: str = "") -> int:
+    async def run(
+        self,
+        segments: Sequence[Segment],
+        num_new: int,
+        name: str = "",
+        spend: Callable[[int], None] = lambda number: None,
+    ) -> int:
         """Read a sequence and generate what follows it; cancelling it takes the request out.
 
         Args:
             segments: What is read, at least a token.
             num_new: Tokens to generate; 0 for a verdict.
             name: Of the segment that is generated.
+            spend: Is called with the number of tokens generated, however the request ends.
 
         Returns:
             Tokens that had to be read, those again after a preemption included.
@@ -175,8 +182,14 @@ class Engine:
         else:
             self._interrupt()
         try:
-            return await request.done
+            num_read = await request.done
+            spend(num_new)
+            return num_read
+        except EngineLostError as error:
+            spend(error.num_generated)
+            raise
         except asyncio.CancelledError:
+            spend(self.generated(request))
             self._remove(request)
             raise
         finally:

@@ -18,7 +18,9 @@ from tests.bench.fleet.engine import Engine, EngineCosts, EngineLostError
 from tests.bench.fleet.law import BoxReader, Law, ScoredStep
 from tests.bench.fleet.machine import Machine
 
-Routing = Literal["affinity", "spread"]
+Routing = Literal["affinity", "sticky", "spread"]
+"""By a hash of the problem, as winnow and vllm-router choose; the idlest engine when a problem first comes, and then
+always that one, as nobody chooses yet; or the idlest for each request, wherever the problem's prefixes are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Plan:
         num_gateways: Processes.
         shared_gpu: Whether one engine of each model share a GPU.
         num_cores: Of the one machine where everything runs; None: everything has a machine of its own.
-        routing: How a gateway chooses an engine: by the problem, so that its prefixes are there, or the idlest.
+        routing: How a gateway chooses an engine.
     """
 
     policy: EngineCosts
@@ -57,7 +59,7 @@ class Plan:
     gateway: GatewayCosts = field(default_factory=GatewayCosts)
     num_gateways: int = 1
     shared_gpu: bool = False
-    num_cores: int | None = None
+    num_cores: float | None = None
     routing: Routing = "affinity"
 
 
@@ -74,12 +76,16 @@ class Replicas:
     async def choose(self, affinity: str) -> Engine:
         """Return the engine that is to have a request, when there is one."""
         await self._is_any_up.wait()
-        if self._routing == "spread":
-            return min((engine for engine in self.engines if engine.is_up), key=lambda engine: engine.num_requests)
         home = self._homes.get(affinity)
-        if home is None or not home.is_up:
+        if home is not None and home.is_up:
+            return home
+        if self._routing == "affinity":
             ranks = {crc32(f"{affinity} {place}".encode()): engine for place, engine in enumerate(self.engines)}
-            home = self._homes[affinity] = ranks[max(rank for rank, engine in ranks.items() if engine.is_up)]
+            home = ranks[max(rank for rank, engine in ranks.items() if engine.is_up)]
+        else:
+            home = min((engine for engine in self.engines if engine.is_up), key=lambda engine: engine.num_requests)
+        if self._routing != "spread":
+            self._homes[affinity] = home
         return home
 
     async def lose(self, engine: Engine, back_s: float | None) -> None:
@@ -178,19 +184,21 @@ class SimulatedPolicy:
 
     async def _generate(self, problem: Problem, prefix: Sequence[Step], steps: list[ScoredStep], meter: Meter) -> None:
         fleet, costs = self._fleet, self._fleet.plan.gateway
+
+        def spend(num_tokens: int) -> None:
+            meter.completion_tokens += num_tokens
+
         while steps:
             number = sum(len(step.token_ids) for step in steps)
             engine = await fleet.policies.choose(problem.text)
             try:
-                await engine.run(fleet.segments(problem, prefix), number, steps[-1].text)
+                await engine.run(fleet.segments(problem, prefix), number, steps[-1].text, spend)
             except EngineLostError as error:
-                meter.completion_tokens += error.num_generated
                 whole, left = _whole(steps, error.num_generated)
                 fleet.num_repeated += error.num_generated - sum(len(step.token_ids) for step in whole)
                 prefix, steps = [*prefix, *whole], left
                 await asyncio.sleep(costs.notice_s)
                 continue
-            meter.completion_tokens += number
             await self._core.work(costs.request_s + costs.token_s * number)
             return
 

@@ -1,7 +1,7 @@
 """How responses fall out: the lengths of their steps, the verifier's scores, the answers.
 
-`Drawn` law for models that are not here, from a few numbers; `Recorded` law for those that are, from responses that
-they gave. Time is none of their business.
+`DrawnLaw` draws them from a few numbers, for models that are not here; `RecordedLaw` from responses that a model gave.
+They know nothing of time.
 """
 
 import random

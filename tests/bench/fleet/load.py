@@ -1,14 +1,17 @@
 """Searches that clients ask of a fleet: through winnow's own admission, by its own search code, in simulated time."""
 
 import asyncio
+import itertools
 import math
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, field
+import statistics
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
 from typing import Any
 
 from models.interfaces import Meter, Sampling
+from search.expander import cancel_all
 from search.solve import solve
 from search.strategy import Strategy
 from server.keys import Client
@@ -29,11 +32,11 @@ class Work:
 
     Attributes:
         strategy: Of every search.
-        num_searches: In all.
+        num_searches: That are answered before the simulation ends.
         in_flight: Asked at a time, the next when one has ended; None: they come by chance, `rate` a second.
         rate: Searches a second in the mean; None with `in_flight`.
         running: Searches that a gateway lets run at a time; the others wait in it.
-        num_ignored: Searches at the beginning that do not count: until everything is busy.
+        num_ignored: Of those answered, the first, which do not count: until everything is busy.
     """
 
     strategy: Strategy
@@ -59,52 +62,104 @@ class Loss:
     back_s: float | None = None
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of the searches.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A search.
 
     Attributes:
-        spans: When each was asked and when it was answered, in the order of the answers.
-        seconds: From the first question to the last answer.
-        steady: When the first and the last search were answered that count for the throughput.
-        num_generated, num_read, num_cached: Tokens of all engines: by the policy; read and found in the cache by both.
-        num_judged: Tokens that the verifier read.
-        num_repeated: Tokens that lost engines had generated, and that were generated again.
-        num_preempted: Sequences that an engine took out for want of room.
-        policy_busy, verifier_busy, gateway_busy: Share of their time that they worked.
+        start, end: When it was asked and answered.
+        num_tokens: Generated for it.
     """
 
-    spans: list[tuple[float, float]] = field(default_factory=list)
-    num_ignored: int = 0
-    in_flight: int = 0
+    start: float
+    end: float
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a fleet has done up to an instant; the difference of two is what it did between them.
+
+    Attributes:
+        seconds: Since the beginning.
+        num_generated: Tokens of the policy.
+        num_read: Tokens that the policy read: prompts and steps that were not in its cache.
+        num_judged: Tokens that the verifier read.
+        num_cached: Tokens that both found in their caches.
+        num_repeated: Tokens that were generated again since an engine was lost.
+        num_preempted: Sequences that the policy's engines took out for want of room.
+        policy_s, verifier_s, gateway_s: Seconds that one of each worked in the mean.
+    """
+
     seconds: float = 0.0
     num_generated: int = 0
     num_read: int = 0
-    num_cached: int = 0
     num_judged: int = 0
+    num_cached: int = 0
     num_repeated: int = 0
     num_preempted: int = 0
-    policy_busy: float = 0.0
-    verifier_busy: float = 0.0
-    gateway_busy: float = 0.0
+    policy_s: float = 0.0
+    verifier_s: float = 0.0
+    gateway_s: float = 0.0
 
-    @property
-    def counted(self) -> list[tuple[float, float]]:
-        """Those of the middle: neither while the fleet fills nor while it empties."""
-        last = len(self.spans) - self.in_flight
-        return self.spans[self.num_ignored : last] if last - self.num_ignored > 1 else self.spans[self.num_ignored :]
+    @classmethod
+    def by(cls, fleet: Fleet, now: float) -> "Done":
+        """Add up what a fleet's engines and gateways count."""
+        policies, verifiers = ([engine.counts for engine in each.engines] for each in (fleet.policies, fleet.verifiers))
+        return cls(
+            now,
+            sum(each.num_generated for each in policies),
+            sum(each.num_read for each in policies),
+            sum(each.num_read for each in verifiers),
+            sum(each.num_cached for each in (*policies, *verifiers)),
+            fleet.num_repeated,
+            sum(each.num_preempted for each in policies),
+            statistics.fmean(each.busy_s for each in policies),
+            statistics.fmean(each.busy_s for each in verifiers),
+            statistics.fmean(core.busy_s for core in fleet.gateways),
+        )
+
+    def since(self, other: "Done") -> "Done":
+        """Return what was done after another instant."""
+        return Done(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(Done)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the searches that count.
+
+    Attributes:
+        answered: They, in the order of their answers.
+        done: What the fleet did from the last search that does not count to the last that does.
+    """
+
+    answered: tuple[Answered, ...]
+    done: Done
 
     @property
     def throughput(self) -> float:
-        """Searches a second."""
-        counted = self.counted
-        start = self.spans[self.num_ignored - 1][1] if self.num_ignored else 0.0
-        return len(counted) / (counted[-1][1] - start)
+        """Searches a second, by the tokens that were generated: what is half done counts for half."""
+        return self.done.num_generated / self.done.seconds / self.tokens
+
+    @property
+    def tokens(self) -> float:
+        """Generated for a search in the mean."""
+        return statistics.fmean(each.num_tokens for each in self.answered)
+
+    @property
+    def mean_latency(self) -> float:
+        """Seconds of a search."""
+        return statistics.fmean(each.end - each.start for each in self.answered)
 
     def latency(self, quantile: float) -> float:
         """Return the seconds within which that share of searches is answered."""
-        latencies = sorted(end - start for start, end in self.counted)
+        latencies = sorted(each.end - each.start for each in self.answered)
         return latencies[max(math.ceil(quantile * len(latencies)) - 1, 0)]
+
+    def busy(self, what: str) -> float:
+        """Return the share of its time that the policy, the verifier or the gateway worked in the mean."""
+        seconds: float = getattr(self.done, f"{what}_s")
+        return seconds / self.done.seconds
 
 
 def run(plan: Plan, law: Law, work: Work, losses: tuple[Loss, ...] = (), tell: Tell = lambda number: None) -> Outcome:
@@ -114,63 +169,61 @@ def run(plan: Plan, law: Law, work: Work, losses: tuple[Loss, ...] = (), tell: T
 
 async def _run(plan: Plan, law: Law, work: Work, losses: tuple[Loss, ...], tell: Tell) -> Outcome:
     fleet, loop = Fleet(plan, law), asyncio.get_running_loop()
-    outcome = Outcome(num_ignored=work.num_ignored, in_flight=work.in_flight or 0)
-    gates = [Admission(work.running, work.num_searches, loop.time) for _ in fleet.gateways]
+    gates = [Admission(work.running, 1 << 30, loop.time) for _ in fleet.gateways]
     clients = [Client(f"client {number}") for number in range(NUM_CLIENTS)]
+    answered: list[Answered] = []
+    begun, ended = Done(), asyncio.Event()
 
     async def search(number: int) -> None:
-        start, gateway = loop.time(), number % len(gates)
+        nonlocal begun
+        start, gateway, meter = loop.time(), number % len(gates), Meter()
         with gates[gateway].join(clients[number % NUM_CLIENTS], 1) as place:
             await place.reach()
-            await solve(law.problem(), work.strategy, fleet.models(gateway), SAMPLING, meter=Meter())
-        outcome.spans.append((start, loop.time()))
-        tell(len(outcome.spans))
+            await solve(law.problem(), work.strategy, fleet.models(gateway), SAMPLING, meter=meter)
+        answered.append(Answered(start, loop.time(), meter.completion_tokens))
+        tell(len(answered))
+        if len(answered) == work.num_ignored:
+            begun = Done.by(fleet, loop.time())
+        elif len(answered) == work.num_searches:
+            ended.set()
 
-    losing = [asyncio.create_task(_lose(fleet, loss)) for loss in losses]
-    await (_in_turn(search, work) if work.rate is None else _by_chance(search, work, work.rate))
-    for task in losing:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-    return _counted(fleet, outcome, loop.time())
+    async with _background(*(_lose(fleet, loss) for loss in losses)), _background(*_asking(search, work)):
+        await ended.wait()
+        return Outcome(tuple(answered[work.num_ignored :]), Done.by(fleet, loop.time()).since(begun))
 
 
-async def _in_turn(search: Callable[[int], Awaitable[None]], work: Work) -> None:
-    """Keep as many in flight as are asked for."""
-    numbers = iter(range(work.num_searches))
+@asynccontextmanager
+async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do work while the context lasts; what is not done by then is dropped."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        await cancel_all(tasks)
+
+
+def _asking(search: Callable[[int], Coroutine[Any, Any, None]], work: Work) -> Iterator[Coroutine[Any, Any, None]]:
+    """Ask one search after another, or at times that know nothing of each other."""
+    numbers = itertools.count()
 
     async def keep_asking() -> None:
         for number in numbers:
             await search(number)
 
-    await asyncio.gather(*(keep_asking() for _ in range(min(work.in_flight or 1, work.num_searches))))
+    async def ask_by_chance(rate: float) -> None:
+        dice = random.Random(0)
+        async with asyncio.TaskGroup() as group:
+            for number in range(work.num_searches):
+                await asyncio.sleep(dice.expovariate(rate))
+                group.create_task(search(number))
 
-
-async def _by_chance(search: Callable[[int], Coroutine[Any, Any, None]], work: Work, rate: float) -> None:
-    """Ask at times that know nothing of each other."""
-    dice = random.Random(0)
-    async with asyncio.TaskGroup() as group:
-        for number in range(work.num_searches):
-            await asyncio.sleep(dice.expovariate(rate))
-            group.create_task(search(number))
+    if work.rate is not None:
+        yield ask_by_chance(work.rate)
+    else:
+        yield from (keep_asking() for _ in range(work.in_flight or 1))
 
 
 async def _lose(fleet: Fleet, loss: Loss) -> None:
     await asyncio.sleep(loss.at_s)
     replicas = fleet.policies if loss.model == "policy" else fleet.verifiers
     await replicas.lose(replicas.engines[0], loss.back_s)
-
-
-def _counted(fleet: Fleet, outcome: Outcome, seconds: float) -> Outcome:
-    policies, verifiers = ([engine.counts for engine in each.engines] for each in (fleet.policies, fleet.verifiers))
-    outcome.seconds = seconds
-    outcome.num_generated = sum(each.num_generated for each in policies)
-    outcome.num_read = sum(each.num_read for each in policies)
-    outcome.num_judged = sum(each.num_read for each in verifiers)
-    outcome.num_cached = sum(each.num_cached for each in (*policies, *verifiers))
-    outcome.num_preempted = sum(each.num_preempted for each in policies)
-    outcome.num_repeated = fleet.num_repeated
-    outcome.policy_busy = sum(each.busy_s for each in policies) / len(policies) / seconds
-    outcome.verifier_busy = sum(each.busy_s for each in verifiers) / len(verifiers) / seconds
-    outcome.gateway_busy = sum(core.busy_s for core in fleet.gateways) / len(fleet.gateways) / seconds
-    return outcome

@@ -12,7 +12,7 @@ class Machine:
         num_cores: A process uses one at most.
     """
 
-    def __init__(self, num_cores: int) -> None:
+    def __init__(self, num_cores: float) -> None:
         self.num_cores = num_cores
         self._members: list[Change] = []
         self._active: set[Change] = set()

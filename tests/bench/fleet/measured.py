@@ -97,7 +97,11 @@ class Pair:
         def prompt(size: int) -> list[int]:
             """No other begins like it."""
             number = next(numbers)
-            return [20 + number % 400, 20 + number // 400 % 400, *[30 + (number * 7 + place) % 400 for place in range(size - 2)]]
+            return [
+                20 + number % 400,
+                20 + number // 400 % 400,
+                *[30 + (number * 7 + place) % 400 for place in range(size - 2)],
+            ]
 
         async def generate(size: int, num_new: int) -> None:
             assert isinstance(self.policy.engine, Engine)

@@ -1,22 +1,22 @@
 """Real searches of the demo pair on this machine, and the same searches simulated with costs measured just before."""
 
-import asyncio
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from rich.table import Table
 
 from search.strategies import strategies
 from tests.bench.fleet.fleet import GatewayCosts, Plan
 from tests.bench.fleet.law import Record, RecordedLaw
-from tests.bench.fleet.load import Outcome, Work, run
+from tests.bench.fleet.load import Work, run
 from tests.bench.fleet.measured import Run, Timings, demo_problems, fitted, running_pair
 
 NUM_CORES = 2
 NUM_PROBLEMS = 24
 NUM_RESPONSES = 32
 """Recorded for each problem."""
+NUM_SEEDS = 3
 CASES = (
     ("best_of_n", 16, 1),
     ("best_of_n", 16, 8),
@@ -71,33 +71,82 @@ async def measure(repeats: int, begin: Begin) -> Measured:
         return Measured(policy, verifier, gateway, records, runs)
 
 
-def simulated(measured: Measured, case: Case, others: float) -> Outcome:
-    """Simulate what was run, on the cores that others left."""
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is compared.
+
+    Attributes:
+        throughput: Searches a second.
+        latency_s: Of a search in the mean.
+        generated, judged: Tokens of a search in the mean, by the policy and by the verifier.
+    """
+
+    throughput: float
+    latency_s: float
+    generated: float
+    judged: float
+
+    @classmethod
+    def median(cls, each: Sequence["Figures"]) -> "Figures":
+        """Return the medians."""
+        return cls(*(statistics.median(getattr(one, name.name) for one in each) for name in fields(cls)))
+
+
+def simulated(measured: Measured, case: Case, others: float) -> Figures:
+    """Simulate what was run, on the cores that others left, with other responses each time."""
     name, n, in_flight = case
-    plan = Plan(fitted(measured.policy), fitted(measured.verifier), gateway=measured.gateway, num_cores=max(NUM_CORES - others, 1))
-    work = Work(strategies()[name].build(n), 4 * NUM_PROBLEMS, in_flight)
-    return run(plan, RecordedLaw(measured.records), work)
+    cores = max(NUM_CORES - others, 1.0)
+    plan = Plan(fitted(measured.policy), fitted(measured.verifier), gateway=measured.gateway, num_cores=cores)
+    work = Work(strategies()[name].build(n), NUM_PROBLEMS, in_flight)
+    figures = []
+    for seed in range(NUM_SEEDS):
+        outcome = run(plan, RecordedLaw(measured.records, seed), work)
+        each = outcome.done.num_generated, outcome.done.num_judged
+        generated, judged = (number / NUM_PROBLEMS for number in each)
+        figures.append(Figures(NUM_PROBLEMS / outcome.done.seconds, outcome.mean_latency, generated, judged))
+    return Figures.median(figures)
+
+
+def figures(run: Run) -> Figures:
+    """Return what a real run is compared by."""
+    meters = [result.meter for result in run.results]
+    generated = statistics.fmean(meter.completion_tokens for meter in meters)
+    return Figures(
+        run.throughput, run.latency_s, generated, statistics.fmean(meter.verifier_tokens for meter in meters)
+    )
 
 
 def table(measured: Measured) -> Table:
-    """Show predictions beside measurements."""
-    found = Table(title="the demo pair on this machine: simulated / measured")
-    for heading in ("strategy", "N", "at a time", "searches/s", "simulated", "error", "mean latency, s", "simulated", "error"):
+    """Show what was simulated beside what was measured, and by how much it errs."""
+    found = Table(title="the demo pair on this machine: simulated / measured (error)")
+    headings = (
+        "strategy",
+        "N",
+        "at a time",
+        "searches/s",
+        "spread",
+        "latency, s",
+        "generated",
+        "judged",
+        "others' cores",
+    )
+    for heading in headings:
         found.add_column(heading, justify="left" if heading == "strategy" else "right")
     for case, runs in measured.runs.items():
-        name, n, in_flight = case
-        outcome = simulated(measured, case, statistics.median(run.others for run in runs))
-        throughput, latency = len(outcome.spans) / outcome.seconds, mean(end - start for start, end in outcome.spans)
-        own = [run.throughput for run in runs]
-        took = statistics.median(run.latency_s for run in runs)
+        others = statistics.median(run.others for run in runs)
+        real, guess = Figures.median([figures(run) for run in runs]), simulated(measured, case, others)
+        speeds = [run.throughput for run in runs]
         found.add_row(
-            name, str(n), str(in_flight),
-            f"{statistics.median(own):.2f} ({min(own):.2f} to {max(own):.2f})",
-            f"{throughput:.2f}", f"{throughput / statistics.median(own) - 1:+.0%}",
-            f"{took:.2f}", f"{latency:.2f}", f"{latency / took - 1:+.0%}",
+            *map(str, case),
+            _beside(guess.throughput, real.throughput, ".2f"),
+            f"{min(speeds):.2f} to {max(speeds):.2f}",
+            _beside(guess.latency_s, real.latency_s, ".2f"),
+            _beside(guess.generated, real.generated, ",.0f"),
+            _beside(guess.judged, real.judged, ",.0f"),
+            f"{others:.1f}",
         )
     return found
 
 
-def mean(values: Sequence[float] | object) -> float:
-    return statistics.fmean(values)  # type: ignore[arg-type]
+def _beside(guess: float, real: float, form: str) -> str:
+    return f"{guess:{form}} / {real:{form}} ({guess / real - 1:+.0%})"

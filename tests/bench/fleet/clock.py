@@ -6,7 +6,7 @@ the process. The loop's heap of timers is the simulation's queue of events.
 
 import asyncio
 from collections.abc import Coroutine
-from selectors import SelectSelector, SelectorKey
+from selectors import SelectorKey, SelectSelector
 from typing import Any, TypeVar
 
 T = TypeVar("T")

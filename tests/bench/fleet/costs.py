@@ -34,7 +34,13 @@ class Assumptions:
 @cache
 def read() -> Mapping[str, Any]:
     """Return the numbers, without their sources."""
-    return _values(yaml.safe_load(FILE.read_text()))
+    return _values(sources())
+
+
+def sources() -> dict[str, Any]:
+    """Return the numbers with their sources, as the file has them."""
+    numbers: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return numbers
 
 
 def engine(model: str, assumptions: Assumptions, *, memory: float = 1.0, judges: bool = False) -> EngineCosts:

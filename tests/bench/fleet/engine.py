@@ -203,9 +203,9 @@ class Engine:
 
     def lose(self) -> None:
         """Die: requests fail, and what the cache held is gone."""
-        self._stop()
         lost = [*self._waiting, *self._reading, *self._decoding]
         progress = [self.generated(request) for request in lost]
+        self._stop()
         self.is_up = False
         self._waiting.clear()
         self._reading.clear()

@@ -1,4 +1,4 @@
-"""A fleet in simulated time: gateways, in front of engines of the policy and of the verifier, and how requests get there.
+"""A fleet in simulated time: gateways in front of the engines of policy and verifier, and how requests get there.
 
 To a search it is an ordinary policy and an ordinary verifier, so that the project's own search code runs on it
 unchanged. An engine that is lost takes what it was doing with it: as winnow does, the gateway asks another one after a
@@ -8,8 +8,8 @@ moment, from the last whole step on.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Literal
-from zlib import crc32
 
 from models.interfaces import Finish, Meter, Problem, Sampling, Step
 from search.expander import Models
@@ -80,8 +80,8 @@ class Replicas:
         if home is not None and home.is_up:
             return home
         if self._routing == "affinity":
-            ranks = {crc32(f"{affinity} {place}".encode()): engine for place, engine in enumerate(self.engines)}
-            home = ranks[max(rank for rank, engine in ranks.items() if engine.is_up)]
+            up = [place for place, engine in enumerate(self.engines) if engine.is_up]
+            home = self.engines[max(up, key=lambda place: _rank(place, affinity))]
         else:
             home = min((engine for engine in self.engines if engine.is_up), key=lambda engine: engine.num_requests)
         if self._routing != "spread":
@@ -226,6 +226,11 @@ class SimulatedVerifier:
         meter.verifier_cached_tokens += sum(size for _, size in segments) - num_read
         await self._core.work(costs.request_s)
         return tuple(step.score for step in steps if isinstance(step, ScoredStep))
+
+
+def _rank(place: int, affinity: str) -> bytes:
+    """Return what `models.remote.replicas` ranks a server by."""
+    return blake2b(f"{place} {affinity}".encode(), digest_size=8).digest()
 
 
 def _whole(steps: Sequence[ScoredStep], num_tokens: int) -> tuple[list[ScoredStep], list[ScoredStep]]:

@@ -37,6 +37,7 @@ class Work:
         rate: Searches a second in the mean; None with `in_flight`.
         running: Searches that a gateway lets run at a time; the others wait in it.
         num_ignored: Of those answered, the first, which do not count: until everything is busy.
+        has_end: Whether no more are asked than are to be answered; otherwise as many stay in flight to the end.
     """
 
     strategy: Strategy
@@ -45,6 +46,7 @@ class Work:
     rate: float | None = None
     running: int = 1 << 30
     num_ignored: int = 0
+    has_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ async def _background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _asking(search: Callable[[int], Coroutine[Any, Any, None]], work: Work) -> Iterator[Coroutine[Any, Any, None]]:
     """Ask one search after another, or at times that know nothing of each other."""
-    numbers = itertools.count()
+    numbers = iter(range(work.num_searches)) if work.has_end else itertools.count()
 
     async def keep_asking() -> None:
         for number in numbers:

@@ -97,7 +97,7 @@ def simulated(measured: Measured, case: Case, others: float) -> Figures:
     name, n, in_flight = case
     cores = max(NUM_CORES - others, 1.0)
     plan = Plan(fitted(measured.policy), fitted(measured.verifier), gateway=measured.gateway, num_cores=cores)
-    work = Work(strategies()[name].build(n), NUM_PROBLEMS, in_flight)
+    work = Work(strategies()[name].build(n), NUM_PROBLEMS, in_flight, has_end=True)
     figures = []
     for seed in range(NUM_SEEDS):
         outcome = run(plan, RecordedLaw(measured.records, seed), work)

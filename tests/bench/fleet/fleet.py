@@ -167,7 +167,7 @@ class SimulatedPolicy:
         return self._fleet.law.prompt_tokens(problem)
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
-        step = self._fleet.law.step(problem, prefix)
+        step = self._fleet.law.step(problem, prefix, sampling.seed or 0)
         await self._generate(problem, prefix, [step], meter)
         return step
 
@@ -175,9 +175,9 @@ class SimulatedPolicy:
         self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
     ) -> AsyncGenerator[Step, None]:
         """The steps come together, at the end of the response: what stops between two of them is not simulated."""
-        steps = [self._fleet.law.step(problem, prefix)]
-        while steps[-1].finish is Finish.STEP:
-            steps.append(self._fleet.law.step(problem, [*prefix, *steps]))
+        steps: list[ScoredStep] = []
+        while not steps or steps[-1].finish is Finish.STEP:
+            steps.append(self._fleet.law.step(problem, [*prefix, *steps], sampling.seed or 0))
         await self._generate(problem, prefix, steps, meter)
         for step in steps:
             yield step

@@ -7,8 +7,8 @@ They know nothing of time.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Protocol
+from zlib import crc32
 
 from models.interfaces import Finish, Problem, Step
 from search.answers.answer import Answer
@@ -32,14 +32,14 @@ class ScoredStep(Step):
 class Law(Protocol):
     """Draws problems, and steps that follow others."""
 
-    def problem(self) -> Problem:
-        """Return the next problem; its text is its name."""
+    def problem(self, number: int) -> Problem:
+        """Return one of the problems; its text is its name."""
 
     def prompt_tokens(self, problem: Problem) -> int:
         """Return how long its prompt is."""
 
-    def step(self, problem: Problem, prefix: Sequence[Step]) -> ScoredStep:
-        """Draw the step after a prefix."""
+    def step(self, problem: Problem, prefix: Sequence[Step], seed: int) -> ScoredStep:
+        """Draw the step after a prefix; the same seed draws the same, whatever else the fleet does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +68,27 @@ class Shape:
 class DrawnLaw:
     """Responses of a shape, all different; scores are uniform, and say how probable it is that the answer is right."""
 
-    def __init__(self, shape: Shape, seed: int = 0) -> None:
+    def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self._dice = random.Random(seed)
-        self._numbers = count()
 
-    def problem(self) -> Problem:
-        return Problem(f"problem {next(self._numbers)}")
+    def problem(self, number: int) -> Problem:
+        return Problem(f"problem {number}")
 
     def prompt_tokens(self, problem: Problem) -> int:
         return self.shape.prompt_tokens
 
-    def step(self, problem: Problem, prefix: Sequence[Step]) -> ScoredStep:
-        shape, dice = self.shape, self._dice
-        place, number = len(prefix) + 1, next(self._numbers)
+    def step(self, problem: Problem, prefix: Sequence[Step], seed: int) -> ScoredStep:
+        shape, place, dice = self.shape, len(prefix) + 1, _dice(problem, prefix, seed)
         left = shape.max_steps - place + 1
         is_last = place >= shape.min_steps and dice.random() * left < 1
         num_tokens = max(round(dice.gammavariate(4, shape.step_tokens / 4)), 4)
-        text, score = f"{number} ", dice.random()
+        name, score = dice.getrandbits(60), dice.random()
+        text = f"{name} "
         if is_last:
             is_right = dice.random() < 2 * shape.accuracy * score
             text += f"{BOX}{'right' if is_right else dice.randrange(NUM_WRONG)}}}"
         finish = Finish.END if is_last else Finish.STEP
-        return ScoredStep(text, (number,) * num_tokens, finish, score=score)
+        return ScoredStep(text, (name,) * num_tokens, finish, score=score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +132,22 @@ class RecordedLaw:
     def __init__(self, records: Sequence[Record], seed: int = 0) -> None:
         self._records: Mapping[str, Record] = {record.name: record for record in records}
         self._names = [record.name for record in records]
-        self._dice = random.Random(seed)
-        self._numbers = count()
+        self._seed = seed
         self._ids: dict[str, int] = {}
 
-    def problem(self) -> Problem:
-        number = next(self._numbers)
+    def problem(self, number: int) -> Problem:
         return Problem(f"{number}|{self._names[number % len(self._names)]}")
 
     def prompt_tokens(self, problem: Problem) -> int:
         return self._record(problem).prompt_tokens
 
-    def step(self, problem: Problem, prefix: Sequence[Step]) -> ScoredStep:
+    def step(self, problem: Problem, prefix: Sequence[Step], seed: int) -> ScoredStep:
         place = len(prefix)
         before = prefix[-1].text if prefix else problem.text
         longer = [each for each in self._record(problem).responses if len(each.steps) > place]
         # Whoever wrote the same step before is likelier to say how it goes on than whoever wrote another.
         alike = [each for each in longer if place and before.endswith(f"|{each.steps[place - 1]}")] or longer
-        response = self._dice.choice(alike)
+        response = _dice(problem, prefix, seed + self._seed).choice(alike)
         is_last = place + 1 == len(response.steps)
         name = f"{self._id(before)}|{response.steps[place]}"
         text = f"{name}{BOX}{response.answer}}}" if is_last and response.answer is not None else name
@@ -163,6 +159,10 @@ class RecordedLaw:
 
     def _id(self, text: str) -> int:
         return self._ids.setdefault(text, len(self._ids))
+
+
+def _dice(problem: Problem, prefix: Sequence[Step], seed: int) -> random.Random:
+    return random.Random(crc32(problem.text.encode()) << 56 ^ seed << 8 ^ len(prefix))
 
 
 class BoxReader:

@@ -22,7 +22,7 @@ from tests.bench.fleet.law import Law
 
 NUM_CLIENTS = 16
 """Among whom a gateway is fair."""
-SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=1 << 20)
+SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=1 << 20, seed=0)
 Tell = Callable[[int], None]
 
 
@@ -181,7 +181,7 @@ async def _run(plan: Plan, law: Law, work: Work, losses: tuple[Loss, ...], tell:
         start, gateway, meter = loop.time(), number % len(gates), Meter()
         with gates[gateway].join(clients[number % NUM_CLIENTS], 1) as place:
             await place.reach()
-            await solve(law.problem(), work.strategy, fleet.models(gateway), SAMPLING, meter=meter)
+            await solve(law.problem(number), work.strategy, fleet.models(gateway), SAMPLING, meter=meter)
         answered.append(Answered(start, loop.time(), meter.completion_tokens))
         tell(len(answered))
         if len(answered) == work.num_ignored:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
-from scipy.optimize import nnls
+from scipy.optimize import nnls  # type: ignore[import-untyped]  # scipy has no types
 from vllm.inputs import tokens_input
 
 from models.checkpoints.prompt import PromptBuilder

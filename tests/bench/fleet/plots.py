@@ -75,7 +75,7 @@ def _loss(results: Results) -> Figure:
     cases = QUESTIONS["loss"]()
     rates = list(dict.fromkeys(case.rate for case in cases))
     figure, panels = _panels(
-        "Eight GPUs, 3 for the policy and 5 for the verifier: one is lost for a minute", len(rates)
+        "Eight GPUs, 3 for the policy and 5 for the verifier: one is lost for 40 s", len(rates)
     )
     for rate, axes in zip(rates, panels, strict=True):
         for case in (case for case in cases if case.rate == rate):

@@ -177,11 +177,11 @@ def large() -> list[Case]:
 
 
 def loss() -> list[Case]:
-    """What it costs to lose one engine of the policy, or of the verifier, for 60 s, at three loads."""
+    """What it costs to lose one engine of the policy, or of the verifier, for 40 s, at three loads."""
     return [
-        Case(num_verifiers=VERIFIERS["1B + 8B"], rate=rate, num_searches=round(rate * 150), losses=losses)
+        Case(num_verifiers=VERIFIERS["1B + 8B"], rate=rate, num_searches=round(rate * 120), losses=losses)
         for rate in RATES
-        for losses in ((), (Loss("policy", 40, 60),), (Loss("verifier", 40, 60),))
+        for losses in ((), (Loss("policy", 30, 40),), (Loss("verifier", 30, 40),))
     ]
 
 
@@ -205,10 +205,7 @@ def doubts() -> list[Case]:
     """How the best share and the throughput move with what is assumed."""
     assumed = [Assumptions(efficiency=0.7), Assumptions(efficiency=1.3), Assumptions(host=0.5), Assumptions(host=2.0)]
     return [
-        saturated(Case(pair=pair, num_verifiers=number, assumptions=each), 128, 1.0)
-        for pair in PAIRS
-        for each in assumed
-        for number in (4, 5, 6)
+        saturated(Case(num_verifiers=number, assumptions=each), 128, 1.0) for each in assumed for number in (4, 5, 6)
     ]
 
 

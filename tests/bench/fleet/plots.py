@@ -123,7 +123,7 @@ def _finished(figure: Figure, panels: Sequence[Axes]) -> Figure:
         axes.grid(alpha=0.3)
         artists, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, artists, strict=True))
-    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=3, fontsize="small")
+    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=2 if len(handles) == 4 else 3, fontsize="small")
     return figure
 
 

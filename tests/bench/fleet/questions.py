@@ -163,7 +163,7 @@ def knee() -> list[Case]:
     for pair, number in VERIFIERS.items():
         one, eight = Case(pair=pair, num_gpus=1, num_verifiers=1, num_gateways=1), Case(pair=pair, num_verifiers=number)
         cases += [saturated(one, load) for load in (1, 4, 16, 64)]
-        cases += [saturated(eight, load) for load in (1, 8, 32, 128, 512)]
+        cases += [saturated(eight, load) for load in (1, 8, 32, 64, 128, 512)]
         cases += [saturated(replace(eight, n=64), load) for load in (1, 8, 32)]
         cases += [saturated(replace(eight, n=256), load) for load in (1, 8)]
     return cases

@@ -14,7 +14,7 @@ from tests.bench.fleet.measured import Run, Timings, demo_problems, fitted, runn
 
 NUM_CORES = 2
 NUM_PROBLEMS = 24
-NUM_RESPONSES = 96
+NUM_RESPONSES = 64
 """Recorded for each problem."""
 NUM_SEEDS = 3
 CASES = (

@@ -64,7 +64,8 @@ def _knee(results: Results) -> Figure:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
     panels[1, 0].set_yscale("log")
-    panels[1, 0].yaxis.set_major_formatter("{x:g}")
+    panels[1, 0].set_yticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
+    panels[1, 0].minorticks_off()
     panels[0, 0].set_ylabel("thousand tokens/s for each GPU")
     panels[1, 0].set_ylabel("p95 latency, s")
     return _finished(figure, list(panels.flat))
@@ -74,9 +75,7 @@ def _loss(results: Results) -> Figure:
     """Latency over time, a panel a load."""
     cases = QUESTIONS["loss"]()
     rates = list(dict.fromkeys(case.rate for case in cases))
-    figure, panels = _panels(
-        "Eight GPUs, 3 for the policy and 5 for the verifier: one is lost for 40 s", len(rates)
-    )
+    figure, panels = _panels("Eight GPUs, 3 for the policy and 5 for the verifier: one is lost for 40 s", len(rates))
     for rate, axes in zip(rates, panels, strict=True):
         for case in (case for case in cases if case.rate == rate):
             lost = case.losses[0].model if case.losses else ""
@@ -84,8 +83,9 @@ def _loss(results: Results) -> Figure:
             points = [((place + 0.5) * BUCKET_S, value) for place, value in enumerate(series)]
             label = f"an engine of the {lost} is lost" if lost else "none is lost"
             axes.plot(*zip(*points, strict=True), color=LOSSES[lost], label=label)
-            for loss in case.losses:
-                axes.axvspan(loss.at_s, loss.at_s + (loss.back_s or 0), color="#EEEEEE", zorder=0)
+        loss = next(loss for case in cases for loss in case.losses)
+        axes.axvspan(loss.at_s, loss.at_s + (loss.back_s or 0), color="#EEEEEE", zorder=0)
+        axes.text(loss.at_s + (loss.back_s or 0) / 2, 0.3, "away", ha="center", color="#666666")
         axes.set_title(f"{rate:g} searches a second", fontsize="medium")
         axes.set_xlabel("asked at, s")
     panels[0].set_ylabel("mean latency, s")
@@ -123,7 +123,13 @@ def _finished(figure: Figure, panels: Sequence[Axes]) -> Figure:
         axes.grid(alpha=0.3)
         artists, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, artists, strict=True))
-    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=2 if len(handles) == 4 else 3, fontsize="small")
+    figure.legend(
+        [*handles.values()],
+        [*handles],
+        loc="outside lower center",
+        ncols=2 if len(handles) == 4 else 3,
+        fontsize="small",
+    )
     return figure
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from search.strategies import strategies
+from search.strategies import flat, strategies
 from server.cli.stages import stages
 from tests.bench.fleet.costs import Assumptions
 from tests.bench.fleet.plots import draw
@@ -24,6 +24,8 @@ from tests.bench.fleet.questions import PAIRS, QUESTIONS, SHAPES, Case, Found, R
 from tests.bench.fleet.tables import answers, one
 
 CONSOLE = Console(width=140)
+STRATEGIES = [row.name for row in strategies().values() if row in flat() or row.has_beams]
+"""The others read more of their models than is simulated."""
 MAX_CANDIDATES = 4_000_000
 """N times searches: about ten minutes for each million and five steps."""
 
@@ -64,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fleet.add_argument("--running", type=within(1, 1 << 30), default=1 << 30, help="Searches that a gateway lets run.")
     load = ask.add_argument_group("the load")
-    load.add_argument("--strategy", choices=strategies(), default="beam_search", help="Default: %(default)s.")
+    load.add_argument("--strategy", choices=STRATEGIES, default="beam_search", help="Default: %(default)s.")
     load.add_argument("--n", type=within(1, 256), default=16, help="N, the budget. Default: 16.")
     load.add_argument("--step-tokens", type=int, choices=SHAPES, default=60, help="Tokens of a step. Default: 60.")
     amount = load.add_mutually_exclusive_group()

@@ -3,6 +3,8 @@
 #   docker build --tag winnow:cpu .                    the engine on a CPU; the demo pair is inside
 #   docker build --tag winnow:gateway --target gateway .
 #                                                      no engine: policy and verifier on servers elsewhere
+#   docker build --tag winnow:router --target router .
+#                                                      vLLM's router, in front of several servers of a model
 #   docker build --tag winnow:cuda --target cuda .     the engine on NVIDIA GPUs
 #   docker run --publish 127.0.0.1:8000:8000 --env WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS=true winnow:cpu
 #   docker run winnow:cpu doctor                       any other command of winnow
@@ -43,6 +45,12 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=cache,target=/root/.cache/pip deploy/requirements/install.sh python3 gateway run
 
+FROM tools AS packages-router
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv .venv && .venv/bin/python -m pip install --no-deps --requirement deploy/requirements/router.txt
+
 # The project's own files, which change most often and are small, in a layer of their own.
 FROM tools AS project
 RUN python3 -m venv .venv \
@@ -54,6 +62,13 @@ COPY search search
 COPY server server
 RUN .venv/bin/python -m pip install --no-deps --no-index --no-build-isolation --target project .
 COPY deploy/recipes project/deploy/recipes
+
+# vllm-router, which deploy/compose.routers.yaml gives its flags.
+FROM python AS router
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin
+COPY --from=packages-router /app/.venv .venv
+ENTRYPOINT ["vllm-router"]
+USER 10001:10001
 
 # How it runs, whatever it runs on. It listens on every address of the container: winnow wants access keys for that, or
 # WINNOW_ALLOW_PUBLIC_WITHOUT_KEYS=true where nobody else can reach the published port.

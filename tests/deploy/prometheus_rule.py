@@ -1,4 +1,4 @@
-"""The rules of deploy/monitoring/rules.yml as an object of the Prometheus operator, which kustomize cannot make of them.
+"""The rules of deploy/monitoring/rules.yml for the Prometheus operator, which kustomize cannot make of them.
 
 python -m tests.deploy.prometheus_rule      writes it anew
 """

@@ -32,7 +32,7 @@ TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | c
 K8S := tests/k8s
 K8S_READY := $(K8S)/.venv/.ready-$(shell cat $(K8S)/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl test-k8s check format bench eval eval-quick train-demo lock
+.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -87,7 +87,7 @@ $(TRL_READY): .venv/.installed
 		> $$($(TRL)/.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
 	@touch $@
 
-test-k8s: setup $(K8S_READY)  ## Compare deploy/k8s with Kubernetes' and the operators' schemas, lint it, run its router: 0.5 GB
+test-kubernetes: setup $(K8S_READY)  ## Compare deploy/k8s with Kubernetes' and the operators' schemas, lint it, run its router: 0.5 GB
 	@command -v kubectl >/dev/null || { echo "kubectl is missing: it renders deploy/k8s"; exit 1; }
 	$(PYTEST) $(K8S)/live_manifests.py tests/deploy/test_k8s.py
 

@@ -1,6 +1,6 @@
 """deploy/k8s: that it renders, that its parts fit each other, and that winnow understands what it is told.
 
-`make test-k8s` compares it with the schemas of Kubernetes and of the operators, lints it, and runs the router on it.
+`make test-kubernetes` compares it with the schemas of Kubernetes and of the operators, lints it, and runs the router on it.
 """
 
 import json

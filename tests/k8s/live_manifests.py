@@ -1,4 +1,4 @@
-"""deploy/k8s against the schemas of Kubernetes and of the operators, checkov, and vLLM's router: `make test-k8s`.
+"""deploy/k8s against the schemas of Kubernetes and of the operators, checkov, and vLLM's router: `make test-kubernetes`.
 
 The router is the real one. It asks a stand-in of the API server which pods there are, and sends requests to stand-ins
 of engines.
@@ -147,7 +147,7 @@ class Router:
 async def serving(answer: Handler, port: int, *hosts: str) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, handler_cancellation=True)  # a watch ends with its client
     await runner.setup()
     for host in hosts:
         await web.TCPSite(runner, host, port).start()

@@ -89,7 +89,7 @@ $(TRL_READY): .venv/.installed
 
 test-kubernetes: setup $(K8S_READY)  ## Compare deploy/k8s with Kubernetes' and the operators' schemas, lint it, run its router: 0.5 GB
 	@command -v kubectl >/dev/null || { echo "kubectl is missing: it renders deploy/k8s"; exit 1; }
-	$(PYTEST) $(K8S)/live_manifests.py tests/deploy/test_k8s.py
+	$(PYTEST) $(K8S)/live_manifests.py $(K8S)/live_pods.py tests/deploy/test_k8s.py
 
 $(K8S_READY):
 	@$(PYTHON) -m venv --clear $(K8S)/.venv

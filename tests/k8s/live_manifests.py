@@ -1,7 +1,7 @@
-"""deploy/k8s against the schemas of Kubernetes and of the operators, checkov, and vLLM's router: `make test-kubernetes`.
+"""deploy/k8s against the schemas of Kubernetes and of the operators, checkov, and vLLM's router.
 
 The router is the real one. It asks a stand-in of the API server which pods there are, and sends requests to stand-ins
-of engines.
+of engines. `make test-kubernetes` runs it.
 """
 
 import asyncio

@@ -90,14 +90,14 @@ def labels_of(pod: Object) -> dict[str, str]:
     return dict(pod["metadata"]["labels"])
 
 
-def connections(overlay: str) -> set[tuple[str, str]]:
-    """Which pods reach the port of which others, by the network policies: both sides have to allow it."""
+def connections(overlay: str, direction: str) -> set[tuple[str, str]]:
+    """Which pods may ask which others, by the policies of those that ask (egress) or of the others (ingress)."""
     labels = {name: labels_of(pod) for name, pod in pods(overlay).items()}
+    subject = {"egress": 0, "ingress": 1}[direction]
     return {
-        (source, target)
-        for source, target in product(labels, labels)
-        if _allowed(overlay, "egress", labels[source], labels[target])
-        and _allowed(overlay, "ingress", labels[target], labels[source])
+        pair
+        for pair in product(labels, labels)
+        if _allowed(overlay, direction, labels[pair[subject]], labels[pair[1 - subject]])
     }
 
 

@@ -1,6 +1,6 @@
 """deploy/k8s: that it renders, that its parts fit each other, and that winnow understands what it is told.
 
-`make test-kubernetes` compares it with the schemas of Kubernetes and of the operators, lints it, and runs the router on it.
+`make test-kubernetes` compares it with the schemas of Kubernetes and of the operators, lints it, and runs its pods.
 """
 
 import json
@@ -284,8 +284,9 @@ def test_in_a_fleet_the_gateways_ask_routers_that_look_for_the_fleet(monkeypatch
 
 
 @each_overlay
-def test_engines_are_reached_by_those_alone_who_ask_them(overlay: str) -> None:
-    assert connections(overlay) == ASK[overlay]
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+def test_engines_are_reached_by_those_alone_who_ask_them(overlay: str, direction: str) -> None:
+    assert connections(overlay, direction) == ASK[overlay]
 
 
 @pytest.mark.parametrize("overlay", ["gpu", "fleet"])

@@ -105,10 +105,10 @@ class Cluster:
     async def see(self, name: str, address: str, component: str, *, is_ready: bool = True, ends: bool = False) -> None:
         """Say that a pod is there, or that it has changed."""
         self.version += 1
-        metadata = {"name": name, "namespace": "winnow", "uid": name, "resourceVersion": str(self.version)}
-        metadata |= {"labels": LABELS | {COMPONENT: component}} | (
-            {"deletionTimestamp": "2026-01-01T00:00:00Z"} if ends else {}
-        )
+        metadata: Object = {"name": name, "namespace": "winnow", "uid": name, "resourceVersion": str(self.version)}
+        metadata["labels"] = LABELS | {COMPONENT: component}
+        if ends:
+            metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         conditions = [{"type": "Ready", "status": str(is_ready)}]
         status = {"phase": "Running", "podIP": address, "conditions": conditions}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}, "status": status}

@@ -68,7 +68,7 @@ async def started(workload: str, folder: Path, more: Mapping[str, str]) -> Async
     """A pod of a workload of the overlay `gpu`, ready."""
     container, port = main_container(pods("gpu")[workload]), free_port()
     (folder / "keys.yaml").write_text(f"- {{name: me, key: {KEY}}}\n")
-    variables = environment("gpu", container) | HERE | {"WINNOW_PORT": str(port)} | more
+    variables = environment("gpu", container) | HERE | {"WINNOW_PORT": str(port), **more}
     keys = ("--ro-bind", str(folder / "keys.yaml"), "/tmp/keys.yaml")
     arguments = container.get("args", ["serve"])
     with (folder / f"{workload}-{port}.log").open("wb") as log:

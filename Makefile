@@ -28,7 +28,11 @@ CLIENTS_READY := $(CLIENTS)/.venv/.ready-$(shell cat $(CLIENTS)/requirements.txt
 TRL := tests/trl
 TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl check format bench eval eval-quick train-demo lock
+# What checks deploy/k8s: schemas, a linter and vLLM's router, in a place of their own.
+K8S := tests/k8s
+K8S_READY := $(K8S)/.venv/.ready-$(shell cat $(K8S)/requirements.txt | cksum | cut -d' ' -f1)
+
+.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -83,6 +87,15 @@ $(TRL_READY): .venv/.installed
 		> $$($(TRL)/.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
 	@touch $@
 
+test-kubernetes: setup $(K8S_READY)  ## Compare deploy/k8s with Kubernetes' and the operators' schemas, lint it, run its router: 0.5 GB
+	@command -v kubectl >/dev/null || { echo "kubectl is missing: it renders deploy/k8s"; exit 1; }
+	$(PYTEST) $(K8S)/live_manifests.py $(K8S)/live_pods.py tests/deploy/test_k8s.py
+
+$(K8S_READY):
+	@$(PYTHON) -m venv --clear $(K8S)/.venv
+	@$(K8S)/.venv/bin/python -m pip install --quiet --no-deps --requirement $(K8S)/requirements.txt
+	@touch $@
+
 check: setup  ## Check style, types and the layers
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -114,4 +127,5 @@ lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
 	$(COMPILE) --output-file deploy/requirements/router.txt deploy/requirements/router.in
 	$(COMPILE) $(CPU_WITHOUT) --no-emit-package setuptools $(CPU_TORCH) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
 	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(CLIENTS)/requirements.txt $(CLIENTS)/requirements.in
+	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(K8S)/requirements.txt $(K8S)/requirements.in
 	npm install --prefix $(CLIENTS) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

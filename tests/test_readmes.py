@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import click
@@ -42,7 +42,8 @@ def test_the_five_readmes_have_fewer_than_9000_words_together() -> None:
 
 def test_nothing_else_is_called_a_readme_but_the_measurements_and_the_library() -> None:
     others = {page for page in pages() if page.name == "README.md"} - set(READMES)
-    assert others == {ROOT / page / "README.md" for page in ("tests/bench", "tests/bench/gpu", "search/answers")}
+    places = ("tests/bench", "tests/bench/gpu", "search/answers", "deploy/k8s")
+    assert others == {ROOT / page / "README.md" for page in places}
 
 
 def test_the_first_readme_is_read_in_a_few_minutes() -> None:
@@ -140,6 +141,8 @@ def test_every_command_can_be_given(block: Block, command: str) -> None:
             parser.parse_args(arguments)
         case "pip":
             assert (ROOT / arguments[-1]).exists()
+        case "kubectl":
+            check_kubectl(arguments)
         case "curl":
             assert arguments[0].startswith("http://127.0.0.1:8000/")  # run in tests/server/test_readme.py
         case _:
@@ -177,6 +180,16 @@ def check_docker(arguments: list[str]) -> None:
     for option, value in pairwise(arguments):
         assert value in known.get(option, {value}), f"there is no {option} {value}"
         assert option not in ("--file", "-f") or any((ROOT / home / value).exists() for home in ("", "deploy"))
+
+
+def check_kubectl(arguments: list[str]) -> None:
+    """Refuse manifests, overlays and workloads that are not there."""
+    for option, value in pairwise(arguments):
+        assert option not in ("--filename", "--kustomize") or (ROOT / value).exists(), f"there is no {value}"
+    workloads = [argument.split("/") for argument in arguments if argument.startswith("deployment/")]
+    manifests = [yaml.safe_load_all(path.read_text()) for path in (ROOT / "deploy" / "k8s" / "base").glob("*.yaml")]
+    known = {each["metadata"]["name"] for each in chain(*manifests) if each["kind"] == "Deployment"}
+    assert {name for _, name in workloads} <= known
 
 
 def test_grading_runs_as_it_is_shown(tmp_path: Path) -> None:

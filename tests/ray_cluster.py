@@ -51,7 +51,6 @@ class Replica:
 
     id: str
     pid: int
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,10 @@ class Cluster:
         details: dict[str, Any] = reply.raise_for_status().json()["applications"]["winnow"]
         return details
 
-    def replicas(self, deployment: str, state: str = "RUNNING") -> list[Replica]:
-        """Return the replicas of a deployment that are in a state."""
+    def replicas(self, deployment: str) -> list[Replica]:
+        """Return the running replicas of a deployment."""
         details = self.application()["deployments"][deployment]["replicas"]
-        found = [Replica(each["replica_id"], each["pid"], each["state"]) for each in details]
-        return [replica for replica in found if replica.state == state]
+        return [Replica(each["replica_id"], each["pid"]) for each in details if each["state"] == "RUNNING"]
 
     def await_running(self) -> None:
         """Return when the application is as its configuration says, and the gateway is ready.

@@ -18,9 +18,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from rich.console import Console
@@ -116,7 +114,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 class Load:
-    """Clients that ask on and on, one request after the other each.
+    """Clients that ask on and on, one request after the other each, from the begin of the context to its end.
 
     Args:
         client: That asks.
@@ -125,23 +123,27 @@ class Load:
 
     def __init__(self, client: httpx.AsyncClient, num_clients: int) -> None:
         self.outcomes: list[Outcome] = []
-        self.started = time.perf_counter()
         self._client = client
+        self._num_clients = num_clients
+        self._started = time.perf_counter()
         self._is_over = False
-        self._clients = [asyncio.create_task(self._ask_on(number)) for number in range(num_clients)]
 
     @property
     def now(self) -> float:
         """Seconds since the load began."""
-        return time.perf_counter() - self.started
+        return time.perf_counter() - self._started
 
-    async def end(self) -> None:
+    async def __aenter__(self) -> Self:
+        self._clients = [asyncio.create_task(self._ask_on(number)) for number in range(self._num_clients)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Have every request answered, and ask no more."""
         self._is_over = True
         await asyncio.gather(*self._clients)
 
     async def _ask_on(self, number: int) -> None:
-        for turn, record in zip(count(), held_out_problems(1000 + number, 1000), strict=False):
+        for turn, record in enumerate(held_out_problems(1000 + number, 1000)):
             if self._is_over:
                 return
             strategy = STRATEGIES[(number + turn) % len(STRATEGIES)]
@@ -188,14 +190,13 @@ async def kill(cluster: Cluster, num_clients: int, seconds: float) -> Table:
     table = Table(*titles, title="kill -9 of one of two policy replicas")
     await deployed(cluster, gateway=ONE, policy={"num_replicas": 2}, verifier=ONE)
     async with gateway(cluster) as client:
-        load = Load(client, num_clients)
-        await asyncio.sleep(seconds / 3)
-        victim = (await asyncio.to_thread(cluster.replicas, "policy"))[0]
-        killed_at = load.now
-        os.kill(victim.pid, signal.SIGKILL)  # its engine ends with it (models/vllm/orphans.py)
-        taken = await replaced(cluster, "policy", {victim.id}, 2)
-        await asyncio.sleep(seconds / 3)
-        await load.end()
+        async with Load(client, num_clients) as load:
+            await asyncio.sleep(seconds / 2)
+            victim = (await asyncio.to_thread(cluster.replicas, "policy"))[0]
+            killed_at = load.now
+            os.kill(victim.pid, signal.SIGKILL)  # its engine ends with it (models/vllm/orphans.py)
+            taken = await replaced(cluster, "policy", {victim.id}, 2)
+            await asyncio.sleep(seconds / 2)
         for name, chosen in parts_of(load.outcomes, killed_at, killed_at):
             table.add_row(name, *await told(client, chosen, num_clients))
     table.caption = f"{taken:.0f} s until two replicas ran again"
@@ -209,16 +210,15 @@ async def update(cluster: Cluster, num_clients: int, seconds: float) -> Table:
     await deployed(cluster, gateway=ONE, policy=ONE, verifier=ONE)
     before = {name: {each.id for each in cluster.replicas(name)} for name in ("gateway", "policy", "verifier")}
     async with gateway(cluster) as client:
-        load = Load(client, num_clients)
-        await asyncio.sleep(seconds / 3)
-        begun = load.now
-        config = demo_config(cluster.port, {"served_model_name": OTHER_NAME}, gateway=ONE, policy=ONE, verifier=ONE)
-        await asyncio.to_thread(cluster.deploy, config)
-        for name, old in before.items():
-            await replaced(cluster, name, old, 1)
-        ended = load.now
-        await asyncio.sleep(seconds / 3)
-        await load.end()
+        async with Load(client, num_clients) as load:
+            await asyncio.sleep(seconds / 2)
+            begun = load.now
+            config = demo_config(cluster.port, {"served_model_name": OTHER_NAME}, gateway=ONE, policy=ONE, verifier=ONE)
+            await asyncio.to_thread(cluster.deploy, config)
+            for name, old in before.items():
+                await replaced(cluster, name, old, 1)
+            ended = load.now
+            await asyncio.sleep(seconds / 2)
         served = (await client.get("/v1/models")).json()["data"][0]["id"]
         for name, chosen in parts_of(load.outcomes, begun, ended):
             table.add_row(name, *await told(client, chosen, num_clients))
@@ -266,7 +266,7 @@ async def main() -> None:
                     console.print(await overhead(here, there, arguments.repeats))
         for name, measure in (("scale", scale), ("kill", kill), ("update", update)):
             if name in arguments.part:
-                console.print(await partial(measure, cluster, arguments.clients, arguments.seconds)())
+                console.print(await measure(cluster, arguments.clients, arguments.seconds))
 
 
 if __name__ == "__main__":

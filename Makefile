@@ -28,7 +28,7 @@ CLIENTS_READY := $(CLIENTS)/.venv/.ready-$(shell cat $(CLIENTS)/requirements.txt
 TRL := tests/trl
 TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl check format bench eval eval-quick train-demo lock
+.PHONY: help setup ray serve real real-all test test-quick test-clients clients test-trl check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -42,6 +42,9 @@ $(READY):
 .venv/.installed: $(READY) pyproject.toml
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+ray: setup  ## Install Ray Serve beside the engine, 80 MB (deploy/ray/README.md)
+	@.venv/bin/python -m pip install --quiet --no-deps --requirement deploy/requirements/ray.txt
 
 serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
@@ -112,5 +115,6 @@ lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
 	$(COMPILE) --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
 	$(COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(COMPILE) $(CPU_WITHOUT) --no-emit-package setuptools $(CPU_TORCH) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
+	$(COMPILE) $(CPU_TORCH) --output-file deploy/requirements/ray.txt deploy/requirements/ray.in
 	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(CLIENTS)/requirements.txt $(CLIENTS)/requirements.in
 	npm install --prefix $(CLIENTS) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -149,7 +149,7 @@ def check_ray(block: Block, program: str, arguments: list[str]) -> None:
     files = [argument for argument in arguments[1:] if argument.endswith(".yaml")]
     assert all((ROOT / file).exists() for file in files)
     if (BIN / program).exists():
-        command = [BIN / program, arguments[0], "--help"]
+        command = [str(BIN / program), arguments[0], "--help"]
         text = subprocess.run(command, check=True, capture_output=True, timeout=60, text=True).stdout
         options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
         assert [option for option in options if option not in text] == []

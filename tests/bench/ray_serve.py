@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from models.training.demo.tasks.stream import held_out_problems
-from tests.bench.remote import HANG_S, NUM_PROBLEMS, N, Outcome, ask, search_all, told
+from tests.bench.remote import NUM_PROBLEMS, N, Outcome, ask, search_all, told
 from tests.bench.running import running
-from tests.bench.traffic import STRATEGIES
+from tests.bench.traffic import HANG_S, STRATEGIES
 from tests.ray_cluster import READY_WITHIN_S, Cluster, demo_config, ray_cluster
 
 PARTS = ("same", "overhead", "scale", "kill", "update")
@@ -62,6 +62,8 @@ async def deployed(cluster: Cluster, **deployments: Any) -> None:
     """Have the cluster run the demo pair with these options."""
     await asyncio.to_thread(cluster.deploy, demo_config(cluster.port, **deployments))
     await asyncio.to_thread(cluster.await_running)
+    for name, options in deployments.items():
+        await replicas_become(cluster, name, options.get("num_replicas", 1))
 
 
 async def same(here: httpx.AsyncClient, there: httpx.AsyncClient) -> Table:
@@ -168,13 +170,11 @@ async def scale(cluster: Cluster, num_clients: int, seconds: float) -> Table:
     table = Table("what", "seconds", "requests", title="replicas of the policy, by tokens in flight")
     await deployed(cluster, gateway=ONE, policy=QUICK, verifier=ONE)
     async with gateway(cluster) as client:
-        load = Load(client, num_clients)
-        table.add_row(
-            f"from one to two, {num_clients} clients", f"{await replicas_become(cluster, 'policy', 2):.0f}", ""
-        )
-        scaled_at = load.now
-        await asyncio.sleep(seconds)
-        await load.end()
+        async with Load(client, num_clients) as load:
+            taken = await replicas_become(cluster, "policy", 2)
+            scaled_at = load.now
+            await asyncio.sleep(seconds)
+        table.add_row(f"from one to two, {num_clients} clients", f"{taken:.0f}", "")
         for name, chosen in (
             ("one replica", [each for each in load.outcomes if each.ended <= scaled_at]),
             ("two replicas", [each for each in load.outcomes if each.begun > scaled_at]),

@@ -35,11 +35,13 @@ class Deployment:
         replicas: Those there were.
         gone: Places of those that are gone.
         num_calls: By place.
+        sessions: That requests belonged to, in turn.
     """
 
     replicas: Sequence[EngineReplica]
     gone: set[int] = field(default_factory=set)
     num_calls: Counter[int] = field(default_factory=Counter)
+    sessions: list[str] = field(default_factory=list)
 
     def place(self, session_id: str) -> int:
         """Of the replica that gets a request."""
@@ -65,6 +67,7 @@ class Handle:
     def remote(self, *arguments: Any) -> "Response | Responses":
         place = self.deployment.place(self.session_id)
         self.deployment.num_calls[place] += 1
+        self.deployment.sessions.append(self.session_id)
         method = getattr(self.deployment.replicas[place], self.method_name)
         if self.stream:
             return Responses(self.deployment, place, method(*_sent(arguments)))

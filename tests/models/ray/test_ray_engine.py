@@ -39,6 +39,7 @@ async def engine_of(name: str, *replicas: EngineReplica) -> tuple[RayEngine, Dep
     engine = RayEngine(DeploymentSettings(DEMO / name, name, Handle(deployment)), translated)
     await engine.meet(5.0)
     deployment.num_calls.clear()
+    deployment.sessions.clear()
     return engine, deployment
 
 
@@ -223,16 +224,7 @@ def test_no_error_was_forgotten_that_takes_more_than_a_message() -> None:
 
 
 async def test_an_opening_of_any_length_is_a_short_session(ray: tuple[EnginePolicy, Deployment]) -> None:
-    problem = Problem("Compute 1 + 1. " * 20)
-    engine = engine_behind(ray[0])
-    sessions = []
-    options = engine._handle.options
-
-    class Recording(Handle):
-        def options(self, *, method_name: str, session_id: str, stream: bool, _by_reference: bool) -> Handle:
-            sessions.append(session_id)
-            return options(method_name=method_name, session_id=session_id, stream=stream, _by_reference=_by_reference)
-
-    engine._handle = Recording(ray[1])
-    await respond(ray[0], sampling(0), problem)
-    assert [len(session) for session in sessions] == [16]
+    """Ray sends it with every request, and a problem may have megabytes."""
+    subject, deployment = ray
+    await respond(subject, sampling(0), Problem("Compute 1 + 1. " * 20))
+    assert [len(session) for session in deployment.sessions] == [16]

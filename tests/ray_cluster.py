@@ -88,8 +88,8 @@ class Cluster:
         return details
 
     def replicas(self, deployment: str) -> list[Replica]:
-        """Return the running replicas of a deployment."""
-        details = self.application()["deployments"][deployment]["replicas"]
+        """Return the running replicas of a deployment; none while Ray reads a new configuration."""
+        details = self.application()["deployments"].get(deployment, {"replicas": ()})["replicas"]
         return [Replica(each["replica_id"], each["pid"]) for each in details if each["state"] == "RUNNING"]
 
     def await_running(self) -> None:

@@ -65,7 +65,7 @@ async def test_the_official_client_streams_a_chat_with_the_policy_itself(ray_ope
 async def test_what_the_policy_refuses_names_the_field(ray_client: httpx.AsyncClient) -> None:
     body = {"model": POLICY_NAME, "messages": [{"role": "user", "content": "1"}], "top_p": 7}
     reply = await ray_client.post("/v1/chat/completions", json=body)
-    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "top_p")
+    assert (reply.status_code, reply.json()["error"]["param"]) == (422, "top_p")
 
 
 async def test_a_replica_of_each_deployment_runs(cluster: Cluster) -> None:

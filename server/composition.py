@@ -145,12 +145,12 @@ def prompts_of(settings: Settings, policy: Path) -> PromptBuilder:
     return PromptBuilder(tokenizer, system_prompt_of(settings).text, marks)
 
 
-def policy_model(settings: Settings) -> ModelSettings:
+def policy_model(settings: Settings) -> EngineSettings | RemoteSettings:
     """Return where and how the policy runs."""
     return _remote(settings, "policy") if settings.policy_url else policy_engine(settings)
 
 
-def verifier_model(settings: Settings) -> ModelSettings:
+def verifier_model(settings: Settings) -> EngineSettings | RemoteSettings:
     """Return where and how the verifier runs."""
     return _remote(settings, "verifier") if settings.verifier_url else verifier_engine(settings)
 

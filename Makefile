@@ -32,7 +32,7 @@ TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | c
 K8S := tests/k8s
 K8S_READY := $(K8S)/.venv/.ready-$(shell cat $(K8S)/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: help setup serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench eval eval-quick train-demo lock
+.PHONY: help setup ray serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -46,6 +46,9 @@ $(READY):
 .venv/.installed: $(READY) pyproject.toml
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+ray: setup  ## Install Ray Serve beside the engine, 80 MB (deploy/ray/README.md)
+	@.venv/bin/python -m pip install --quiet --no-deps --requirement deploy/requirements/ray.txt
 
 serve: setup  ## Serve the demo models on http://127.0.0.1:8000
 	.venv/bin/winnow serve
@@ -126,6 +129,7 @@ lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
 	$(COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(COMPILE) --output-file deploy/requirements/router.txt deploy/requirements/router.in
 	$(COMPILE) $(CPU_WITHOUT) --no-emit-package setuptools $(CPU_TORCH) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
+	$(COMPILE) $(CPU_TORCH) --output-file deploy/requirements/ray.txt deploy/requirements/ray.in
 	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(CLIENTS)/requirements.txt $(CLIENTS)/requirements.in
 	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(K8S)/requirements.txt $(K8S)/requirements.in
 	npm install --prefix $(CLIENTS) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -28,9 +28,12 @@ class ContextOverflowError(ModelError):
     """
 
     def __init__(self, num_tokens: int, max_tokens: int) -> None:
-        super().__init__(f"{num_tokens} tokens do not fit: at most {max_tokens} do")
+        super().__init__(num_tokens, max_tokens)  # as it was called: another process makes the error of these
         self.num_tokens = num_tokens
         self.max_tokens = max_tokens
+
+    def __str__(self) -> str:
+        return f"{self.num_tokens} tokens do not fit: at most {self.max_tokens} do"
 
 
 class DeadlyPromptError(ModelError):
@@ -47,8 +50,13 @@ class PromptTooLongError(ModelError):
     """
 
     def __init__(self, num_tokens: int, max_tokens: int, field: str = "problem") -> None:
-        super().__init__(f"a prompt of {num_tokens:,} tokens is more than this service reads; at most {max_tokens:,}")
+        super().__init__(num_tokens, max_tokens, field)
+        self.num_tokens = num_tokens
+        self.max_tokens = max_tokens
         self.field = field
+
+    def __str__(self) -> str:
+        return f"a prompt of {self.num_tokens:,} tokens is more than this service reads; at most {self.max_tokens:,}"
 
 
 class EngineUnavailableError(ModelError):

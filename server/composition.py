@@ -27,6 +27,8 @@ from models.engines.running import ModelSettings
 from models.policy.absent import AbsentPolicy
 from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.formats import check_on_policy, open_verifier, read_verifier, verifier_on_policy
+from models.ray.engine import RayEngine
+from models.ray.handlers import RayHandlers
 from models.remote.engine import RemoteEngine
 from models.remote.handlers import RemoteHandlers
 from models.remote.settings import RemoteSettings
@@ -39,7 +41,7 @@ from server.app import create_app
 from server.http.access import require_safe_exposure
 from server.http.protocol import uvicorn_config
 from server.identity import load_calibration
-from server.keys import read_keys
+from server.keys import Keyring, read_keys
 from server.logs import log_to_stderr
 from server.memory import collect_rarely, trimmed
 from server.settings import Settings, SettingsError, Urls
@@ -53,13 +55,19 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_models(
-    settings: Settings, begin: Callable[[str], None] = lambda stage: None
+    settings: Settings,
+    begin: Callable[[str], None] = lambda stage: None,
+    *,
+    policy_place: ModelSettings | None = None,
+    verifier_place: ModelSettings | None = None,
 ) -> AsyncIterator[tuple[Models, tuple[RunningModel, ...]]]:
     """Start the models and what reads their answers; stop them when the context ends.
 
     Args:
         settings: Of the models.
         begin: Is told of each stage of the start when it begins, in words.
+        policy_place: Where and how the policy runs; None: as the settings say.
+        verifier_place: Likewise.
 
     Raises:
         CheckpointError: A model cannot be served with these settings.
@@ -67,15 +75,17 @@ async def open_models(
         SettingsError: This machine cannot give a sandbox that holds.
     """
     if settings.has_policy:
-        policy_settings = policy_model(settings)
+        policy_settings = policy_place or policy_model(settings)
         check_causal_model(policy_settings.model, with_weights=policy_settings.has_weights)
-    prompts = prompts_of(settings, tokenizer_model(settings))
+    place = policy_place if settings.has_policy else verifier_place
+    prompts = prompts_of(settings, place.model if place else tokenizer_model(settings))
     opening_policy = open_policy(policy_settings, prompts) if settings.has_policy else None
     opening_verifier = None
     if settings.asks_policy:
         check_on_policy(settings.verifier_format, prompts)
     elif settings.has_verifier:
-        opening_verifier = open_verifier(settings.verifier_format, verifier_model(settings), prompts)
+        verifier_settings = verifier_place or verifier_model(settings)
+        opening_verifier = open_verifier(settings.verifier_format, verifier_settings, prompts)
     async with AsyncExitStack() as stack:
         begin("starting what reads answers")
         pool = AnswerPool(settings.answer_workers, settings.answer_time_limit_s)
@@ -135,12 +145,12 @@ def prompts_of(settings: Settings, policy: Path) -> PromptBuilder:
     return PromptBuilder(tokenizer, system_prompt_of(settings).text, marks)
 
 
-def policy_model(settings: Settings) -> ModelSettings:
+def policy_model(settings: Settings) -> EngineSettings | RemoteSettings:
     """Return where and how the policy runs."""
     return _remote(settings, "policy") if settings.policy_url else policy_engine(settings)
 
 
-def verifier_model(settings: Settings) -> ModelSettings:
+def verifier_model(settings: Settings) -> EngineSettings | RemoteSettings:
     """Return where and how the verifier runs."""
     return _remote(settings, "verifier") if settings.verifier_url else verifier_engine(settings)
 
@@ -223,6 +233,8 @@ def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
     engine, tokenizer = models.policy.engine, models.policy.prompts.tokenizer
     if isinstance(engine, RemoteEngine):
         return RemoteHandlers(engine, tokenizer, settings.policy_name)
+    if isinstance(engine, RayEngine):
+        return RayHandlers(engine, settings.policy_name)
     from models.vllm.handlers import OpenAIHandlers  # vLLM, which a gateway does without
 
     return OpenAIHandlers(engine, tokenizer, settings.policy_name, settings.tool_call_parser, settings.plain_parser)
@@ -242,18 +254,43 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     log_to_stderr(settings.log_level, settings.log_format)
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
+    async with open_app(settings, keys) as app:
+        await _listen(settings, app, sockets)
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    keys: Keyring,
+    *,
+    policy_place: ModelSettings | None = None,
+    verifier_place: ModelSettings | None = None,
+) -> AsyncIterator[FastAPI]:
+    """Start the models and yield the app around them; stop them when the context ends.
+
+    Args:
+        settings: Of the service.
+        keys: Accepted keys.
+        policy_place: Where and how the policy runs; None: as the settings say.
+        verifier_place: Likewise.
+
+    Raises:
+        CheckpointError: A model cannot be served with these settings.
+        EngineUnavailableError: An engine did not start.
+        SettingsError: This machine cannot give a sandbox that holds.
+    """
     calibrated = load_calibration(settings)
     _log_start(settings)
     if calibrated.table is None and settings.has_policy:
         for row in by_table():
             stands_in = row.stand_in(settings.has_verifier)
             logger.warning("strategy %s will be %s: %s", row.name, stands_in.name, calibrated.reason)
-    async with open_models(settings) as (models, engines):
+    opening = open_models(settings, policy_place=policy_place, verifier_place=verifier_place)
+    async with opening as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models) if settings.has_policy else None
-            app = create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
             try:
-                await _listen(settings, app, sockets)
+                yield create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
             finally:
                 if plain:
                     await plain.stop()

@@ -42,7 +42,7 @@ def test_the_five_readmes_have_fewer_than_9000_words_together() -> None:
 
 def test_nothing_else_is_called_a_readme_but_the_measurements_and_the_library() -> None:
     others = {page for page in pages() if page.name == "README.md"} - set(READMES)
-    places = ("tests/bench", "tests/bench/gpu", "search/answers", "deploy/k8s")
+    places = ("tests/bench", "tests/bench/gpu", "search/answers", "deploy/k8s", "deploy/ray")
     assert others == {ROOT / page / "README.md" for page in places}
 
 
@@ -130,7 +130,9 @@ def test_every_command_can_be_given(block: Block, command: str) -> None:
         case "docker":
             check_docker(arguments)
         case "export":
-            assert arguments[0].split("=")[0] in ENVIRONMENT
+            assert arguments[0].split("=")[0] in ENVIRONMENT | {"RAY_AUTH_MODE"}
+        case "ray" | "serve":
+            check_ray(block, program, arguments)
         case "hf" | "pre-commit":
             subcommand = arguments[:2] if arguments[0] == "auth" else arguments[:1]
             subprocess.run([BIN / program, *subcommand, "--help"], check=True, capture_output=True, timeout=60)
@@ -149,6 +151,17 @@ def test_every_command_can_be_given(block: Block, command: str) -> None:
             homes = (block.page.parent, ROOT)
             assert program.endswith(".sh"), f"nothing checks {program}"
             assert any((home / program).exists() for home in homes)
+
+
+def check_ray(block: Block, program: str, arguments: list[str]) -> None:
+    """See that files exist; where Ray is installed, that the command and its options do."""
+    files = [argument for argument in arguments[1:] if argument.endswith(".yaml")]
+    assert all((ROOT / file).exists() for file in files)
+    if (BIN / program).exists():
+        command = [str(BIN / program), arguments[0], "--help"]
+        text = subprocess.run(command, check=True, capture_output=True, timeout=60, text=True).stdout
+        options = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+        assert [option for option in options if option not in text] == []
 
 
 def parse(arguments: list[str]) -> None:

@@ -1,15 +1,17 @@
-"""Where a model runs: in a process of this service, or on servers elsewhere."""
+"""Where a model runs: in a process of this service, on servers elsewhere, or in replicas of a deployment of Ray's."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from models.engine_client import EngineClient
+from models.ray.engine import open_ray_engine
+from models.ray.settings import DeploymentSettings
 from models.remote.engine import open_remote_engine
 from models.remote.settings import RemoteSettings
 from models.vllm.settings import EngineSettings, Runner
 
-ModelSettings = EngineSettings | RemoteSettings
+ModelSettings = EngineSettings | RemoteSettings | DeploymentSettings
 
 
 def running_engine(
@@ -28,6 +30,8 @@ def running_engine(
     """
     if isinstance(settings, RemoteSettings):
         return open_remote_engine(settings, runner)
+    if isinstance(settings, DeploymentSettings):
+        return open_ray_engine(settings)
     from models.vllm.engine import start_engine  # vLLM, which a gateway does without
 
     return start_engine(settings, runner, overrides)

@@ -41,7 +41,13 @@ def test_a_gateway_and_a_router_run_the_versions_that_the_tests_run(name: str) -
     assert {package: version for package, version in pins(name).items() if tested.get(package) != version} == {}
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "gateway", "router", "dev"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "gateway", "dev"])
+def test_ray_is_installed_beside_every_set_and_moves_none_of_its_versions(name: str) -> None:
+    others = pins(name)
+    assert {package for package, version in pins("ray").items() if others.get(package, version) != version} == set()
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "gateway", "router", "dev", "ray"])
 def test_every_pin_carries_the_hashes_of_its_files(name: str) -> None:
     """pip refuses a set in which one has none. `make lock` writes them."""
     lines = (REQUIREMENTS / f"{name}.txt").read_text().replace("\\\n", " ").splitlines()

@@ -1,0 +1,1 @@
+"""Models that the replicas of Ray Serve's deployments run, reached through handles."""

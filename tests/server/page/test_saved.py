@@ -152,7 +152,7 @@ WRONG = [
     ),
     ('{"strategy": {"name": "x", "n": 1}, "usage": {"completion_tokens": "9"}}', "usage.completion_tokens"),
     ('{"strategy": {"name": "x", "n": 1, "selection": {"toString": 1}}}', "selection: not text"),
-    ('{"strategy": {"name": "x", "n": 1}, "request": {"x": ' + "[" * 9999 + "]" * 9999 + "}}", "nested too deeply"),
+    ('{"strategy": {"name": "x", "n": 1}, "request": {"x": DEEP}}', "nested too deeply"),
 ]
 NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
 
@@ -161,7 +161,7 @@ NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "sc
 def test_what_cannot_be_used_is_said_with_its_line(text: str, fault: str) -> None:
     for name, node in {"NODE": NODE, "ORPHAN": {**NODE, "parent": "9"}, "STRANGE": {**NODE, "id": "<b>"}}.items():
         text = text.replace(name, json.dumps(node))
-    found = call("saved", READ, text)
+    found = call("saved", READ, text.replace("DEEP", "[" * 9999 + "]" * 9999))
     assert found["searches"] == []
     assert fault in found["faults"][0]
 

@@ -5,6 +5,7 @@ Follows a path through the JSON schema of a model; knows of a strategy which fie
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,11 +13,14 @@ from pydantic import BaseModel
 from models.spelling import did_you_mean
 from search.strategies import request_fields, strategies
 
+MAX_MISSPELT = 32
+"""Fields that are compared with the missing ones: a client may send as many as fit into a body."""
+
 
 def foremost(errors: Sequence[Any]) -> Any:
     """Return the error that says the most: a field that is misspelt before the one that is therefore missing."""
     missing = {each["loc"][-1] for each in errors if each["type"] == "missing"}
-    misspelt = (each for each in errors if each["type"] == "extra_forbidden")
+    misspelt = islice((each for each in errors if each["type"] == "extra_forbidden"), MAX_MISSPELT)
     return next((each for each in misspelt if did_you_mean(str(each["loc"][-1]), map(str, missing))), errors[0])
 
 

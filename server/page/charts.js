@@ -248,6 +248,7 @@ function padded(values, isLog) {
 }
 
 function powers(least, most) {
+  if (!(least > 0 && most < Infinity)) return [];
   const found = [];
   for (let power = Math.ceil(Math.log2(least)); 2 ** power <= most; power++) found.push(2 ** power);
   return found;

@@ -6,6 +6,7 @@
 
 export const MAX_FILE_BYTES = 64 * 1024 * 1024;
 export const MAX_FILES = 8;
+const MAX_NESTING = 64; // deeper values would overflow what writes them again
 
 /** Return the text of a file. Throws an Error that says in words why it cannot be used. */
 export async function textOf(file) {
@@ -53,7 +54,16 @@ function parse(text) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     return new Error("not an object; allowed: one JSON object a line");
   }
-  return value;
+  return isDeep(value) ? new Error(`nested too deeply; allowed: ${MAX_NESTING} levels`) : value;
+}
+
+function isDeep(value) {
+  let level = [value];
+  for (let depth = 0; level.length; depth += 1) {
+    if (depth === MAX_NESTING) return true;
+    level = level.flatMap((each) => Object.values(each).filter((inner) => inner !== null && typeof inner === "object"));
+  }
+  return false;
 }
 
 export function megabytes(bytes) {

@@ -6,24 +6,28 @@
 
 import { readLines } from "./lines.js";
 
+const MAX_N = 65_536;
+const MOST = 1e15; // of what is counted or timed: sums of larger numbers say nothing
 const isText = (value) => typeof value === "string";
 const isCount = (value) => Number.isInteger(value);
-const isMeasure = (value) => value === null || Number.isFinite(value);
+const isTokens = (value) => isCount(value) && value >= 0 && value <= MOST;
+const isBudget = (value) => isCount(value) && value >= 1 && value <= MAX_N;
+const isMeasure = (value) => value === null || (Number.isFinite(value) && Math.abs(value) <= MOST);
 
 const FIELDS = {
   problem: [isText],
   level: [(value) => value === null || isCount(value)],
   strategy: [isText],
-  n: [(value) => isCount(value) && value >= 1],
+  n: [isBudget],
   seed: [isCount],
   answer: [(value) => value === null || isText(value)],
   is_correct: [(value) => typeof value === "boolean"],
-  completion_tokens: [isCount],
+  completion_tokens: [isTokens],
   verifier_tokens: [isMeasure, null],
   verifier_cached_tokens: [isMeasure, null],
   seconds: [isMeasure, null],
   early_stop: [(value) => value === null || typeof value === "boolean" || isText(value), null],
-  num_right: [(value) => value === null || isCount(value), null],
+  num_right: [(value) => value === null || (isCount(value) && value >= 0 && value <= MAX_N), null],
   confidence: [isMeasure, null],
   varied: [isVaried, {}],
 };
@@ -104,7 +108,7 @@ function isObject(value) {
 function modelsOf({ told, made }) {
   const named = isObject(told) && Array.isArray(told.models) ? told.models : [made.policy, made.verifier];
   return named
-    .filter(Boolean)
-    .map((model) => String(model).replace(/\/+$/, "").split("/").slice(-2).join("/"))
+    .filter((model) => isText(model) && model !== "")
+    .map((model) => model.replace(/\/+$/, "").split("/").slice(-2).join("/"))
     .join(" + ");
 }

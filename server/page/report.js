@@ -89,7 +89,7 @@ export class Report {
     const pairs = [...ours]
       .filter(([problem]) => theirs.has(problem))
       .map(([problem, own]) => [own, theirs.get(problem)]);
-    return pairs.length ? bootstrapRatio(pairs) : null;
+    return pairs.length && pairs.every(([, other]) => other > 0) ? bootstrapRatio(pairs) : null;
   }
 
   /** pass@k, %, from all responses whose answers were seen; null where no problem has k of them. */

@@ -90,7 +90,7 @@ function replyOf(record) {
   const strategy = needed(record, "strategy", isObject, "an object; is this a reply of POST /solve?");
   if (!isText(strategy.name)) throw new Error("strategy.name: not text");
   if (!isCount(strategy.n) || strategy.n < 1) throw new Error("strategy.n: not a whole number above 0");
-  optional(strategy, "reason", isText, "text");
+  for (const name of ["reason", "selection"]) optional(strategy, name, isText, "text");
   const votes = optional(record, "votes", isList, "a list") ?? [];
   const wrongVote = votes.findIndex((vote) => !isVote(vote));
   if (wrongVote >= 0) throw new Error(`votes.${wrongVote}: not a vote`);
@@ -129,14 +129,20 @@ function treeOf(tree) {
   if (tree === undefined || tree === null) return null;
   if (!isObject(tree)) throw new Error("tree: not an object");
   const nodes = nodesOf(tree.nodes, "tree.nodes") ?? [];
-  const seen = new Set();
+  const depths = new Map();
   for (const [index, { id, parent }] of nodes.entries()) {
-    if (seen.has(id)) throw new Error(`tree.nodes.${index}: ${id} is there twice`);
-    if (parent !== null && !seen.has(parent))
+    if (depths.has(id)) throw new Error(`tree.nodes.${index}: ${id} is there twice`);
+    if (parent !== null && !depths.has(parent))
       throw new Error(`tree.nodes.${index}: its parent ${parent} does not precede it`);
-    seen.add(id);
+    depths.set(id, depthBelow(parent, depths, `tree.nodes.${index}`));
   }
   return { nodes };
+}
+
+function depthBelow(parent, depths, where) {
+  const depth = parent === null ? 1 : depths.get(parent) + 1;
+  if (depth > MAX_DEPTH) throw new Error(`${where}: too deep; allowed: ${MAX_DEPTH} candidates one after the other`);
+  return depth;
 }
 
 function nodesOf(nodes, where) {
@@ -169,7 +175,8 @@ function faultOf(node) {
 
 /** What the data of an event must be, where the page reads it; others are left out. */
 const EVENTS = {
-  start: ({ strategy }) => isObject(strategy) && isText(strategy.name),
+  start: ({ strategy, selection = null, problem = null }) =>
+    isObject(strategy) && isText(strategy.name) && isCount(strategy.n) && isTextOrNull(selection) && isTextOrNull(problem),
   queue: ({ place, length, wait_s: wait = null }) => isCount(place) && isCount(length) && isNumberOrNull(wait),
   decision: ({ reason, values }) => isText(reason) && isObject(values),
   round: ({ round }) => isCount(round),
@@ -198,7 +205,23 @@ function eventsOf(record) {
     (each) => !isRight(each) || (Object.hasOwn(EVENTS, each.event) && !EVENTS[each.event](each.data)),
   );
   if (wrong >= 0) throw new Error(`events.${wrong}: not an event of a search`);
+  requireTree(events);
   return events.filter(({ event }) => Object.hasOwn(EVENTS, event));
+}
+
+/** Candidates follow their parents, and keep them: so nothing is its own ancestor. */
+function requireTree(events) {
+  const [parents, depths] = [new Map(), new Map()];
+  for (const [index, { event, data }] of events.entries()) {
+    if (event !== "candidate") continue;
+    const { id, parent = null } = data;
+    const known = parents.has(id) ? parents.get(id) : parent;
+    if (parent !== null && (!parents.has(parent) || parent !== known))
+      throw new Error(`events.${index}: ${id} cannot follow ${parent}`);
+    parents.set(id, parent);
+    depths.set(id, depthBelow(parent, depths, `events.${index}`));
+    if (parents.size > MAX_NODES) throw new Error(`events: more than ${MAX_NODES} candidates`);
+  }
 }
 
 function needed(record, name, fits, what) {

@@ -2,13 +2,15 @@
  * A search as code: what somebody pastes into a shell, a Python file or a script, and runs.
  *
  * The key of the tab is never written out: the code reads it from WINNOW_API_KEY. Characters that cannot be seen, or
- * that turn text around, are escaped, so that what is pasted is what is seen.
+ * that turn text around, are escaped, so that what is pasted is what is seen. A request may come from a file of anybody:
+ * names of its fields are written out as names only where they are such.
  */
 
 const UNSEEN = /[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f]/gu;
 const SAMPLING = ["temperature", "top_p", "max_tokens", "seed"];
 const FORM = ["response_format", "tools", "tool_choice", "parallel_tool_calls"];
 const THOUGHTS = ["thinking_budget", "reasoning_effort", "chat_template_kwargs"];
+const ARGUMENT = /^[a-z][a-z0-9_]*$/;
 const OF_THE_STREAM = ["stream", "background"];
 
 /** @typedef {{origin: string, model: string, hasKey: boolean}} Where The service: its address, its policy's name. */
@@ -130,7 +132,10 @@ function quoted(text) {
 }
 
 function argumentsOf(fields) {
-  return Object.entries(fields).map(([name, value]) => `    ${name}=${python(value, 4)},`);
+  const given = Object.entries(fields);
+  const odd = given.filter(([name]) => !ARGUMENT.test(name));
+  const named = given.filter(([name]) => ARGUMENT.test(name)).map(([name, value]) => `    ${name}=${python(value, 4)},`);
+  return odd.length ? [...named, `    **${python(Object.fromEntries(odd), 4)},`] : named;
 }
 
 /** Write a value of JSON as Python does; objects and lists that are long a member a line. */

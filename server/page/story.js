@@ -90,7 +90,7 @@ export function begin() {
  * @returns {Story}
  */
 export function follow(story, message) {
-  const tell = CHAPTERS[message.event];
+  const tell = Object.hasOwn(CHAPTERS, message.event) ? CHAPTERS[message.event] : null;
   const id = Number(message.id) || story.lastId + 1;
   if (id <= story.lastId) return story; // sent again after a resumption
   const next = { ...story, revision: story.revision + 1, lastId: id };
@@ -212,7 +212,7 @@ function conclude(story, reply) {
   }
   for (const told of reply.candidates ?? []) {
     const node = story.nodes.get(told.id);
-    if (node) Object.assign(node, { answer: told.answer, verified: told.verified, trial: told.trial ?? null });
+    if (node) Object.assign(node, { answer: told.answer ?? null, verified: told.verified ?? null });
   }
   for (const node of story.nodes.values()) {
     if (story.children.has(node.id)) node.state = "expanded";
@@ -222,7 +222,8 @@ function conclude(story, reply) {
 
 /** How a strategy chooses where a reply does not say. */
 function selectionOf(name) {
-  return { majority: "majority", best_of_n: "best" }[name] ?? "weighted";
+  if (name === "majority") return "majority";
+  return name === "best_of_n" ? "best" : "weighted";
 }
 
 function nodeOf(story, id, parent) {

@@ -59,7 +59,7 @@ export function momentInWords({ events, moments, isRecorded }, moment) {
     case "round":
       return `round ${data.round} begins`;
     case "step":
-      return data.score === null
+      return data.score == null
         ? `${data.node} grows by a step`
         : `a step of ${data.node} is judged ${data.score.toFixed(2)}`;
     case "candidate":

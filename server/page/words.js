@@ -19,10 +19,21 @@ export function stateInWords(state) {
   return STATES[state] ?? state;
 }
 
+const NAMES = new Map([
+  ["best_of_n", "best of N"],
+  ["weighted_best_of_n", "weighted best of N"],
+  ["dvts", "DVTS"],
+  ["rebase", "REBASE"],
+]);
+const UNITS = new Map([
+  ["majority", "number"],
+  ["best", "best score"],
+  ["tournament", "strength"],
+]);
+
 /** @returns {string} A strategy as people say it. */
 export function nameOf(strategy) {
-  const names = { best_of_n: "best of N", weighted_best_of_n: "weighted best of N", dvts: "DVTS", rebase: "REBASE" };
-  return names[strategy] ?? strategy.replaceAll("_", " ");
+  return NAMES.get(strategy) ?? strategy.replaceAll("_", " ");
 }
 
 /** @returns {number} What an answer's votes are worth under a selection. */
@@ -43,7 +54,7 @@ function bestScore(story, answer) {
 
 /** @returns {string} The unit of such a support. */
 export function unitOf(selection) {
-  return { majority: "number", weighted: "weight", best: "best score", tournament: "strength" }[selection] ?? "weight";
+  return UNITS.get(selection) ?? "weight";
 }
 
 /** @returns {string} A support as a number. */
@@ -181,5 +192,10 @@ export function decisionInWords(story) {
 
 /** Put values into the places that a reason names. */
 function fill(reason, values) {
-  return reason.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
+  const told = new Map(Object.entries(values));
+  return reason.replace(/\{(\w+)\}/g, (place, name) => (isPlain(told.get(name)) ? String(told.get(name)) : place));
+}
+
+function isPlain(value) {
+  return ["string", "number", "boolean"].includes(typeof value);
 }

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from models.openai.requests import UNKEPT
 from models.prm.criteria import criteria_of
 from search.expander import Models
+from server import refusals
 from server.cli.main import app
 from server.keys import read_keys
 from server.openai.neutral import UNKEPT_RESPONSES
-from server.refusals import allowed_instead
+from server.refusals import MAX_MISSPELT, allowed_instead, foremost
 from server.schemas import SolveRequest
 from server.settings import Settings, SettingsError, load_settings
 from tests.server.conftest import listening
@@ -208,6 +209,15 @@ def test_a_field_of_a_key_is_suggested_and_no_key_is_shown(tmp_path: Path) -> No
 def test_criteria_are_suggested() -> None:
     with pytest.raises(ValueError, match=r"did you mean code\?"):
         criteria_of("coed")
+
+
+def test_a_body_of_nothing_but_wrong_names_costs_a_few_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(refusals, "did_you_mean", lambda name, allowed: compared.append(name))
+    with pytest.raises(ValidationError) as refused:
+        SolveRequest.model_validate({f"x{number}": 0 for number in range(1000)})
+    assert foremost(refused.value.errors())["type"] == "missing"
+    assert len(compared) == MAX_MISSPELT
 
 
 def test_a_value_that_is_no_word_suggests_nothing() -> None:

@@ -189,8 +189,9 @@ function costSeries({ name, report, configuration, colour, dashes }, level) {
     .filter((point) => point.configuration === configuration.key)
     .flatMap((point) => {
       const [{ tokens, generated }, accuracy] = [report.cost(point), report.accuracy(point, level)];
-      return accuracy
-        ? [{ x: tokens ?? generated, y: accuracy.mean, low: accuracy.low, high: accuracy.high, note: `N = ${point.n}` }]
+      const x = tokens ?? generated;
+      return accuracy && x > 0 // or it has no place on a logarithmic axis
+        ? [{ x, y: accuracy.mean, low: accuracy.low, high: accuracy.high, note: `N = ${point.n}` }]
         : [];
     });
   return { name, colour, dashes, points };

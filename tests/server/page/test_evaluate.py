@@ -123,3 +123,15 @@ async def test_bad_files_are_told_in_words(plain: httpx.AsyncClient, open_page: 
     assert "bad.jsonl, line 2: no answer, completion_tokens" in told
     assert "empty.jsonl, line 1: does not say how it was made" in told
     assert "none.jsonl holds no outcomes yet" in told
+
+
+async def test_outcomes_without_a_token_have_no_place_on_a_logarithmic_axis(
+    plain: httpx.AsyncClient, open_page: "Open"
+) -> None:
+    free = [each | {"completion_tokens": 0, "verifier_tokens": 0} for each in outcomes()]
+    async with open_page(f"{plain.base_url}/#evaluate") as page:
+        await give(page, run=file_of(free))
+        assert await table(page, "Accuracy")
+        said = await page.locator("main").inner_text()
+        assert "NaN" not in said + await page.locator("main").inner_html()
+    assert "Difference" in said

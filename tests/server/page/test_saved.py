@@ -142,11 +142,17 @@ WRONG = [
             ("decision", '{"reason": {"__html": ""}, "values": {}}'),
             ("queue", '{"place": "1", "length": 1}'),
             ("start", '{"strategy": "dvts"}'),
+            ("start", '{"strategy": {"name": "dvts", "n": {"toString": 1}}}'),
+            ("start", '{"strategy": {"name": "dvts", "n": 1}, "selection": {}}'),
+            ("candidate", '{"id": "0", "parent": "0", "tokens": 1, "state": "growing"}'),
+            ("candidate", '{"id": "0.0", "parent": "0", "tokens": 1, "state": "growing"}'),
             ("round", "{}"),
             ("round", "null"),
         )
     ),
     ('{"strategy": {"name": "x", "n": 1}, "usage": {"completion_tokens": "9"}}', "usage.completion_tokens"),
+    ('{"strategy": {"name": "x", "n": 1, "selection": {"toString": 1}}}', "selection: not text"),
+    ('{"strategy": {"name": "x", "n": 1}, "request": {"x": DEEP}}', "nested too deeply"),
 ]
 NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "score": None, "state": "complete"}
 
@@ -155,7 +161,7 @@ NODE: dict[str, Any] = {"id": "0", "parent": None, "steps": [], "tokens": 1, "sc
 def test_what_cannot_be_used_is_said_with_its_line(text: str, fault: str) -> None:
     for name, node in {"NODE": NODE, "ORPHAN": {**NODE, "parent": "9"}, "STRANGE": {**NODE, "id": "<b>"}}.items():
         text = text.replace(name, json.dumps(node))
-    found = call("saved", READ, text)
+    found = call("saved", READ, text.replace("DEEP", "[" * 9999 + "]" * 9999))
     assert found["searches"] == []
     assert fault in found["faults"][0]
 
@@ -173,3 +179,50 @@ def test_a_file_of_outcomes_is_known_and_many_searches_are_bounded(reply: dict[s
     found = call("saved", "({ readSaved }, text) => readSaved(text, 'f', 3)", f"{line}\n" * 9)
     assert len(found["searches"]) == 3
     assert "more than 3 searches" in found["faults"][0]
+
+
+def candidate(id: str, parent: str | None) -> dict[str, Any]:
+    return {"event": "candidate", "data": {"id": id, "parent": parent, "tokens": 1, "state": "growing"}}
+
+
+@pytest.mark.parametrize(
+    ("edges", "fault"),
+    [
+        ([("0", None), ("1", "0"), ("0", "1")], "events.2: 0 cannot follow 1"),  # a circle
+        ([(str(number), str(number - 1) if number else None) for number in range(1001)], "events.1000: too deep"),
+    ],
+)
+def test_candidates_that_form_no_tree_are_refused(edges: list[tuple[str, str | None]], fault: str) -> None:
+    line = {"strategy": {"name": "x", "n": 1}, "events": [candidate(*edge) for edge in edges]}
+    found = call("saved", READ, json.dumps(line))
+    assert found["searches"] == []
+    assert fault in found["faults"][0]
+
+
+def test_a_step_without_a_score_has_its_moment() -> None:
+    events = [{"event": "step", "data": {"node": "0", "index": 0, "text": "a"}}, candidate("0", None)]
+    function = """({ momentInWords, readSaved, timelineOf }, text) =>
+      momentInWords(timelineOf(readSaved(text, "f").searches[0]), 0)"""
+    assert call("saved timeline", function, json.dumps({"strategy": {"name": "x", "n": 1}, "events": events})) == (
+        "0 grows by a step"
+    )
+
+
+def test_names_that_every_object_has_are_names() -> None:
+    strategy = {"name": "constructor", "n": 1, "selection": "toString"}
+    decision = {"event": "decision", "data": {"reason": "{constructor} {n}", "values": {"n": 4}}}
+    vote = {"answer": "1", "count": 1, "weight": 0.5}
+    line = {"strategy": strategy, "votes": [vote], "events": [decision], "response": "1"}
+    function = """({ decisionInWords, follow, nameOf, readSaved, storyAt, timelineOf, whyItWon }, text) => {
+      const [search] = readSaved(text, "f").searches;
+      const story = storyAt(timelineOf(search), 1, null);
+      follow(story, { event: "__proto__", data: {} });
+      return [nameOf(search.reply.strategy.name), decisionInWords(story), ...whyItWon(story)].join(" | ");
+    }"""
+    said = call("saved timeline words story", function, json.dumps(line))
+    assert said.startswith("constructor | {constructor} 4 | The one candidate gave it, with a weight of 0.50")
+
+
+def test_numbers_of_any_size_stay_short() -> None:
+    function = "({ count, percent, score, seconds }) => [count, percent, score, seconds].map((say) => say(1e308))"
+    assert call("numbers", function) == ["1.0e+308", "1.0e+308", "1.0e+308", "1.0e+308\u202fs"]

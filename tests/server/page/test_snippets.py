@@ -86,6 +86,13 @@ def test_javascript_sends_the_request() -> None:
     assert call("snippets", function, code("JavaScript", MORE)) == ["http://127.0.0.1:8000/solve", MORE]
 
 
+def test_a_name_of_a_field_is_never_code() -> None:
+    odd = {"x=1)\nimport os\nos.abort()\n#": 1, "Z": 2, "a b": 3}
+    keywords = called(code("Python, typed client", REQUEST | odd)).keywords
+    (whole,) = [word.value for word in keywords if word.arg is None]
+    assert ast.literal_eval(whole) == odd
+
+
 @pytest.mark.parametrize("language", ["curl", "Python, openai", "Python, typed client", "JavaScript"])
 def test_no_key_is_written_out_and_nothing_that_cannot_be_seen(language: str) -> None:
     program = code(language, MORE, hasKey=True)

@@ -249,3 +249,13 @@ def test_a_line_that_cannot_be_used_is_named_on_both_sides(text: str, fault: str
     (tmp_path / "f").write_text(text)
     with pytest.raises(UnreadableFileError, match="line"):
         read_evaluation(tmp_path / "f")
+
+
+@pytest.mark.parametrize(
+    "field",
+    ['"n": 1e308', '"n": 1, "num_right": 1e308', '"n": 1, "seconds": 1e308', '"n": 1, "verifier_tokens": -1e308'],
+)
+def test_numbers_that_nothing_can_be_made_of_are_refused(field: str) -> None:
+    text = f'{{"made": {{}}}}\n{{{field}, {LINE}}}\n'
+    function = "({ readOutcomes }, text) => { try { readOutcomes(text, 'f') } catch (error) { return error.message } }"
+    assert "line 2" in (call("outcomes", function, text) or "")

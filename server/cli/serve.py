@@ -12,7 +12,7 @@ from server.http.listening import listening
 from server.precheck import check_models
 from server.settings import Settings, load_settings
 
-SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
+SECRETS = frozenset({"api_keys", "api_key", "engine_api_key", "store_url"})
 """Not on the command line, which every process of the machine can read."""
 
 

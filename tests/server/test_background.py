@@ -13,7 +13,7 @@ from models.errors import EngineUnavailableError
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from server.app import create_app
-from server.keys import Client, read_keys
+from server.keys import read_keys
 from server.settings import Settings
 from server.solving.background import Background
 from tests.natures import Tree, answer
@@ -26,7 +26,6 @@ from tests.worlds import World
 
 BODY = {"problem": "1", "n": 1, "strategy": "majority", "background": True}
 KEYS = ("sk-0123456789abcdef", "sk-fedcba9876543210")
-ANY = Client("anybody")
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -244,7 +243,7 @@ async def test_bytes_are_bounded_and_results_outlive_events() -> None:
         kept = []
         for _ in range(60):
             kept.append((await begin(client, n=4, include=[]))["id"])
-            await until(lambda: background.find(kept[-1], ANY).has_ended)
+            await until(lambda: background._searches[kept[-1]].record.has_ended)
             assert background.num_bytes <= 65_536
         newest = await look(client, kept[-1])
         statuses = [(await client.get(f"/solve/{id}")).status_code for id in kept]
@@ -259,7 +258,7 @@ async def test_events_that_were_dropped_are_a_410_by_name_and_the_result_stays()
     async with keeping(world_of("1"), max_events_bytes=1024) as (client, background):
         id = (await begin(client, n=16, early_stop=False))["id"]
         await until_it_is(client, id, "complete")
-        last = background.find(id, ANY).log.last
+        last = background._searches[id].log.last
         for params, headers in (({}, {}), ({"starting_after": "1"}, {}), ({}, {"Last-Event-ID": "1"})):
             gone = await client.get(f"/solve/{id}", params={"stream": "true"} | params, headers=headers)
             assert (gone.status_code, gone.json()["error"]["code"]) == (410, "events_gone")

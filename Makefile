@@ -56,6 +56,7 @@ real-all: setup  ## And Gemma 3 270M, a second architecture: 250 MB
 test: setup  ## Run the tests; search/ must be covered to the last branch
 	-@$(REAL) smollm2 tokenizers
 	-@tests/server/page/chromium.sh
+	-@tests/server/redis.sh
 	$(PYTEST) -rs $(WITH_BROWSER) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine

@@ -46,6 +46,7 @@ def create_app(
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
     calibrated: Calibrated = UNCALIBRATED,
+    store: Store | None = None,
     siblings: Siblings | None = None,
 ) -> FastAPI:
     """Build the app.
@@ -58,6 +59,7 @@ def create_app(
         plain: The policy, for OpenAI requests without a search; None refuses them.
         tracer: Of its searches; None traces nothing.
         calibrated: How `auto` spends a budget, and how probable answers are.
+        store: Keeps searches that outlive their connection; None takes the one that the settings name.
         siblings: The processes that serve with this one; None where it is alone.
     """
     app = Interface(
@@ -73,7 +75,7 @@ def create_app(
     )
     admission = Admission(settings.capacity, settings.queue_length)
     counts = Metrics(engines, admission)
-    kept = _store(settings, has_keys=bool(keys))
+    kept = _store(settings, has_keys=bool(keys)) if store is None else store
     counts.watch(
         "background_searches", "Searches that outlive their connection, and ended ones kept.", lambda: len(kept)
     )

@@ -52,6 +52,7 @@ class KeptSearch:
         self.log = log
         self.forgetting: asyncio.TimerHandle | None = None
         self._num_attending = 0
+        self._attended_until = 0.0  # elsewhere
         self._giving_up: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._search: asyncio.Task[Outcome] | None = None
@@ -98,14 +99,17 @@ class KeptSearch:
             self._be_patient(patience_s)
 
     def note_attended(self, patience_s: float) -> None:
-        """Go on for that long although nobody attends here: somebody does elsewhere."""
+        """Go on for that long at least although nobody attends here: somebody does elsewhere."""
+        self._attended_until = asyncio.get_running_loop().time() + patience_s
         if self._giving_up is not None:
             self._giving_up.cancel()
-        self._be_patient(patience_s)
+            self._be_patient(patience_s)
 
     def _be_patient(self, patience_s: float) -> None:
+        loop = asyncio.get_running_loop()
         if self._search is not None and not (self._num_attending or self.record.is_background):
-            self._giving_up = asyncio.get_running_loop().call_later(patience_s, self._search.cancel)
+            at = max(loop.time() + patience_s, self._attended_until)
+            self._giving_up = loop.call_at(at, self._search.cancel)
 
     async def stop(self) -> None:
         if self._beginning is not None and not self._beginning.done():

@@ -56,7 +56,7 @@ RESERVE = f"""
 {FORGET}
 local id, owner, client, name, record, now, hold_ms, lease_ms, most, most_own = unpack(ARGV)
 local known = name ~= '' and redis.call('GET', name)
-if known then return {{'known', known}} end
+if known and redis.call('EXISTS', 'winnow:search:' .. known) == 1 then return {{'known', known}} end
 for _, place in ipairs({{{{':' .. client, most_own, 'own'}}, {{'', most, 'all'}}}}) do
   local kept, spare = 'winnow:kept' .. place[1], 'winnow:spare' .. place[1]
   redis.call('ZREMRANGEBYSCORE', kept, '-inf', now)

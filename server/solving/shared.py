@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from fastapi.responses import Response
 
-from server.errors import StoreUnavailableError
+from server.errors import RequestError, StoreUnavailableError
 from server.http.disconnect import stop
 from server.http.errors import LOST, reply_to
 from server.keys import Client
@@ -105,13 +105,10 @@ class SharedBackground:
     async def begin(self, search: Search, key: IdempotencyKey | None) -> Kept:
         if kept := self._local.known(search.client, key):
             return await self._local.start(kept, search)
-        settings, record = self._settings, record_of(search, key)
-        limits = settings.max_background, settings.max_background_per_client
-        known = await self.records.reserve(record, self._owner, *limits)
-        if known != record.id:
-            kept_elsewhere = await self._find(known)
-            kept_elsewhere.record.require_body(key)
-            return kept_elsewhere
+        record = record_of(search, key)
+        if elsewhere := await self._reserve(record):
+            elsewhere.record.require_body(key)
+            return elsewhere
         try:
             kept = self._local.add(search, key, record.id)
             self._written[record.id] = _Written(kept)
@@ -121,6 +118,17 @@ class SharedBackground:
             with suppress(StoreUnavailableError):  # it expires
                 await self._forget(record.id)
             raise
+
+    async def _reserve(self, record: Record) -> Kept | None:
+        """Keep a search that has not begun, or return the one that its client began with the same key."""
+        settings = self._settings
+        limits = settings.max_background, settings.max_background_per_client
+        if any(each.is_over for each in self._written.values()):
+            await self._write()  # which frees the keys of what failed, and says what may make room
+        while (known := await self.records.reserve(record, self._owner, *limits)) != record.id:
+            with suppress(RequestError):  # it was forgotten just now
+                return await self._find(known)
+        return None
 
     async def find(self, id: str, client: Client) -> Kept:
         kept = await self._find(id)
@@ -147,7 +155,8 @@ class SharedBackground:
         expires = round(time.time() + self._settings.background_keep_s, 3)
         record = replace(seen.record, progress="failed", failure=LOST, expires=expires)
         logger.warning("the gateway that ran search %s has gone", id)
-        await self.records.bury(seen, record, encoded("error", LOST.json(), seen.last + 1))
+        told = LOST.whole.model_copy(update={"request_id": id})
+        await self.records.bury(seen, record, encoded("error", told.model_dump_json(), seen.last + 1))
         return await self.records.load(id)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -267,6 +276,11 @@ class _Written:
         self._kept = kept
         self.forget()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and others do not know it."""
+        return self._kept.record.has_ended
+
     def forget(self) -> None:
         """Write all of it again: nobody knows what the store still has."""
         self._record: Record | None = None
@@ -303,6 +317,7 @@ class DistantSearch:
         self.log = DistantLog(self)
         self.seen = seen
         self.store = store
+        self._seen_at = time.monotonic()
 
     @property
     def record(self) -> Record:
@@ -329,14 +344,17 @@ class DistantSearch:
             raise StoreUnavailableError("the gateway that runs the search does not stop it") from None
 
     async def look(self) -> None:
-        """See how it stands now. One that was forgotten meanwhile is lost.
+        """See how it stands now; one that is not there is lost, unless its owner writes it again to an empty store.
 
         Raises:
             StoreUnavailableError: Nobody can say.
         """
-        seen = await self.store.look(self.record.id)
-        lost = replace(self.record, progress="failed", failure=LOST, expires=self.record.created)
-        self.seen = seen or replace(self.seen, record=lost)
+        seen, now = await self.store.look(self.record.id), time.monotonic()
+        if seen is not None:
+            self.seen, self._seen_at = seen, now
+        elif now - self._seen_at > self.store.pace.lease_s:
+            lost = replace(self.record, progress="failed", failure=LOST, expires=self.record.created)
+            self.seen = replace(self.seen, record=lost)
 
     def response(self) -> Response:
         return self.record.response(self.seen.latest)

@@ -48,6 +48,10 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     from server.keys import read_keys
 
     require_safe_exposure(settings, read_keys(settings))
+    if settings.workers > 1:
+        from server.cli.workers import serve_together
+
+        return serve_together(settings)
     with listening(settings.host, settings.port) as sockets, suppress(KeyboardInterrupt):  # how a stop by signal ends
         from server.composition import serve as serve_until_stopped
 

@@ -4,7 +4,7 @@
 an entry, whose id is the number of the last. `winnow:kept`, and `winnow:kept:CLIENT`, say which searches there are and
 when they are forgotten; `winnow:spare` which of them may make room for others; `winnow:bytes` how much each holds.
 `winnow:key:...` leads from an `Idempotency-Key` to its search, `winnow:gateway:OWNER` is there as long as a gateway
-lives, and `winnow:inbox:OWNER` has what others want of it. Everything expires, so that nothing is left by those who die.
+lives, and `winnow:inbox:OWNER` has what others want of it. Everything expires, also what those who die leave behind.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from server.errors import BackgroundFullError, StoreUnavailableError
 from server.solving.kept import Record
 
 T = TypeVar("T")
+Argument = bytes | bytearray | memoryview | str | int | float
 
 KEPT, SPARE, BYTES = "winnow:kept", "winnow:spare", "winnow:bytes"
 MAX_CONNECTIONS = 32
@@ -186,8 +187,8 @@ class Records:
             StoreUnavailableError: Redis does not answer.
         """
         now, name = time.time(), _name(record)
-        limits = [now, _ms(self._hold_s), _ms(self._lease_s), most, most_own]
-        asked = [record.id, owner, record.client, name, RECORD.dump_json(record), *limits]
+        limits: list[Argument] = [now, _ms(self._hold_s), _ms(self._lease_s), most, most_own]
+        asked: list[Argument] = [record.id, owner, record.client, name, RECORD.dump_json(record), *limits]
         answer, *rest = await self._call(self._reserve(args=asked))
         if answer == b"full":
             whose, expires = rest
@@ -217,8 +218,9 @@ class Records:
         hold_s = max(record.expires - now, 0.001) if record.expires else self._hold_s
         if change.is_whole:
             pipe.delete(events)
-        fields = {"client": record.client, "name": name, "owner": owner, "first": change.first, "last": change.last}
-        pipe.hset(search, mapping={**fields, "record": RECORD.dump_json(record)})
+        fields: dict[Argument, Argument] = {"client": record.client, "name": name, "owner": owner}
+        fields |= {"first": change.first, "last": change.last, "record": RECORD.dump_json(record)}
+        pipe.hset(search, mapping=fields)
         if change.events:
             pipe.xadd(events, {"events": change.events}, id=f"{change.last}-0")
         pipe.xtrim(events, minid=f"{change.first}-0", approximate=False)

@@ -90,6 +90,7 @@ class SharedBackground:
         self._writing = asyncio.Lock()  # what is forgotten is not written again
         self._news = asyncio.Event()
         self._mirroring: asyncio.Task[None] | None = None
+        self._is_open = True
         self._stopping: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -184,6 +185,7 @@ class SharedBackground:
             await self.records.forget(id)
 
     async def close(self) -> None:
+        self._is_open = False
         if self._mirroring is not None:
             await stop(self._mirroring)
         try:
@@ -197,7 +199,7 @@ class SharedBackground:
     async def _mirror(self) -> None:
         """Write what is new, as long as anything is kept here."""
         relieved = 0.0
-        while True:
+        while self._is_open:
             if not self._written:
                 self._news.clear()
                 await self._news.wait()

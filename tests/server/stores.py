@@ -61,6 +61,6 @@ def require_redis() -> None:
 
 def each_store(test: Callable[..., Any]) -> Callable[..., Any]:
     """Run a test with each store."""
-    stores = pytest.mark.parametrize("store", ("memory", "redis"), indirect=True)
+    stores = pytest.mark.parametrize("store", ["memory", "redis"], indirect=True)
     decorated: Callable[..., Any] = pytest.mark.usefixtures("store")(stores(test))
     return decorated

@@ -1,4 +1,4 @@
-"""Several gateways that share a Redis: any of them answers for any search, and one that dies takes only its own along."""
+"""Several gateways that share a Redis: any of them answers for any search; one that dies takes only its own along."""
 
 import asyncio
 import signal
@@ -24,7 +24,8 @@ from tests.server.test_queue import ONE, held
 from tests.waiting import until
 from tests.worlds import World
 
-FAST = Pace(tick_s=0.02, lease_s=0.6, within_s=0.5, patience_s=5.0)
+FAST = Pace(tick_s=0.02)
+DYING = Pace(tick_s=0.02, lease_s=0.5)
 
 
 class Gateway(NamedTuple):
@@ -35,6 +36,7 @@ class Gateway(NamedTuple):
     async def die(self) -> None:
         """Write no more, as one that was killed."""
         assert self.store._mirroring
+        self.store._is_open = False
         self.store._mirroring.cancel()
 
 
@@ -134,7 +136,7 @@ async def test_a_client_may_have_seen_more_at_the_owner_than_others_know(empty_r
 
 async def test_what_a_dead_gateway_ran_is_told_and_its_key_is_free(empty_redis: OwnRedis) -> None:
     world, _ = held("1")
-    async with two(empty_redis, world) as (owner, other):
+    async with two(empty_redis, world, pace=DYING) as (owner, other):
         id = (await begin(owner.client))["id"]
         asked = asyncio.create_task(post(owner.client))
         await until(lambda: world.policy.num_in_flight == 2)
@@ -224,7 +226,7 @@ async def test_without_the_store_what_needs_it_is_refused_soon_and_the_rest_goes
     fragile_redis: OwnRedis, how: str
 ) -> None:
     world, (gate,) = held("1")
-    async with two(fragile_redis, world, pace=Pace(tick_s=0.02, lease_s=60.0, within_s=0.5)) as (owner, other):
+    async with two(fragile_redis, world, pace=Pace(tick_s=0.02, within_s=0.5)) as (owner, other):
         id = (await begin(owner.client))["id"]
         await until_it_is(other.client, id, "running")
         follower = asyncio.create_task(events_of(other.client, id))

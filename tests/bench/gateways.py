@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,11 +36,13 @@ WEIGHTS = {1: 100, 2: 60, 4: 40}
 """Clients of each weight."""
 OUTSTANDING = 4
 """Requests that each client has under way."""
-COST, AT_A_TIME = 64, 16
+COST, AT_A_TIME = 64, 8
 BODY = {"problem": "1 + 1", "n": 1, "strategy": "majority", "max_tokens": COST, "include": []}
 SLOW_S = 0.15
 NUM_TOKENS = 60
-NUM_BACKGROUND, BACKGROUND_S, MOST_KEPT = 40, 6.0, 20
+BACKGROUND_S, MOST_KEPT = 6.0, 20
+WARM_S = 8.0
+"""Until each client has had its first answer: those come in equal numbers."""
 
 
 class Client(NamedTuple):
@@ -62,6 +64,8 @@ def engine(port: int, delay_s: float) -> None:
         body = await request.json()
         await asyncio.sleep(BACKGROUND_S if body.get("seed") == 7 else delay_s)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if request.transport is None:
+            return response  # it was left
         await response.prepare(request)
         for index in range(body.get("n", 1)):
             choice = {"index": index, "text": "", "token_ids": tokens, "finish_reason": "stop", "stop_reason": None}
@@ -148,36 +152,43 @@ def client_of(key: str) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, headers={"Authorization": f"Bearer {key}"})
 
 
-async def everybody(found: Sequence[Gateway], seconds: float, ask: Ask, outstanding: int = OUTSTANDING) -> None:
-    """Have every client ask as long as that, each request at the next gateway."""
+async def everybody(
+    found: Sequence[Gateway], seconds: float, ask: Ask, outstanding: int = OUTSTANDING, *, is_cut: bool = True
+) -> None:
+    """Have every client ask as long as that, each request at the next gateway; drop what is under way, or wait for it."""
     until = time.monotonic() + seconds
 
     async def go_on(client: Client, session: aiohttp.ClientSession, urls: Iterator[str]) -> None:
         while time.monotonic() < until:
             await ask(client, session, urls)
 
-    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        for number, client in enumerate(CLIENTS):
-            session = await stack.enter_async_context(client_of(client.key))
-            urls = cycle([gateway.url for gateway in (*found[number % len(found) :], *found[: number % len(found)])])
-            for _ in range(outstanding):
-                tasks.create_task(go_on(client, session, urls))
+    with suppress(TimeoutError):
+        async with AsyncExitStack() as stack:
+            sessions = [await stack.enter_async_context(client_of(client.key)) for client in CLIENTS]
+            async with asyncio.timeout(seconds if is_cut else None), asyncio.TaskGroup() as tasks:
+                for number, (client, session) in enumerate(zip(CLIENTS, sessions, strict=True)):
+                    first = number % len(found)
+                    urls = cycle([gateway.url for gateway in (*found[first:], *found[:first])])
+                    for _ in range(outstanding):
+                        tasks.create_task(go_on(client, session, urls))
 
 
 async def shares(number: int, seconds: float) -> tuple[dict[int, float], float, int]:
     """What each weight got of all answers, the most that a client got of its due, and how many were kept for one."""
     answered = Counter[str]()
+    since = time.monotonic()
 
     async def ask(client: Client, session: aiohttp.ClientSession, urls: Iterator[str]) -> None:
         async with session.post(f"{next(urls)}/solve", json=BODY) as response:
             await response.read()
-            answered[client.name] += response.status == 200
+            answered[client.name] += response.status == 200 and time.monotonic() - since > WARM_S
 
     with engines(SLOW_S) as url, tempfile.TemporaryDirectory() as folder:
         redis = OwnRedis(Path(folder))
         try:
             async with gateways(number, url, store=redis.url) as found:
-                await everybody(found, seconds, ask)
+                since = time.monotonic()
+                await everybody(found, WARM_S + seconds, ask)
                 kept = await num_kept(found)
         finally:
             redis.stop()
@@ -216,7 +227,7 @@ async def fairness(repeats: int, seconds: float) -> Table:
 
 async def kill(repeats: int, seconds: float) -> Table:
     """Kill one of two gateways under load, and see what becomes of everything."""
-    table = Table("run", "requests", "background searches of both gateways", "told after, s")
+    table = Table("run", "requests", "background searches of both gateways", "lost ones told after, s")
     for run in range(repeats):
         statuses, states, told_s = await killed(seconds)
         table.add_row(str(run + 1), str(dict(statuses)), str(dict(states)), f"{told_s:.1f}")
@@ -227,11 +238,13 @@ async def killed(seconds: float) -> tuple[Counter[str], Counter[str], float]:
     """Statuses of requests and states of background searches around the death of a gateway."""
     statuses = Counter[str]()
     states = Counter[str]()
+    addresses: list[str] = []
 
     async def ask(client: Client, session: aiohttp.ClientSession, urls: Iterator[str]) -> None:
-        for attempt in range(3):
+        first = next(urls)
+        for attempt, url in enumerate((first, *(gateway for gateway in addresses if gateway != first))):
             try:
-                async with session.post(f"{next(urls)}/solve", json=BODY) as response:
+                async with session.post(f"{url}/solve", json=BODY) as response:
                     await response.read()
                     statuses[f"{response.status}" + (", asked again" if attempt else "")] += 1
                     return
@@ -243,16 +256,17 @@ async def killed(seconds: float) -> tuple[Counter[str], Counter[str], float]:
         redis = OwnRedis(Path(folder))
         try:
             async with gateways(2, url, store=redis.url) as found:
-                loading = asyncio.create_task(everybody(found, seconds, ask))
+                addresses += [gateway.url for gateway in found]
+                loading = asyncio.create_task(everybody(found, seconds, ask, is_cut=False))
                 await asyncio.sleep(seconds / 4)
                 async with client_of(CLIENTS[-1].key) as session:
                     ids = [await begun(session, gateway.url) for gateway in found for _ in range(MOST_KEPT // 2)]
                     await asyncio.sleep(1)
                     found[0].process.kill()
                     since = time.monotonic()
-                    for id in ids:
-                        states[await outcome(session, found[1].url, id)] += 1
-                    told_s = time.monotonic() - since
+                    ended_as = await asyncio.gather(*(outcome(session, found[1].url, id) for id in ids))
+                    states.update(state for state, _ in ended_as)
+                    told_s = max(at for state, at in ended_as if "lost" in state) - since
                 await loading
         finally:
             redis.stop()
@@ -266,8 +280,8 @@ async def begun(session: aiohttp.ClientSession, url: str) -> str:
         return id
 
 
-async def outcome(session: aiohttp.ClientSession, url: str, id: str) -> str:
-    """Wait until a search has ended, as a gateway says."""
+async def outcome(session: aiohttp.ClientSession, url: str, id: str) -> tuple[str, float]:
+    """Wait until a search has ended, as a gateway says; return how, and when."""
     while True:
         async with session.get(f"{url}/solve/{id}") as response:
             shown = await response.json()
@@ -275,7 +289,7 @@ async def outcome(session: aiohttp.ClientSession, url: str, id: str) -> str:
             break
         await asyncio.sleep(0.2)
     error = shown.get("error") or {}
-    return f"{response.status} {shown.get('state', '')} {error.get('code', '')}".strip()
+    return f"{response.status} {shown.get('state', '')} {error.get('code', '')}".strip(), time.monotonic()
 
 
 async def workers(repeats: int, seconds: float) -> Table:

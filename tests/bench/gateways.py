@@ -155,7 +155,7 @@ def client_of(key: str) -> aiohttp.ClientSession:
 async def everybody(
     found: Sequence[Gateway], seconds: float, ask: Ask, outstanding: int = OUTSTANDING, *, is_cut: bool = True
 ) -> None:
-    """Have every client ask as long as that, each request at the next gateway; drop what is under way, or wait for it."""
+    """Have every client ask as long as that, each request at the next gateway; drop what is under way, or wait."""
     until = time.monotonic() + seconds
 
     async def go_on(client: Client, session: aiohttp.ClientSession, urls: Iterator[str]) -> None:

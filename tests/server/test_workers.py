@@ -2,8 +2,9 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
 
 import httpx
 import psutil
@@ -14,6 +15,7 @@ from server.settings import SettingsError
 from server.solving.siblings import merged
 from tests.bench.gateway import until_ready
 from tests.models.remote.stage import Actor
+from tests.relay import relay
 from tests.server.processes import WINNOW, free_port
 from tests.server.scraping import scrape, total
 from tests.server.test_queue import ONE
@@ -21,14 +23,16 @@ from tests.waiting import until
 
 STOP_WITHIN_S = 30
 
+Hop = Callable[[str], AbstractAsyncContextManager[str]]
+
 
 @asynccontextmanager
-async def together(*flags: str) -> AsyncIterator[tuple[psutil.Process, str, Actor]]:
-    """Two workers on stand-ins of engines."""
+async def together(hop: Hop = nullcontext) -> AsyncIterator[tuple[psutil.Process, str, Actor]]:
+    """Two workers on stand-ins of engines, with a hop in front of them."""
     policy, verifier, port = Actor(), Actor(), free_port()
-    async with policy.playing(), verifier.playing():
-        urls = (f"--policy-url={policy.url}", f"--verifier-url={verifier.url}")
-        command = [WINNOW, "serve", "--workers=2", f"--port={port}", *urls, *flags]
+    async with policy.playing(), verifier.playing(), hop(policy.url) as policy_url:
+        urls = (f"--policy-url={policy_url}", f"--verifier-url={verifier.url}")
+        command = [WINNOW, "serve", "--workers=2", f"--port={port}", *urls]
         process = await asyncio.create_subprocess_exec(*command)
         try:
             await until_ready(port, process)
@@ -93,6 +97,19 @@ async def test_both_answer_count_as_one_and_replace_each_other_and_end_together(
         assert await asyncio.to_thread(service.wait, STOP_WITHIN_S) in (0, None)
         _, alive = await asyncio.to_thread(psutil.wait_procs, family, STOP_WITHIN_S)
         assert alive == []
+
+
+@pytest.mark.parametrize("fields", [{}, {"stream": True}])
+async def test_a_client_that_goes_away_reaches_the_engine_through_every_layer(fields: dict[str, Any]) -> None:
+    async with together(hop=relay) as (_, url, policy), relay(url) as front:
+        policy.pauses = asyncio.Event()
+        async with httpx.AsyncClient(base_url=front, timeout=30) as client:
+            asked = asyncio.create_task(client.post("/solve", json=ONE | fields))
+            await until(lambda: policy.asked)
+            assert not policy.is_left.is_set()
+            asked.cancel()
+            async with asyncio.timeout(5):
+                await policy.is_left.wait()
 
 
 async def test_workers_end_with_the_first_process() -> None:

@@ -10,7 +10,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def get_metrics(request: Request) -> Response:
-    """The metrics of the service, of all its processes, and of its engines, in Prometheus' text format."""
+    """The service's metrics and those of its engines, in Prometheus' text format."""
     state = State.of(request)
     shown = await state.siblings.exposition() if state.siblings else state.metrics.exposition()
     return Response(shown, media_type=CONTENT_TYPE_LATEST)

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from tests.waiting import until
 
 STOP_WITHIN_S = 30
 
+ROUTER = Path(WINNOW).with_name("vllm-router")
 Hop = Callable[[str], AbstractAsyncContextManager[str]]
 
 
@@ -99,9 +101,35 @@ async def test_both_answer_count_as_one_and_replace_each_other_and_end_together(
         assert alive == []
 
 
+@asynccontextmanager
+async def router(url: str) -> AsyncIterator[str]:
+    """The URL of vLLM's router in front of an engine."""
+    port = free_port()
+    flags = (f"--port={port}", f"--prometheus-port={free_port()}", "--disable-retries", "--log-level=critical")
+    process = await asyncio.create_subprocess_exec(ROUTER, "--host=127.0.0.1", *flags, "--worker-urls", url)
+    try:
+        async with asyncio.timeout(20), httpx.AsyncClient() as client:
+            while not await answers(client, f"http://127.0.0.1:{port}/readiness"):  # noqa: ASYNC110 - no event over HTTP
+                await asyncio.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "hop", [relay, pytest.param(router, marks=pytest.mark.skipif(not ROUTER.exists(), reason="no vllm-router"))]
+)
 @pytest.mark.parametrize("fields", [{}, {"stream": True}])
-async def test_a_client_that_goes_away_reaches_the_engine_through_every_layer(fields: dict[str, Any]) -> None:
-    async with together(hop=relay) as (_, url, policy), relay(url) as front:
+async def test_a_client_that_goes_away_reaches_the_engine_through_every_layer(fields: dict[str, Any], hop: Hop) -> None:
+    async with together(hop) as (_, url, policy), relay(url) as front:
         policy.pauses = asyncio.Event()
         async with httpx.AsyncClient(base_url=front, timeout=30) as client:
             asked = asyncio.create_task(client.post("/solve", json=ONE | fields))

@@ -111,7 +111,7 @@ def _store(settings: Settings, *, has_keys: bool) -> Store:
     """Return what keeps searches that outlive their connection.
 
     Raises:
-        SettingsError: They are to be kept in Redis, whose client is not installed.
+        SettingsError: They are to be kept in Redis, whose client is not installed, or whose URL cannot be read.
     """
     local = Background(settings, has_keys=has_keys)
     if settings.store_url is None:
@@ -120,7 +120,10 @@ def _store(settings: Settings, *, has_keys: bool) -> Store:
         from server.solving.shared import SharedBackground  # Redis' client, which one gateway does without
     except ImportError as error:
         raise SettingsError(f"store_url needs the package redis: pip install 'winnow[redis]' ({error})") from error
-    return SharedBackground(local, settings.store_url.get_secret_value(), settings, has_keys=has_keys)
+    try:
+        return SharedBackground(local, settings.store_url.get_secret_value(), settings, has_keys=has_keys)
+    except ValueError as error:
+        raise SettingsError(f"store_url: {error}") from error
 
 
 @asynccontextmanager

@@ -102,6 +102,7 @@ class SharedBackground:
 
     async def open(self) -> None:
         self._mirroring = asyncio.create_task(self._mirror())
+        self._mirroring.add_done_callback(_report)
 
     async def begin(self, search: Search, key: IdempotencyKey | None) -> Kept:
         if kept := self._local.known(search.client, key):
@@ -128,7 +129,10 @@ class SharedBackground:
             await self._write()  # which frees the keys of what failed, and says what may make room
         while (known := await self.records.reserve(record, self._owner, *limits)) != record.id:
             with suppress(RequestError):  # it was forgotten just now
-                return await self._find(known)
+                kept = await self._find(known)
+                if kept.record.failure is None:
+                    return kept
+            await asyncio.sleep(self.pace.tick_s)  # until its key is free
         return None
 
     async def find(self, id: str, client: Client) -> Kept:
@@ -269,6 +273,12 @@ class SharedBackground:
                 await self.records.tell(oldest.owner, f"{DROP} {oldest.id}")
             held.remove(oldest)
             num_bytes -= oldest.num_bytes
+
+
+def _report(mirroring: asyncio.Task[None]) -> None:
+    """Say that searches are no longer written, which nobody awaits."""
+    if not mirroring.cancelled() and (error := mirroring.exception()):
+        logger.error("background searches are no longer written", exc_info=error)
 
 
 class _Written:

@@ -109,8 +109,8 @@ train-demo: setup  ## Train the demo models anew
 	.venv/bin/winnow train-demo
 
 lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
-	$(COMPILE) $(CPU_WITHOUT) $(CPU_TORCH) --extra models --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
-	$(COMPILE) --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(COMPILE) $(CPU_WITHOUT) $(CPU_TORCH) --extra models --extra redis --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
+	$(COMPILE) --extra models --extra redis --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
 	$(COMPILE) --extra redis --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(COMPILE) $(CPU_WITHOUT) --no-emit-package setuptools $(CPU_TORCH) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
 	$(COMPILE) --no-generate-hashes --no-annotate --output-file $(CLIENTS)/requirements.txt $(CLIENTS)/requirements.in

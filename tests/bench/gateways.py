@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import random
 import statistics
 import tempfile
 import time
@@ -38,8 +39,10 @@ OUTSTANDING = 4
 """Requests that each client has under way."""
 COST, AT_A_TIME = 64, 8
 BODY = {"problem": "1 + 1", "n": 1, "strategy": "majority", "max_tokens": COST, "include": []}
-SLOW_S = 0.15
+SLOW_S = 0.05
 NUM_TOKENS = 60
+COSTS = (32, 48, 64, 80, 96)
+"""Clients of one weight would otherwise be answered all at once, and then none for a while."""
 BACKGROUND_S, MOST_KEPT = 6.0, 20
 WARM_S = 8.0
 """Until each client has had its first answer: those come in equal numbers."""
@@ -174,14 +177,15 @@ async def everybody(
 
 
 async def shares(number: int, seconds: float) -> tuple[dict[int, float], float, int]:
-    """What each weight got of all answers, the most that a client got of its due, and how many were kept for one."""
-    answered = Counter[str]()
+    """What each weight got of all service, the most that a client got of its due, and how many were kept for one."""
+    answered, rng = Counter[str](), random.Random(number)
     since = time.monotonic()
 
     async def ask(client: Client, session: aiohttp.ClientSession, urls: Iterator[str]) -> None:
-        async with session.post(f"{next(urls)}/solve", json=BODY) as response:
+        cost = rng.choice(COSTS)
+        async with session.post(f"{next(urls)}/solve", json=BODY | {"max_tokens": cost}) as response:
             await response.read()
-            answered[client.name] += response.status == 200 and time.monotonic() - since > WARM_S
+            answered[client.name] += cost if response.status == 200 and time.monotonic() - since > WARM_S else 0
 
     with engines(SLOW_S) as url, tempfile.TemporaryDirectory() as folder:
         redis = OwnRedis(Path(folder))

@@ -43,7 +43,7 @@ SLOW_S = 0.05
 NUM_TOKENS = 60
 COSTS = (32, 48, 64, 80, 96)
 """Clients of one weight would otherwise be answered all at once, and then none for a while."""
-BACKGROUND_S, MOST_KEPT = 6.0, 20
+BACKGROUND_S, MOST_KEPT = 1.5, 20
 WARM_S = 8.0
 """Until each client has had its first answer: those come in equal numbers."""
 

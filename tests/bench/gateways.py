@@ -67,13 +67,12 @@ def engine(port: int, delay_s: float) -> None:
         body = await request.json()
         await asyncio.sleep(BACKGROUND_S if body.get("seed") == 7 else delay_s)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        if request.transport is None:
-            return response  # it was left
-        await response.prepare(request)
-        for index in range(body.get("n", 1)):
-            choice = {"index": index, "text": "", "token_ids": tokens, "finish_reason": "stop", "stop_reason": None}
-            await response.write(f"data: {json.dumps({'id': '1', 'model': 'a', 'choices': [choice]})}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        with suppress(ConnectionError):  # it was left
+            await response.prepare(request)
+            for index in range(body.get("n", 1)):
+                choice = {"index": index, "text": "", "token_ids": tokens, "finish_reason": "stop", "stop_reason": None}
+                await response.write(f"data: {json.dumps({'id': '1', 'model': 'a', 'choices': [choice]})}\n\n".encode())
+            await response.write(b"data: [DONE]\n\n")
         return response
 
     async def models(_: web.Request) -> web.Response:

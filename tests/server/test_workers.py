@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -116,6 +117,10 @@ async def router(url: str) -> AsyncIterator[str]:
         await process.wait()
 
 
+def has_been_asked(policy: Actor, times: int) -> bool:
+    return len(policy.asked) >= times
+
+
 async def answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
         return (await client.get(url)).status_code == 200
@@ -132,7 +137,7 @@ async def test_a_client_that_goes_away_reaches_the_engine_through_every_layer(ho
             policy.pauses, policy.is_left = asyncio.Event(), asyncio.Event()
             async with httpx.AsyncClient(base_url=front, timeout=30) as client:
                 asked = asyncio.create_task(client.post("/solve", json=ONE | fields))
-                await until(lambda number=number: len(policy.asked) > number)
+                await until(partial(has_been_asked, policy, number + 1))
                 assert not policy.is_left.is_set()
                 asked.cancel()
                 async with asyncio.timeout(5):

@@ -61,10 +61,10 @@ Ask = Callable[[Client, aiohttp.ClientSession, Iterator[str]], Coroutine[Any, An
 
 def engine(port: int, delay_s: float) -> None:
     """Serve as a policy and a verifier that answer after a time; a problem that says "long" takes `BACKGROUND_S`."""
-    tokens = [20] * (NUM_TOKENS - 1) + [0]
 
     async def complete(request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        tokens = [20] * (min(NUM_TOKENS, body["max_tokens"]) - 1) + [0]
         await asyncio.sleep(BACKGROUND_S if body.get("seed") == 7 else delay_s)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         with suppress(ConnectionError):  # it was left

@@ -63,6 +63,7 @@ real-all: setup  ## And Gemma 3 270M, a second architecture: 250 MB
 test: setup  ## Run the tests; search/ must be covered to the last branch
 	-@$(REAL) smollm2 tokenizers
 	-@tests/server/page/chromium.sh
+	-@tests/server/redis.sh
 	$(PYTEST) -rs $(WITH_BROWSER) --cov=search --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 test-quick: setup  ## Run the tests that need no engine
@@ -124,9 +125,9 @@ train-demo: setup  ## Train the demo models anew
 	.venv/bin/winnow train-demo
 
 lock: setup  ## Pin what deploy/requirements/*.in and pyproject.toml ask for
-	$(COMPILE) $(CPU_WITHOUT) $(CPU_TORCH) --extra models --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
-	$(COMPILE) --extra models --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
-	$(COMPILE) --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
+	$(COMPILE) $(CPU_WITHOUT) $(CPU_TORCH) --extra models --extra redis --output-file deploy/requirements/cpu.txt deploy/requirements/cpu.in pyproject.toml
+	$(COMPILE) --extra models --extra redis --output-file deploy/requirements/cuda.txt deploy/requirements/cuda.in pyproject.toml
+	$(COMPILE) --extra redis --output-file deploy/requirements/gateway.txt deploy/requirements/gateway.in pyproject.toml
 	$(COMPILE) --output-file deploy/requirements/router.txt deploy/requirements/router.in
 	$(COMPILE) $(CPU_WITHOUT) --no-emit-package setuptools $(CPU_TORCH) --output-file deploy/requirements/dev.txt deploy/requirements/dev.in
 	$(COMPILE) $(CPU_TORCH) --output-file deploy/requirements/ray.txt deploy/requirements/ray.in

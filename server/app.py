@@ -23,12 +23,14 @@ from server.logs import is_request_id
 from server.routes import answers, background, batch, docs, given, health, metrics, openai, solve
 from server.routes.page import Page
 from server.schemas import ErrorResponse
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.solving.admission import Admission
 from server.solving.background import Background
+from server.solving.kept import Store
 from server.solving.metrics import CountRequests, Metrics
 from server.solving.remembering import remembering
 from server.solving.seen import Seen
+from server.solving.siblings import Siblings
 from server.solving.state import PlainPolicy, State
 
 STATUSES = (400, 401, 408, 413, 414, 429, 431, 503)
@@ -44,6 +46,8 @@ def create_app(
     plain: PlainPolicy | None = None,
     tracer: Tracer | None = None,
     calibrated: Calibrated = UNCALIBRATED,
+    store: Store | None = None,
+    siblings: Siblings | None = None,
 ) -> FastAPI:
     """Build the app.
 
@@ -55,6 +59,8 @@ def create_app(
         plain: The policy, for OpenAI requests without a search; None refuses them.
         tracer: Of its searches; None traces nothing.
         calibrated: How `auto` spends a budget, and how probable answers are.
+        store: Keeps searches that outlive their connection; None takes the one that the settings name.
+        siblings: The processes that serve with this one; None where it is alone.
     """
     app = Interface(
         settings,
@@ -67,9 +73,9 @@ def create_app(
         lifespan=_stopping,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
-    admission = Admission(settings.capacity, settings.max_queued)
+    admission = Admission(settings.capacity, settings.queue_length)
     counts = Metrics(engines, admission)
-    kept = Background(settings, has_keys=bool(keys))
+    kept = _store(settings, has_keys=bool(keys)) if store is None else store
     counts.watch(
         "background_searches", "Searches that outlive their connection, and ended ones kept.", lambda: len(kept)
     )
@@ -86,6 +92,7 @@ def create_app(
         Seen(),
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
+        siblings,
     )
     page = Page(settings, needs_key=bool(keys)) if settings.page else None
     _guard(app, settings, keys, frozenset(docs.FILES) | (page.paths if page else frozenset()))
@@ -100,9 +107,29 @@ def create_app(
     return app
 
 
+def _store(settings: Settings, *, has_keys: bool) -> Store:
+    """Return what keeps searches that outlive their connection.
+
+    Raises:
+        SettingsError: They are to be kept in Redis, whose client is not installed, or whose URL cannot be read.
+    """
+    local = Background(settings, has_keys=has_keys)
+    if settings.store_url is None:
+        return local
+    try:
+        from server.solving.shared import SharedBackground  # Redis' client, which one gateway does without
+    except ImportError as error:
+        raise SettingsError(f"store_url needs the package redis: pip install 'winnow[redis]' ({error})") from error
+    try:
+        return SharedBackground(local, settings.store_url.get_secret_value(), settings, has_keys=has_keys)
+    except ValueError as error:
+        raise SettingsError(f"store_url: {error}") from error
+
+
 @asynccontextmanager
 async def _stopping(app: FastAPI) -> AsyncIterator[None]:
-    """Stop what no connection waits for, once the connections have ended."""
+    """Keep searches that no connection waits for; stop them once the connections have ended."""
+    await app.state.winnow.background.open()
     yield
     await app.state.winnow.background.close()
 

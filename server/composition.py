@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -46,6 +46,7 @@ from server.logs import log_to_stderr
 from server.memory import collect_rarely, trimmed
 from server.settings import Settings, SettingsError, Urls
 from server.solving.planning import VERIFIER_ALONE
+from server.solving.siblings import Siblings
 from server.solving.state import PlainPolicy
 from server.solving.tracing import traces_to
 from server.system_prompt import system_prompt_of
@@ -240,12 +241,19 @@ def plain_policy(settings: Settings, models: Models) -> PlainPolicy:
     return OpenAIHandlers(engine, tokenizer, settings.policy_name, settings.tool_call_parser, settings.plain_parser)
 
 
-async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
+async def serve(
+    settings: Settings,
+    sockets: list[socket.socket],
+    siblings: Siblings | None = None,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until a signal says stop: finish the requests in flight, then close the models; a second does not wait.
 
     Args:
         settings: Of the service.
         sockets: That listen.
+        siblings: The processes that serve with this one; None where it is alone.
+        on_listening: Called once requests are answered.
 
     Raises:
         SettingsError: The keys cannot be used, or there are none and the address is public.
@@ -254,8 +262,10 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     log_to_stderr(settings.log_level, settings.log_format)
     keys = read_keys(settings)
     require_safe_exposure(settings, keys)
-    async with open_app(settings, keys) as app:
-        await _listen(settings, app, sockets)
+    async with open_app(settings, keys, siblings=siblings) as app:
+        on_listening()
+        async with siblings.telling(app.state.winnow.metrics.exposition) if siblings else nullcontext():
+            await _listen(settings, app, sockets)
 
 
 @asynccontextmanager
@@ -263,6 +273,7 @@ async def open_app(
     settings: Settings,
     keys: Keyring,
     *,
+    siblings: Siblings | None = None,
     policy_place: ModelSettings | None = None,
     verifier_place: ModelSettings | None = None,
 ) -> AsyncIterator[FastAPI]:
@@ -271,6 +282,7 @@ async def open_app(
     Args:
         settings: Of the service.
         keys: Accepted keys.
+        siblings: The processes that serve with this one; None where it is alone.
         policy_place: Where and how the policy runs; None: as the settings say.
         verifier_place: Likewise.
 
@@ -290,7 +302,9 @@ async def open_app(
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models) if settings.has_policy else None
             try:
-                yield create_app(models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated)
+                yield create_app(
+                    models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated, siblings=siblings
+                )
             finally:
                 if plain:
                     await plain.stop()

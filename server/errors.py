@@ -4,6 +4,7 @@ RequestError               the request is well-formed and cannot be served
 FullError                  the queue has no room for a search
   TooLateError             its deadline passed in the queue
   BackgroundFullError      as many searches as allowed are kept
+StoreUnavailableError      searches that outlive their connection cannot be kept or found now
 ClientDisconnectedError    the client closed the connection; nobody is left to answer
 """
 
@@ -50,6 +51,10 @@ class BackgroundFullError(FullError):
     """As many searches as allowed outlive their connection or are kept after their end."""
 
     code = "background_full"
+
+
+class StoreUnavailableError(Exception):
+    """Searches that outlive their connection cannot be kept or found now."""
 
 
 class ClientDisconnectedError(Exception):

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve; more than one need policy and verifier on servers (deploy/gateways.md).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level to log.")
     log_format: Literal["text", "json"] = Field("text", description="Format of the log.")
     drain_s: int = Field(30, ge=0, description="Seconds for requests in flight to finish after a stop signal.")
@@ -329,6 +335,11 @@ class Settings(BaseSettings):
         description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
     )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
+    store_url: SecretStr | None = Field(
+        None,
+        description="Redis in which several gateways keep these searches: redis://, rediss:// or unix://; default: "
+        "each process keeps its own.",
+    )
     background_keep_s: float = Field(
         600.0, gt=0, description="How long a search that outlives its connection is kept after its end."
     )
@@ -403,6 +414,21 @@ class Settings(BaseSettings):
             raise ValueError(f"must be at most {name}, which is {info.data[name]:,}")
         return value
 
+    @model_validator(mode="after")
+    def _require_servers_for_workers(self) -> Self:
+        """Processes that each loaded the models would fight for the memory of one machine."""
+        here = [name for name in ("policy", "verifier") if self.runs_here(name)]
+        if self.workers > 1 and here:
+            raise ValueError(f"workers is {self.workers}, but each would load the {here[0]}: set {here[0]}_url")
+        return self
+
+    @field_validator("store_url")
+    @classmethod
+    def _require_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return url
+
     @field_validator("judge_criteria")
     @classmethod
     def _require_criteria(cls, criteria: str | list[str]) -> str | list[str]:
@@ -436,9 +462,17 @@ class Settings(BaseSettings):
 
     @property
     def capacity(self) -> int:
-        """Cost of all searches that run at a time: as many with thoughts as without, where no setting says it."""
+        """Cost of all searches that run at a time in one process, its share of the whole.
+
+        As many with thoughts as without, where no setting says it.
+        """
         is_default = "max_cost_in_flight" not in self.model_fields_set
-        return self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1)
+        return max(self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1) // self.workers, 1)
+
+    @property
+    def queue_length(self) -> int:
+        """Searches that may wait in one process, its share of the whole, rounded up."""
+        return -(-self.max_queued // self.workers)
 
     def most(self, field: str) -> int | float:
         """Return the most that a field of a request, one of `LIMITS`, may be on this service."""
@@ -464,6 +498,13 @@ class Settings(BaseSettings):
     def has_verifier(self) -> bool:
         """Whether responses are judged."""
         return self.verifier_format != NONE
+
+    def runs_here(self, name: str) -> bool:
+        """Whether the engine of a model, policy or verifier, runs in the process that serves."""
+        if name == "policy":
+            return self.has_policy and self.policy_url is None
+        has_engine = self.verifier_has_checkpoint and self.verifier_format != "checker"
+        return has_engine and self.verifier_url is None
 
     @property
     def tokenizer_model(self) -> str:

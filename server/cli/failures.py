@@ -51,7 +51,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click ends quietly when nobody reads any more
         except Exception as error:
-            failure = _failure(error)
+            failure = failure_of(error)
             if failure is None:
                 raise
             raise failure from error
@@ -87,13 +87,13 @@ def _is_same(first: Path, second: Path) -> bool:
     return first.exists() and second.exists() and first.samefile(second)
 
 
-def _failure(error: BaseException) -> click.ClickException | None:
+def failure_of(error: BaseException) -> click.ClickException | None:
     """Return how the command ends on an error; None if it is unexpected."""
     match error:
         case click.ClickException():
             return error
         case BaseExceptionGroup():
-            known = [failure for each in error.exceptions if (failure := _failure(each))]
+            known = [failure for each in error.exceptions if (failure := failure_of(each))]
             return known[0] if len(known) == len(error.exceptions) else None
         case SettingsError() | CheckpointError() | UnreadableFileError():
             return UnusableError(str(error))

@@ -12,7 +12,7 @@ from server.http.listening import listening
 from server.precheck import check_models
 from server.settings import Settings, load_settings
 
-SECRETS = frozenset({"api_keys", "api_key", "engine_api_key"})
+SECRETS = frozenset({"api_keys", "api_key", "engine_api_key", "store_url"})
 """Not on the command line, which every process of the machine can read."""
 
 
@@ -48,6 +48,10 @@ def serve(recipe: Path | None, **flags: Any) -> None:
     from server.keys import read_keys
 
     require_safe_exposure(settings, read_keys(settings))
+    if settings.workers > 1:
+        from server.cli.workers import serve_together
+
+        return serve_together(settings)
     with listening(settings.host, settings.port) as sockets, suppress(KeyboardInterrupt):  # how a stop by signal ends
         from server.composition import serve as serve_until_stopped
 

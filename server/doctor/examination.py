@@ -9,7 +9,7 @@ from server.doctor.finding import Finding, stops
 from server.doctor.hardware import check_hardware
 from server.doctor.machine import look_at_machine
 from server.doctor.memory import check_memory
-from server.doctor.network import check_address, check_keys, check_servers
+from server.doctor.network import check_address, check_keys, check_servers, check_store
 from server.doctor.packages import check_packages
 from server.doctor.sandbox import check_sandbox
 from server.settings import Settings
@@ -26,6 +26,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from check_packages(runs_models=bool(engines))
     yield check_keys(settings)
     yield check_address(settings)
+    yield from check_store(settings)
     yield from check_sandbox(settings)
     secret = settings.engine_api_key
     for name, listed in urls.items():

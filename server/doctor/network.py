@@ -1,4 +1,4 @@
-"""Checks of the address, the keys and the remote servers."""
+"""Checks of the address, the keys, the remote servers and the store of several gateways."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,6 +15,8 @@ from server.keys import read_keys
 from server.settings import Settings, SettingsError
 
 ANSWER_WITHIN_S = 5.0
+OLDEST_REDIS = (6, 2)
+"""With LPOP of several and XTRIM by id."""
 
 
 def check_address(settings: Settings) -> Finding:
@@ -119,3 +121,33 @@ def _names(response: httpx.Response) -> list[str]:
         return [str(model["id"]) for model in listed]
     except (ValueError, KeyError, TypeError):
         return []
+
+
+def check_store(settings: Settings) -> Iterator[Finding]:
+    """Check that the Redis that gateways share answers, is new enough, and keeps what it is given."""
+    if settings.store_url is None:
+        if settings.workers > 1:
+            seen = "several processes without store_url refuse background searches and Idempotency-Key"
+            yield caution("store", seen, "set store_url, unless nobody asks for these")
+        return
+    try:
+        from redis import Redis, RedisError
+    except ImportError:
+        yield stops("store", "store_url is set, but the package redis is missing", "pip install 'winnow[redis]'")
+        return
+    try:
+        with Redis.from_url(settings.store_url.get_secret_value(), socket_timeout=ANSWER_WITHIN_S) as redis:
+            info: Any = redis.info()
+    except (RedisError, ValueError) as error:
+        seen = f"Redis does not answer: {error}"
+        yield caution("store", seen, "start it, or mend store_url; until then background searches are refused")
+        return
+    version, policy = str(info["redis_version"]), str(info.get("maxmemory_policy", "noeviction"))
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
+        oldest = ".".join(map(str, OLDEST_REDIS))
+        yield stops("store", f"Redis {version} is too old", f"take {oldest} or newer, or Valkey")
+    elif policy != "noeviction":
+        seen = f"Redis {version} drops what it is given when its memory is full (maxmemory-policy {policy})"
+        yield caution("store", seen, "set maxmemory-policy noeviction: searches then are refused, and none is lost")
+    else:
+        yield fine("store", f"Redis {version} answers")

@@ -23,7 +23,7 @@ from models.errors import (
     RequestRefusedError,
 )
 from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
-from server.errors import ClientDisconnectedError, FullError, RequestError
+from server.errors import ClientDisconnectedError, FullError, RequestError, StoreUnavailableError
 from server.refusals import allowed_instead, foremost
 from server.schemas import ErrorBody, ErrorResponse
 
@@ -91,6 +91,18 @@ STATUS: Mapping[type[Exception], int] = {
 
 UNAVAILABLE = ErrorReply(503, f"a model is unavailable; try again in {RETRY_AFTER_S} s", retry_after_s=RETRY_AFTER_S)
 DISCONNECTED = ErrorReply(CLIENT_CLOSED_REQUEST, "the client closed the connection")
+NO_STORE = ErrorReply(
+    503,
+    f"the store of background searches is unavailable; try again in {RETRY_AFTER_S} s",
+    code="store_unavailable",
+    retry_after_s=RETRY_AFTER_S,
+)
+LOST = ErrorReply(
+    503,
+    "the gateway that ran this search has gone, and the search with it; send the request again",
+    code="gateway_lost",
+    retry_after_s=1,
+)
 STOPPED = ErrorReply(409, "the search was stopped", code="search_cancelled")
 
 
@@ -108,7 +120,7 @@ def install_error_handlers(app: FastAPI, unable: Collection[str] = ()) -> None:
 
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for error in (RequestError, ClientDisconnectedError, FullError, *STATUS, Exception):
+    for error in (RequestError, ClientDisconnectedError, FullError, StoreUnavailableError, *STATUS, Exception):
         app.add_exception_handler(error, _on_error)
 
 
@@ -122,6 +134,9 @@ def reply_to(error: Exception) -> ErrorReply:
             return ErrorReply(429, message, code=error.code, retry_after_s=error.retry_after_s)
         case ClientDisconnectedError():
             return DISCONNECTED
+        case StoreUnavailableError():
+            logger.warning("%s", error)
+            return NO_STORE
         case ContextOverflowError():
             return ErrorReply(422, f"problem: {error}", "problem", "context_length_exceeded")
         case DeadlyPromptError():

@@ -11,14 +11,14 @@ from server.errors import RequestError
 from server.http.access import client_of
 from server.http.streams import SearchStream, event_stream
 from server.schemas import BackgroundOut, ErrorResponse, Following
-from server.solving.background import KeptSearch
+from server.solving.kept import Kept
 from server.solving.state import State
 from server.stream import EVENTS
 
 router = APIRouter(tags=["solve"])
 
 NUMBER = re.compile(r"[0-9]{1,15}")
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in (404, 410, 422, 500)}
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorResponse} for status in (404, 410, 422, 500, 503)}
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The search as it is; with `stream=true`, its events.", "content": event_stream(EVENTS)}
 }
@@ -33,7 +33,7 @@ async def get_search(
 ) -> Response:
     """Look at a search that outlives its connection, or follow its events."""
     state = State.of(request)
-    kept = state.background.find(id, client_of(request))
+    kept = await state.background.find(id, client_of(request))
     param = "last-event-id" if last_event_id else "starting_after"
     if following.stream:
         after = _number(request.headers.getlist(param)) if last_event_id else following.starting_after or 0
@@ -48,23 +48,23 @@ async def get_search(
 async def delete_search(id: str, request: Request) -> Response:
     """Stop a search, and the engines' work for it; forget one that has ended."""
     state = State.of(request)
-    kept = state.background.find(id, client_of(request))
-    if kept.has_ended:
-        state.background.forget(kept)
+    kept = await state.background.find(id, client_of(request))
+    if kept.record.has_ended:
+        await state.background.forget(kept)
     else:
         await kept.stop()
     return Response(kept.json(), media_type="application/json")
 
 
-def stream_of(kept: KeptSearch, state: State, after: int = 0) -> SearchStream:
+def stream_of(kept: Kept, state: State, after: int = 0) -> SearchStream:
     """Return the events of a search behind number `after`."""
     attending = asyncio.create_task(kept.attend(state.settings.resume_within_s))
     return SearchStream(kept.log.follow(after), attending, location_of(kept))
 
 
-def location_of(kept: KeptSearch) -> dict[str, str]:
+def location_of(kept: Kept) -> dict[str, str]:
     """Return the header that says where a search is found."""
-    return {"Location": f"/solve/{kept.id}"}
+    return {"Location": f"/solve/{kept.record.id}"}
 
 
 def _number(values: list[str]) -> int:

@@ -14,8 +14,8 @@ from server.http.disconnect import until_disconnect
 from server.http.streams import SearchStream, event_stream
 from server.routes.background import location_of, stream_of
 from server.schemas import BackgroundOut, ErrorResponse, EstimateResponse, SolveRequest, SolveResponse
-from server.solving.background import IdempotencyKey
 from server.solving.estimating import estimate
+from server.solving.kept import IdempotencyKey
 from server.solving.searching import Search
 from server.solving.state import State, arrival_of
 from server.solving.story import Story
@@ -84,4 +84,4 @@ def _key_of(body: SolveRequest, values: list[str]) -> IdempotencyKey:
         message = "idempotency-key: not a key; allowed: once, 1 to 255 visible ASCII characters, with or without quotes"
         raise RequestError(message, "idempotency-key", 400, "invalid_idempotency_key")
     content = json.dumps(body.model_dump(exclude_unset=True), sort_keys=True, default=sorted)
-    return IdempotencyKey(values[0].strip('"'), blake2b(content.encode(errors="surrogatepass")).digest())
+    return IdempotencyKey(values[0].strip('"'), blake2b(content.encode(errors="surrogatepass")).hexdigest())

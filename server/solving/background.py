@@ -1,4 +1,4 @@
-"""Searches that outlive the connection of their client: in the background, or kept for an `Idempotency-Key`.
+"""Searches that outlive their connection, kept where they run: in the background, or for an `Idempotency-Key`.
 
 A background search runs to its end whatever its client does, and is kept for a while after it, as are its events. A
 search that was asked for with a key, but not for the background, is kept so that the same request finds it again; it
@@ -11,14 +11,12 @@ with 409, since a search changes nothing that a second reader could disturb; and
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 from uuid import uuid4
 
 from asgi_correlation_id import correlation_id
@@ -27,11 +25,11 @@ from fastapi.responses import Response
 from search.observer import Silence
 from server.errors import BackgroundFullError, RequestError
 from server.http.disconnect import stop
-from server.http.errors import ErrorReply
 from server.keys import Client
 from server.settings import Settings
 from server.solving.event_log import EventLog
 from server.solving.events import conclude
+from server.solving.kept import IdempotencyKey, Kept, Progress, Record, not_found
 from server.solving.searching import Outcome, Search
 from server.solving.story import Story
 
@@ -40,60 +38,25 @@ logger = logging.getLogger(__name__)
 RELIEVED = 0.9
 """Share of the most bytes down to which memory is freed, so that it is not freed event by event."""
 
-Progress = Literal["queued", "running", "complete", "failed", "cancelled"]
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """What a client names a request by.
-
-    Attributes:
-        text: Of the header.
-        body: Digest of the request that came with it.
-    """
-
-    text: str
-    body: bytes
-
 
 class KeptSearch:
-    """A search that outlives its connection.
+    """A search that runs here and outlives its connection.
 
     Args:
-        client: Name of the client that asked.
-        key: That it was asked for with.
-        is_background: Whether it runs on without anybody who waits for it.
+        record: What is known of it at first.
         log: Of its events.
-
-    Attributes:
-        id: Unguessable; also the request id of its log lines and its reply.
-        created: Unix time.
-        expires: Unix time at which it is forgotten; None until it has ended.
-        progress: How far it is.
-        failure: What it ended with, unless it is complete.
     """
 
-    def __init__(self, client: str, key: IdempotencyKey | None, log: EventLog, *, is_background: bool) -> None:
-        self.id = uuid4().hex
-        self.client = client
-        self.key = key
+    def __init__(self, record: Record, log: EventLog) -> None:
+        self.record = record
         self.log = log
-        self.is_background = is_background
-        self.created = round(time.time(), 3)
-        self.expires: float | None = None
-        self.progress: Progress = "queued"
-        self.failure: ErrorReply | None = None
         self.forgetting: asyncio.TimerHandle | None = None
         self._num_attending = 0
+        self._attended_until = 0.0  # elsewhere
         self._giving_up: asyncio.TimerHandle | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._search: asyncio.Task[Outcome] | None = None
         self._ended = asyncio.Event()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing of it runs."""
-        return self._ended.is_set()
 
     async def begin(self, search: Search, on_end: Callable[["KeptSearch"], None]) -> None:
         """Begin the search unless it has begun, and return once it has a place in the queue.
@@ -104,32 +67,28 @@ class KeptSearch:
             ContextOverflowError: The problem leaves no room for a response.
         """
         if self._beginning is None:
-            with _named(self.id):
+            with _named(self.record.id):
                 self._beginning = asyncio.create_task(self._begin(search, on_end))
         await asyncio.shield(self._beginning)  # others may wait for it, too
 
     async def _begin(self, search: Search, on_end: Callable[["KeptSearch"], None]) -> None:
-        is_followed = search.request.stream or self.is_background
+        is_followed = search.request.stream or self.record.is_background
         story = Story(search, self.log) if is_followed else None
         self._search = await search.begin(story or Silence(), story, self._note_start)
         self._search.add_done_callback(lambda task: self._end(task, on_end))
 
     def _note_start(self) -> None:
-        self.progress = "running"
+        self.record = replace(self.record, progress="running")
 
     def _end(self, search: asyncio.Task[Outcome], on_end: Callable[["KeptSearch"], None]) -> None:
-        self.failure = conclude(self.log, search)
-        self.progress = "cancelled" if search.cancelled() else "failed" if self.failure else "complete"
+        failure = conclude(self.log, search)
+        progress: Progress = "cancelled" if search.cancelled() else "failed" if failure else "complete"
+        self.record = replace(self.record, progress=progress, failure=failure)
         self._search = None  # it holds every candidate
         self._ended.set()
         on_end(self)
 
     async def attend(self, patience_s: float) -> None:
-        """Wait for the end.
-
-        Args:
-            patience_s: How long a search that is not in the background goes on once nobody attends.
-        """
         self._num_attending += 1
         if self._giving_up is not None:
             self._giving_up.cancel()
@@ -137,11 +96,22 @@ class KeptSearch:
             await self._ended.wait()
         finally:
             self._num_attending -= 1
-            if self._search is not None and not (self._num_attending or self.is_background):
-                self._giving_up = asyncio.get_running_loop().call_later(patience_s, self._search.cancel)
+            self._be_patient(patience_s)
+
+    def note_attended(self, patience_s: float) -> None:
+        """Go on for that long at least although nobody attends here: somebody does elsewhere."""
+        self._attended_until = asyncio.get_running_loop().time() + patience_s
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._be_patient(patience_s)
+
+    def _be_patient(self, patience_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._search is not None and not (self._num_attending or self.record.is_background):
+            at = max(loop.time() + patience_s, self._attended_until)
+            self._giving_up = loop.call_at(at, self._search.cancel)
 
     async def stop(self) -> None:
-        """Stop it, and the engines' work for it, and return when it has ended."""
         if self._beginning is not None and not self._beginning.done():
             await stop(self._beginning)
         if self._search is not None:
@@ -150,19 +120,14 @@ class KeptSearch:
             await self._ended.wait()
 
     def response(self) -> Response:
-        """Return what `POST /solve` replies without `background`; it has ended."""
-        return self.failure.response() if self.failure else Response(self.log.latest, media_type="application/json")
+        return self.record.response(self.log.latest)
 
     def json(self) -> str:
-        """Return it as `GET /solve/{id}` shows it: a `BackgroundOut`, whose result is written already."""
-        error = self.failure.body.model_dump() if self.failure and self.progress == "failed" else None
-        shown = {"id": self.id, "state": self.progress, "created": self.created, "expires": self.expires}
-        result = self.log.latest.decode() if self.progress == "complete" else "null"
-        return f'{json.dumps(shown | {"error": error})[:-1]}, "result": {result}}}'
+        return self.record.json(self.log.latest if self.record.progress == "complete" else b"")
 
 
 class Background:
-    """The kept searches of a service.
+    """The kept searches of a service that is one process: a store in its memory.
 
     Args:
         settings: Their bounds.
@@ -182,38 +147,49 @@ class Background:
     def __len__(self) -> int:
         return len(self._searches)
 
+    async def open(self) -> None:
+        pass  # memory is there
+
     async def begin(self, search: Search, key: IdempotencyKey | None) -> KeptSearch:
-        """Begin a search, or join the one that the client began with the same key; return once it is in the queue.
+        if self._settings.workers > 1:
+            name = "idempotency-key" if key else "background"
+            message = f"{name}: needs a store that the processes of this service share (store_url); omit it"
+            raise RequestError(message, name, code="no_store")
+        return await self.start(self.known(search.client, key) or self.add(search, key), search)
+
+    async def start(self, kept: KeptSearch, search: Search) -> KeptSearch:
+        """Begin a search that is kept unless it has begun, and return once it is in the queue.
 
         Raises:
-            RequestError: It cannot be served, or the key came with another body.
-            BackgroundFullError: As many as allowed are kept.
+            RequestError: It cannot be served.
             FullError: The queue is full.
             ContextOverflowError: The problem leaves no room for a response.
         """
-        kept = self._known(search.client, key) or self._add(search, key)
         try:
             await kept.begin(search, self._note_end)
         except Exception:
-            self.forget(kept)
+            self.discard(kept.record.id)
             raise
         return kept
 
-    def find(self, id: str, client: Client) -> KeptSearch:
-        """Return a search by its id.
-
-        Raises:
-            RequestError: There is none, or another client asked for it.
-        """
-        kept = self._searches.get(id)
-        if kept is None or (self._has_keys and kept.client != client.name):
-            message = "id: there is no such search; it may have been forgotten, or belong to another key"
-            raise RequestError(message, "id", 404, "search_not_found")
+    async def find(self, id: str, client: Client) -> KeptSearch:
+        kept = self.get(id)
+        if kept is None:
+            raise not_found()
+        kept.record.require_client(client, has_keys=self._has_keys)
         return kept
 
-    def forget(self, kept: KeptSearch) -> None:
-        """Forget a search that has ended or was refused."""
-        if self._searches.pop(kept.id, None) is None:
+    def get(self, id: str) -> KeptSearch | None:
+        """Return a search by its id, whoever asked for it."""
+        return self._searches.get(id)
+
+    async def forget(self, kept: Kept) -> None:
+        self.discard(kept.record.id)
+
+    def discard(self, id: str) -> None:
+        """Forget a search that has ended or was refused, unless that was done."""
+        kept = self._searches.pop(id, None)
+        if kept is None:
             return
         self._release(kept)
         self.num_bytes -= kept.log.num_bytes
@@ -221,28 +197,36 @@ class Background:
             kept.forgetting.cancel()
 
     async def close(self) -> None:
-        """Stop all searches, and return when the engines no longer work for them."""
-        running = [kept for kept in self._searches.values() if not kept.has_ended]
+        running = [kept for kept in self._searches.values() if not kept.record.has_ended]
         if running:
             logger.info("stopping background searches: %d", len(running))
         await asyncio.gather(*(kept.stop() for kept in running))
         for kept in [*self._searches.values()]:
-            self.forget(kept)
+            self.discard(kept.record.id)
 
-    def _known(self, client: Client, key: IdempotencyKey | None) -> KeptSearch | None:
+    def known(self, client: Client, key: IdempotencyKey | None) -> KeptSearch | None:
+        """Return the search that the client began with the same key.
+
+        Raises:
+            RequestError: The key came with another body.
+        """
         kept = self._by_key.get((client.name, key.text)) if key else None
-        if kept and kept.key != key:
-            message = "idempotency-key: came with another body before; send a new key with a new request"
-            raise RequestError(message, "idempotency-key", code="idempotency_key_reused")
+        if kept:
+            kept.record.require_body(key)
         return kept
 
-    def _add(self, search: Search, key: IdempotencyKey | None) -> KeptSearch:
+    def add(self, search: Search, key: IdempotencyKey | None, id: str | None = None) -> KeptSearch:
+        """Keep a search that has not begun.
+
+        Raises:
+            BackgroundFullError: As many as allowed are kept.
+        """
         name, settings = search.client.name, self._settings
         self._make_room(name)
         most = min(settings.max_events_bytes, settings.max_unread_bytes // 2)  # or a reader of all is cut off
-        log = EventLog(most, on_change=self._count)
-        kept = KeptSearch(name, key, log, is_background=search.request.background)
-        self._searches[kept.id] = kept
+        record = record_of(search, key, id)
+        kept = KeptSearch(record, EventLog(most, on_change=self._count))
+        self._searches[record.id] = kept
         if key is not None:
             self._by_key[name, key.text] = kept
         return kept
@@ -254,31 +238,32 @@ class Background:
             BackgroundFullError: There is none.
         """
         settings = self._settings
-        own = [kept for kept in self._searches.values() if kept.client == client]
+        own = [kept for kept in self._searches.values() if kept.record.client == client]
         if len(own) >= settings.max_background_per_client:
             self._spare(own, f"{len(own)} searches of yours are kept; DELETE those that you no longer need")
         if len(self) >= settings.max_background:
             self._spare([*self._searches.values()], f"{len(self)} searches are kept for all clients")
 
     def _spare(self, searches: list[KeptSearch], full: str) -> None:
-        ended = [kept for kept in searches if kept.has_ended]
-        unneeded = next((kept for kept in ended if not kept.is_background), None)
+        ended = [kept for kept in searches if kept.record.has_ended]
+        unneeded = next((kept for kept in ended if not kept.record.is_background), None)
         if unneeded is None:
-            left_s = min((kept.expires - time.time() for kept in ended if kept.expires), default=1.0)
+            left_s = min((kept.record.expires - time.time() for kept in ended if kept.record.expires), default=1.0)
             raise BackgroundFullError(max(round(left_s), 1), full)
-        self.forget(unneeded)
+        self.discard(unneeded.record.id)
 
     def _note_end(self, kept: KeptSearch) -> None:
         keep_s = self._settings.background_keep_s
-        kept.expires = round(time.time() + keep_s, 3)
-        kept.forgetting = asyncio.get_running_loop().call_later(keep_s, self.forget, kept)
-        if kept.failure is not None:
+        kept.record = replace(kept.record, expires=round(time.time() + keep_s, 3))
+        kept.forgetting = asyncio.get_running_loop().call_later(keep_s, self.discard, kept.record.id)
+        if kept.record.failure is not None:
             self._release(kept)
 
     def _release(self, kept: KeptSearch) -> None:
         """Let the key of a search name another."""
-        if kept.key and self._by_key.get((kept.client, kept.key.text)) is kept:
-            del self._by_key[kept.client, kept.key.text]
+        client, key = kept.record.client, kept.record.key
+        if key and self._by_key.get((client, key.text)) is kept:
+            del self._by_key[client, key.text]
 
     def _count(self, change: int) -> None:
         self.num_bytes += change
@@ -293,15 +278,22 @@ class Background:
             before = self.num_bytes
             held = Counter[str]()
             for kept in self._searches.values():
-                held[kept.client] += kept.log.num_bytes
+                held[kept.record.client] += kept.log.num_bytes
             (client, _), *_ = held.most_common(1)
-            for kept in [kept for kept in self._searches.values() if kept.client == client]:
+            own = [kept for kept in self._searches.values() if kept.record.client == client]
+            for kept in own:
                 if self.num_bytes > most:
                     kept.log.drop()
-            for kept in [kept for kept in self._searches.values() if kept.client == client and kept.has_ended]:
-                if self.num_bytes > most:
-                    self.forget(kept)
+            for kept in own:
+                if self.num_bytes > most and kept.record.has_ended:
+                    self.discard(kept.record.id)
             num_freed = before - self.num_bytes
+
+
+def record_of(search: Search, key: IdempotencyKey | None, id: str | None = None) -> Record:
+    """Return what is known of a search that has not begun."""
+    created = round(time.time(), 3)
+    return Record(id or uuid4().hex, search.client.name, key, search.request.background, created)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class EventLog:
         """Add an event with its data, JSON on one line."""
         self._drop_until(lambda: self.num_bytes <= self._max_bytes)
         self.last += 1
-        self._events[self.last] = _encoded(name, data, self.last)
+        self._events[self.last] = encoded(name, data, self.last)
         self._count(len(self._events[self.last]))
         self._wake()
 
@@ -73,30 +73,25 @@ class EventLog:
         Raises:
             RequestError: An event is gone, or there never was one with the number; the message names `param`.
         """
-        if after > self.last:
-            raise RequestError(f"{param}: {after} is beyond the latest event, which is {self.last}", param)
-        if after + 1 < self.first:
-            raise self._gone(param)
+        require_kept(after, self.first, self.last, param)
+
+    def behind(self, after: int) -> bytes:
+        """Return the events behind number `after` that are kept."""
+        return b"".join(self._events[number] for number in range(max(after + 1, self.first), self.last + 1))
 
     async def follow(self, after: int = 0) -> AsyncIterator[bytes]:
         """Yield the events behind number `after`, and wait for more until the log is concluded."""
         while after < self.last or not self.is_concluded:
             if after + 1 < self.first:
-                yield _encoded("error", reply_to(self._gone("starting_after")).json())
+                yield encoded("error", reply_to(gone(self.first, "starting_after")).json())
                 return
             if after == self.last:
                 await self._news.wait()
                 continue
-            waiting = b"".join(self._events[number] for number in range(after + 1, self.last + 1))
-            after = self.last
+            waiting, after = self.behind(after), self.last
             if self._is_read_once:
                 self.drop()
             yield waiting
-
-    def _gone(self, param: str) -> RequestError:
-        gone = self.first - 1
-        message = f"{param}: events 1 to {gone} were dropped to save memory; start after {gone}, or ask without stream"
-        return RequestError(message, param, 410, "events_gone")
 
     def _drop_until(self, is_enough: Callable[[], bool]) -> None:
         while self.first < self.last and not is_enough():
@@ -112,7 +107,28 @@ class EventLog:
         self._news = asyncio.Event()
 
 
-def _encoded(name: str, data: str, number: int | None = None) -> bytes:
+def require_kept(after: int, first: int, last: int, param: str) -> None:
+    """Require that everything behind event `after` is kept, of events of which `first` to `last` are.
+
+    Raises:
+        RequestError: An event is gone, or there never was one with the number; the message names `param`.
+    """
+    if after > last:
+        raise RequestError(f"{param}: {after} is beyond the latest event, which is {last}", param)
+    if after + 1 < first:
+        raise gone(first, param)
+
+
+def gone(first: int, param: str) -> RequestError:
+    """Return the error for events of which `first` is the oldest that is kept."""
+    dropped = first - 1
+    message = (
+        f"{param}: events 1 to {dropped} were dropped to save memory; start after {dropped}, or ask without stream"
+    )
+    return RequestError(message, param, 410, "events_gone")
+
+
+def encoded(name: str, data: str, number: int | None = None) -> bytes:
     """Return an event as it crosses the wire; its data is JSON, which has no line breaks."""
     id = "" if number is None else f"id: {number}\r\n"
     return f"{id}event: {name}\r\ndata: {data}\r\n\r\n".encode()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 from opentelemetry.trace import Tracer
@@ -14,11 +14,10 @@ from search.calibration.table import Calibrated
 from search.expander import Models
 from server.settings import Settings
 from server.solving.admission import Admission
+from server.solving.kept import Store
 from server.solving.metrics import Metrics
 from server.solving.seen import Seen
-
-if TYPE_CHECKING:
-    from server.solving.background import Background  # which searches, and so needs the state
+from server.solving.siblings import Siblings
 
 
 class PlainPolicy(Protocol):
@@ -80,6 +79,7 @@ class State:
         seen: What the latest searches took.
         plain: The policy, for OpenAI requests without a search; None refuses them.
         step_verifier: The verifier with a memory of its scores; None where a call does not judge each of its steps.
+        siblings: The processes that serve with this one; None where it is alone.
     """
 
     models: Models
@@ -89,10 +89,11 @@ class State:
     metrics: Metrics
     tracer: Tracer
     calibrated: Calibrated
-    background: "Background"
+    background: Store
     seen: Seen
     plain: PlainPolicy | None = None
     step_verifier: Verifier | None = None
+    siblings: Siblings | None = None
 
     @classmethod
     def of(cls, request: Request) -> "State":

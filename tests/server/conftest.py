@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from server.identity import load_calibration
 from server.keys import Keyring
 from server.settings import Settings
 from server.solving.state import PlainPolicy
+from tests.server.stores import OwnRedis, require_redis
 
 if TYPE_CHECKING:
     from models.policy.engine_policy import EnginePolicy
@@ -51,6 +52,29 @@ async def client(policy: EnginePolicy, verifier: WinnowPRM) -> AsyncIterator[htt
     ):
         yield client
     await plain.stop()
+
+
+@pytest.fixture(scope="session")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    """A Redis for the whole run."""
+    require_redis()
+    redis = OwnRedis(tmp_path_factory.mktemp("redis"))
+    yield redis
+    redis.stop()
+
+
+@pytest.fixture
+def empty_redis(own_redis: OwnRedis) -> OwnRedis:
+    """It, without what other tests left."""
+    own_redis.clear()
+    return own_redis
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where services of the test keep searches that outlive their connection."""
+    if request.param == "redis":
+        monkeypatch.setenv("WINNOW_STORE_URL", request.getfixturevalue("empty_redis").url)
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,13 @@ from models.errors import EngineUnavailableError
 from models.policy.engine_policy import EnginePolicy
 from models.prm.winnow import WinnowPRM
 from server.app import create_app
-from server.keys import Client, read_keys
+from server.keys import read_keys
 from server.settings import Settings
 from server.solving.background import Background
 from tests.natures import Tree, answer
 from tests.server.conftest import serving
 from tests.server.services import service, world_of
+from tests.server.stores import each_store
 from tests.server.test_queue import held
 from tests.server.test_solve import PROBLEM
 from tests.waiting import until
@@ -26,7 +27,6 @@ from tests.worlds import World
 
 BODY = {"problem": "1", "n": 1, "strategy": "majority", "background": True}
 KEYS = ("sk-0123456789abcdef", "sk-fedcba9876543210")
-ANY = Client("anybody")
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -81,6 +81,7 @@ def parsed(text: str) -> list[Event]:
     return found
 
 
+@each_store
 async def test_a_search_is_queued_runs_and_is_complete() -> None:
     world, (first, second) = held("1", "2")
     async with service(world, max_cost_in_flight=1024) as client:
@@ -96,6 +97,7 @@ async def test_a_search_is_queued_runs_and_is_complete() -> None:
         assert (await until_it_is(client, two["id"], "complete"))["result"]["answer"] == "2"
 
 
+@each_store
 async def test_it_is_the_reply_that_a_plain_request_gets() -> None:
     async with service(world_of("1", "1")) as client:
         kept = (await until_it_is(client, (await begin(client))["id"], "complete"))["result"]
@@ -103,6 +105,7 @@ async def test_it_is_the_reply_that_a_plain_request_gets() -> None:
     assert {**kept, "id": 0, "timing": 0} == {**plain, "id": 0, "timing": 0}
 
 
+@each_store
 async def test_a_stream_survives_its_client_and_goes_on_behind_any_event() -> None:
     world, (gate,) = held("1")
     async with service(world) as client:
@@ -119,6 +122,7 @@ async def test_a_stream_survives_its_client_and_goes_on_behind_any_event() -> No
         assert await events_of(client, place, 1, {"Last-Event-ID": "2"}) == whole[2:]
 
 
+@each_store
 async def test_followers_of_a_running_search_all_see_its_end() -> None:
     world, (gate,) = held("1")
     async with service(world) as client:
@@ -129,6 +133,7 @@ async def test_followers_of_a_running_search_all_see_its_end() -> None:
         assert [(await follower)[-1][1] for follower in followers] == ["result"] * 5
 
 
+@each_store
 async def test_a_delete_stops_the_engines_and_says_so() -> None:
     world, _ = held("1")
     async with service(world) as client:
@@ -155,6 +160,7 @@ async def test_a_delete_reaches_the_engines_of_the_pair(
     await until(lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=1)
 
 
+@each_store
 async def test_a_search_that_waits_leaves_the_queue_when_it_is_deleted() -> None:
     world, (gate,) = held("1")
     async with service(world, max_cost_in_flight=1024) as client:
@@ -165,6 +171,7 @@ async def test_a_search_that_waits_leaves_the_queue_when_it_is_deleted() -> None
     assert world.policy.num_calls == 1
 
 
+@each_store
 async def test_a_finished_search_is_forgotten_by_a_delete_and_by_its_age() -> None:
     async with service(world_of("1"), background_keep_s=0.2) as client:
         one, two = await begin(client), await begin(client)
@@ -177,6 +184,7 @@ async def test_a_finished_search_is_forgotten_by_a_delete_and_by_its_age() -> No
                 await asyncio.sleep(0.02)
 
 
+@each_store
 async def test_a_search_that_fails_says_why() -> None:
     world = world_of("1")
     world.policy.failures[r"\boxed{1}"] = EngineUnavailableError("gone")
@@ -188,6 +196,7 @@ async def test_a_search_that_fails_says_why() -> None:
     assert (last, data["request_id"]) == ("error", id)
 
 
+@each_store
 async def test_a_search_that_is_refused_is_not_kept() -> None:
     world, _ = held("1")
     async with keeping(world, max_cost_in_flight=1024, max_queued=0) as (client, background):
@@ -197,6 +206,7 @@ async def test_a_search_that_is_refused_is_not_kept() -> None:
         assert len(background) == 1
 
 
+@each_store
 async def test_only_the_key_that_asked_sees_it() -> None:
     world, (gate,) = held("1")
     async with service(world, api_keys=",".join(KEYS)) as client:
@@ -230,6 +240,7 @@ async def test_more_than_allowed_are_refused_by_name(most: str, allowed: int) ->
         await begin(client)
 
 
+@each_store
 async def test_one_client_cannot_fill_the_service_for_another() -> None:
     async with service(world_of("1"), api_keys=",".join(KEYS), max_background_per_client=2) as client:
         for key, statuses in zip(KEYS, ([202, 202, 429], [202]), strict=True):
@@ -244,7 +255,7 @@ async def test_bytes_are_bounded_and_results_outlive_events() -> None:
         kept = []
         for _ in range(60):
             kept.append((await begin(client, n=4, include=[]))["id"])
-            await until(lambda: background.find(kept[-1], ANY).has_ended)
+            await until(lambda: background._searches[kept[-1]].record.has_ended)
             assert background.num_bytes <= 65_536
         newest = await look(client, kept[-1])
         statuses = [(await client.get(f"/solve/{id}")).status_code for id in kept]
@@ -259,7 +270,7 @@ async def test_events_that_were_dropped_are_a_410_by_name_and_the_result_stays()
     async with keeping(world_of("1"), max_events_bytes=1024) as (client, background):
         id = (await begin(client, n=16, early_stop=False))["id"]
         await until_it_is(client, id, "complete")
-        last = background.find(id, ANY).log.last
+        last = background._searches[id].log.last
         for params, headers in (({}, {}), ({"starting_after": "1"}, {}), ({}, {"Last-Event-ID": "1"})):
             gone = await client.get(f"/solve/{id}", params={"stream": "true"} | params, headers=headers)
             assert (gone.status_code, gone.json()["error"]["code"]) == (410, "events_gone")
@@ -306,6 +317,7 @@ async def test_a_place_in_the_stream_that_makes_no_sense_is_refused_by_name(
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, param)
 
 
+@each_store
 async def test_a_delete_while_it_ends_and_twice_at_once_leaves_one_end() -> None:
     world, (gate,) = held("1")
     async with keeping(world) as (client, background):
@@ -348,6 +360,7 @@ async def test_thousands_of_searches_and_followers_who_never_read_are_held_off()
     assert world.policy.num_in_flight == 0
 
 
+@each_store
 async def test_the_stop_of_the_service_ends_what_runs_in_the_background() -> None:
     world, _ = held("1")
     async with service(world, drain_s=1) as client:
@@ -356,6 +369,7 @@ async def test_the_stop_of_the_service_ends_what_runs_in_the_background() -> Non
     assert (world.policy.num_in_flight, world.policy.num_cancelled) == (0, 1)
 
 
+@each_store
 async def test_a_follower_reads_to_the_end_while_the_service_stops() -> None:
     world, (gate,) = held("1")
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The address, the keys and servers elsewhere."""
+"""The address, the keys, servers elsewhere, and the store of several gateways."""
 
 import json
 import socket
@@ -10,12 +10,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import redis
 
 from server.doctor.finding import Verdict
-from server.doctor.network import check_address, check_keys, check_servers
+from server.doctor.network import check_address, check_keys, check_servers, check_store
 from server.settings import Settings
 from tests.models.remote.test_releases import described
 from tests.server.doctor.machines import verdicts
+from tests.server.stores import OwnRedis
 
 FINE, CAUTION, STOPS = Verdict.FINE, Verdict.CAUTION, Verdict.STOPS
 MODELS = b'{"data": [{"id": "theirs"}]}'
@@ -140,3 +142,26 @@ def test_what_the_release_of_a_server_lacks_is_a_finding_each(
     replies = {"/health": (200, b""), "/v1/models": (200, MODELS), "/openapi.json": (200, described(paths))}
     with server(replies) as url:
         assert verdicts(check_servers(name, [url], None)) == expected
+
+
+def test_no_store_is_no_finding_and_several_processes_are_told_what_they_lack() -> None:
+    assert verdicts(check_store(Settings())) == []
+    assert verdicts(check_store(Settings(workers=2, policy_url="http://a", verifier_url="http://b"))) == [CAUTION]
+
+
+def test_a_store_that_answers_is_fine_and_says_its_version(empty_redis: OwnRedis) -> None:
+    (finding,) = check_store(Settings(store_url=empty_redis.url))
+    assert (finding.verdict, "Redis " in finding.seen) == (Verdict.FINE, True)
+
+
+def test_a_store_that_drops_what_it_is_given_is_a_caution(empty_redis: OwnRedis) -> None:
+    with redis.Redis.from_url(empty_redis.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        (finding,) = check_store(Settings(store_url=empty_redis.url))
+        client.config_set("maxmemory-policy", "noeviction")
+    assert (finding.verdict, "noeviction" in str(finding.remedy)) == (Verdict.CAUTION, True)
+
+
+def test_a_store_that_does_not_answer_is_a_caution_that_shows_no_password() -> None:
+    (finding,) = check_store(Settings(store_url="redis://:secret@127.0.0.1:9/0"))
+    assert (finding.verdict, "secret" in finding.seen) == (Verdict.CAUTION, False)

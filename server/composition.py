@@ -303,7 +303,14 @@ async def open_app(
             plain = plain_policy(settings, models) if settings.has_policy else None
             try:
                 yield create_app(
-                    models, engines, settings, keys, plain=plain, tracer=tracer, calibrated=calibrated, siblings=siblings
+                    models,
+                    engines,
+                    settings,
+                    keys,
+                    plain=plain,
+                    tracer=tracer,
+                    calibrated=calibrated,
+                    siblings=siblings,
                 )
             finally:
                 if plain:

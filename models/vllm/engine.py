@@ -34,7 +34,7 @@ from models.vllm.launch import launch
 from models.vllm.releases import REQUEST_ERRORS
 from models.vllm.settings import ADAPTER_ID, EngineSettings, Runner
 from models.vllm.suspects import Suspects
-from models.vllm.watch import LOOK_EVERY_S, Watch, cpu_seconds
+from models.vllm.watch import LOOK_EVERY_S, Watch, activity
 
 logger = logging.getLogger(__name__)
 
@@ -223,7 +223,7 @@ class Engine:
 
     def _new_watch(self) -> Watch:
         pids = [process.pid for process in _processes(self.llm) if process.pid is not None]
-        return Watch(partial(cpu_seconds, pids))
+        return Watch(partial(activity, pids))
 
     def shut_down(self) -> None:
         """Stop the engine's process."""

@@ -28,7 +28,7 @@ from models.vllm.engine import Engine
 from models.vllm.launch import PIECE_TOKENS, STEP_TOKENS, block_size
 from models.vllm.requests import sampling_params
 from models.vllm.settings import EngineSettings
-from models.vllm.watch import cpu_seconds
+from models.vllm.watch import activity
 from search.answers.pool import AnswerPool
 from search.expander import Models
 from search.solve import SearchResult, solve
@@ -124,8 +124,8 @@ class Pair:
     ) -> Timings:
         timings = {}
         for number, size, num_new in trials:
-            start, repeats = cpu_seconds(self.pids[model]), 0
-            while (taken := cpu_seconds(self.pids[model]) - start) < TRIAL_S:
+            start, repeats = activity(self.pids[model]).cpu_s, 0
+            while (taken := activity(self.pids[model]).cpu_s - start) < TRIAL_S:
                 await asyncio.gather(*(request(size, num_new) for _ in range(number)))
                 repeats += 1
             timings[number, size, num_new] = taken / repeats
@@ -195,10 +195,10 @@ class Pair:
 
     def _own_cpu_s(self) -> float:
         own = psutil.Process().cpu_times()
-        return own.user + own.system + cpu_seconds(self.pids["answers"])
+        return own.user + own.system + activity(self.pids["answers"]).cpu_s
 
     def _engines_cpu_s(self) -> float:
-        return cpu_seconds([*self.pids["policy"], *self.pids["verifier"]])
+        return activity([*self.pids["policy"], *self.pids["verifier"]]).cpu_s
 
 
 def fitted(timings: Timings) -> EngineCosts:

@@ -4,6 +4,8 @@
  * Knows the routes; knows nothing of what a search means.
  */
 
+import { keep, kept } from "./kept.js";
+
 const KEY = "winnow-key";
 const RESUME_WITHIN_MS = 60_000;
 const FIRST_PAUSE_MS = 500;
@@ -56,8 +58,8 @@ export function createService(askForKey) {
   let estimates = true; // whether it says beforehand what a search will cost
   let asking = null; // one question at a time, whatever number of requests was refused
 
-  const key = () => sessionStorage.getItem(KEY);
-  const setKey = (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY));
+  const key = () => kept(KEY);
+  const setKey = (value) => keep(KEY, value || null);
 
   async function request(path, { json, headers = {}, ...options } = {}) {
     for (;;) {
@@ -108,11 +110,11 @@ export function createService(askForKey) {
 
   const begin = (json, signal) => request("/solve", { method: "POST", json, signal });
   const attach = (id, reader) => follow(() => resume(id, 0, reader.signal), { ...reader, searchId: id }, true);
-  const cancel = async (id) => void (await request(`/solve/${encodeURIComponent(id)}`, { method: "DELETE" }));
+  const cancel = async (id) => void (await request(placeOf(id), { method: "DELETE" }));
 
-  function resume(id, after, signal) {
+  async function resume(id, after, signal) {
     const headers = after ? { "Last-Event-ID": String(after) } : {};
-    return request(`/solve/${encodeURIComponent(id)}?stream=true`, { headers, signal });
+    return request(`${placeOf(id)}?stream=true`, { headers, signal });
   }
 
   /** Read a stream to its last event; one that breaks is resumed behind the last event that came. */
@@ -152,8 +154,7 @@ export function createService(askForKey) {
   /** Wait for the result of a search whose events are no longer kept. */
   async function settle(id, reader) {
     for (;;) {
-      const path = `/solve/${encodeURIComponent(id)}`;
-      const { state, result, error } = await (await request(path, { signal: reader.signal })).json();
+      const { state, result, error } = await (await request(placeOf(id), { signal: reader.signal })).json();
       if (result) return reader.onEvent({ event: "result", data: result, id: null });
       if (error) return reader.onEvent({ event: "error", data: { error }, id: null });
       if (state === "cancelled") throw new ServiceError("The search was stopped.", { code: "stopped" });
@@ -162,6 +163,12 @@ export function createService(askForKey) {
   }
 
   return { key, setKey, request, about, estimate, solve, attach, cancel };
+}
+
+/** The path of a background search; "." and ".." would lead out of its folder, however they are written. */
+function placeOf(id) {
+  if (/^\.{1,2}$/.test(id)) throw new ServiceError(`There is no search ${id}.`, { status: 404 });
+  return `/solve/${encodeURIComponent(id)}`;
 }
 
 /** Whether events are asked for that the service no longer keeps. */

@@ -24,10 +24,14 @@ export function Inspect({ story, selected, onSelect }) {
   const isLast = place >= node.steps.length - 1;
   const why = isLast ? whyItEnded(story, node) : null;
   const isChosen = pathTo(story, chosenOf(story)).includes(node);
-  return html`<aside class="panel inspect" aria-label="Step">
+  const close = (event) => {
+    event.currentTarget.closest(".growth")?.querySelector("[tabindex='0']")?.focus();
+    onSelect(null);
+  };
+  return html`<aside class="panel inspect" aria-label="Step" onKeyDown=${(event) => event.key === "Escape" && close(event)}>
     <header>
       <h2>${step ? `Step ${before}` : "No step yet"} <span class="small">of candidate ${node.id}</span></h2>
-      <button class="quiet" title="Close (Escape)" onClick=${() => onSelect(null)}>
+      <button class="quiet" title="Close (Escape)" onClick=${close}>
         <${Icon} name="close" /><span class="hidden">Close</span>
       </button>
     </header>

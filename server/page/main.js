@@ -6,7 +6,7 @@ import { Icon, Notice, html } from "./parts.js";
 import { hashOf, parseRoute } from "./route.js";
 import { createSearch } from "./search.js";
 import { createStore } from "./store.js";
-import { render, useEffect, useRef, useState } from "./vendor/preact.js";
+import { render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/preact.js";
 import { Solve } from "./views/solve.js";
 
 /** Those that are not seen first are loaded when they are wanted. */
@@ -58,10 +58,12 @@ function Page() {
 /** A view as soon as its modules are there. */
 function View({ view, ...given }) {
   const [loaded, setLoaded] = useState({ component: null, failed: false });
+  const [fault, retry] = useErrorBoundary();
   useEffect(() => {
     const take = (component) => setLoaded({ component, failed: false });
     view.load().then(take, () => setLoaded({ component: null, failed: true }));
   }, []);
+  if (fault) return html`<${Notice}>This view cannot be drawn: ${String(fault)} <button onClick=${retry}>Try again</button><//>`;
   if (loaded.failed) return html`<${Notice}>This view cannot be loaded. Is the service running?<//>`;
   return loaded.component && html`<${loaded.component} ...${given} />`;
 }

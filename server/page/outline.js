@@ -28,6 +28,7 @@ export function Outline({ story, selected, onSelect }) {
     else if (event.key === "ArrowLeft" && hasChildren && isOpen(id)) fold(id, false);
     else if (event.key === "ArrowLeft") item?.parentElement.closest("[role=treeitem]")?.focus();
     else if (event.key === "Enter" || event.key === " ") select(id);
+    else if (event.key === "Escape") onSelect(null);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -7,6 +7,7 @@
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./vendor/preact.js";
 import { colourOf, isDark, shadeOf } from "./colours.js";
 import { draw, parse } from "./formulas.js";
+import { keep as keepInTab, kept } from "./kept.js";
 import { score as shown } from "./numbers.js";
 import { pieces } from "./text.js";
 
@@ -40,14 +41,14 @@ export function useNow(isWanted, everyMs = 250) {
 export function useKept(name, initial) {
   const [value, setValue] = useState(() => {
     try {
-      return JSON.parse(sessionStorage.getItem(name)) ?? initial;
+      return JSON.parse(kept(name)) ?? initial;
     } catch {
       return initial;
     }
   });
   const keep = (next) => {
     setValue(next);
-    sessionStorage.setItem(name, JSON.stringify(next));
+    keepInTab(name, JSON.stringify(next));
   };
   return [value, keep];
 }

@@ -79,6 +79,10 @@ function Ask({ service, about, form, onChange, isRunning, refused, onRun, onStop
     event.preventDefault();
     if (isAsked && !isRunning) onRun();
   };
+  const stop = (event) => {
+    event.currentTarget.form.querySelector(".primary").focus(); // this button goes
+    onStop();
+  };
   const onKeyDown = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
   };
@@ -109,8 +113,8 @@ function Ask({ service, about, form, onChange, isRunning, refused, onRun, onStop
     <div class="go">
       <${Estimate} service=${service} request=${isAsked && !isRunning ? requestOf(about, form) : null} />
       <span class="buttons">
-        ${isRunning && html`<button type="button" onClick=${onStop}>Stop</button>`}
-        <button class="primary" disabled=${!isAsked || isRunning} title="Ctrl+Enter">Solve</button>
+        ${isRunning && html`<button type="button" onClick=${stop}>Stop</button>`}
+        <button class="primary" aria-disabled=${!isAsked || isRunning} title="Ctrl+Enter">Solve</button>
       </span>
     </div>
   </form>`;

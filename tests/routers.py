@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
 from tests.server.processes import free_port
+from tests.servers import await_server
 
 COMPOSE = Path(__file__).parents[1] / "deploy" / "compose.routers.yaml"
 ROUTER = Path(sys.executable).with_name("vllm-router")
@@ -40,14 +39,7 @@ def start_router(urls: Sequence[str], *flags: str, port: int) -> subprocess.Pope
 
 def await_router(process: subprocess.Popen[bytes], port: int) -> str:
     """Return the router's URL when it has found a server that answers."""
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/readiness").status_code == 200:
-                return url
-        except httpx.TransportError:
-            time.sleep(0.02)
-    raise AssertionError(f"no router within {START_WITHIN_S} s; exit code {process.poll()}")
+    return await_server(process, port, path="/readiness", within_s=START_WITHIN_S)
 
 
 @contextmanager

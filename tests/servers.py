@@ -57,16 +57,22 @@ def start_engine_server(*flags: str, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command)
 
 
-def await_server(process: subprocess.Popen[bytes], port: int, address: str = "127.0.0.1") -> str:
-    """Return the server's URL when it answers."""
-    url, deadline = f"http://{address}:{port}", time.monotonic() + START_WITHIN_S
+def await_server(
+    process: subprocess.Popen[bytes],
+    port: int,
+    address: str = "127.0.0.1",
+    path: str = "/health",
+    within_s: float = START_WITHIN_S,
+) -> str:
+    """Return the server's URL when this path of it answers."""
+    url, deadline = f"http://{address}:{port}", time.monotonic() + within_s
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{url}/health").status_code == 200:
+            if httpx.get(f"{url}{path}").status_code == 200:
                 return url
         except httpx.TransportError:
             time.sleep(0.2)
-    raise AssertionError(f"no server within {START_WITHIN_S} s; exit code {process.poll()}")
+    raise AssertionError(f"no server within {within_s} s; exit code {process.poll()}")
 
 
 class Fleet(NamedTuple):

@@ -109,14 +109,14 @@ class Actor:
             if self.whole is not None:
                 await self.whole.wait()
                 return JSONResponse({"model": "theirs", "choices": [{"text": "4"}]})
-            return StreamingResponse(self._play(self.asked[-1]), media_type="text/event-stream")
+            events, finish = self.events, self.finish
+            if self.asked[-1].get("stop") and self.stopped is not None:
+                events, finish = [self.stopped[0]], ("stop", self.stopped[1])
+            return StreamingResponse(self._play(events, finish), media_type="text/event-stream")
 
         return app
 
-    async def _play(self, body: dict[str, Any]) -> AsyncIterator[str]:
-        events, finish = self.events, self.finish
-        if body.get("stop") and self.stopped is not None:
-            events, finish = [self.stopped[0]], ("stop", self.stopped[1])
+    async def _play(self, events: Sequence[Sequence[int]], finish: tuple[str, str | None]) -> AsyncIterator[str]:
         for index, token_ids in enumerate(events):
             if index == self.breaks_after:
                 raise ConnectionAbortedError("on cue")

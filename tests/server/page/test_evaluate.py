@@ -45,6 +45,7 @@ async def choose(page: "Page", label: str, option: str) -> None:
 
 async def table(page: "Page", name: str) -> list[list[str]]:
     rows = page.get_by_role("region", name=name, exact=True).locator("tbody tr")
+    await rows.first.wait_for()
     return [await row.locator("th, td").all_inner_texts() for row in await rows.all()]
 
 

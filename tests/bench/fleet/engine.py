@@ -27,6 +27,7 @@ class EngineCosts:
         base_s, sequence_s: The host's work for an iteration, and for each sequence in it.
         token_s: Computing one token, read or generated.
         weights_s: Reading the weights once.
+        attention_s: Attending to one token of the KV cache, where that takes time of its own, as on a CPU.
         kv_s: Reading one token of the KV cache.
         overlaps: Whether the host's work for the next iteration is done meanwhile.
         kv_tokens: That the KV cache has room for.
@@ -39,6 +40,7 @@ class EngineCosts:
     base_s: float
     sequence_s: float
     token_s: float
+    attention_s: float = 0.0
     weights_s: float = 0.0
     kv_s: float = 0.0
     overlaps: bool = False
@@ -49,9 +51,10 @@ class EngineCosts:
     max_piece: int = 8192
 
     def iteration_s(self, num_sequences: int, num_tokens: int, num_kv_tokens: float) -> float:
-        """Return how long an iteration takes that computes tokens of sequences, and reads the KV cache of some."""
+        """Return how long an iteration takes that computes tokens of sequences, and attends to those in the cache."""
         host = self.base_s + self.sequence_s * num_sequences
-        device = max(self.token_s * num_tokens, self.weights_s + self.kv_s * num_kv_tokens)
+        computing = self.token_s * num_tokens + self.attention_s * num_kv_tokens
+        device = max(computing, self.weights_s + self.kv_s * num_kv_tokens)
         return max(host, device) if self.overlaps else host + device
 
 
@@ -106,6 +109,7 @@ class Counts:
         num_generated, num_read, num_cached: Tokens generated, read, and found in the cache.
         num_preempted: Sequences that had to go for want of room.
         num_iterations, num_sequences: Iterations, and the sequences in them, each as often as it was in one.
+        num_context: Tokens that those decoding attended to, each as often as it was attended to.
         busy_s: Time in iterations.
     """
 
@@ -115,6 +119,7 @@ class Counts:
     num_preempted: int = 0
     num_iterations: int = 0
     num_sequences: int = 0
+    num_context: float = 0.0
     busy_s: float = 0.0
 
 
@@ -266,6 +271,7 @@ class Engine:
         self._num_own += number * num_decoding
         self.counts.num_generated += number * num_decoding
         self.counts.num_iterations += number
+        self.counts.num_context += number * (self._num_context - number * num_decoding / 2)
         self.counts.num_sequences += number * (num_decoding + len(self._reading))
         self.counts.busy_s += number * self._each_s
         self._make_room(0)

@@ -1,7 +1,9 @@
 """The demo pair on this machine: what its engines and its gateway take, and how it answers and how fast.
 
 Costs are CPU times of processes, which hardly depend on what else the machine does. The simulated engine says in how
-many iterations a real one does a trial, and least squares say what an iteration, a sequence in it and a token take.
+many iterations a real one does a trial, and least squares say what an iteration, a sequence in it, a token, and a token
+attended to take. The verifier is timed while the policy writes, as in searches: alone it would find everything in the
+caches of its core.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ from models.vllm.requests import sampling_params
 from models.vllm.settings import EngineSettings
 from models.vllm.watch import activity
 from search.answers.pool import AnswerPool
-from search.expander import Models
+from search.expander import Models, cancel_all
 from search.solve import SearchResult, solve
 from search.strategies import strategies
 from search.strategy import Strategy
@@ -46,9 +48,22 @@ UNIT = EngineCosts(
     1.0, 0.0, 0.0, block=block_size(), max_sequences=512, max_batched_tokens=STEP_TOKENS, max_piece=PIECE_TOKENS
 )
 """An engine of the demo pair, whose iterations take a second."""
-GENERATING = ((1, 10, 128), (8, 10, 128), (32, 10, 96), (96, 10, 64), (8, 400, 1), (32, 200, 1), (96, 100, 1))
+GENERATING = (
+    (1, 10, 128),
+    (8, 10, 128),
+    (32, 10, 96),
+    (96, 10, 64),
+    (8, 300, 64),
+    (32, 200, 64),
+    (96, 100, 64),
+    (8, 400, 1),
+    (32, 200, 1),
+    (96, 100, 1),
+)
 JUDGING = ((1, 60, 0), (4, 60, 0), (16, 60, 0), (64, 60, 0), (8, 300, 0), (32, 200, 0))
 """Trials: requests at a time, tokens that each reads, tokens that each generates."""
+NUM_WRITING = 8
+"""Sequences that the policy writes while the verifier is timed."""
 TRIAL_S = 0.6
 """CPU time that a trial is repeated for: clocks of processes go in hundredths of a second."""
 
@@ -114,10 +129,16 @@ class Pair:
         async def judge(size: int, num_new: int) -> None:
             await self.verifier.engine.score(prompt(size), [size - 1])
 
-        return (
-            await self._timed("policy", GENERATING, generate),
-            await self._timed("verifier", JUDGING, judge),
-        )
+        async def keep_writing() -> None:
+            while True:
+                await generate(60, 128)
+
+        generating = await self._timed("policy", GENERATING, generate)
+        writing = [asyncio.create_task(keep_writing()) for _ in range(NUM_WRITING)]
+        try:
+            return generating, await self._timed("verifier", JUDGING, judge)
+        finally:
+            await cancel_all(writing)
 
     async def _timed(
         self, model: str, trials: Sequence[Trial], request: Callable[[int, int], Awaitable[None]]
@@ -206,10 +227,11 @@ def fitted(timings: Timings) -> EngineCosts:
     rows = []
     for trial, seconds in timings.items():
         counts = counts_of(trial)
-        features = counts.num_iterations, counts.num_sequences, counts.num_read + counts.num_generated
+        num_computed = counts.num_read + counts.num_generated
+        features = counts.num_iterations, counts.num_sequences, num_computed, counts.num_context
         rows.append([feature / seconds for feature in features])
-    (base_s, sequence_s, token_s), _ = nnls(np.array(rows), np.ones(len(rows)))
-    return replace(UNIT, base_s=base_s, sequence_s=sequence_s, token_s=token_s)
+    (base_s, sequence_s, token_s, attention_s), _ = nnls(np.array(rows), np.ones(len(rows)))
+    return replace(UNIT, base_s=base_s, sequence_s=sequence_s, token_s=token_s, attention_s=attention_s)
 
 
 def counts_of(trial: Trial) -> Counts:

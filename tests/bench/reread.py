@@ -6,9 +6,9 @@ Policy and verifier are seeded models with random weights, whose steps have a se
 another seed each time, never repeat: no run finds what another one has left in a cache. Two pairs of engines take the
 same searches in turn, one with vLLM's own scheduler, which knows whole blocks, and one with the project's.
 
-`judged` is the verifier's tokens computed for each distinct one, `read` the policy's tokens computed (prompts, prefixes
-and generated ones) for each distinct one. `time` is the seconds of a run over those with whole blocks, `same tree` the
-share of candidates that have the same tokens as there; rounding differs by batch, so that it is below one at both.
+`judged` is the verifier's tokens computed for each distinct one, `read` the policy's: prompts, prefixes, and generated
+tokens but the last of each request, which nothing computes unless a request goes on behind it. `time` is the seconds of
+a run over those with whole blocks, `same tree` the share of candidates that have the same tokens as there.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import asyncio
 import itertools
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -61,11 +62,14 @@ class Pair:
     verifier: WinnowPRM
     prompts: PromptBuilder
 
-    def num_read(self) -> int:
-        """Tokens of prompts and prefixes that the policy's engine has computed so far."""
-        samples = [sample for family in self.policy.engine.metrics.collect() for sample in family.samples]
-        values = {sample.name: sample.value for sample in samples}
-        return int(values["vllm:prefix_cache_queries_total"] - values["vllm:prefix_cache_hits_total"])
+    def num_computed(self) -> int:
+        """Tokens that the policy's engine has computed so far."""
+        values = defaultdict[str, float](float)
+        for family in self.policy.engine.metrics.collect():
+            for sample in family.samples:
+                values[sample.name] += sample.value
+        num_read = values["vllm:prefix_cache_queries_total"] - values["vllm:prefix_cache_hits_total"]
+        return int(num_read + values["vllm:generation_tokens_total"] - values["vllm:request_success_total"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,12 @@ async def run(pair: Pair, name: str, n: int, sampling: Sampling, in_flight: int)
             ids = tuple(token_id for step in candidate.steps for token_id in step.token_ids)
             tree[index, candidate.path] = ids
 
-    num_read, start = pair.num_read(), time.perf_counter()
+    num_computed, start = pair.num_computed(), time.perf_counter()
     await asyncio.gather(*map(one, range(len(PROBLEMS))))
-    seconds, num_read = time.perf_counter() - start, pair.num_read() - num_read
+    seconds, num_computed = time.perf_counter() - start, pair.num_computed() - num_computed
     generated = sum(meter.completion_tokens for meter in meters)
     judged = sum(meter.verifier_tokens for meter in meters) / sum(counter.num_distinct for counter in counters)
-    return Run(seconds, judged, (num_read + generated) / (prompts + generated), tree)
+    return Run(seconds, judged, num_computed / (prompts + generated), tree)
 
 
 def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Path]:
@@ -118,7 +122,7 @@ def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Pat
         eos_token_id=0,
     )
     policy, verifier = directory / "policy", directory / "verifier"
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(policy)  # type: ignore[no-untyped-call]
+    LlamaForCausalLM(config).bfloat16().save_pretrained(policy)  # type: ignore[no-untyped-call]  # transformers' own
     config.scorer_hidden = 128
     save_reward_model(RewardModel(config), verifier)
     for folder, name in itertools.product((policy, verifier), TOKENIZER_FILES):
@@ -171,6 +175,11 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
+def numbers(text: str) -> list[int]:
+    """Read numbers with commas between them."""
+    return [int(part) for part in text.split(",")]
+
+
 async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     seeds = itertools.count(1)
@@ -189,11 +198,10 @@ async def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    numbers = {"type": lambda text: [int(part) for part in text.split(",")]}
     parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SHAPES))
     parser.add_argument("--strategies", type=lambda text: text.split(","), default=["beam_search", "dvts"])
-    parser.add_argument("--n", default=[16], **numbers, help="Budgets.")
-    parser.add_argument("--step-tokens", default=[20, 40], **numbers)
+    parser.add_argument("--n", type=numbers, default=[16], help="Budgets.")
+    parser.add_argument("--step-tokens", type=numbers, default=[20, 40])
     parser.add_argument("--max-tokens", type=int, default=240, help="Of a response.")
     parser.add_argument("--in-flight", type=int, default=4, help="Problems at a time.")
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,5 +1,7 @@
 """RMS norm by vLLM's own kernel for CPUs; that engines with it answer as PyTorch does is in every other test."""
 
+from functools import partial
+
 import pytest
 import torch
 import vllm.kernels  # noqa: F401 - which loads them
@@ -28,11 +30,11 @@ def test_norms_are_those_of_pytorch(shape: tuple[int, ...], dtype: torch.dtype) 
     x, residual, weight = (torch.randn(each, dtype=dtype) for each in (shape, shape, shape[-1:]))
     expected = torch.nn.functional.rms_norm(x.double(), shape[-1:], weight.double(), EPSILON)
     of_sum = torch.nn.functional.rms_norm((x.double() + residual.double()), shape[-1:], weight.double(), EPSILON)
-    how = {"rtol": ROUNDINGS[dtype], "atol": ROUNDINGS[dtype] / 8}
-    torch.testing.assert_close(kernels.rms_norm(x, weight, EPSILON).double(), expected, **how)
+    near = partial(torch.testing.assert_close, rtol=ROUNDINGS[dtype], atol=ROUNDINGS[dtype] / 8)
+    near(kernels.rms_norm(x, weight, EPSILON).double(), expected)
     total = (x.float() + residual.float()).to(dtype)
     norm, added = kernels.fused_add_rms_norm(x, residual, weight, EPSILON)
-    torch.testing.assert_close(norm.double(), of_sum, **how)
+    near(norm.double(), of_sum)
     torch.testing.assert_close(added, total)
 
 

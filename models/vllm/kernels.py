@@ -1,6 +1,6 @@
 """RMS norm by a kernel that vLLM's CPU build has, and leaves to PyTorch's single operations.
 
-The kernel takes a tenth to a third of their time, and rounds once where they round twice: its results are within one
+The kernel takes a tenth to a half of their time, and rounds once where they round twice: its results are within one
 rounding of bfloat16 of them. vLLM chooses by the priorities that an engine is started with (`releases.py`).
 """
 

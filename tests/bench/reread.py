@@ -1,6 +1,6 @@
 """Tokens that a search's engines read twice, and what the end of a request in the prefix cache saves of them.
 
-    python -m tests.bench.reread [--sizes demo,mid] [--step-tokens 20,40] [--repeats 3]
+    python -m tests.bench.reread [--sizes demo,mid] [--step-tokens 20,40] [--block-size 32] [--repeats 3]
 
 Policy and verifier are seeded models with random weights, whose steps have a set length and whose responses, drawn with
 another seed each time, never repeat: no run finds what another one has left in a cache. Two pairs of engines take the
@@ -183,13 +183,14 @@ def numbers(text: str) -> list[int]:
 async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     seeds = itertools.count(1)
+    blocks = {} if options.block_size is None else {"block_size": options.block_size}
     for size in options.sizes:
         columns = ("strategy", "N", "tokens a step", "cache", "judged", "read", "seconds", "time", "same tree")
         table = Table(*columns, title=f"{size}: {len(PROBLEMS)} problems, {options.in_flight} at a time")
         with TemporaryDirectory() as directory:
             folders = save_models(Path(directory), SHAPES[size])
             async with AsyncExitStack() as stack:
-                pairs = {name: await open_pair(stack, folders, own) for name, own in SCHEDULERS.items()}
+                pairs = {name: await open_pair(stack, folders, own | blocks) for name, own in SCHEDULERS.items()}
                 for pair in pairs.values():  # what starts late has started
                     await run(pair, "dvts", 4, Sampling(1.0, 1.0, 60, 0, TokenCount(20)), 8)
                 await compare(options, pairs, seeds, table)
@@ -204,5 +205,6 @@ if __name__ == "__main__":
     parser.add_argument("--step-tokens", type=numbers, default=[20, 40])
     parser.add_argument("--max-tokens", type=int, default=240, help="Of a response.")
     parser.add_argument("--in-flight", type=int, default=4, help="Problems at a time.")
+    parser.add_argument("--block-size", type=int, help="Of the cache, in tokens; else the one for this CPU.")
     parser.add_argument("--repeats", type=int, default=3)
     asyncio.run(main(parser.parse_args()))

@@ -8,7 +8,8 @@ same searches in turn, one with vLLM's own scheduler, which knows whole blocks, 
 
 `judged` is the verifier's tokens computed for each distinct one, `read` the policy's: prompts, prefixes, and generated
 tokens but the last of each request, which nothing computes unless a request goes on behind it. `time` is the seconds of
-a run over those with whole blocks, `same tree` the share of candidates that have the same tokens as there.
+a run over those with whole blocks, `same tree` the share of candidates that have the same tokens as there; for whole
+blocks themselves, as in another run with an empty cache: the engines batch otherwise each time, which changes rounding.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.formats import open_verifier
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.winnow import WinnowPRM
+from models.vllm.engine import Engine
 from models.vllm.settings import MIB, EngineSettings
 from search.expander import Models
 from search.solve import solve
@@ -105,6 +107,13 @@ async def run(pair: Pair, name: str, n: int, sampling: Sampling, in_flight: int)
     return Run(seconds, judged, num_computed / (prompts + generated), tree)
 
 
+async def forget(pair: Pair) -> None:
+    """Empty the caches."""
+    for engine in (pair.policy.engine, pair.verifier.engine):
+        assert isinstance(engine, Engine)
+        await engine.llm.reset_prefix_cache()
+
+
 def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Path]:
     """Write a policy and a verifier with random weights that read the demo's tokens."""
     width, inner, layers = shape
@@ -146,12 +155,16 @@ async def compare(options: argparse.Namespace, pairs: Mapping[str, Pair], seeds:
     """Add the rows of one size of models."""
     for name, n, step_tokens in itertools.product(options.strategies, options.n, options.step_tokens):
         runs: dict[str, list[Run]] = {each: [] for each in pairs}
+        again: list[Tree] = []
         for _ in range(options.repeats):
             sampling = Sampling(1.0, 1.0, options.max_tokens, next(seeds), TokenCount(step_tokens))
             for each, pair in pairs.items():
                 runs[each].append(await run(pair, name, n, sampling, options.in_flight))
+            await forget(pairs[WHOLE_BLOCKS])
+            again.append((await run(pairs[WHOLE_BLOCKS], name, n, sampling, options.in_flight)).tree)
         for each, own in runs.items():
             both = list(zip(own, runs[WHOLE_BLOCKS], strict=True))
+            trees = again if each == WHOLE_BLOCKS else [one.tree for one in own]
             table.add_row(
                 name,
                 str(n),
@@ -161,7 +174,7 @@ async def compare(options: argparse.Namespace, pairs: Mapping[str, Pair], seeds:
                 spread([one.read for one in own]),
                 spread([one.seconds for one in own]),
                 spread([one.seconds / other.seconds for one, other in both]),
-                spread([same(one.tree, other.tree) for one, other in both]),
+                spread([same(tree, other.tree) for tree, (_, other) in zip(trees, both, strict=True)]),
             )
 
 

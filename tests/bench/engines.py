@@ -1,6 +1,6 @@
 """What the adapters' choices cost: reading as it comes, seeds, stepping, judging again, batch size.
 
-    python -m tests.bench.engines [--repeats 7] [--dtype float32]
+    python -m tests.bench.engines [--repeats 7] [--dtype float32] [--parts reading,stepping,judging,seeds]
 
 Ratios are of medians within one run, the variants taken in turn; absolute figures depend on what else the machine does.
 """
@@ -181,8 +181,8 @@ def share(expected: list[list[Step]], drawn: list[list[Step]]) -> str:
     return f"{num_equal / len(expected):.1%}"
 
 
-async def main(repeats: int, dtype: Dtype) -> None:
-    """Run everything."""
+async def main(repeats: int, dtype: Dtype, parts: Sequence[str]) -> None:
+    """Run the parts."""
     console = Console()
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     opening_policy = open_policy(EngineSettings(DEMO / "policy", "policy", dtype=dtype), prompts)
@@ -191,16 +191,20 @@ async def main(repeats: int, dtype: Dtype) -> None:
         assert isinstance(verifier, WinnowPRM)
         await asyncio.gather(*(respond(policy, sampling(seed)) for seed in range(16)))
         for number in (16, 64):
-            await compare(console, f"reading {number} responses", reading(policy, number), repeats)
-            await compare(console, f"stepping through {number} responses", stepping(policy, number), repeats)
-        for number in (1, 8, 16):
+            if "reading" in parts:
+                await compare(console, f"reading {number} responses", reading(policy, number), repeats)
+            if "stepping" in parts:
+                await compare(console, f"stepping through {number} responses", stepping(policy, number), repeats)
+        for number in (1, 8, 16) if "judging" in parts else ():
             await compare(console, f"judging {number} new steps", judging(verifier, number), repeats)
-        await repeat_seeds(console, policy, 50)
+        if "seeds" in parts:
+            await repeat_seeds(console, policy, 50)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", default="auto", choices=get_args(Dtype))
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["reading", "stepping", "judging", "seeds"])
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.repeats, arguments.dtype))
+    asyncio.run(main(arguments.repeats, arguments.dtype, arguments.parts))

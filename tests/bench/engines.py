@@ -205,6 +205,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", default="auto", choices=get_args(Dtype))
-    parser.add_argument("--parts", type=lambda text: text.split(","), default=["reading", "stepping", "judging", "seeds"])
+    parser.add_argument(
+        "--parts", type=lambda text: text.split(","), default=["reading", "stepping", "judging", "seeds"]
+    )
     arguments = parser.parse_args()
     asyncio.run(main(arguments.repeats, arguments.dtype, arguments.parts))

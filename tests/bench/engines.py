@@ -1,6 +1,6 @@
 """What the adapters' choices cost: reading as it comes, seeds, stepping, judging again, batch size.
 
-    python -m tests.bench.engines [--repeats 7] [--dtype float32]
+    python -m tests.bench.engines [--repeats 7] [--dtype float32] [--parts reading,stepping,judging,seeds]
 
 Ratios are of medians within one run, the variants taken in turn; absolute figures depend on what else the machine does.
 """
@@ -28,6 +28,7 @@ from models.policy.engine_policy import EnginePolicy, open_policy
 from models.prm.formats import open_verifier
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine
+from models.vllm.requests import STREAM_INTERVAL
 from models.vllm.settings import Dtype, EngineSettings
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM, PROBLEMS, ids_of, respond, sampling
@@ -39,18 +40,20 @@ Trial = Callable[[], Awaitable[int]]
 
 
 async def compare(console: Console, title: str, trials: Mapping[str, Trial], repeats: int) -> None:
-    """Print tokens per second of each trial, and the ratio to the first."""
+    """Print tokens per second of each trial, the ratio to the first, and the CPU that a token takes in this process."""
     speeds: dict[str, list[float]] = {name: [] for name in trials}
+    costs: dict[str, list[float]] = {name: [] for name in trials}
     for _ in range(repeats):
         for name in random.sample(list(trials), len(trials)):
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             num_tokens = await trials[name]()
             speeds[name].append(num_tokens / (time.perf_counter() - start))
+            costs[name].append(1e6 * (time.process_time() - start_cpu) / num_tokens)
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     first = next(iter(medians.values()))
-    table = Table("", "tokens/s", "ratio", title=title)
+    table = Table("", "tokens/s", "ratio", "us of CPU a token here", title=title)
     for name, median in medians.items():
-        table.add_row(name, f"{median:,.0f}", f"{median / first:.2f}")
+        table.add_row(name, f"{median:,.0f}", f"{median / first:.2f}", f"{statistics.median(costs[name]):.1f}")
     console.print(table)
 
 
@@ -73,7 +76,7 @@ def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
                 seed=seed if is_seeded else None,
                 output_kind=kind,
                 stream_interval=interval,
-                detokenize=interval is not None,
+                detokenize=False,
             )
             return sum([len(output.outputs[0].token_ids) async for output in raw(policy, prompt, params)])
 
@@ -86,7 +89,7 @@ def reading(policy: EnginePolicy, number: int) -> dict[str, Trial]:
     return {
         "at the end": trial(final),
         "as it comes": trial(delta),
-        "as it comes, by 8": trial(delta, interval=8),
+        f"as it comes, by {STREAM_INTERVAL}": trial(delta, interval=STREAM_INTERVAL),
         "at the end, without seeds": trial(final, is_seeded=False),
     }
 
@@ -178,8 +181,8 @@ def share(expected: list[list[Step]], drawn: list[list[Step]]) -> str:
     return f"{num_equal / len(expected):.1%}"
 
 
-async def main(repeats: int, dtype: Dtype) -> None:
-    """Run everything."""
+async def main(repeats: int, dtype: Dtype, parts: Sequence[str]) -> None:
+    """Run the parts."""
     console = Console()
     prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
     opening_policy = open_policy(EngineSettings(DEMO / "policy", "policy", dtype=dtype), prompts)
@@ -188,16 +191,22 @@ async def main(repeats: int, dtype: Dtype) -> None:
         assert isinstance(verifier, WinnowPRM)
         await asyncio.gather(*(respond(policy, sampling(seed)) for seed in range(16)))
         for number in (16, 64):
-            await compare(console, f"reading {number} responses", reading(policy, number), repeats)
-            await compare(console, f"stepping through {number} responses", stepping(policy, number), repeats)
-        for number in (1, 8, 16):
+            if "reading" in parts:
+                await compare(console, f"reading {number} responses", reading(policy, number), repeats)
+            if "stepping" in parts:
+                await compare(console, f"stepping through {number} responses", stepping(policy, number), repeats)
+        for number in (1, 8, 16) if "judging" in parts else ():
             await compare(console, f"judging {number} new steps", judging(verifier, number), repeats)
-        await repeat_seeds(console, policy, 50)
+        if "seeds" in parts:
+            await repeat_seeds(console, policy, 50)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", default="auto", choices=get_args(Dtype))
+    parser.add_argument(
+        "--parts", type=lambda text: text.split(","), default=["reading", "stepping", "judging", "seeds"]
+    )
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.repeats, arguments.dtype))
+    asyncio.run(main(arguments.repeats, arguments.dtype, arguments.parts))

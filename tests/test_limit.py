@@ -11,7 +11,7 @@ from search.candidate import Candidate
 from search.voting import Selection
 from tests.bench.limit.part import Bar, Job, repeat
 from tests.bench.limit.waste import Settled
-from tests.bench.limit.work import work_of
+from tests.bench.limit.work import num_distinct, work_of
 
 PROMPT = (1, 2, 3)
 
@@ -42,14 +42,16 @@ def test_a_verifier_reads_each_prefix_once_and_nothing_that_was_not_judged() -> 
     work = work_of(PROMPT, TREE)
 
     assert work.responses == ((10, 11, 20),)
-    assert work.num_judged == 3 + 2 + 1
 
 
 def test_a_response_whose_next_step_was_cut_off_is_read_up_to_there() -> None:
     work = work_of(PROMPT, (TREE[0], TREE[2]))
 
     assert work.responses == ((10, 11),)
-    assert work.num_judged == 3 + 2
+
+
+def test_what_sequences_begin_with_alike_is_counted_once() -> None:
+    assert num_distinct([(1, 2, 3), (1, 2, 4, 5), (1, 2, 3), (6,), (1,)]) == 3 + 2 + 1
 
 
 def test_a_vote_is_settled_by_the_response_that_decides_it_in_whatever_order_they_come() -> None:

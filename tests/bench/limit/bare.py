@@ -38,10 +38,10 @@ async def at_once(pair: Pair, works: Sequence[Work], in_flight: int) -> Run:
             read = asyncio.gather(*(_read(pair, [*work.prompt, *response]) for response in work.responses))
             return sum(await written), sum(await read)
 
-    start = time.perf_counter()
+    cpu, start = time.process_time(), time.perf_counter()
     done = await asyncio.gather(*(one(index, work) for index, work in enumerate(works)))
-    seconds = time.perf_counter() - start
-    return Run(seconds, len(works), sum(tokens for tokens, _ in done), sum(tokens for _, tokens in done))
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+    return Run(seconds, len(works), sum(tokens for tokens, _ in done), sum(tokens for _, tokens in done), cpu_s=cpu_s)
 
 
 async def policy_alone(pair: Pair, works: Sequence[Work], in_flight: int, n: int) -> Run:

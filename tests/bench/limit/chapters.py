@@ -13,13 +13,14 @@ from tests.bench.limit.growth import Growth, Point
 from tests.bench.limit.load import Load
 from tests.bench.limit.pair import BEAM_WIDTH
 from tests.bench.limit.part import Job, Part
-from tests.bench.limit.stage import NUM_TOKENS, STEP_TOKENS, Stage
+from tests.bench.limit.stage import NUM_TOKENS, Stage
 from tests.bench.limit.waste import Waste
 
 TREES = ("beam_search", "dvts")
 SEED = 5
 """Of the problems."""
 BUDGETS, WIDTHS, LENGTHS = (16, 64, 256, 1024), (2, 4, 8, 16), (100, 200, 400, 800, 1600)
+STEP_TOKENS = (20, 40)
 LEVELS = (1, 8, 32, 64, 128)
 """Of requests at once."""
 TIMES_DEMO, TIMES_LONG, TIMES_ALONE, TIMES_EVER = 3.0, 5.0, 2.5, 1.0
@@ -79,11 +80,10 @@ async def growth(options: argparse.Namespace, stage: Stage) -> Measured:
 
 async def long(options: argparse.Namespace, stage: Stage) -> Measured:
     trees = [name for name in options.strategies if name in TREES]
-    settings = [Setting(name, 16, options.in_flight, options.in_flight, STEP_TOKENS, TIMES_LONG) for name in trees]
-    settings += [Setting(name, 16, options.in_flight, options.in_flight, STEP_TOKENS // 2) for name in trees]
-    settings += [Setting(name, 16, 1, 1, STEP_TOKENS, TIMES_ALONE) for name in trees]
-    title = f"Responses of {NUM_TOKENS} tokens, policy {stage.seeded[0]}, verifier {stage.seeded[1]}"
-    beside = Beside(title, problems(options.in_flight), settings)
+    settings = [Setting(name, 16, 4, 4, size, TIMES_LONG) for size in STEP_TOKENS for name in trees]
+    settings += [Setting(name, 16, 1, 1, STEP_TOKENS[0], TIMES_ALONE) for name in trees]
+    title = f"Responses of {NUM_TOKENS} tokens ({' and '.join(stage.seeded)})"
+    beside = Beside(title, problems(4), settings)
     lengths = [Point("beam_search", 16, BEAM_WIDTH, length) for length in LENGTHS]
     by_length = Growth("tokens of a response", problems(1)[0], lengths)
     pair = await stage.seeded_pair()

@@ -83,7 +83,13 @@ class Efficiency:
         speed = table(
             f"Efficiency: {setting}",
             *("strategy", "N", "problems/s", "tokens/s", "of both engines at once", "of the policy alone"),
-            *("judged / distinct", "policy's tokens / distinct", "CPU of the service, µs a token", "µs a step"),
+            *(
+                "judged / distinct",
+                "policy's tokens / distinct",
+                "CPU of the service, µs a token",
+                "µs a step",
+                "µs a token of both engines at once",
+            ),
         )
         for cell in self._cells:
             runs = cell.search
@@ -99,6 +105,7 @@ class Efficiency:
                     spread([run.policy_tokens / run.distinct_policy_tokens for run in runs]),
                     spread([1e6 * run.cpu_s / run.completion_tokens for run in runs], 1),
                     spread([1e6 * run.cpu_s / run.num_steps for run in runs], 0),
+                    spread([1e6 * run.cpu_s / run.completion_tokens for run in cell.at_once], 1),
                 )
         return [speed]
 

@@ -25,7 +25,7 @@ from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
 from search.strategy import Strategy
 from tests.bench.judging import Silent
-from tests.bench.limit.work import Work, work_of
+from tests.bench.limit.work import Work, num_distinct, work_of
 
 STRATEGIES = ("weighted_best_of_n", "beam_search", "dvts")
 BEAM_WIDTH, MAX_STEPS, TEMPERATURE = 4, 40, 0.8
@@ -154,9 +154,9 @@ class Pair:
             len(works),
             generated,
             sum(result.meter.verifier_tokens for result in results),
-            sum(work.num_judged for work in works),
+            num_distinct([*work.prompt, *response] for work in works for response in work.responses),
             prompt_tokens + generated - num_steps,  # the last token of a request is sampled, and not computed by it
-            sum(len(work.prompt) + work.num_tokens - work.num_leaves for work in works),
+            num_distinct(work.prompt for work in works) + sum(work.num_tokens - work.num_leaves for work in works),
             prompt_tokens,
             num_steps,
             cpu_s,

@@ -15,8 +15,8 @@ from tests.bench.limit.pair import Pair, open_pair
 from tests.bench.running import Service, running
 from tests.conftest import DEMO
 
-NUM_TOKENS, STEP_TOKENS = 400, 40
-"""Of each response of the seeded policy, and of each step."""
+NUM_TOKENS = 400
+"""Of each response of the seeded policy."""
 NEVER = 10**9
 """Tokens after which the seeded policy ends a step or a response by itself."""
 
@@ -77,8 +77,7 @@ class Stage:
             if await process.wait():
                 raise RuntimeError(f"no seeded pair was made: {process.returncode}")
             checkpoints = Path(folder, "policy"), Path(folder, "verifier")
-            steps = TokenCount(STEP_TOKENS)
-            async with open_pair(*checkpoints, shares=self.shares, max_tokens=NUM_TOKENS, steps=steps) as pair:
+            async with open_pair(*checkpoints, shares=self.shares, max_tokens=NUM_TOKENS, steps=TokenCount(40)) as pair:
                 yield pair
 
 

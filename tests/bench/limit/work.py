@@ -1,9 +1,9 @@
 """What a search did on a problem, as bare engines can do it: token by token, without the tree."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 
 from search.candidate import Candidate
 
@@ -20,7 +20,6 @@ class Work:
         responses: What the verifier read, each response in full, without those that another one begins with.
         num_steps: Nodes of the tree, each a request to the policy.
         num_leaves: Nodes without children.
-        num_judged: Tokens that the verifier must read at the least, of each prefix once, the prompt's included.
     """
 
     prompt: Sequence[int]
@@ -28,7 +27,6 @@ class Work:
     responses: tuple[TokenIds, ...]
     num_steps: int
     num_leaves: int
-    num_judged: int
 
     @property
     def num_tokens(self) -> int:
@@ -40,14 +38,13 @@ def work_of(prompt: Sequence[int], candidates: Sequence[Candidate]) -> Work:
     """Return the work behind a tree: every candidate that was grown, in the order of the paths."""
     by_path = {candidate.path: candidate for candidate in candidates}
     by_depth = defaultdict[int, list[int]](list)
-    judged, begun, num_judged = dict[TokenIds, None](), set[TokenIds](), len(prompt)
+    judged, begun = dict[TokenIds, None](), set[TokenIds]()
     for candidate in candidates:
         parent = by_path.get(candidate.path[:-1], Candidate())
         by_depth[len(candidate.path)].append(candidate.num_tokens - parent.num_tokens)
         own, before = _judged(candidate), _judged(parent)
         if own != before:
             begun.add(before)
-            num_judged += 0 if own in judged else len(own) - len(before)
             judged[own] = None
     return Work(
         prompt,
@@ -55,8 +52,19 @@ def work_of(prompt: Sequence[int], candidates: Sequence[Candidate]) -> Work:
         tuple(token_ids for token_ids in judged if token_ids not in begun),
         len(candidates),
         len(candidates) - len({path[:-1] for path in by_path} - {()}),
-        num_judged,
     )
+
+
+def num_distinct(sequences: Iterable[Sequence[int]]) -> int:
+    """Count the tokens of sequences, of what they have in common at their beginnings once."""
+    ordered = sorted(map(tuple, sequences))
+    return sum(map(len, ordered)) - sum(_num_common(*neighbours) for neighbours in pairwise(ordered))
+
+
+def _num_common(one: TokenIds, other: TokenIds) -> int:
+    """Count the tokens with which both begin."""
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _judged(candidate: Candidate) -> TokenIds:

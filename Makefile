@@ -18,7 +18,9 @@ PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup -
 BROWSER ?= optional
 WITH_BROWSER := $(if $(filter required,$(BROWSER)),--browser)
 
+# Of make bench: how long it may take, and which of its parts it measures, such as efficiency,load (default: all).
 MINUTES ?= 15
+PARTS ?=
 
 REAL := .venv/bin/python -W ignore -m tests.real.checkpoints
 
@@ -112,9 +114,8 @@ format: setup  ## Bring the code into shape
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-# Every figure and what it was measured with: runs/bench. PARTS="--parts efficiency,load" measures some of it.
-bench: setup  ## Measure what a search costs beside its tokens, in MINUTES=15, with tables and pictures in runs/bench
-	.venv/bin/python -W ignore -m tests.bench.limit --minutes $(MINUTES) $(PARTS)
+bench: setup  ## Measure what a search costs beside its tokens, with tables and pictures in runs/bench
+	.venv/bin/python -W ignore -m tests.bench.limit --minutes $(MINUTES) $(if $(PARTS),--parts $(PARTS))
 
 mutants: setup  ## Break the strategies on purpose; every mutant must die of the tests
 	.venv/bin/python -m tests.bench.mutants

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -84,7 +85,7 @@ class Beside:
 
     def jobs(self, pair: Pair) -> list[Job]:
         """A job a setting."""
-        return [Job(str(row.setting), lambda row=row: row.measure(pair, self._problems)) for row in self._rows]
+        return [Job(str(row.setting), partial(row.measure, pair, self._problems)) for row in self._rows]
 
     def tables(self) -> list[Table]:
         """Both speeds, and what both compute."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -73,7 +74,7 @@ class Efficiency:
     def jobs(self, pair: Pair) -> list[Job]:
         """A job a cell."""
         return [
-            Job(f"{cell.strategy}, N = {cell.n}", lambda cell=cell: cell.measure(pair, self._problems, self._in_flight))
+            Job(f"{cell.strategy}, N = {cell.n}", partial(cell.measure, pair, self._problems, self._in_flight))
             for cell in self._cells
         ]
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -27,7 +28,7 @@ class Gateway:
 
     def jobs(self) -> list[Job]:
         """A job a length of steps, with a gateway of its own."""
-        return [Job(f"steps of {number}", lambda number=number: self._measure(number)) for number in self._step_tokens]
+        return [Job(f"steps of {number}", partial(self._measure, number)) for number in self._step_tokens]
 
     async def _measure(self, step_tokens: int) -> None:
         self._turns += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -56,7 +57,7 @@ class Growth:
         return [
             Job(
                 f"{point.strategy}, {self.by} = {self.size(point)}",
-                lambda point=point: point.measure(pair, self._problem),
+                partial(point.measure, pair, self._problem),
             )
             for point in self.points
         ]

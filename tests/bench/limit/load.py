@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -121,8 +122,7 @@ class Load:
     def jobs(self, service: Service) -> list[Job]:
         """A job a level."""
         return [
-            Job(f"{level.num_clients} at once", lambda level=level: level.measure(service, self._bodies))
-            for level in self.levels
+            Job(f"{level.num_clients} at once", partial(level.measure, service, self._bodies)) for level in self.levels
         ]
 
     def tables(self) -> list[Table]:

@@ -7,6 +7,7 @@ learns of tokens in portions: both are in what is measured here.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -112,7 +113,7 @@ class Waste:
         return [
             Job(
                 f"{row.strategy}, N = {row.n}",
-                lambda row=row: row.measure(pair, self._problems, self._in_flight, reader),
+                partial(row.measure, pair, self._problems, self._in_flight, reader),
             )
             for row in self._rows
         ]

@@ -107,12 +107,12 @@ def problems(number: int) -> list[Problem]:
 
 
 CHAPTERS = {
-    "efficiency": Chapter(5, efficiency),
-    "waste": Chapter(2, waste),
-    "lock-step": Chapter(2, lock_step),
-    "growth": Chapter(4, growth),
-    "long": Chapter(5, long),
-    "load": Chapter(4, load),
-    "gateway": Chapter(2, gateway),
+    "efficiency": Chapter(9, efficiency),
+    "waste": Chapter(3, waste),
+    "lock-step": Chapter(3, lock_step),
+    "growth": Chapter(5, growth),
+    "long": Chapter(8, long),
+    "load": Chapter(6, load),
+    "gateway": Chapter(3, gateway),
 }
 """In the order in which they run."""

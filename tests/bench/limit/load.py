@@ -16,7 +16,7 @@ from tests.bench.load_tables import percentile
 from tests.bench.running import Service
 
 STRATEGY, N = "beam_search", 4
-RAMP_S, WINDOW_S = 2.0, 10.0
+RAMP_S, WINDOW_S = 2.0, 8.0
 """Of asking before answers count, and while they do."""
 LEAST_OF_BEST = 0.95
 

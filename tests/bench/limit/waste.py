@@ -81,17 +81,19 @@ class Row:
     stopping: list[Election] = field(default_factory=list)
     going_on: list[Election] = field(default_factory=list)
 
-    async def measure(self, pair: Pair, problems: Sequence[Problem], in_flight: int, reader: AnswerReader) -> None:
-        """Search both ways."""
-        for early_stop, found in ((True, self.stopping), (False, self.going_on)):
-            vote, observers = BestOfN(self.n, VOTES[self.strategy], early_stop=early_stop), list[Settled]()
+    async def measure(
+        self, pair: Pair, problems: Sequence[Problem], in_flight: int, reader: AnswerReader, *, early_stop: bool
+    ) -> None:
+        """Search one way."""
+        vote, observers = BestOfN(self.n, VOTES[self.strategy], early_stop=early_stop), list[Settled]()
 
-            def watch(meter: Meter, vote: BestOfN = vote, observers: list[Settled] = observers) -> Settled:
-                observers.append(Settled(meter, vote.selection, vote.n))
-                return observers[-1]
+        def watch(meter: Meter) -> Settled:
+            observers.append(Settled(meter, vote.selection, vote.n))
+            return observers[-1]
 
-            run, _, _ = await pair.search(problems, vote, in_flight, reader=reader, watch=watch)
-            found.append(Election(run.completion_tokens, sum(observer.num_late for observer in observers)))
+        run, _, _ = await pair.search(problems, vote, in_flight, reader=reader, watch=watch)
+        election = Election(run.completion_tokens, sum(observer.num_late for observer in observers))
+        (self.stopping if early_stop else self.going_on).append(election)
 
 
 class Waste:
@@ -109,12 +111,13 @@ class Waste:
         self._rows = [Row(name, n) for n in budgets for name in VOTES]
 
     def jobs(self, pair: Pair, reader: AnswerReader) -> list[Job]:
-        """A job a row."""
+        """Two jobs a row; those with early stopping come first."""
         return [
             Job(
-                f"{row.strategy}, N = {row.n}",
-                partial(row.measure, pair, self._problems, self._in_flight, reader),
+                f"{row.strategy}, N = {row.n}, {'stopping early' if early_stop else 'to the end'}",
+                partial(row.measure, pair, self._problems, self._in_flight, reader, early_stop=early_stop),
             )
+            for early_stop in (True, False)
             for row in self._rows
         ]
 

@@ -28,6 +28,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from tests.bench.gpu.shapes import SHAPES
 from tests.bench.limit.chapters import CHAPTERS
@@ -85,15 +86,22 @@ class Report:
         """Print the tables of a part, and write all that there is."""
         self._parts[name] = parts
         self._left_out += [f"{name}: {job}" for job in left_out]
-        self._console.print(*(each for part in parts for each in part.tables()))
+        for each in (each for part in parts for each in part.tables()):
+            self._show(each)
         runs = {name: [part.raw() for part in parts] for name, parts in self._parts.items()}
         found = self._machine | {"load at the end": load(), "left out": self._left_out, "runs": runs}
         (self._folder / "limit.json").write_text(json.dumps(found, indent=1))
 
+    def _show(self, shown: Table) -> None:
+        """Print a table under its title, which is as wide as it likes."""
+        self._console.print(f"\n{shown.title}", highlight=False, soft_wrap=True)
+        shown.title = None
+        self._console.print(shown)
+
     def finish(self) -> None:
         """Print what must be shown and what was left out, and draw the pictures."""
         parts = [part for parts in self._parts.values() for part in parts]
-        self._console.print(bars_table([bar for part in parts for bar in part.bars()]))
+        self._show(bars_table([bar for part in parts for bar in part.bars()]))
         if self._left_out:
             self._console.print("Left out, for want of time:", "; ".join(self._left_out))
         self._console.print(f"load at the end: {load()}", highlight=False)

@@ -82,7 +82,7 @@ async def repeat(jobs: Sequence[Job], until: float, report: Callable[[str], None
 
 def table(title: str, *heads: str) -> Table:
     """A table that can be pasted into a page."""
-    return Table(*heads, title=title, title_justify="left", box=MARKDOWN)
+    return Table(*heads, title=title, box=MARKDOWN)
 
 
 def bars_table(bars: Sequence[Bar]) -> Table:

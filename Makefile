@@ -18,6 +18,10 @@ PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup -
 BROWSER ?= optional
 WITH_BROWSER := $(if $(filter required,$(BROWSER)),--browser)
 
+# Of make bench: how long it may take, and which of its parts it measures, such as efficiency,load (default: all).
+MINUTES ?= 15
+PARTS ?=
+
 REAL := .venv/bin/python -W ignore -m tests.real.checkpoints
 
 # The clients of tests/clients, in places of their own: LiteLLM and others pin older packages than the service has.
@@ -32,7 +36,7 @@ TRL_READY := $(TRL)/.venv/.ready-$(shell cat $(TRL)/requirements.txt | cksum | c
 K8S := tests/k8s
 K8S_READY := $(K8S)/.venv/.ready-$(shell cat $(K8S)/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: help setup ray serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench eval eval-quick train-demo lock
+.PHONY: help setup ray serve real real-all test test-quick test-clients clients test-trl test-kubernetes check format bench mutants eval eval-quick train-demo lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' Makefile | expand -t 20
@@ -110,7 +114,10 @@ format: setup  ## Bring the code into shape
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-bench: setup  ## Break the strategies on purpose; every mutant must die of the tests
+bench: setup  ## Measure what a search costs beside its tokens, with tables and pictures in runs/bench
+	.venv/bin/python -W ignore -m tests.bench.limit --minutes $(MINUTES) $(if $(PARTS),--parts $(PARTS))
+
+mutants: setup  ## Break the strategies on purpose; every mutant must die of the tests
 	.venv/bin/python -m tests.bench.mutants
 
 eval: setup  ## Compare the strategies on 500 held-out demo problems, N = 1 to 64, with tables and pictures in runs/eval

@@ -29,9 +29,9 @@ CUBIN = 2
 LEFT_OUT = re.compile(r"third_party/.*/include/|vllm/vllm-rs$|third_party/deep_gemm/_C\.cpython|\.(jpg|png)$")
 """Of vLLM: sources that kernels are compiled from at run time, and a front end in Rust, of no use to a search."""
 UNUSED = re.compile(
-    "ast-|build|cffi|cfgv|cryptography|distlib|dnspython|fastapi-cloud|fastar|grimp|identify|import-linter|intel-|librt|"
-    "mypy|nodeenv|platformdirs|pre-commit|pycparser|python-discovery|rignore|ruff|sentry|supervisor|types-|"
-    "tzdata|uv=|virtualenv"
+    "ast-|axe-|build|cffi|cfgv|cryptography|distlib|dnspython|fastapi-cloud|fastar|flex|gguf|greenlet|grimp|identify|"
+    "import-linter|intel-|librt|mypy|nodeenv|orjson|pint|platformdirs|playwright|pre-commit|pycparser|python-discovery|"
+    "redis|rignore|ruff|sentry|supervisor|types-|tzdata|uv=|virtualenv|vllm-router"
 )
 """Of the pins: what only CPUs, developers or vLLM's other commands need."""
 

@@ -54,6 +54,8 @@ Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 
 EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_parse)]
 RESPONSE_TOKENS, THINKING_TOKENS = 2_048, 32_768
+COST_IN_FLIGHT = 524_288
+"""Cost of all searches that run at a time, where the engines do not say what they hold."""
 THINKING_COST = 8
 """Thoughts are sixteen times as long, and end far below their limit."""
 
@@ -329,10 +331,10 @@ class Settings(BaseSettings):
         100_000, ge=1, description="Scores of steps that clients brought, remembered for their next request."
     )
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
-    max_cost_in_flight: int = Field(
-        524_288,
+    max_cost_in_flight: int | None = Field(
+        None,
         ge=1,
-        description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
+        description="Cost of all searches that run at a time; default: what the engines' KV caches hold (tuning.md).",
     )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
     store_url: SecretStr | None = Field(
@@ -462,12 +464,12 @@ class Settings(BaseSettings):
 
     @property
     def capacity(self) -> int:
-        """Cost of all searches that run at a time in one process, its share of the whole.
+        """Cost of all searches that run at a time in one process, where the engines do not say what they hold.
 
-        As many with thoughts as without, where no setting says it.
+        As many with thoughts as without.
         """
-        is_default = "max_cost_in_flight" not in self.model_fields_set
-        return max(self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1) // self.workers, 1)
+        default = COST_IN_FLIGHT * (THINKING_COST if self.marks else 1)
+        return max((self.max_cost_in_flight or default) // self.workers, 1)
 
     @property
     def queue_length(self) -> int:

@@ -58,6 +58,15 @@ class HasCache(Protocol):
         """How large it is; None where the engine does not say."""
 
 
+@runtime_checkable
+class HasSizes(Protocol):
+    """An engine of this service, which can be told how much it does at a time."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How much that is, by the names of vLLM's arguments."""
+
+
 class EngineClient(RunningModel, Protocol):
     """An engine that answers requests of token ids. Cancelling the caller's task aborts the request.
 

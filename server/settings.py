@@ -571,8 +571,7 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
         SettingsError: The recipe cannot be read, or a variable or name is unknown.
         pydantic.ValidationError: A value is out of range.
     """
-    named = os.environ.get(f"{PREFIX}RECIPE")
-    recipe = recipe or (Path(named) if named else None)
+    recipe = recipe or recipe_in_environment()
     known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, "recipe")}
     if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
         raise SettingsError(f"unknown environment variable {unknown[0]}; {_hint(unknown[0], known, PREFIX)}")
@@ -580,6 +579,18 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
     values = {} if recipe is None else _read(recipe)
     values = {name: value for name, value in values.items() if f"{PREFIX}{name.upper()}" not in os.environ}
     return Settings(**values | {name: value for name, value in flags.items() if value is not None})
+
+
+def recipe_in_environment() -> Path | None:
+    """Return the recipe that `WINNOW_RECIPE` names."""
+    named = os.environ.get(f"{PREFIX}RECIPE")
+    return Path(named) if named else None
+
+
+def in_environment(setting: str) -> str | None:
+    """Return the variable that a setting is taken from whatever a recipe says; None where it is not set."""
+    variable = f"{PREFIX}{setting.upper()}"
+    return variable if variable in os.environ else None
 
 
 def read_yaml(file: Path, what: str) -> Any:

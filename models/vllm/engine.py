@@ -109,6 +109,16 @@ class Engine:
         config = self.llm.vllm_config
         return Cache(cache_tokens(config.cache_config), config.scheduler_config.max_num_seqs)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How much it does at a time."""
+        config = self.llm.vllm_config
+        return {
+            "max_num_seqs": config.scheduler_config.max_num_seqs,
+            "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+            "block_size": config.cache_config.block_size,
+        }
+
     async def check(self) -> None:
         """Return if the engine answers or is busy, as far as is known: nobody waits for a step to end.
 

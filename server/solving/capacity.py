@@ -120,12 +120,15 @@ class Lengths:
         """
         if self.capacity.is_asked:
             return cost
-        own, of_all = self._own.get((client, strategy)), self._all.get(strategy)
-        length = (own and own.typical) or (of_all and of_all.typical)
+        length = self._typical(client, strategy)
         if length is None:
             length = cost / num_responses / (THINKING_COST if self.capacity.thinks else 1)
         share = self.capacity.tokens / (self.capacity.num_candidates or math.inf)
         return min(math.ceil(max(num_responses * max(length, share), cost / MOST_BELOW)), cost)
+
+    def _typical(self, client: str, strategy: str) -> float | None:
+        known = (self._own.get((client, strategy)), self._all.get(strategy))
+        return next((latest.typical for latest in known if latest and latest.typical is not None), None)
 
     def unseen(self, cost: int) -> int:
         """Return what a request that is no search is charged with: so that as many run as by the default capacity."""

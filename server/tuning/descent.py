@@ -22,9 +22,11 @@ from models.errors import ModelError
 from server.settings import Settings
 from server.tuning.knobs import CAPACITY, KNOBS, Change, Knob, Place, changed, difference, words
 
-ROUNDS = 5
+ROUNDS, LAST_ROUNDS = 5, 7
+"""Of a candidate, and of what was taken in the end."""
 MOST_LOST = 1
-"""Of the rounds at the end, that settings which are faster may lose."""
+"""Of the last rounds, that settings which are faster may lose. Without a gain a candidate wins all its rounds once in
+32 times, and what was taken holds its ground once in 16."""
 LEAST = 1.03
 """Gain below which nothing is changed."""
 PASS_SHARE, LONGEST_PASS_SHARE = 1 / 120, 1 / 40
@@ -178,7 +180,7 @@ class Tuning:
             change, comparison = difference(self.settings, best), None
             if change:
                 self.tell("comparing before and after")
-                comparison = await self._compare(self.settings, best, to_the_end=True)
+                comparison = await self._compare(self.settings, best, LAST_ROUNDS, to_the_end=True)
                 if not comparison.is_gain(MOST_LOST):
                     change = {}
             return Outcome(change, comparison, tuple(self._tried), tuple(speed), self._place, tuple(self._untried))
@@ -235,9 +237,9 @@ class Tuning:
 
     def _has_time(self) -> bool:
         """Tell whether a candidate can be tried, and what was taken compared once more after it."""
-        starts = 1 if self.most_open() > 1 else ROUNDS
-        needed_s = starts * self._start_s + 2 * ROUNDS * self._pass_s
-        return self._began + self.seconds - self.clock() > 2 * needed_s
+        starts = 2 if self.most_open() > 1 else ROUNDS + LAST_ROUNDS
+        needed_s = starts * self._start_s + 2 * (ROUNDS + LAST_ROUNDS) * self._pass_s
+        return self._began + self.seconds - self.clock() > needed_s
 
     async def _try(self, best: Settings, candidate: Settings, change: Change) -> Tried:
         told = words(best, change, self._place)
@@ -249,11 +251,13 @@ class Tuning:
             return Tried(told, None, str(error))
         return Tried(told, comparison, is_taken=len(comparison.ratios) == ROUNDS and comparison.is_gain())
 
-    async def _compare(self, first: Settings, second: Settings, *, to_the_end: bool = False) -> Comparison:
+    async def _compare(
+        self, first: Settings, second: Settings, rounds: int = ROUNDS, *, to_the_end: bool = False
+    ) -> Comparison:
         """Let settings take turns; unless it is to go to the end, until the second ones lose a round."""
         speeds: dict[int, list[float]] = {0: [], 1: []}
         is_shared = _engines(self.settings, first) == _engines(self.settings, second)
-        for number in range(ROUNDS):
+        for number in range(rounds):
             seed = next(self._seeds)
             seeds = seed, next(self._seeds) if is_shared else seed  # no engine finds what it has computed in its cache
             for index in (0, 1) if number % 2 == 0 else (1, 0):

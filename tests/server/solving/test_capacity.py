@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -64,7 +65,7 @@ def test_the_capacity_is_what_the_smaller_cache_holds() -> None:
 
 
 def test_each_process_of_a_service_has_its_share_of_a_cache() -> None:
-    servers = {"policy_url": ["http://one:8000"], "verifier_url": ["http://two:8000"]}
+    servers: dict[str, Any] = {"policy_url": ["http://one:8000"], "verifier_url": ["http://two:8000"]}
     assert capacity_of(Settings(workers=4, **servers), pair(3_000, 2_000)).tokens == 500
 
 

@@ -43,7 +43,7 @@ def test_an_engine_that_is_alone_may_have_all_cores() -> None:
 def test_batches_are_doubled_and_halved_as_far_as_vllm_allows() -> None:
     name = "verifier_engine_args.max_num_batched_tokens"
     assert values("max_num_batched_tokens of the verifier") == [{name: 2048}, {name: 512}]
-    given = {"verifier_engine_args": {"max_num_batched_tokens": 600}}
+    given: dict[str, Any] = {"verifier_engine_args": {"max_num_batched_tokens": 600}}
     assert values("max_num_batched_tokens of the verifier", **given) == [{name: 1200}]  # 300 are fewer than sequences
     assert values("max_num_seqs of the verifier", **given) == [{"verifier_engine_args.max_num_seqs": 256}]
 

@@ -42,7 +42,7 @@ class Place:
     def searches(self, settings: Settings) -> int:
         """Return how many searches run at a time."""
         capacity = settings.max_cost_in_flight
-        return self.in_flight if capacity is None else min(max(capacity // self.cost, 1), self.most_in_flight)
+        return self.in_flight if capacity is None else max(capacity // self.cost, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
 def _searches(settings: Settings, place: Place) -> Iterator[Change]:
     present = place.searches(settings)
     for number in (present // 2, present * 2):
-        if 1 <= number <= place.most_in_flight:
+        if number >= 1 and (number < present or number <= place.most_in_flight):
             yield {CAPACITY: number * place.cost}
 
 

@@ -17,9 +17,11 @@ from server.keys import Client
 from server.settings import COST_IN_FLIGHT, THINKING_COST, Settings
 from server.solving.admission import Admission, Place
 from server.solving.capacity import FEWEST, MOST_BELOW, Capacity, Lengths, capacity_of
+from tests.natures import Tree, answer, step
 from tests.server.scraping import scrape, total
 from tests.server.services import queueing, world_of
 from tests.waiting import until
+from tests.worlds import World
 
 ONE = {"problem": "1", "n": 1, "strategy": "majority"}
 COST = 1024
@@ -242,3 +244,17 @@ async def test_a_service_that_has_seen_nothing_lets_in_what_is_asked_for() -> No
         assert admission.num_running == 3
         gate.set()
         assert {(await each).status_code for each in asked} == {200}
+
+
+async def test_a_search_that_has_taken_more_than_was_expected_is_charged_with_that() -> None:
+    long = step("word " * 120, 0.5, answer("2", 0.5))
+    world = World(Tree(*[answer("1", 0.5)] * FEWEST, long))
+    world.policy.gates[r"\boxed{2}"] = gate = asyncio.Event()
+    async with queueing(world, pair(4 * COST, 8 * COST)) as (client, admission):
+        for _ in range(FEWEST):
+            await client.post("/solve", json=ONE)
+        (asked,) = await ask(client, 1)
+        await until(lambda: admission.in_flight > COST // MOST_BELOW)  # which it was let in with
+        assert admission.in_flight == 5 * 120 + 2
+        gate.set()
+        assert (await asked).status_code == 200

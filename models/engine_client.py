@@ -4,7 +4,8 @@ Knows nothing of problems, steps or vendors.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry
 
@@ -33,6 +34,37 @@ class RunningModel(Protocol):
         Raises:
             EngineUnavailableError: It does not.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What an engine can hold of the requests that run.
+
+    Attributes:
+        tokens: That its KV cache has room for, over all servers.
+        num_requests: That run at a time; None where the engine does not say.
+    """
+
+    tokens: int
+    num_requests: int | None = None
+
+
+@runtime_checkable
+class HasCache(Protocol):
+    """An engine with a KV cache."""
+
+    @property
+    def cache(self) -> Cache | None:
+        """How large it is; None where the engine does not say."""
+
+
+@runtime_checkable
+class HasSizes(Protocol):
+    """An engine of this service, which can be told how much it does at a time."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How much that is, by the names of vLLM's arguments."""
 
 
 class EngineClient(RunningModel, Protocol):

@@ -26,6 +26,7 @@ from server.schemas import ErrorResponse
 from server.settings import Settings, SettingsError
 from server.solving.admission import Admission
 from server.solving.background import Background
+from server.solving.capacity import Lengths, capacity_of
 from server.solving.kept import Store
 from server.solving.metrics import CountRequests, Metrics
 from server.solving.remembering import remembering
@@ -73,8 +74,10 @@ def create_app(
         lifespan=_stopping,
         responses={status: {"model": ErrorResponse} for status in STATUSES},
     )
-    admission = Admission(settings.capacity, settings.queue_length)
+    capacity = capacity_of(settings, engines)
+    admission = Admission(capacity.tokens, settings.queue_length)
     counts = Metrics(engines, admission)
+    counts.capacity.labels(capacity.source).set(capacity.tokens)
     kept = _store(settings, has_keys=bool(keys)) if store is None else store
     counts.watch(
         "background_searches", "Searches that outlive their connection, and ended ones kept.", lambda: len(kept)
@@ -90,6 +93,7 @@ def create_app(
         calibrated,
         kept,
         Seen(),
+        Lengths(capacity),
         plain,
         remembering(models.verifier, settings.max_remembered_scores),
         siblings,

@@ -301,17 +301,19 @@ async def open_app(
     async with opening as (models, engines):
         with traces_to(settings.otlp_endpoint) as tracer:
             plain = plain_policy(settings, models) if settings.has_policy else None
+            app = create_app(
+                models,
+                engines,
+                settings,
+                keys,
+                plain=plain,
+                tracer=tracer,
+                calibrated=calibrated,
+                siblings=siblings,
+            )
+            logger.info("%s", app.state.winnow.lengths.capacity)
             try:
-                yield create_app(
-                    models,
-                    engines,
-                    settings,
-                    keys,
-                    plain=plain,
-                    tracer=tracer,
-                    calibrated=calibrated,
-                    siblings=siblings,
-                )
+                yield app
             finally:
                 if plain:
                     await plain.stop()

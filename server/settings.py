@@ -54,6 +54,8 @@ Steps = Annotated[StepsIn, NoDecode, BeforeValidator(_parse)]
 
 EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_parse)]
 RESPONSE_TOKENS, THINKING_TOKENS = 2_048, 32_768
+COST_IN_FLIGHT = 524_288
+"""Cost of all searches that run at a time, where the engines do not say what they hold."""
 THINKING_COST = 8
 """Thoughts are sixteen times as long, and end far below their limit."""
 
@@ -329,10 +331,10 @@ class Settings(BaseSettings):
         100_000, ge=1, description="Scores of steps that clients brought, remembered for their next request."
     )
     max_cost: int = Field(4_194_304, ge=1, description="Most that one request may cost: n x tokens of a response.")
-    max_cost_in_flight: int = Field(
-        524_288,
+    max_cost_in_flight: int | None = Field(
+        None,
         ge=1,
-        description="Cost of all searches that run at a time; with thoughts the default is eight times as much.",
+        description="Cost of all searches that run at a time; default: what the engines' KV caches hold (tuning.md).",
     )
     max_queued: int = Field(256, ge=0, description="Searches that may wait; others get 429 and Retry-After.")
     store_url: SecretStr | None = Field(
@@ -462,12 +464,12 @@ class Settings(BaseSettings):
 
     @property
     def capacity(self) -> int:
-        """Cost of all searches that run at a time in one process, its share of the whole.
+        """Cost of all searches that run at a time in one process, where the engines do not say what they hold.
 
-        As many with thoughts as without, where no setting says it.
+        As many with thoughts as without.
         """
-        is_default = "max_cost_in_flight" not in self.model_fields_set
-        return max(self.max_cost_in_flight * (THINKING_COST if self.marks and is_default else 1) // self.workers, 1)
+        default = COST_IN_FLIGHT * (THINKING_COST if self.marks else 1)
+        return max((self.max_cost_in_flight or default) // self.workers, 1)
 
     @property
     def queue_length(self) -> int:
@@ -569,8 +571,7 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
         SettingsError: The recipe cannot be read, or a variable or name is unknown.
         pydantic.ValidationError: A value is out of range.
     """
-    named = os.environ.get(f"{PREFIX}RECIPE")
-    recipe = recipe or (Path(named) if named else None)
+    recipe = recipe or recipe_in_environment()
     known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, "recipe")}
     if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
         raise SettingsError(f"unknown environment variable {unknown[0]}; {_hint(unknown[0], known, PREFIX)}")
@@ -578,6 +579,18 @@ def load_settings(recipe: Path | None = None, **flags: Any) -> Settings:
     values = {} if recipe is None else _read(recipe)
     values = {name: value for name, value in values.items() if f"{PREFIX}{name.upper()}" not in os.environ}
     return Settings(**values | {name: value for name, value in flags.items() if value is not None})
+
+
+def recipe_in_environment() -> Path | None:
+    """Return the recipe that `WINNOW_RECIPE` names."""
+    named = os.environ.get(f"{PREFIX}RECIPE")
+    return Path(named) if named else None
+
+
+def in_environment(setting: str) -> str | None:
+    """Return the variable that a setting is taken from whatever a recipe says; None where it is not set."""
+    variable = f"{PREFIX}{setting.upper()}"
+    return variable if variable in os.environ else None
 
 
 def read_yaml(file: Path, what: str) -> Any:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from models.checkpoints.checkpoint import read_config
+from models.engine_client import Cache
 from models.errors import EngineDiedError, EngineUnavailableError, RequestRefusedError
 from models.generation import Classified, Generated, Generation, Scored
 from models.remote import wire
@@ -53,15 +54,18 @@ class RemoteEngine:
         name: What logs and metrics call it.
         metrics: Which servers answer; each has metrics of its own.
         replicas: The servers.
+        cache: What they hold together; None where they do not say.
 
     Args:
         settings: How the servers are asked.
         replicas: The servers, of which one answers.
+        cache: What they hold together; None where they do not say.
     """
 
-    def __init__(self, settings: RemoteSettings, replicas: Replicas) -> None:
+    def __init__(self, settings: RemoteSettings, replicas: Replicas, cache: Cache | None = None) -> None:
         self.name = settings.name
         self.replicas = replicas
+        self.cache = cache
         self.metrics = CollectorRegistry()
         self.metrics.register(ReplicaMetrics(self.name, replicas))
         lengths = [replica.max_model_len for replica in replicas.all if replica.is_up]
@@ -233,4 +237,11 @@ async def open_remote_engine(settings: RemoteSettings, runner: Runner | None = N
         EngineUnavailableError: None answers within ten minutes.
     """
     async with open_replicas(settings, runner) as replicas:
-        yield RemoteEngine(settings, replicas)
+        yield RemoteEngine(settings, replicas, await _cache(replicas))
+
+
+async def _cache(replicas: Replicas) -> Cache | None:
+    """Return what the servers hold together, by those that answer: one that starts later is taken for the smallest."""
+    sizes = await asyncio.gather(*(replica.cache_tokens() for replica in replicas.all if replica.is_up))
+    known = [size for size in sizes if size is not None]
+    return Cache(min(known) * len(replicas.all)) if known and len(known) == len(sizes) else None

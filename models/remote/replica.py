@@ -30,11 +30,13 @@ from models.errors import EngineDiedError, EngineUnavailableError, ModelError, R
 from models.remote.releases import OPENAPI, OPENAPI_BYTES, VERSION, Gap, Release, Runner, read_gaps
 from models.remote.replies import (
     BASE_BYTES,
+    METRICS_BYTES,
     ReplyError,
     ServedModels,
     Tokens,
     Workers,
     read,
+    read_cache_tokens,
     read_complaint,
     shown,
 )
@@ -52,6 +54,7 @@ ROUTED_MODELS = "/v1/%6Dodels"
 """The same to a server. A router answers `/v1/models` by its first server, dead or not, and sends other paths on."""
 TOKENIZE = "/tokenize"
 HEALTH = "/health"
+METRICS = "/metrics"
 READINESS = "/readiness"
 """Routers alone have it. Their `/health` fails when one server does."""
 SESSION = "x-session-id"
@@ -341,6 +344,17 @@ class Replica:
             return None
         fatal = next((gap for gap in self.gaps if gap.is_fatal), None)
         return f"its vLLM {release} has {fatal}" if fatal else None
+
+    async def cache_tokens(self) -> int | None:
+        """Return how many tokens its KV cache holds; None where it does not say: a router speaks for itself alone."""
+        if self.workers is not None:
+            return None
+        try:
+            async with asyncio.timeout(self._patience.answer_s):
+                status, data = await self._get(METRICS, METRICS_BYTES)
+        except (TimeoutError, ReplyError, *BROKEN):
+            return None
+        return read_cache_tokens(data) if status == HTTPStatus.OK else None
 
     def _judge(self, trouble: str | None) -> None:
         if trouble is None and not self.is_up:

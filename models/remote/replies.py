@@ -6,6 +6,7 @@ requests; knows neither HTTP nor vLLM.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -31,6 +32,12 @@ MOST_TOKENS = 1 << 24
 """More than any context holds."""
 MOST_SHOWN = 200
 """Characters of what a server says that go into a message."""
+METRICS_BYTES = 1 << 20
+"""All metrics of a server; one engine has a tenth of it."""
+MOST_CACHED = 1 << 30
+"""More tokens than the KV cache of any server holds."""
+CACHE = re.compile(rb"^vllm:cache_config_info\{([^\n]*)\} ", re.MULTILINE)
+CACHE_SIZE = re.compile(rb'(?:^|,)(kv_cache_size_tokens|num_gpu_blocks|block_size)="(\d{1,12})"')
 LOWEST = -9_999.0
 """What vLLM says for a log-probability of minus infinity."""
 ROUNDING = 1e-3
@@ -400,3 +407,18 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"]))
     return shown(f"{where}: {first['msg']}" if where else first["msg"])
+
+
+def read_cache_tokens(data: bytes) -> int | None:
+    """Return how many tokens the KV cache of a server holds, by its metrics; None where they do not say.
+
+    A server with several engines has a line for each.
+    """
+    caches = [dict(CACHE_SIZE.findall(labels)) for labels in CACHE.findall(data)]
+    if caches and all(b"kv_cache_size_tokens" in each for each in caches):
+        tokens = sum(int(each[b"kv_cache_size_tokens"]) for each in caches)
+    else:  # 0.26, which writes the blocks of all its engines into every line
+        tokens = max(
+            (int(each.get(b"num_gpu_blocks", 0)) * int(each.get(b"block_size", 0)) for each in caches), default=0
+        )
+    return tokens if 0 < tokens <= MOST_CACHED else None

@@ -26,12 +26,13 @@ from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from models.engine_client import Cache
 from models.errors import CheckpointError, DeadlyPromptError, EngineDiedError, EngineUnavailableError
 from models.generation import Classified, Generated, Generation, Scored
 from models.vllm import requests
 from models.vllm.guarded import DeadlyRequestError, GuardedLLM
 from models.vllm.launch import launch
-from models.vllm.releases import REQUEST_ERRORS
+from models.vllm.releases import REQUEST_ERRORS, cache_tokens
 from models.vllm.settings import ADAPTER_ID, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 from models.vllm.watch import LOOK_EVERY_S, Watch, activity
@@ -101,6 +102,22 @@ class Engine:
     def num_running_requests(self) -> int:
         """Requests that have not ended."""
         return int(self.llm.output_processor.get_num_unfinished_requests())  # type: ignore[no-untyped-call]
+
+    @property
+    def cache(self) -> Cache:
+        """What the engine holds."""
+        config = self.llm.vllm_config
+        return Cache(cache_tokens(config.cache_config), config.scheduler_config.max_num_seqs)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How much it does at a time."""
+        config = self.llm.vllm_config
+        return {
+            "max_num_seqs": config.scheduler_config.max_num_seqs,
+            "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+            "block_size": config.cache_config.block_size,
+        }
 
     async def check(self) -> None:
         """Return if the engine answers or is busy, as far as is known: nobody waits for a step to end.

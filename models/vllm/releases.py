@@ -7,6 +7,7 @@ release has no plugins for endpoints: a verifier there is asked by `/classify`.
 from importlib.util import find_spec
 from typing import Any
 
+from vllm.config import CacheConfig
 from vllm.v1.engine.exceptions import EngineGenerateError
 
 from models.vllm.settings import KERNELS_OF
@@ -56,3 +57,9 @@ def thinking(parser: str) -> dict[str, Any]:
 def intervals(num_tokens: int) -> dict[str, Any]:
     """Sampling parameters of a response that comes by so many tokens; on 0.26 every token comes alone."""
     return {"stream_interval": num_tokens} if IS_LATEST else {}
+
+
+def cache_tokens(config: CacheConfig) -> int:
+    """Return how many tokens the KV cache of a running engine holds; 0.26 counts blocks alone."""
+    tokens: int | None = getattr(config, "kv_cache_size_tokens", None)
+    return tokens if tokens is not None else (config.num_gpu_blocks or 0) * config.block_size

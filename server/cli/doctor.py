@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import ModelError
-from models.files import UnreadableFileError, parse_object, read_lines
 from server.cli.options import options_of
+from server.cli.problems import read_texts
 from server.cli.serve import SECRETS
 from server.doctor.finding import Finding, Verdict, fine, stops
 from server.refusals import refused_setting
@@ -45,7 +44,7 @@ def doctor(recipe: Path | None, probe: bool, file: Path | None, as_json: bool, *
     """
     if file and not probe:
         raise click.UsageError("--file goes with --probe")
-    problems = _read_problems(file) if file else None
+    problems = read_texts(file, MAX_PROBLEMS) if file else None
     findings = list(_examine(recipe, flags))
     if probe and not any(each.verdict is Verdict.STOPS and each.check in PROBE_NEEDS for each in findings):
         findings += _probe(load_settings(recipe, **flags), problems)
@@ -68,30 +67,6 @@ def _examine(recipe: Path | None, flags: dict[str, Any]) -> Iterable[Finding]:
     from server.doctor.examination import examine
 
     return [fine("settings", "can be read"), *examine(settings)]
-
-
-def _read_problems(file: Path) -> list[str]:
-    """Read the first problems of a file.
-
-    Raises:
-        UnreadableFileError: It cannot be read, or holds no problem.
-    """
-    found = list(islice(_problems_of(file), MAX_PROBLEMS))
-    if not found:
-        raise UnreadableFileError(f"{file} holds no problem")
-    return found
-
-
-def _problems_of(file: Path) -> Iterator[str]:
-    for number, line in read_lines(file):
-        try:
-            record = parse_object(line)
-        except ValueError as error:
-            raise UnreadableFileError(f"{file}, line {number}: {error}") from error
-        problem = record.get("problem", record.get("question"))
-        if not isinstance(problem, str) or not problem.strip():
-            raise UnreadableFileError(f"{file}, line {number}: needs a problem or a question, a text")
-        yield problem.strip()
 
 
 def _probe(settings: Settings, problems: Sequence[str] | None) -> list[Finding]:

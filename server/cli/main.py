@@ -24,6 +24,7 @@ from server.cli.tasks import tasks
 from server.cli.train_demo import train_demo
 from server.cli.train_policy import train_policy
 from server.cli.train_prm import train_prm
+from server.cli.tune import tune
 
 
 class Winnow(Commands):
@@ -54,7 +55,7 @@ def quieten_vendors() -> None:
 
 ANY_LENGTH = 1_000
 SECTIONS = {
-    "Serve": (serve, doctor, fetch, engine),
+    "Serve": (serve, doctor, tune, fetch, engine),
     "Ask, with a service or without one": (solve, score),
     "Measure": (evaluate, revote, calibrate, plan, grade, tasks),
     "Train": (export, label_steps, train_prm, train_policy, train_demo),

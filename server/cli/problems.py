@@ -1,9 +1,12 @@
 """Problems of a file, for the commands that measure, calibrate and label."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
 
+from models.files import UnreadableFileError, parse_object, read_lines
 from search.evaluation.tasks import Fields, TaskFile, read_tasks
 
 
@@ -17,3 +20,27 @@ def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
     for fault in found.named_faults():
         click.echo(f"left out: {fault}", err=True)
     return found
+
+
+def read_texts(path: Path, most: int) -> list[str]:
+    """Read the first problems of a file, without their answers.
+
+    Raises:
+        UnreadableFileError: It cannot be read, or holds no problem.
+    """
+    found = list(islice(_texts(path), most))
+    if not found:
+        raise UnreadableFileError(f"{path} holds no problem")
+    return found
+
+
+def _texts(path: Path) -> Iterator[str]:
+    for number, line in read_lines(path):
+        try:
+            record = parse_object(line)
+        except ValueError as error:
+            raise UnreadableFileError(f"{path}, line {number}: {error}") from error
+        problem = record.get("problem", record.get("question"))
+        if not isinstance(problem, str) or not problem.strip():
+            raise UnreadableFileError(f"{path}, line {number}: needs a problem or a question, a text")
+        yield problem.strip()

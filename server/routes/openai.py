@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -105,7 +106,8 @@ async def _answer_plain(plain: Plain, request: Request, ask: Ask, dialect: type[
     started, state, client = time.perf_counter(), State.of(request), client_of(request)
     deadline, answer = Deadline(plain.deadline_s), ask(_policy(state))
     with ExitStack() as stack:
-        place = stack.enter_context(state.admission.join(client, plain.cost))
+        unseen = partial(state.lengths.unseen, plain.cost)
+        place = stack.enter_context(state.admission.join(client, plain.cost, unseen))
 
         async def answered() -> dict[str, Any] | AsyncGenerator[str, None]:
             await place.reach(deadline.left_s)

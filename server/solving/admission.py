@@ -1,10 +1,11 @@
 """Admission: a bounded queue of searches, fair between clients by cost, not by number.
 
-The cost of a search is the most tokens it may generate. Searches run while their costs fit into the capacity; one that
-costs more than the whole counts as the whole, and so runs alone. The next search is the first of the client with the
-least service for its weight. No one overtakes a client with nothing running, so that small searches cannot delay a
-large one for ever; a client with something running is overtaken by what fits. A quarter of the capacity is reserved for
-clients with nothing running, so that one client's large searches leave room for small ones of others.
+The cost of a search is the most tokens it may generate; its charge is what it will probably take, at most its cost.
+Searches run while their charges fit into the capacity; one whose charge is more than the whole counts as the whole, and
+so runs alone. The next search is the first of the client with the least service for its weight, counted in costs. No
+one overtakes a client with nothing running, so that small searches cannot delay a large one for ever; a client with
+something running is overtaken by what fits. A quarter of the capacity is reserved for clients with nothing running, so
+that one client's large searches leave room for small ones of others.
 
 When the queue is full, the client with the most searches in it loses its newest, so that no client can fill it for
 others. Who watches a place is told when it changes: the place that it has if nobody comes and everything fits. Knows no
@@ -75,7 +76,7 @@ class Admission:
     """Lets searches in.
 
     Args:
-        capacity: Cost of all searches that may run at a time, at least 1.
+        capacity: Charges of all searches that may run at a time, at least 1.
         max_queued: Searches that may wait.
         clock: Seconds, for `Retry-After` alone.
     """
@@ -83,7 +84,6 @@ class Admission:
     def __init__(self, capacity: int, max_queued: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.capacity = capacity
         self.max_queued = max_queued
-        self.in_flight = 0
         self.num_running = 0
         self.num_queued = 0
         self.now = clock
@@ -99,17 +99,18 @@ class Admission:
         self._told = -math.inf  # by the event loop's clock
 
     @contextmanager
-    def join(self, client: Client, cost: int) -> Iterator["Place"]:
+    def join(self, client: Client, cost: int, expected: Callable[[], int] | None = None) -> Iterator["Place"]:
         """Take a place in the queue, or run at once; leave it with the context.
 
         Args:
             client: Of the request.
             cost: Most tokens that the search may generate, at least 1.
+            expected: Says how many tokens it will probably take, as far as is known by then; None: as many as it may.
 
         Raises:
             FullError: The queue is full.
         """
-        place = Place(self, client, cost)
+        place = Place(self, client, cost, expected or (lambda: cost))
         self._enqueue(place)
         if place.error is not None:
             raise place.error
@@ -117,6 +118,11 @@ class Admission:
             yield place
         finally:
             self._leave(place)
+
+    @property
+    def in_flight(self) -> int:
+        """Charges of the searches that run."""
+        return sum(place.charge for place in self._started)
 
     @property
     def retry_after_s(self) -> int:
@@ -165,14 +171,12 @@ class Admission:
         for place, watch in self._watched.items():
             watch.look(standings[place])
 
-    def wait_s(self, client: Client, cost: int) -> float:
-        """Return the seconds that another search of a client would probably wait for its turn."""
+    def wait_s(self, client: Client, expected: int) -> float:
+        """Return the seconds that another search of a client, of so many tokens, would probably wait for its turn."""
         kept = self._kept if self._running[client.name] else 0
-        if not self.num_queued and min(cost, self.capacity) <= self.capacity - self.in_flight - kept:
+        if not self.num_queued and min(expected, self.capacity) <= self.capacity - self.in_flight - kept:
             return 0.0
-        charges = sum(place.charge for line in self._lines.values() for place in line.places)
-        ran_s = max(self._mean_run_s, self.now() - next(iter(self._started.values()), self.now()))
-        return ran_s * (charges + self.in_flight) / self.capacity
+        return self._wait_s(sum(place.charge for line in self._lines.values() for place in line.places))
 
     def _enqueue(self, place: "Place") -> None:
         name = place.client.name
@@ -195,7 +199,6 @@ class Admission:
             place = line.places[0]
             self.num_running += 1
             self._running[line.client.name] += 1
-            self.in_flight += place.charge
             self._time = max(self._time, line.start)
             line.start += place.cost / line.client.weight
             watch = self._take(line, place)
@@ -205,10 +208,10 @@ class Admission:
                 watch.look(Standing(0, self.num_queued, 0.0))
 
     def _next(self) -> Line | None:
+        free = self.capacity - self.in_flight
         for line in sorted(self._lines.values(), key=lambda line: line.start):
             has_nothing = self._running[line.client.name] == 0
-            room = self.capacity - self.in_flight - (0 if has_nothing else self._kept)
-            if line.places[0].charge <= room:
+            if line.places[0].charge <= free - (0 if has_nothing else self._kept):
                 return line
             if has_nothing:
                 return None
@@ -228,7 +231,6 @@ class Admission:
     def _leave(self, place: "Place") -> None:
         if place.started is not None:
             del self._started[place]
-            self.in_flight -= place.charge
             self.num_running -= 1
             self._running -= Counter((place.client.name,))  # forgets those who are at 0
             ran_s = self.now() - place.started
@@ -262,21 +264,25 @@ class Place:
     Attributes:
         client: Whose search it is.
         cost: Most tokens that it may generate.
-        charge: Share of the capacity that it takes while it runs.
         joined: When it was taken.
         started: When it was admitted; None while it waits.
         error: Why it was refused; None otherwise.
     """
 
-    def __init__(self, admission: Admission, client: Client, cost: int) -> None:
+    def __init__(self, admission: Admission, client: Client, cost: int, expected: Callable[[], int]) -> None:
         self.client = client
         self.cost = cost
-        self.charge = min(cost, admission.capacity)
         self.joined = admission.now()
         self.started: float | None = None
         self.error: FullError | None = None
         self._admission = admission
+        self._expected = expected
         self._decided = asyncio.Event()
+
+    @property
+    def charge(self) -> int:
+        """Share of the capacity that it takes while it runs."""
+        return min(self._expected(), self.cost, self._admission.capacity)
 
     @property
     def waited_s(self) -> float:

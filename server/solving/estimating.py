@@ -38,7 +38,7 @@ async def estimate(search: Search) -> EstimateResponse:
         completion_tokens=known.cost and _out(known.cost.completion, search.cost),
         verifier_tokens=known.cost and _out(known.cost.verifier),
         seconds=known.cost and _out(known.cost.seconds, request.deadline_s),
-        queue_s=round(search.state.admission.wait_s(search.client, search.cost), 3),
+        queue_s=round(search.state.admission.wait_s(search.client, search.expected), 3),
         accuracy=chance and _out(chance),
         basis=f"cost: {known.basis}; accuracy: {rests}",
     )

@@ -117,7 +117,8 @@ class Judging:
             EngineUnavailableError: The verifier failed, and judged no response.
             RequestError: No response fits into the verifier's context.
         """
-        with self.state.admission.join(self.client, self.cost) as place:
+        unseen = partial(self.state.lengths.unseen, self.cost)
+        with self.state.admission.join(self.client, self.cost, unseen) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             await asyncio.to_thread(self._refuse_special_tokens)
             on_joined()

@@ -47,10 +47,16 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         for name, text, value in (
             ("queued_searches", "Searches waiting for their turn.", lambda: admission.num_queued),
-            ("tokens_in_flight", "Most tokens that running searches may generate.", lambda: admission.in_flight),
+            ("tokens_in_flight", "Tokens that running searches are charged with.", lambda: admission.in_flight),
             ("event_loop_tasks", "Tasks of the service's event loop.", lambda: len(asyncio.all_tasks())),
         ):
             self.watch(name, text, value)
+        self.capacity = self._gauge(
+            "capacity_tokens", "Tokens that running searches may be charged with, and what says so.", "source"
+        )
+        self.response_tokens = self._gauge(
+            "response_tokens", "What nine in ten of the latest searches took at most for each response.", "strategy"
+        )
         self.requests = self._counter("http_requests", "Answered requests.", "method", "route", "status")
         self.request_seconds = self._histogram(
             "http_request_seconds", "Time from request to last byte.", SECONDS, "route"
@@ -133,6 +139,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"winnow_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"winnow_{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"winnow_{name}", text, labels, buckets=buckets, registry=self.registry)

@@ -126,8 +126,7 @@ def cost_of(request: SolveRequest, context: int, settings: Settings, form: Form 
     Raises:
         RequestError: It is above the limit.
     """
-    num_responses = strategies()[request.strategy].cost(request.n, values_of(request))
-    cost = num_responses * min(request.max_tokens, context)
+    cost = num_responses(request) * min(request.max_tokens, context)
     if cost > settings.max_cost:
         raise RequestError(
             f"n: n x max_tokens x (1 + lookahead) is {cost:,} tokens (max_tokens counts as {context:,} at most, the "
@@ -135,6 +134,11 @@ def cost_of(request: SolveRequest, context: int, settings: Settings, form: Form 
             "n",
         )
     return cost + (len(form.asked.constraint[1]) if form else 0)
+
+
+def num_responses(request: SolveRequest) -> int:
+    """Return how many responses a search may generate."""
+    return strategies()[request.strategy].cost(request.n, values_of(request))
 
 
 def values_of(request: SolveRequest) -> dict[str, Any]:

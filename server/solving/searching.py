@@ -26,6 +26,7 @@ from server.solving.forms import Form, cause_of, plan_form, require_parser, try_
 from server.solving.planning import (
     Planned,
     cost_of,
+    num_responses,
     plan_aggregation,
     plan_models,
     plan_problem,
@@ -191,7 +192,9 @@ class Search:
         """
         if self.form is not None:
             await try_grammar(self.form.asked, self.state, self.client, self.request.n)
-        with self.state.admission.join(self.client, self.cost) as place:
+        meter = Meter()
+        expected = partial(self._expected, meter)
+        with self.state.admission.join(self.client, self.cost, expected) as place:
             prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
             await self._refuse_flawed_tests()
             on_joined()
@@ -199,7 +202,6 @@ class Search:
                 place.watch(audience.on_queue)
             await place.reach(self._left_s())
             on_started()
-            meter = Meter()
             if audience:
                 audience.on_turn(prompt_tokens, meter)
             with search_span(self.state.tracer, self.request, observer or Silence()) as (span, watched):
@@ -208,8 +210,8 @@ class Search:
                 except EngineUnavailableError as error:
                     raise await cause_of(error, self.form, self.state) from error
                 describe(span, outcome.reply)
-        if outcome.reply.status == "complete":
-            self.state.seen.add(self.kind, self.planned.strategy.n, outcome.reply)
+            if outcome.reply.status == "complete":
+                self._remember(outcome.reply)
         self._log(outcome.reply)
         if audience:
             audience.on_reply(outcome.reply)
@@ -249,6 +251,26 @@ class Search:
     def kind(self) -> Kind:
         """What its cost depends on, apart from its problem and N."""
         return kind_of(self.request, self.planned.row.name, self.models.policy.context)
+
+    @property
+    def expected(self) -> int:
+        """Tokens that it will probably take."""
+        return self._expected(Meter())
+
+    def _expected(self, meter: Meter) -> int:
+        """Return what it will probably take, or what it has generated once that is more."""
+        name, strategy = self.client.name, self.request.strategy
+        expected = self.state.lengths.expected(name, strategy, num_responses(self.request), self.cost)
+        return max(expected, meter.completion_tokens)
+
+    def _remember(self, answer: SolveResponse) -> None:
+        """Keep what it took, before its place is free: the next one is charged by it."""
+        state, strategy, usage = self.state, self.request.strategy, answer.usage
+        state.seen.add(self.kind, self.planned.strategy.n, answer)
+        taken = usage.prompt_tokens + usage.completion_tokens
+        typical = state.lengths.add(self.client.name, strategy, num_responses(self.request), taken)
+        if typical is not None:
+            state.metrics.response_tokens.labels(strategy).set(typical)
 
     def _left_s(self) -> float | None:
         deadline_s = self.request.deadline_s

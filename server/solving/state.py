@@ -14,6 +14,7 @@ from search.calibration.table import Calibrated
 from search.expander import Models
 from server.settings import Settings
 from server.solving.admission import Admission
+from server.solving.capacity import Lengths
 from server.solving.kept import Store
 from server.solving.metrics import Metrics
 from server.solving.seen import Seen
@@ -77,6 +78,7 @@ class State:
         calibrated: How `auto` spends a budget, and how probable answers are.
         background: Searches that outlive their connection.
         seen: What the latest searches took.
+        lengths: What searches are charged with.
         plain: The policy, for OpenAI requests without a search; None refuses them.
         step_verifier: The verifier with a memory of its scores; None where a call does not judge each of its steps.
         siblings: The processes that serve with this one; None where it is alone.
@@ -91,6 +93,7 @@ class State:
     calibrated: Calibrated
     background: Store
     seen: Seen
+    lengths: Lengths
     plain: PlainPolicy | None = None
     step_verifier: Verifier | None = None
     siblings: Siblings | None = None

@@ -1,11 +1,12 @@
 """The app around an exact world, on a real socket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from models.engine_client import RunningModel
 from server.app import create_app
 from server.keys import read_keys
 from server.settings import Settings
@@ -21,10 +22,12 @@ def world_of(*answers: str) -> World:
 
 
 @asynccontextmanager
-async def queueing(world: World, **fields: Any) -> AsyncIterator[tuple[httpx.AsyncClient, Admission]]:
+async def queueing(
+    world: World, engines: Sequence[RunningModel] = (), **fields: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Admission]]:
     """A client of the service of a world, and the queue of that service."""
     settings = Settings(**fields)
-    app = create_app(world.models, (), settings, read_keys(settings))
+    app = create_app(world.models, engines, settings, read_keys(settings))
     async with serving(app, settings) as client:
         yield client, app.state.winnow.admission
 

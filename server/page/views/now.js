@@ -75,7 +75,7 @@ function Tiles({ readings }) {
     ["Waiting", count(value("winnow_queued_searches")), "searches in the queue"],
     ["Running", count(value("winnow_searches_in_flight")), "searches not finished yet, those that wait included"],
     ["Requests", count(value("winnow_http_requests_in_flight")), "of all kinds, not answered yet"],
-    ["Tokens in flight", count(value("winnow_tokens_in_flight")), "that running searches may still generate, at most"],
+    ["Tokens in flight", count(value("winnow_tokens_in_flight")), "that running searches will probably take, at most"],
     ["95 % of searches", seconds(p95("winnow_search_seconds")), "took no longer, in the last five minutes"],
     ["95 % of waits", seconds(p95("winnow_queue_seconds")), "in the queue took no longer"],
   ];

@@ -44,6 +44,7 @@ class Actor:
         tokens: Its tokenizer makes these ids of any text; None for a server that is not asked for any.
         described: What it says of its interface; None: nothing.
         release: Its release.
+        metrics: It has; None for a server that shows none.
         is_left: Somebody did not wait for a pause to end.
     """
 
@@ -66,6 +67,7 @@ class Actor:
     tokens: Sequence[int] | None = None
     described: bytes | None = None
     release: str = "0.32.0"
+    metrics: bytes | None = None
     is_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -74,6 +76,10 @@ class Actor:
 
     def app(self) -> FastAPI:
         app = FastAPI(openapi_url=None)
+
+        @app.get("/metrics")
+        async def metrics() -> Response:
+            return Response(self.metrics, 404 if self.metrics is None else 200)
 
         @app.get("/openapi.json")
         async def openapi() -> Response:

@@ -303,3 +303,25 @@ async def test_a_request_carries_its_session_and_not_its_text() -> None:
     assert first
     assert len(first) == 16
     assert (first == again, first == other, none) == (True, False, None)
+
+
+def metrics_of(tokens: int) -> bytes:
+    return (
+        f'vllm:cache_config_info{{block_size="16",kv_cache_size_tokens="{tokens}",num_gpu_blocks="9"}} 1.0\n'.encode()
+    )
+
+
+async def test_servers_say_what_their_caches_hold_together_by_the_smallest() -> None:
+    actors = [Actor(metrics=metrics_of(3_000)), Actor(metrics=metrics_of(2_000))]
+    async with staged(*actors) as engine:
+        await until(lambda: all(replica.is_up for replica in engine.replicas.all))
+        assert [await replica.cache_tokens() for replica in engine.replicas.all] == [3_000, 2_000]
+    assert engine.cache is not None
+    assert engine.cache.tokens in (4_000, 6_000)  # by one of the two, where the other had not answered yet
+
+
+@pytest.mark.parametrize("metrics", [None, b"", b"<html>", metrics_of(0), b"x" * (1 << 20 | 1)])
+async def test_a_server_that_does_not_say_what_it_holds_serves_all_the_same(metrics: bytes | None) -> None:
+    async with staged(Actor(metrics=metrics)) as engine:
+        assert engine.cache is None
+        assert await ask(engine) == [20, 0]

@@ -1,6 +1,7 @@
 """What is read of a reply, where the table of misbehaving servers has no place for it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from models.generation import Generated
 from models.prm.generative_prm import sigmoid
 from models.remote import wire
 from models.remote.replies import (
+    METRICS_BYTES,
     MOST_SHOWN,
     Completion,
     ReplyError,
     ServedModels,
     read,
+    read_cache_tokens,
     read_complaint,
     read_confidences,
     read_logprobs,
@@ -129,3 +132,31 @@ def test_a_response_may_come_without_those_that_nobody_asked_for() -> None:
     assert wire.generated(event) == Generated((10,))
     with pytest.raises(ReplyError, match="which verifier_format confidence reads"):
         wire.generated(event, num_logprobs=5)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "tokens"),
+    [
+        ('{block_size="16",kv_cache_size_tokens="4000",num_gpu_blocks="250"} 1.0', 4_000),
+        ('{block_size="16",mamba_block_size="9",num_gpu_blocks="250"} 1.0', 4_000),  # vLLM 0.26
+        ('{block_size="16",kv_cache_size_tokens="None",num_gpu_blocks="None"} 1.0', None),
+        ('{kv_cache_size_tokens="99999999999"} 1.0', None),  # no machine holds that
+        ('{kv_cache_size_tokens="-5"} 1.0', None),
+        (" 1.0", None),
+    ],
+)
+def test_metrics_say_what_a_cache_holds(metrics: str, tokens: int | None) -> None:
+    told = f"# HELP vllm:cache_config_info Of the cache.\nother 1.0\nvllm:cache_config_info{metrics}\n"
+    assert read_cache_tokens(told.encode()) == tokens
+
+
+def test_each_engine_of_a_server_has_a_cache() -> None:
+    lines = [f'vllm:cache_config_info{{engine="{number}",kv_cache_size_tokens="70"}} 1.0\n' for number in range(3)]
+    assert read_cache_tokens("".join(lines).encode()) == 210
+
+
+def test_metrics_that_mean_harm_are_read_in_no_time() -> None:
+    begin = time.perf_counter()
+    for filler in (b"a", b'block_size="', b",", b"{", b"} "):
+        read_cache_tokens(b"vllm:cache_config_info{" + filler * (METRICS_BYTES // len(filler)))
+    assert time.perf_counter() - begin < 1.0

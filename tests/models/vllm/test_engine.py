@@ -33,6 +33,7 @@ from models.vllm.launch import block_size, engine_args, engine_arguments
 from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
 from models.vllm.settings import MIB, EngineSettings, Runner
+from tests.conftest import DEMO
 from tests.models.policy.test_engine_policy import metric
 from tests.models.problems import PROBLEM, respond, sampling
 from tests.models.tiny import NUM_TOKENS, tiny_tokenizer
@@ -42,6 +43,16 @@ from tests.waiting import until
 async def test_running_engines_answer(policy: EnginePolicy, verifier: WinnowPRM) -> None:
     await policy.engine.check()
     await verifier.engine.check()
+
+
+async def test_an_engine_says_how_many_tokens_fit_into_its_cache(policy: EnginePolicy, verifier: WinnowPRM) -> None:
+    for engine, model in ((policy.engine, DEMO / "policy"), (verifier.engine, DEMO / "prm")):
+        config = AutoConfig.from_pretrained(model)
+        keys_and_values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+        held = 512 * MIB / (keys_and_values * torch.finfo(config.dtype).bits / 8)
+        assert isinstance(engine, Engine)
+        assert engine.cache.tokens == pytest.approx(held, rel=0.01)  # blocks are whole, and one stays empty
+        assert engine.cache.num_requests == 512
 
 
 async def test_each_engine_keeps_metrics_of_its_own(policy: EnginePolicy, verifier: WinnowPRM) -> None:

@@ -194,7 +194,7 @@ def test_a_search_larger_than_the_capacity_runs_alone() -> None:
 def test_eight_searches_with_n_16_and_a_response_of_2048_tokens_run_together() -> None:
     from server.settings import Settings
 
-    searches = Searches(Settings().max_cost_in_flight, Settings().max_queued)
+    searches = Searches(Settings().capacity, Settings().max_queued)
     for _ in range(8):
         searches.come(CLIENTS[0], 16 * 2048)
     assert len(searches.running) == 8

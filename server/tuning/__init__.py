@@ -1,0 +1,1 @@
+"""Measures which settings suit this machine, for `winnow tune`."""

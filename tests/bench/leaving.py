@@ -13,24 +13,23 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 
+import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from models.generation import Generation
-from models.remote.engine import RemoteEngine, open_remote_engine
-from models.remote.settings import RemoteSettings
+from models.remote.replica import session
+from models.remote.wire import STREAM_INTERVAL
 from models.vllm.server import KEEP_ALIVE
 from tests.bench.remote import servers
-from tests.conftest import DEMO
 from tests.models.remote.test_remote_engine import RUNNING, metric
 from tests.routers import routed
 
 AT_A_TIME, WAITING = 8, 16
 WAITS = "vllm:num_requests_waiting"
 GENERATED = "vllm:generation_tokens_total"
-ENDLESS = Generation(max_tokens=900)
+BODY = {"model": "theirs", "stream": True, "stream_interval": STREAM_INTERVAL, "max_tokens": 950, "ignore_eos": True}
 FLAGS: dict[str, tuple[str, ...]] = {"as vLLM starts it": (), "as winnow engine does": (f"--middleware={KEEP_ALIVE}",)}
 ROUTERS: dict[str, tuple[str, ...] | None] = {
     "none": None,
@@ -55,12 +54,12 @@ class Crowd:
     """Requests for long responses to one server.
 
     Args:
-        engine: As a gateway sees it.
+        client: Of the server, or of a router in front of it.
         url: Of the server itself, whose metrics are read.
     """
 
-    def __init__(self, engine: RemoteEngine, url: str) -> None:
-        self._engine = engine
+    def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
+        self._client = client
         self._url = url
         self._tasks: list[asyncio.Task[None]] = []
         self.num_begun = 0
@@ -70,11 +69,12 @@ class Crowd:
         self._tasks += [asyncio.create_task(self._draw(len(self._tasks) + each)) for each in range(number)]
 
     async def _draw(self, number: int) -> None:
-        prompt = [*range(20, 40), 20 + number]
-        async with aclosing(self._engine.generate(prompt, ENDLESS, affinity=str(number))) as outputs:
-            await anext(outputs)
+        body = BODY | {"prompt": [*range(20, 40), 20 + number]}
+        async with self._client.post("/v1/completions", json=body, headers=session(str(number))) as response:
+            response.raise_for_status()
+            await response.content.readline()
             self.num_begun += 1
-            async for _ in outputs:
+            async for _ in response.content:
                 pass
 
     async def leave(self, number: int) -> None:
@@ -88,7 +88,7 @@ class Crowd:
         """Wait for a metric of the server; the seconds that it took."""
         start = time.perf_counter()
         async with asyncio.timeout(60):
-            while not is_so(await metric([self._url], name)):
+            while not is_so(await metric([self._url], name)):  # noqa: ASYNC110 - a server has no event for it
                 await asyncio.sleep(0.005)
         return time.perf_counter() - start
 
@@ -96,8 +96,8 @@ class Crowd:
 async def measure(url: str, way: tuple[str, ...] | None) -> tuple[float, float, float]:
     """Tokens a stream that come after it was left, the seconds until the engine is idle, and until nothing waits."""
     with behind(url, way) as reached:
-        async with open_remote_engine(RemoteSettings(DEMO / "policy", "policy", (reached,)), "generate") as engine:
-            crowd = Crowd(engine, url)
+        async with aiohttp.ClientSession(reached, raise_for_status=True) as client:
+            crowd = Crowd(client, url)
             crowd.ask(AT_A_TIME)
             while crowd.num_begun < AT_A_TIME:  # noqa: ASYNC110 - the engine has no event for it
                 await asyncio.sleep(0.005)

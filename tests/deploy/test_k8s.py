@@ -191,8 +191,8 @@ def test_probes_ask_addresses_that_need_no_key_at_a_port_that_is_there(overlay: 
             assert container[probe]["httpGet"]["path"] in known
             assert container[probe]["httpGet"]["port"] in ports
     for service in of_kind(overlay, "Service"):
-        ports = (6379, "store") if service["metadata"]["name"] == "store" else (8000, "http")
-        assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [ports]
+        served = (6379, "store") if service["metadata"]["name"] == "store" else (8000, "http")
+        assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [served]
         assert service["spec"]["selector"][COMPONENT] in names(overlay, "Deployment", "StatefulSet")
 
 

@@ -161,8 +161,8 @@ async def test_an_update_of_the_gateways_loses_no_request(tmp_path: Path) -> Non
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        async with httpx.AsyncClient(headers=AS_CLIENT) as client:
-            states = [(await client.get(f"{each.url}/solve/{found}")).json()["state"] for each in service.gateways]
+        async with httpx.AsyncClient(headers=AS_CLIENT) as asking:
+            states = [(await asking.get(f"{each.url}/solve/{found}")).json()["state"] for each in service.gateways]
 
     assert states == ["complete", "complete"]
     assert min(in_flight_at_signal) > 0

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes what compose.yaml mounts as secrets, in secrets/: a key for you, one for Prometheus, Grafana's password.
+# Makes what compose.yaml mounts as secrets, in secrets/: a key for you, one for Prometheus, Grafana's password; and the
+# password of Redis on Kubernetes.
 # What is there is kept. winnow itself sees digests of the keys only.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,6 +15,7 @@ umask 022
 make api-key "sk-$(random)"
 make metrics-key "sk-$(random)"
 make grafana-password "$(random)"
+make store-password "$(random)"
 make keys.yaml "- {name: me, sha256: \"$(digest api-key)\"}
 - {name: prometheus, sha256: \"$(digest metrics-key)\"}
 "

@@ -27,7 +27,7 @@ from server.settings import Settings, SettingsError
 from server.solving.admission import Admission
 from server.solving.background import Background
 from server.solving.capacity import Lengths, capacity_of
-from server.solving.kept import Store
+from server.solving.kept import Amount, Store
 from server.solving.metrics import CountRequests, Metrics
 from server.solving.remembering import remembering
 from server.solving.seen import Seen
@@ -79,10 +79,12 @@ def create_app(
     counts = Metrics(engines, admission)
     counts.capacity.labels(capacity.source).set(capacity.tokens)
     kept = _store(settings, has_keys=bool(keys)) if store is None else store
-    counts.watch(
-        "background_searches", "Searches that outlive their connection, and ended ones kept.", lambda: len(kept)
-    )
+    counts.watch("background_searches", "Searches that outlive their connection, kept here.", lambda: len(kept))
     counts.watch("background_bytes", "Of their events and results.", lambda: kept.num_bytes)
+    if kept.shared is not None:
+        text = "Searches that all gateways keep in Redis."
+        counts.watch("store_searches", text, lambda: (kept.shared or Amount()).num_searches)
+        counts.watch("store_bytes", "Of their events and results.", lambda: (kept.shared or Amount()).num_bytes)
     app.state.winnow = State(
         models,
         engines,

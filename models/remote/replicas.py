@@ -70,7 +70,8 @@ class Replicas:
         """
         try:
             async with asyncio.timeout(self._patience.return_s if within_s is None else within_s):
-                await self._is_any_up.wait()
+                while not self._is_any_up.is_set():  # it may be lost again before this task goes on
+                    await self._is_any_up.wait()
         except TimeoutError as error:
             try:
                 self.require_any()

@@ -12,6 +12,7 @@ from models.vllm.launch import KERNELS, NO_STRUCTURAL_TAGS, engine_arguments, ex
 from models.vllm.releases import SERVER
 from models.vllm.settings import ADAPTER, EngineSettings, Runner
 
+KEEP_ALIVE = "models.vllm.keep_alive.KeepAlive"
 MAX_STOPS = 16
 """Texts of `stop` in a request; vLLM's server takes 4 unless told otherwise."""
 
@@ -42,6 +43,8 @@ def server_flags(
     if settings.engine.adapter is not None:  # requests name the adapter, as they would the model
         arguments["served_model_name"] = settings.engine.name + BASE
         arguments[ADAPTER] = {"name": settings.engine.name, "path": str(settings.engine.adapter)}
+    if runner == "generate":
+        flags.append(f"--middleware={KEEP_ALIVE}")
     flags += as_flags(arguments)
     return flags if device == "cuda" else [*flags, "--distributed-executor-backend=uni"]
 

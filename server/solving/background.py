@@ -29,7 +29,7 @@ from server.keys import Client
 from server.settings import Settings
 from server.solving.event_log import EventLog
 from server.solving.events import conclude
-from server.solving.kept import IdempotencyKey, Kept, Progress, Record, not_found
+from server.solving.kept import Amount, IdempotencyKey, Kept, Progress, Record, not_found
 from server.solving.searching import Outcome, Search
 from server.solving.story import Story
 
@@ -135,10 +135,12 @@ class Background:
 
     Attributes:
         num_bytes: Of all events and results.
+        shared: Nothing is.
     """
 
     def __init__(self, settings: Settings, *, has_keys: bool) -> None:
         self.num_bytes = 0
+        self.shared: Amount | None = None
         self._settings = settings
         self._has_keys = has_keys
         self._searches: dict[str, KeptSearch] = {}  # the oldest first

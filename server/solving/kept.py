@@ -156,8 +156,20 @@ class Kept(Protocol):
         """Return it as `GET /solve/{id}` shows it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So many searches, and the bytes of their events and results."""
+
+    num_searches: int = 0
+    num_bytes: int = 0
+
+
 class Store(Protocol):
     """Keeps searches."""
+
+    @property
+    def shared(self) -> Amount | None:
+        """What all gateways keep together, when this one looked last; None where it keeps its own."""
 
     @property
     def num_bytes(self) -> int:

@@ -31,7 +31,7 @@ from server.keys import Client
 from server.settings import Settings
 from server.solving.background import Background, KeptSearch, record_of
 from server.solving.event_log import encoded, gone, require_kept
-from server.solving.kept import IdempotencyKey, Kept, Record, not_found
+from server.solving.kept import Amount, IdempotencyKey, Kept, Record, not_found
 from server.solving.records import Change, Records, Seen
 from server.solving.searching import Search
 
@@ -71,6 +71,9 @@ PACE = Pace()
 class SharedBackground:
     """The kept searches of several gateways: a store in Redis.
 
+    Attributes:
+        shared: What all gateways keep, when this one looked last.
+
     Args:
         local: Those that run here.
         url: Of Redis.
@@ -81,6 +84,7 @@ class SharedBackground:
 
     def __init__(self, local: Background, url: str, settings: Settings, *, has_keys: bool, pace: Pace = PACE) -> None:
         self.pace = pace
+        self.shared: Amount | None = Amount()
         self.records = Records(url, max(settings.background_keep_s, 2 * pace.lease_s), pace.lease_s, pace.within_s)
         self._local = local
         self._settings = settings
@@ -90,6 +94,7 @@ class SharedBackground:
         self._writing = asyncio.Lock()  # what is forgotten is not written again
         self._news = asyncio.Event()
         self._mirroring: asyncio.Task[None] | None = None
+        self._relieving: asyncio.Task[None] | None = None
         self._is_open = True
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -103,6 +108,8 @@ class SharedBackground:
     async def open(self) -> None:
         self._mirroring = asyncio.create_task(self._mirror())
         self._mirroring.add_done_callback(_report)
+        self._relieving = asyncio.create_task(self._keep_relieving())
+        self._relieving.add_done_callback(_report)
 
     async def begin(self, search: Search, key: IdempotencyKey | None) -> Kept:
         if kept := self._local.known(search.client, key):
@@ -190,8 +197,9 @@ class SharedBackground:
 
     async def close(self) -> None:
         self._is_open = False
-        if self._mirroring is not None:
-            await stop(self._mirroring)
+        for task in (self._mirroring, self._relieving):
+            if task is not None:
+                await stop(task)
         try:
             await self._write()
             await self.records.leave(self._owner)  # what runs on is told as lost
@@ -202,16 +210,12 @@ class SharedBackground:
 
     async def _mirror(self) -> None:
         """Write what is new, as long as anything is kept here."""
-        relieved = 0.0
         while self._is_open:
             if not self._written:
                 self._news.clear()
                 await self._news.wait()
             try:
                 await self._write()
-                if time.monotonic() - relieved > RELIEVE_EVERY_S:
-                    relieved = time.monotonic()
-                    await self._relieve()
             except StoreUnavailableError as error:
                 logger.warning("background searches run on, but are not written: %s", error)
                 for written in self._written.values():
@@ -250,6 +254,12 @@ class SharedBackground:
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
 
+    async def _keep_relieving(self) -> None:
+        while True:
+            with suppress(StoreUnavailableError):  # who writes says so
+                await self._relieve()
+            await asyncio.sleep(RELIEVE_EVERY_S)
+
     async def _relieve(self) -> None:
         """Free memory of the store: the client that holds the most loses its oldest searches that have ended.
 
@@ -273,6 +283,7 @@ class SharedBackground:
                 await self.records.tell(oldest.owner, f"{DROP} {oldest.id}")
             held.remove(oldest)
             num_bytes -= oldest.num_bytes
+        self.shared = Amount(len(held), num_bytes)
 
 
 def _report(mirroring: asyncio.Task[None]) -> None:

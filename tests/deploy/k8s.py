@@ -109,7 +109,7 @@ def _allowed(overlay: str, direction: str, subject: Mapping[str, str], other: Ma
         for policy in of_kind(overlay, "NetworkPolicy")
         if direction.capitalize() in policy["spec"]["policyTypes"] and selects(policy["spec"]["podSelector"], subject)
     ]
-    rules = [rule for policy in policies for rule in policy.get(direction, ()) if _is_for_http(rule)]
+    rules = [rule for policy in policies for rule in policy.get(direction, ()) if _serves(rule)]
     peers = [peer for rule in rules for peer in rule.get(side, [{"podSelector": {}}])]
     return not policies or any(
         "namespaceSelector" not in peer and "podSelector" in peer and selects(peer["podSelector"], other)
@@ -117,8 +117,8 @@ def _allowed(overlay: str, direction: str, subject: Mapping[str, str], other: Ma
     )
 
 
-def _is_for_http(rule: Object) -> bool:
-    return "ports" not in rule or any(port.get("port") in ("http", 8000) for port in rule["ports"])
+def _serves(rule: Object) -> bool:
+    return "ports" not in rule or any(port.get("port") in ("http", 8000, "store") for port in rule["ports"])
 
 
 def queries(overlay: str) -> Iterator[tuple[str, str]]:

@@ -123,3 +123,31 @@ def test_the_second_servers_are_the_first_on_gpus_of_their_own() -> None:
         assert second["extends"] == {"file": "compose.yaml", "service": name}
         assert f"${{{name.upper()}_2_GPU}}" in str(second["deploy"])
     assert {"POLICY_2_GPU", "VERIFIER_2_GPU"} <= variables().keys()
+
+
+GATEWAYS: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.gateways.yaml").read_text())
+
+
+def test_gateways_share_a_redis_that_nobody_else_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway, store = (GATEWAYS["services"][name] for name in ("gateway", "store"))
+    for name, value in (SERVICES["gateway"]["environment"] | gateway["environment"]).items():
+        if "$" not in value:
+            monkeypatch.setenv(name, value)
+    settings = load_settings()
+    flags = dict(zip(store["command"][1::2], store["command"][2::2], strict=True))
+
+    assert settings.workers > 1
+    assert settings.store_url is not None
+    assert settings.store_url.get_secret_value() == "redis://store:6379/0"
+    assert store["networks"] == ["store"]
+    assert GATEWAYS["networks"]["store"] == {"internal": True}
+    assert [name for name, each in GATEWAYS["services"].items() if "store" in each.get("networks", ())] == [
+        "gateway",
+        "store",
+    ]
+    assert not [name for name, each in (SERVICES | ROUTED).items() if "store" in each.get("networks", ())]
+    assert gateway["networks"]["default"] == SERVICES["gateway"]["networks"]["default"]
+    assert flags["--maxmemory-policy"] == "noeviction"
+    assert int(flags["--maxmemory"].removesuffix("gb")) << 30 >= 4 * settings.max_background_bytes
+    assert store["profiles"] == SERVICES["gateway"]["profiles"]
+    assert re.search(r":\d+\.\d+\.\d+$", store["image"])

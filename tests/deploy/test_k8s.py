@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from prometheus_client import generate_latest
 
 from models.remote.metrics import ReplicaMetrics
@@ -40,17 +41,20 @@ from tests.deploy.k8s import (
     selects,
 )
 from tests.deploy.prometheus_rule import OBJECT, rule
+from tests.routers import documented_flags
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-KEYS = {"keys.yaml", "metrics-key", "hf-token"}
+KEYS = {"keys.yaml", "metrics-key", "hf-token", "store-password"}
 """Of the Secret that deploy/k8s/README.md makes."""
+REDIS = yaml.safe_load((ROOT / "deploy" / "compose.gateways.yaml").read_text())["services"]["store"]["image"]
 HEALTH_OF_A_ROUTER = {"/liveness", "/readiness"}
 HEALTH_OF_VLLM = {"/health"}
 ASK = {
     "demo": set(),
-    "gpu": {("gateway", "policy"), ("gateway", "verifier")},
+    "gpu": {("gateway", "policy"), ("gateway", "verifier"), ("gateway", "store")},
     "fleet": {
+        ("gateway", "store"),
         *((("gateway", router)) for router in ("policy-router", "verifier-router")),
         *((router, fleet) for router in ("policy-router", "verifier-router") for fleet in ("policy", "verifier")),
     },
@@ -116,6 +120,9 @@ def test_every_object_that_is_named_is_there(overlay: str) -> None:
             if secret := volume.get("secret"):
                 assert secret["secretName"] == "winnow"
                 assert {item["key"] for item in secret["items"]} <= KEYS
+        variables = [variable for container in containers(pod) for variable in container.get("env", ())]
+        keys = [each["valueFrom"]["secretKeyRef"] for each in variables if "secretKeyRef" in each.get("valueFrom", {})]
+        assert {(key["name"], key["key"]) for key in keys} <= {("winnow", key) for key in KEYS}
         mounted = {mount["name"] for container in containers(pod) for mount in container["volumeMounts"]}
         assert mounted == {volume["name"] for volume in spec["volumes"]}
     for scaled in of_kind(overlay, "ScaledObject"):
@@ -149,7 +156,7 @@ def test_a_workload_selects_its_own_pods_and_no_others(overlay: str) -> None:
     for workload in of_kind(overlay, "Deployment", "StatefulSet"):
         name, spec = workload["metadata"]["name"], workload["spec"]
         assert {other for other, pod in pods(overlay).items() if selects(spec["selector"], labels_of(pod))} == {name}
-        for spread in spec["template"]["spec"]["topologySpreadConstraints"]:
+        for spread in spec["template"]["spec"].get("topologySpreadConstraints", ()):
             assert selects(spread["labelSelector"], labels_of(spec["template"]))
 
 
@@ -168,15 +175,14 @@ def test_images_are_targets_of_the_dockerfile(overlay: str) -> None:
     for pod in pods(overlay).values():
         for container in containers(pod):
             name, _, target = container["image"].partition(":")
-            assert name == "winnow"
-            assert target in targets
+            assert (name == "winnow" and target in targets) or container["image"] == REDIS
 
 
 @each_overlay
 def test_probes_ask_addresses_that_need_no_key_at_a_port_that_is_there(overlay: str) -> None:
     documented = json.loads((ROOT / "server" / "openapi.json").read_text())["paths"].keys()
     assert documented >= OPEN
-    for name in names(overlay, "Deployment", "StatefulSet"):
+    for name in names(overlay, "Deployment", "StatefulSet") - {"store"}:
         container = main_container(pods(overlay)[name])
         known = {"gateway": OPEN, "policy": HEALTH_OF_VLLM, "verifier": HEALTH_OF_VLLM}.get(name, HEALTH_OF_A_ROUTER)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -185,7 +191,8 @@ def test_probes_ask_addresses_that_need_no_key_at_a_port_that_is_there(overlay: 
             assert container[probe]["httpGet"]["path"] in known
             assert container[probe]["httpGet"]["port"] in ports
     for service in of_kind(overlay, "Service"):
-        assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(8000, "http")]
+        served = (6379, "store") if service["metadata"]["name"] == "store" else (8000, "http")
+        assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [served]
         assert service["spec"]["selector"][COMPONENT] in names(overlay, "Deployment", "StatefulSet")
 
 
@@ -280,7 +287,32 @@ def test_in_a_fleet_the_gateways_ask_routers_that_look_for_the_fleet(monkeypatch
         assert (url.host, url.port) == (f"{which}-router", 8000)
         assert f"--selector={COMPONENT}=$(FLEET)" in router["args"]
         assert environment("fleet", router)["FLEET"] == labels_of(pods("fleet")[which])[COMPONENT]
-        assert {"--disable-retries", "--policy=consistent_hash"} <= {*router["args"]}
+        assert {flag for flag in documented_flags() if "worker-startup" not in flag} <= {*router["args"]}
+
+
+@pytest.mark.parametrize("overlay", ["gpu", "fleet"])
+def test_gateways_keep_searches_in_the_background_in_the_store(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(overlay, "gateway", monkeypatch)
+    store = main_container(pods(overlay)["store"])
+    flags = dict(zip(store["args"][::2], store["args"][1::2], strict=True))
+    assert settings.store_url is not None
+    url = urlsplit(settings.store_url.get_secret_value())
+    (port,) = named(overlay, "Service", str(url.hostname))["spec"]["ports"]
+
+    assert (url.port, url.password) == (port["port"], "$(STORE_PASSWORD)")
+    assert {each["name"]: each["containerPort"] for each in store["ports"]}[port["targetPort"]] == 6379
+    assert flags["--requirepass"] == "$(REDISCLI_AUTH)"
+    assert flags["--maxmemory-policy"] == "noeviction"
+    assert int(flags["--maxmemory"].removesuffix("gb")) << 30 >= 4 * settings.max_background_bytes
+    assert {mount["mountPath"] for mount in store["volumeMounts"]} == {"/tmp", flags["--dir"]}
+    variables = [each["name"] for each in main_container(pods(overlay)["gateway"])["env"]]
+    assert variables.index("STORE_PASSWORD") < variables.index("WINNOW_STORE_URL")  # else it is not filled in
+
+
+@each_overlay
+def test_a_client_stays_with_one_gateway_only_where_gateways_have_no_store(overlay: str) -> None:
+    is_sticky = "sessionAffinity" in named(overlay, "Service", "gateway")["spec"]
+    assert is_sticky != ("store" in names(overlay, "Deployment"))
 
 
 @each_overlay

@@ -2,7 +2,7 @@
 
 bubblewrap takes the place of the container: user 10001, no capability, the root read-only, an empty /tmp, and no
 variable but those of the manifests. The models are the demo pair on a CPU. A list of addresses takes the place of the
-Service. `make test-kubernetes` runs it.
+Service, and this machine's Redis that of the store. `make test-kubernetes` runs it.
 """
 
 import asyncio
@@ -24,18 +24,21 @@ from tests.server.processes import WINNOW, free_port
 
 ROOT = Path(__file__).parents[2]
 BWRAP = shutil.which("bwrap")
+REDIS = shutil.which("redis-server")
 POD = (
     *("--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL", "--die-with-parent"),
     *("--ro-bind", "/", "/", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--chdir", str(ROOT)),
 )
 KEY = "sk-0123456789abcdef"
+AS_CLIENT = {"Authorization": f"Bearer {KEY}"}
 HERE = {"WINNOW_HOST": "127.0.0.1", "WINNOW_RECIPE": "deploy/recipes/demo.yaml", "WINNOW_DEVICE": "cpu"}
 """In the place of what needs a cluster or a GPU."""
 START_WITHIN_S = 120.0
 NUM_CLIENTS = 6
+PASSWORD = "0123456789abcdef"
 SEARCH = {"problem": "Compute 12 * (3 + 45).", "n": 16, "strategy": "best_of_n", "early_stop": False, "include": []}
 
-pytestmark = pytest.mark.skipif(BWRAP is None, reason="bubblewrap is not installed")
+pytestmark = pytest.mark.skipif(BWRAP is None or REDIS is None, reason="bubblewrap or redis-server is not installed")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,34 @@ async def started(workload: str, folder: Path, more: Mapping[str, str]) -> Async
             await pod.stop()
 
 
+@asynccontextmanager
+async def store(folder: Path) -> AsyncIterator[str]:
+    """The variable that names the store to gateways, filled in as Kubernetes does."""
+    port, data = free_port(), folder / "data"
+    data.mkdir()
+    arguments = [each.replace("$(REDISCLI_AUTH)", PASSWORD) for each in main_container(pods("gpu")["store"])["args"]]
+    arguments[arguments.index("/data")] = str(data)
+    with (folder / "store.log").open("wb") as log:
+        command = [str(REDIS), *arguments, "--bind", "127.0.0.1", "--port", str(port)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=log)
+    try:
+        url = environment("gpu", main_container(pods("gpu")["gateway"]))["WINNOW_STORE_URL"]
+        yield url.replace("$(STORE_PASSWORD)", PASSWORD).replace("store:6379", f"127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def search_in_background(gateway: Pod) -> str:
+    """Search until there is an answer; the id."""
+    async with httpx.AsyncClient(base_url=gateway.url, headers=AS_CLIENT) as client:
+        id = (await client.post("/solve", json=SEARCH | {"background": True})).json()["id"]
+        async with asyncio.timeout(60):
+            while (await client.get(f"/solve/{id}")).json()["state"] != "complete":  # noqa: ASYNC110 - no event over HTTP
+                await asyncio.sleep(0.2)
+    return str(id)
+
+
 @dataclass
 class Service:
     """Clients, and the gateways that they are sent to, one after the other."""
@@ -94,7 +125,7 @@ class Service:
 
     async def ask_on_and_on(self) -> None:
         """Be a client until cancelled."""
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=120) as client:
+        async with httpx.AsyncClient(headers=AS_CLIENT, timeout=120) as client:
             for number in cycle(range(1000)):
                 url = self.gateways[number % len(self.gateways)].url
                 self.in_flight[url] += 1
@@ -113,10 +144,12 @@ async def test_an_update_of_the_gateways_loses_no_request(tmp_path: Path) -> Non
         async def start(workload: str, **more: str) -> Pod:
             return await stack.enter_async_context(started(workload, tmp_path, more))
 
+        store_url = await stack.enter_async_context(store(tmp_path))
         policy, verifier = await asyncio.gather(start("policy"), start("verifier"))
         urls = {"WINNOW_POLICY_URL": policy.url, "WINNOW_VERIFIER_URL": verifier.url}
-        urls |= {"WINNOW_API_KEYS_FILE": "/tmp/keys.yaml"}
+        urls |= {"WINNOW_API_KEYS_FILE": "/tmp/keys.yaml", "WINNOW_STORE_URL": store_url}
         service = Service([await start("gateway", **urls), await start("gateway", **urls)])
+        found = await search_in_background(service.gateways[0])
         clients = [asyncio.create_task(service.ask_on_and_on()) for _ in range(NUM_CLIENTS)]
         in_flight_at_signal = []
         for old in [*service.gateways]:
@@ -128,7 +161,10 @@ async def test_an_update_of_the_gateways_loses_no_request(tmp_path: Path) -> Non
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
+        async with httpx.AsyncClient(headers=AS_CLIENT) as asking:
+            states = [(await asking.get(f"{each.url}/solve/{found}")).json()["state"] for each in service.gateways]
 
+    assert states == ["complete", "complete"]
     assert min(in_flight_at_signal) > 0
     assert service.replies == {200: answered}
     assert answered > NUM_CLIENTS

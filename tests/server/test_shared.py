@@ -16,6 +16,7 @@ from server.settings import Settings
 from server.solving.background import Background
 from server.solving.shared import Pace, SharedBackground
 from tests.server.conftest import serving
+from tests.server.scraping import scrape, total
 from tests.server.services import service, world_of
 from tests.server.stores import OwnRedis
 from tests.server.test_background import KEYS, begin, events_of, look, parsed, until_it_is
@@ -210,6 +211,18 @@ async def test_bytes_are_bounded_together_and_the_oldest_results_go_first(empty_
     assert held_bytes <= 65_536
     assert statuses == sorted(statuses, reverse=True)
     assert statuses[-1] == 200
+
+
+async def test_every_gateway_shows_what_all_keep_and_what_runs_at_itself(empty_redis: OwnRedis) -> None:
+    async with two(empty_redis, world_of("1")) as (owner, other):
+        await until_it_is(owner.client, (await begin(owner.client))["id"], "complete")
+        await until(lambda: len(owner.store) == 0)
+        for each in (owner, other):
+            await each.store._relieve()
+            samples = await scrape(each.client)
+            assert total(samples, "winnow_store_searches") == 1
+            assert total(samples, "winnow_store_bytes") > 0
+            assert total(samples, "winnow_background_searches") == 0
 
 
 @pytest.fixture

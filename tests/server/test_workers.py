@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 
 import httpx
 import psutil
@@ -17,6 +16,7 @@ from server.solving.siblings import merged
 from tests.bench.gateway import until_ready
 from tests.models.remote.stage import Actor
 from tests.relay import relay
+from tests.routers import await_router, needs_router, start_router
 from tests.server.processes import WINNOW, free_port
 from tests.server.scraping import scrape, total
 from tests.server.test_queue import ONE
@@ -24,7 +24,6 @@ from tests.waiting import until
 
 STOP_WITHIN_S = 30
 
-ROUTER = Path(WINNOW).with_name("vllm-router")
 Hop = Callable[[str], AbstractAsyncContextManager[str]]
 
 
@@ -103,34 +102,21 @@ async def test_both_answer_count_as_one_and_replace_each_other_and_end_together(
 
 @asynccontextmanager
 async def router(url: str) -> AsyncIterator[str]:
-    """The URL of vLLM's router in front of an engine."""
+    """The URL of a router in front of an engine, with the flags that are deployed."""
     port = free_port()
-    flags = (f"--port={port}", f"--prometheus-port={free_port()}", "--disable-retries", "--log-level=critical")
-    process = await asyncio.create_subprocess_exec(ROUTER, "--host=127.0.0.1", *flags, "--worker-urls", url)
+    process = start_router([url], port=port)
     try:
-        async with asyncio.timeout(20), httpx.AsyncClient() as client:
-            while not await answers(client, f"http://127.0.0.1:{port}/readiness"):  # noqa: ASYNC110 - no event over HTTP
-                await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield await asyncio.to_thread(await_router, process, port)
     finally:
         process.kill()
-        await process.wait()
+        process.wait()
 
 
 def has_been_asked(policy: Actor, times: int) -> bool:
     return len(policy.asked) >= times
 
 
-async def answers(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(url)).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.mark.parametrize(
-    "hop", [relay, pytest.param(router, marks=pytest.mark.skipif(not ROUTER.exists(), reason="no vllm-router"))]
-)
+@pytest.mark.parametrize("hop", [relay, pytest.param(router, marks=needs_router)])
 async def test_a_client_that_goes_away_reaches_the_engine_through_every_layer(hop: Hop) -> None:
     async with together(hop) as (_, url, policy), relay(url) as front:
         for number, fields in enumerate(({}, {"stream": True})):

@@ -13,12 +13,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from models.remote.engine import RemoteEngine, open_remote_engine
 from models.remote.settings import Patience, RemoteSettings, Routing
+from models.vllm.keep_alive import KeepAlive
 from tests.conftest import DEMO
 from tests.server.processes import free_port
 from tests.waiting import until
 
 IMPATIENT = Patience(look_every_s=0.02, look_again_s=0.01)
 """Servers are looked after so often that no test waits for it."""
+COMMENT_EVERY_S = 0.1
 
 
 @dataclass(slots=True)
@@ -145,9 +147,10 @@ class Actor:
 
     @asynccontextmanager
     async def playing(self) -> AsyncIterator[None]:
-        """Listen."""
+        """Listen, as `winnow engine` does."""
+        app = KeepAlive(self.app(), COMMENT_EVERY_S)
         config = uvicorn.Config(
-            self.app(), "127.0.0.1", self.port, log_config=None, lifespan="off", timeout_graceful_shutdown=0
+            app, "127.0.0.1", self.port, log_config=None, lifespan="off", timeout_graceful_shutdown=0
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve())  # without the signals, which are the test run's

@@ -146,6 +146,19 @@ async def test_what_breaks_off_goes_on_elsewhere_from_the_last_whole_step(prompt
     assert meter.completion_tokens == len(step) + 2 + len(rest) + 1
 
 
+async def test_a_server_that_is_lost_again_before_a_request_gets_it_is_waited_for_again() -> None:
+    async with staged(Actor()) as engine:
+        (replica,) = engine.replicas.all
+        replica.is_up = False
+        engine.replicas.note()
+        choosing = asyncio.create_task(engine.replicas.choose(PROBLEM.opening))
+        await asyncio.sleep(0)
+        for is_up in (True, False):
+            replica.is_up = is_up
+            engine.replicas.note()
+        assert await choosing is replica
+
+
 async def test_what_breaks_off_with_nothing_left_to_ask_for_is_lost(prompts: PromptBuilder) -> None:
     step = prompts.tokenizer.encode("So 4\n\n")
     actor = Actor(events=[step, (20,)], breaks_after=1)

@@ -6,6 +6,7 @@ vLLM is imported where a test needs an engine, so that the others run at once.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group((*shared, item.nodeid.partition("::")[0])[0]))
         places[item] = (not shared, item.get_closest_marker("engine") is None)
     items.sort(key=places.__getitem__)
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what was imported and collected: garbage is looked for among it with every few thousand objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -50,10 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=places.__getitem__)
 
 
+def pytest_sessionstart() -> None:
+    """Look for no garbage while tests are collected."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Set aside what was imported and collected: garbage is looked for among it with every few thousand objects."""
-    gc.collect()
+    """Set aside what was imported and collected: else every search for garbage would go through it again."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ CPU_WITHOUT := $(addprefix --no-emit-package ,torch triton torchvision torchaudi
 CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu)
 
 # Two processes, with one thread each: one has all tests that share the demo pair's engines, the other begins with the rest.
-PYTEST := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# They start hundreds of others, which find bytecode even where the environment wants none written.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # BROWSER=required: without Chromium the tests of the page fail, and are not skipped.
 BROWSER ?= optional

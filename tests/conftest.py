@@ -6,6 +6,7 @@ vLLM is imported where a test needs an engine, so that the others run at once.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group((*shared, item.nodeid.partition("::")[0])[0]))
         places[item] = (not shared, item.get_closest_marker("engine") is None)
     items.sort(key=places.__getitem__)
+
+
+def pytest_sessionstart() -> None:
+    """Look for no garbage while tests are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what was imported and collected: else every search for garbage would go through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

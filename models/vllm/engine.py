@@ -243,7 +243,10 @@ class Engine:
         return Watch(partial(activity, pids))
 
     def shut_down(self) -> None:
-        """Stop the engine's process."""
+        """Stop the engine's process; on a CPU it has nothing to keep, and would look for garbage for seconds."""
+        if self.llm.vllm_config.device_config.device_type == "cpu":
+            for process in _processes(self.llm):
+                process.kill()
         self.llm.shutdown(timeout=STOP_TIMEOUT_S)
 
     async def _restart(self) -> None:

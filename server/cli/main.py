@@ -2,41 +2,52 @@
 
 import os
 import warnings
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from itertools import chain
 
 import click
 
-from server.cli.calibrate import calibrate
-from server.cli.doctor import doctor
-from server.cli.engine import engine
-from server.cli.evaluate import evaluate
-from server.cli.export import export
 from server.cli.failures import Commands
-from server.cli.fetch import fetch
-from server.cli.grade import grade
-from server.cli.label_steps import label_steps
-from server.cli.plan import plan
-from server.cli.revote import revote
-from server.cli.score import score
-from server.cli.serve import serve
-from server.cli.solve import solve
-from server.cli.tasks import tasks
-from server.cli.train_demo import train_demo
-from server.cli.train_policy import train_policy
-from server.cli.train_prm import train_prm
-from server.cli.tune import tune
+
+SECTIONS = {
+    "Serve": ("serve", "doctor", "tune", "fetch", "engine"),
+    "Ask, with a service or without one": ("solve", "score"),
+    "Measure": ("eval", "revote", "calibrate", "plan", "grade", "tasks"),
+    "Train": ("export", "label-steps", "train-prm", "train-policy", "train-demo"),
+}
+ANY_LENGTH = 1_000
+
+
+class ByName(Mapping[str, click.Command]):
+    """The commands, each of which is imported when it is wanted: all of them take half a second."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in [*self]:
+            raise KeyError(name)
+        module = "evaluate" if name == "eval" else name.replace("-", "_")  # `eval` is Python's
+        command: click.Command = getattr(import_module(f"server.cli.{module}"), module)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(SECTIONS.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, SECTIONS.values()))
 
 
 class Winnow(Commands):
     """The commands; help lists them by what they are for, each with the whole of its first sentence."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in SECTIONS.items():
+        for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(each.name or "", each.get_short_help_str(ANY_LENGTH)) for each in commands])
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(ANY_LENGTH)) for name in names])
 
 
-@click.group(cls=Winnow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Winnow, commands=ByName(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="winnow")
 def app() -> None:
     """Search and verify: a policy proposes, a verifier judges, a search answers.
@@ -51,18 +62,6 @@ def quieten_vendors() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
     for variable, level in {"VLLM_LOGGING_LEVEL": "WARNING", "TORCH_CPP_LOG_LEVEL": "ERROR"}.items():
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
-
-
-ANY_LENGTH = 1_000
-SECTIONS = {
-    "Serve": (serve, doctor, tune, fetch, engine),
-    "Ask, with a service or without one": (solve, score),
-    "Measure": (evaluate, revote, calibrate, plan, grade, tasks),
-    "Train": (export, label_steps, train_prm, train_policy, train_demo),
-}
-
-for command in chain.from_iterable(SECTIONS.values()):
-    app.add_command(command)
 
 
 def main() -> None:

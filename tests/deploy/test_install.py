@@ -40,7 +40,7 @@ def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """An index on loopback: its URL, and the paths that were asked for."""
     asked: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Recording, asked=asked, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", asked
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from openai import AsyncOpenAI
 from opentelemetry.trace import Tracer
@@ -26,6 +24,7 @@ from server.keys import Keyring
 from server.settings import Settings
 from server.solving.state import PlainPolicy
 from tests.server.stores import OwnRedis, require_redis
+from tests.serving import listening_on
 
 if TYPE_CHECKING:
     from models.policy.engine_policy import EnginePolicy
@@ -110,12 +109,9 @@ async def serving(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.Async
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = uvicorn.Server(uvicorn_config(app, settings))
-        serving = asyncio.create_task(server._serve([listener]))  # without its signals, which are the test run's
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            await serving
+        async with (
+            listening_on(uvicorn_config(app, settings), listener),
+            httpx.AsyncClient(base_url=url, timeout=60) as client,
+        ):
+            yield client

@@ -1,5 +1,6 @@
 """`strategy: "auto"` on the demo pair and its bundled table, over HTTP."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -50,7 +51,7 @@ async def test_it_is_the_default_and_says_what_it_did_and_why(client: httpx.Asyn
 
 
 async def test_easy_problems_end_with_the_probe_and_hard_ones_do_not(client: httpx.AsyncClient) -> None:
-    replies = [await solve(client, problem) for problem in PROBLEMS[:16]]
+    replies = await asyncio.gather(*(solve(client, problem) for problem in PROBLEMS[:16]))
     ended = [reply for reply in replies if reply["strategy"]["rest"] is None]
     went_on = [reply for reply in replies if reply["strategy"]["rest"] is not None]
     assert ended

@@ -16,6 +16,7 @@ from models.remote.settings import Patience, RemoteSettings, Routing
 from models.vllm.keep_alive import KeepAlive
 from tests.conftest import DEMO
 from tests.server.processes import free_port
+from tests.serving import listening_on
 from tests.waiting import until
 
 IMPATIENT = Patience(look_every_s=0.02, look_again_s=0.01)
@@ -152,14 +153,8 @@ class Actor:
         config = uvicorn.Config(
             app, "127.0.0.1", self.port, log_config=None, lifespan="off", timeout_graceful_shutdown=0
         )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server._serve())  # without the signals, which are the test run's
-        await until(lambda: server.started)
-        try:
+        async with listening_on(config):
             yield
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager

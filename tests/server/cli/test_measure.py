@@ -38,12 +38,12 @@ def grid(*, subsample: bool) -> list[Job]:
 
 
 async def test_a_subsampled_cell_is_what_its_own_request_answers(client: httpx.AsyncClient, tmp_path: Path) -> None:
-    shared = await measured(client, tmp_path / "shared.jsonl", grid(subsample=True))
-    alone = await measured(client, tmp_path / "alone.jsonl", grid(subsample=False))
+    shared = await measured(client, tmp_path / "o.jsonl", grid(subsample=True))
+    alone = await measured(client, tmp_path / "o.jsonl", grid(subsample=False))
     assert len(shared) == 4 * 2 * 4
     assert {key: outcome.answer for key, outcome in shared.items()} == {key: o.answer for key, o in alone.items()}
     assert not any(outcome.is_served for outcome in shared.values())
-    assert all(outcome.is_served for outcome in alone.values())
+    assert all(outcome.is_served for outcome in alone.values())  # their costs are wanted, and were not known
 
 
 async def test_what_is_measured_is_not_measured_again(client: httpx.AsyncClient, tmp_path: Path) -> None:
@@ -51,14 +51,6 @@ async def test_what_is_measured_is_not_measured_again(client: httpx.AsyncClient,
     assert await measured(client, tmp_path / "o.jsonl", grid(subsample=True)) == first
     lines = (tmp_path / "o.jsonl").read_text().splitlines()
     assert len([line for line in lines if '"problem"' in line]) == len(first)
-
-
-async def test_what_was_subsampled_is_asked_for_alone_where_its_costs_are_wanted(
-    client: httpx.AsyncClient, tmp_path: Path
-) -> None:
-    await measured(client, tmp_path / "o.jsonl", grid(subsample=True))
-    again = await measured(client, tmp_path / "o.jsonl", grid(subsample=False))
-    assert all(outcome.is_served for outcome in again.values())
 
 
 async def test_rules_of_steps_are_compared_as_a_field_is(tmp_path: Path) -> None:

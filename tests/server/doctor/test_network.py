@@ -40,7 +40,7 @@ def server(replies: dict[str, tuple[int, bytes]], key: str | None = None) -> Ite
             """Say nothing."""
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=listener.serve_forever)
+    thread = Thread(target=listener.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.server_port}"

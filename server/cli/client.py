@@ -12,6 +12,7 @@ from typing import Any
 import click
 import httpx
 
+from server.cli.failures import Failure
 from server.cli.stages import stages
 from server.clients.winnow_client import AsyncWinnow, Event, WinnowError
 from server.precheck import check_models
@@ -49,7 +50,7 @@ class ServiceUrl(click.ParamType[str]):
         return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")
 
 
-class RefusedError(click.ClickException):
+class RefusedError(Failure):
     """The service refused the request; the message says why."""
 
 

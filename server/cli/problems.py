@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import click
-
 from search.evaluation.tasks import Fields, TaskFile, read_tasks
+from server.cli.failures import report
 
 
 def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
@@ -15,5 +14,5 @@ def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
     """
     found = read_tasks(path, fields)
     for fault in found.named_faults():
-        click.echo(f"left out: {fault}", err=True)
+        report(f"left out: {fault}")
     return found

@@ -25,6 +25,9 @@ UNWRAPPED = 10_000
 ENDS = {"truncated": "cut off at max_tokens", "stopped": "stopped early", "dropped": "dropped"}
 """In words, by how a candidate ended; a complete one needs none."""
 
+NEEDED = frozenset({"response", "answer", "votes", "diagnostics", "usage", "timing", "status"})
+"""Fields of a reply, without which it cannot be shown."""
+
 Reply = Mapping[str, Any]
 
 

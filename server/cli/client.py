@@ -15,7 +15,7 @@ import httpx
 
 from server.cli.failures import Failure
 from server.cli.stages import stages
-from server.clients.winnow_client import PAUSE_S, RESUME_WITHIN_S, AsyncWinnow, Event, WinnowError
+from server.clients.winnow_client import PAUSE_S, RESUME_WITHIN_S, UNSENT, AsyncWinnow, Event, WinnowError
 from server.precheck import check_models
 from server.settings import Settings, SettingsError
 
@@ -30,6 +30,8 @@ SPREAD = 0.25
 
 
 CONNECT_WITHIN_S = 10.0
+LARGE_BYTES = 2_000_000
+"""Of a request: no service takes more by default."""
 STOP_WITHIN_S = 5.0
 """How long a service has to stop a search for which nobody waits any more."""
 UNKEPT = ("no_store", "background_full", "store_unavailable")
@@ -91,9 +93,10 @@ class ServiceClient(httpx.AsyncClient):
         while True:
             try:
                 response = await super().send(request, **options)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
                 broken_since = broken_since or time.monotonic()
-                if not self._was_reached or time.monotonic() - broken_since > self._resume_within_s:
+                has_time = time.monotonic() - broken_since <= self._resume_within_s
+                if not (self._was_reached and has_time) or _may_be_too_large(error):
                     raise
                 await asyncio.sleep(self._pause_s)
             else:
@@ -182,7 +185,10 @@ async def post(
         try:
             response = await client.post(route, json=request)
         except httpx.HTTPError as error:
-            raise UnreachableError(f"no answer from {client.base_url}: {error or type(error).__name__}") from error
+            if _may_be_too_large(error):
+                raise RefusedError(f"{client.base_url} breaks off a request of {_size(error):,} bytes") from error
+            told = str(error) or type(error).__name__
+            raise UnreachableError(f"no answer from {client.base_url}: {told}") from error
         except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair
             raise _unsendable(error) from error
         if response.is_success:
@@ -233,6 +239,16 @@ async def _kept(winnow: AsyncWinnow, request: dict[str, Any]) -> AsyncIterator[E
             with suppress(WinnowError, TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await winnow.delete(str(id))
+
+
+def _may_be_too_large(error: httpx.HTTPError) -> bool:
+    """Tell whether a service that reads on for a while may have closed on a request, whose refusal is lost then."""
+    return not isinstance(error, UNSENT) and _size(error) > LARGE_BYTES
+
+
+def _size(error: httpx.HTTPError) -> int:
+    """Return the bytes of the body of the request that failed."""
+    return int(error.request.headers.get("content-length", 0))
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

@@ -86,6 +86,18 @@ async def test_a_file_goes_on_when_a_connection_breaks(client: httpx.AsyncClient
     assert len({json.loads(line)["request_id"] for line in out.read_text().splitlines()}) == 3
 
 
+async def test_a_line_too_large_for_the_service_is_named_and_is_not_the_end(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "problems.jsonl", tmp_path / "results.jsonl"
+    lines = [json.dumps({"problem": problem}) for problem in ("1", "x" * 12_000_000, "2")]
+    file.write_text("\n".join(lines))
+    words = ("--file", str(file), "--out", str(out), "--url", str(client.base_url))
+    result = await asyncio.wait_for(invoke(*words), 30)
+    assert (result.exit_code, "2 answered, 1 failed" in result.output) == (1, True), result.output
+    assert "line 2: " in result.output
+
+
 async def test_a_service_that_stays_away_is_given_up() -> None:
     async with server(replying()) as (url, _):
         away = ServiceClient(url, {}, resume_within_s=0.1, pause_s=0.01)

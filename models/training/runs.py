@@ -11,6 +11,7 @@ from rich.console import Console
 
 from models.checkpoints.fingerprint import TRAINING_FILE
 from models.files import UnreadableFileError
+from models.glyphs import spelt_out
 from models.training.optimization import Schedule
 
 CHECKPOINT_FOLDER = "checkpoint"
@@ -93,6 +94,6 @@ def is_done(out: Path, product: str) -> bool:
 def show_skipped(skipped: Sequence[str], console: Console) -> None:
     """Name the first lines that are left out, and count the others."""
     for line in skipped[:NUM_SHOWN]:
-        console.print(f"{line}; left out", style="yellow", markup=False)
+        console.print(spelt_out(f"{line}; left out"), style="yellow", markup=False)
     if len(skipped) > NUM_SHOWN:
         console.print(f"and {len(skipped) - NUM_SHOWN:,} more are left out", style="yellow")

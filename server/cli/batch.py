@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from models.files import Journal, UnreadableFileError, UnwritableFileError, parse_object, read_lines, replace_file
+from models.glyphs import spelt_out
 from server.cli.client import RefusedError, UnreachableError, open_client, post
 from server.cli.failures import UnusableError, end
 from server.cli.searches import bounded
@@ -219,7 +220,8 @@ async def ask_all(
         progress.advance(bar)
         if "error" in result:
             num_failed += 1
-            progress.console.print(f"line {line.number}: {result['error']}", markup=False, highlight=False)
+            told = spelt_out(f"line {line.number}: {result['error']}")
+            progress.console.print(told, markup=False, highlight=False)
 
     async with asyncio.TaskGroup() as group:
         for line in waiting:

@@ -1,19 +1,21 @@
 """The client of the commands: of a remote service, or of one in this process. HTTP either way."""
 
 import asyncio
-import json
 import random
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 import click
 import httpx
 
+from server.cli.failures import Failure
 from server.cli.stages import stages
-from server.clients.winnow_client import AsyncWinnow, Event, WinnowError
+from server.clients.winnow_client import PAUSE_S, RESUME_WITHIN_S, UNSENT, AsyncWinnow, Event, WinnowError
 from server.precheck import check_models
 from server.settings import Settings, SettingsError
 
@@ -28,6 +30,12 @@ SPREAD = 0.25
 
 
 CONNECT_WITHIN_S = 10.0
+LARGE_BYTES = 2_000_000
+"""Of a request: no service takes more by default."""
+STOP_WITHIN_S = 5.0
+"""How long a service has to stop a search for which nobody waits any more."""
+UNKEPT = ("no_store", "background_full", "store_unavailable")
+"""Why a service cannot keep a search, which it runs all the same if it need not."""
 KEYLESS = "set WINNOW_API_KEY to a key of the service"
 UNKNOWN_KEY = "WINNOW_API_KEY, or api_key of the recipe, is not a key of this service"
 REFUSES_KEYS = (401, 403)
@@ -49,7 +57,7 @@ class ServiceUrl(click.ParamType[str]):
         return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")
 
 
-class RefusedError(click.ClickException):
+class RefusedError(Failure):
     """The service refused the request; the message says why."""
 
 
@@ -57,12 +65,50 @@ class UnreachableError(RefusedError):
     """The service does not respond."""
 
 
+class ServiceClient(httpx.AsyncClient):
+    """A client of a service elsewhere: one that has ever replied, and goes away, is asked again for a while.
+
+    A search whose connection breaks is stopped by the service, so that asking again costs nothing that runs.
+
+    Args:
+        url: Of the service.
+        headers: Of every request.
+        resume_within_s: How long it is asked again.
+        pause_s: Between two tries.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: dict[str, str],
+        resume_within_s: float = RESUME_WITHIN_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        super().__init__(base_url=url, headers=headers, timeout=httpx.Timeout(None, connect=CONNECT_WITHIN_S))
+        self._resume_within_s, self._pause_s = resume_within_s, pause_s
+        self._was_reached = False
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        broken_since: float | None = None
+        while True:
+            try:
+                response = await super().send(request, **options)
+            except httpx.TransportError as error:
+                broken_since = broken_since or time.monotonic()
+                has_time = time.monotonic() - broken_since <= self._resume_within_s
+                if not (self._was_reached and has_time) or _may_be_too_large(error):
+                    raise
+                await asyncio.sleep(self._pause_s)
+            else:
+                self._was_reached = True
+                return response
+
+
 @asynccontextmanager
 async def open_client(url: str | None, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Open a client of the service at `url`; without a URL, start the models and serve in this process."""
     if url:
-        patience = httpx.Timeout(None, connect=CONNECT_WITHIN_S)
-        async with httpx.AsyncClient(base_url=url, headers=credentials(settings), timeout=patience) as client:
+        async with ServiceClient(url, credentials(settings)) as client:
             yield client
         return
     check_models(settings)
@@ -139,7 +185,10 @@ async def post(
         try:
             response = await client.post(route, json=request)
         except httpx.HTTPError as error:
-            raise UnreachableError(f"no answer from {client.base_url}: {error or type(error).__name__}") from error
+            if _may_be_too_large(error):
+                raise RefusedError(f"{client.base_url} breaks off a request of {_size(error):,} bytes") from error
+            told = str(error) or type(error).__name__
+            raise UnreachableError(f"no answer from {client.base_url}: {told}") from error
         except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair
             raise _unsendable(error) from error
         if response.is_success:
@@ -155,20 +204,51 @@ async def post(
 async def events_of(url: str, settings: Settings, request: dict[str, Any]) -> AsyncIterator[Event]:
     """Yield the events of a search on a remote service; the data of the last one is its reply.
 
+    A stream that breaks goes on where the service can keep the search meanwhile. The search is stopped when its events
+    are no longer read, and forgotten when all were.
+
     Raises:
-        RefusedError: It was refused, the service was busy for too long or is not there, or the stream broke.
+        RefusedError: It was refused, or the service was busy for too long or is not there.
     """
     key = key_of(settings)
     async with AsyncWinnow(url, key, patience_s=PATIENCE_S) as winnow:
         try:
-            async for event in winnow.stream(**request):
-                yield event
+            try:
+                async for event in _kept(winnow, request):
+                    yield event
+            except WinnowError as error:
+                if error.code not in UNKEPT:
+                    raise
+                async for event in winnow.stream(**request):
+                    yield event
         except WinnowError as error:
             raise RefusedError(with_hint(str(error), error.status, is_sent=key is not None)) from error
-        except json.JSONDecodeError as error:
-            raise UnreachableError(f"{url} is not a winnow service: check --url") from error
         except (ValueError, RecursionError) as error:
             raise _unsendable(error) from error
+
+
+async def _kept(winnow: AsyncWinnow, request: dict[str, Any]) -> AsyncIterator[Event]:
+    """Yield the events of a search with a name of its own, by which it is found again."""
+    id = None
+    try:
+        async for event in winnow.stream(**request, idempotency_key=str(uuid4())):
+            id = event.data.get("id") if event.name == "start" else id
+            yield event
+    finally:
+        if id is not None:
+            with suppress(WinnowError, TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await winnow.delete(str(id))
+
+
+def _may_be_too_large(error: httpx.HTTPError) -> bool:
+    """Tell whether a service that reads on for a while may have closed on a request, whose refusal is lost then."""
+    return not isinstance(error, UNSENT) and _size(error) > LARGE_BYTES
+
+
+def _size(error: httpx.HTTPError) -> int:
+    """Return the bytes of the body of the request that failed."""
+    return int(error.request.headers.get("content-length", 0))
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
@@ -180,7 +260,7 @@ def _retry_after_s(response: httpx.Response) -> float | None:
 def _reply(response: httpx.Response) -> dict[str, Any]:
     try:
         reply = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         reply = None
     if not isinstance(reply, dict) or not {"id", "status", "timing"} <= reply.keys():
         raise UnreachableError(f"{response.url} is not a winnow service: check --url")
@@ -195,7 +275,7 @@ def reason_of(response: httpx.Response) -> str:
     """Return why a service refused, in its words, and what to do where it is for the key."""
     try:
         reason = str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):  # a proxy's reply
+    except (ValueError, LookupError, TypeError, RecursionError):  # a proxy's reply
         reason = f"{response.url} answers HTTP {response.status_code}"
     return with_hint(reason, response.status_code, is_sent="authorization" in response.request.headers)
 

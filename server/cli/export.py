@@ -20,7 +20,7 @@ from search.export.formats import EXPORTS, ExportFormat
 from search.export.options import LeftOut, Options, Row
 from search.export.population import Population, of_labels, of_search
 from search.stored import StoredSearch
-from server.cli.failures import end, refuse_inputs
+from server.cli.failures import end, refuse_inputs, report
 from server.cli.options import Choice
 from server.cli.problems import read_problems
 from server.cli.searches import is_search, name_faults, read_searches, usable, with_golds
@@ -195,4 +195,4 @@ def _tell(out: Path, num_rows: int, left_out: Counter[str], faults: Sequence[str
     name_faults(faults)
     click.echo(f"{num_rows:,} rows: {out}", err=True)
     for reason, number in left_out.most_common():
-        click.echo(f"left out: {number:,}: {reason}", err=True)
+        report(f"left out: {number:,}: {reason}")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from models.errors import CheckpointError, ModelError
 from models.files import FilesError, UnreadableFileError
+from models.glyphs import spelt_out
 from server.refusals import foremost, refused_setting
 from server.settings import Settings, SettingsError
 
@@ -20,9 +21,12 @@ SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 
 class Failure(click.ClickException):
-    """Something failed while the command ran."""
+    """Something failed while the command ran; the message may quote a file or a service."""
 
     exit_code = SOME_FAILED
+
+    def format_message(self) -> str:
+        return spelt_out(self.message)
 
     def show(self, file: Any = None) -> None:
         click.echo(f"winnow: {self.format_message()}", file=file, err=file is None)
@@ -55,6 +59,11 @@ class Commands(click.Group):
             if failure is None:
                 raise
             raise failure from error
+
+
+def report(sentence: str) -> None:
+    """Print a sentence on stderr, which may quote a file or a service."""
+    click.echo(spelt_out(sentence), err=True)
 
 
 def end(num_failed: int) -> NoReturn:

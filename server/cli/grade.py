@@ -15,7 +15,7 @@ from rich.table import Table
 from models.files import replace_file
 from search.answers.pool import AnswerPool
 from search.evaluation.bootstrap import bootstrap
-from server.cli.failures import UnusableError, end, refuse_inputs
+from server.cli.failures import UnusableError, end, refuse_inputs, report
 from server.cli.records import Pair, Record, RecordsError, match, read_records
 
 GOLD_FIELDS = ("answer", "gold")
@@ -156,6 +156,6 @@ def _strays(pairs: Sequence[Pair], preds: Sequence[Record]) -> list[tuple[int, s
 
 def _report_faults(path: Path, faults: Sequence[tuple[int, str]]) -> None:
     for number, fault in sorted(faults)[:MAX_FAULTS]:
-        click.echo(f"{path}, line {number}: {fault}", err=True)
+        report(f"{path}, line {number}: {fault}")
     if len(faults) > MAX_FAULTS:
-        click.echo(f"{path}: and {len(faults) - MAX_FAULTS:,} more bad lines", err=True)
+        report(f"{path}: and {len(faults) - MAX_FAULTS:,} more bad lines")

@@ -1,6 +1,8 @@
 """The command `winnow`."""
 
+import io
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -64,6 +66,13 @@ def quieten_vendors() -> None:
         os.environ.setdefault(variable, level)  # noqa: TID251 - they read it when they are imported
 
 
+def spell_what_cannot_be_encoded() -> None:
+    """Let a terminal that is not of UTF-8 get escapes in the place of characters that it lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     quieten_vendors()
+    spell_what_cannot_be_encoded()
     app()

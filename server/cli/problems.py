@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import click
-
 from models.files import UnreadableFileError, parse_object, read_lines
 from search.evaluation.tasks import Fields, TaskFile, read_tasks
+from server.cli.failures import report
 
 
 def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
@@ -18,7 +17,7 @@ def read_problems(path: Path, fields: Fields | None = None) -> TaskFile:
     """
     found = read_tasks(path, fields)
     for fault in found.named_faults():
-        click.echo(f"left out: {fault}", err=True)
+        report(f"left out: {fault}")
     return found
 
 

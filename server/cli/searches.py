@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.files import Journal, UnreadableFileError
@@ -19,6 +18,7 @@ from models.rows import MAX_LINE_BYTES, read_rows
 from search.evaluation.tasks import Task
 from search.stored import StoredSearch, of_reply
 from search.strategies import request_fields, strategies
+from server.cli.failures import report
 from server.schemas import CandidateOut, SolveRequest, TreeOut
 
 KEPT = {"candidates": ["candidates"], "tree": ["candidates", "tree"]}
@@ -185,6 +185,6 @@ def usable(file: Path, found: Iterable[tuple[int, T | ValueError]]) -> tuple[lis
 def name_faults(faults: Sequence[str]) -> None:
     """Print the first bad lines, and the number of the others."""
     for fault in faults[:MAX_FAULTS]:
-        click.echo(f"left out: {fault}", err=True)
+        report(f"left out: {fault}")
     if len(faults) > MAX_FAULTS:
-        click.echo(f"left out: {len(faults) - MAX_FAULTS:,} lines more", err=True)
+        report(f"left out: {len(faults) - MAX_FAULTS:,} lines more")

@@ -5,7 +5,6 @@ the cursor, colour the screen or turn the direction of reading are spelt out.
 """
 
 import io
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,29 +14,26 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from models.glyphs import spelt_out
+
 MAX_ROWS = 20
 """Candidates and answers that are listed; --json has all."""
 ROOMY = 80
 """Columns from which on candidates are listed with their names and the scores of all steps."""
 UNWRAPPED = 10_000
 """Columns of a file or a pipe."""
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's categories of what has no glyph: controls, formats (direction, no width), halves of pairs, separators."""
-NEEDED = "\n\t\u200c\u200d"
-"""Of these, what text needs: lines, and what joins the letters of scripts and emoji."""
 ENDS = {"truncated": "cut off at max_tokens", "stopped": "stopped early", "dropped": "dropped"}
 """In words, by how a candidate ended; a complete one needs none."""
+
+NEEDED = frozenset({"response", "answer", "votes", "diagnostics", "usage", "timing", "status"})
+"""Fields of a reply, without which it cannot be shown."""
 
 Reply = Mapping[str, Any]
 
 
 def visible(text: str) -> Text:
     """Return a text of a model or a client, all of it to be seen."""
-    return Text("".join(each if _is_seen(each) else ascii(each)[1:-1] for each in text.replace("\r\n", "\n")))
-
-
-def _is_seen(character: str) -> bool:
-    return character in NEEDED or unicodedata.category(character) not in HIDDEN
+    return Text(spelt_out(text))
 
 
 def line_of(text: str, style: str = "") -> Text:

@@ -12,11 +12,11 @@ from rich.console import Console
 from search.strategies import request_fields
 from server.cli.batch import CONCURRENCY, SOLVE, Results, ask_file, read_requests
 from server.cli.client import ServiceUrl, events_of, open_client, post_solve
-from server.cli.failures import refuse_inputs
+from server.cli.failures import Failure, refuse_inputs
 from server.cli.options import Choice, Sections, given, options_of
 from server.cli.provenance import made_by
 from server.cli.searches import KEPT
-from server.cli.showing import as_text, show
+from server.cli.showing import NEEDED, as_text, show
 from server.cli.watching import watched
 from server.schemas import SearchIn, SolveRequest
 from server.settings import Settings, load_settings
@@ -94,6 +94,8 @@ def solve(
     reply = asyncio.run(_solve(url, settings, {"problem": problem, **given(options)}))
     if as_json:
         click.echo(json.dumps(reply, ensure_ascii=False, indent=2))
+    elif missing := sorted(NEEDED - reply.keys()):
+        raise Failure(f"the reply has no {', '.join(missing)}; --json prints what it has")  # of another version
     elif (console := Console()).is_terminal:
         show(reply, console, tree=tree)
     else:
@@ -101,9 +103,9 @@ def solve(
 
 
 async def _solve(url: str | None, settings: Settings, request: dict[str, Any]) -> Mapping[str, Any]:
-    """Ask for the reply; whoever sits before a terminal sees the search of a service as it runs."""
+    """Ask for the reply; who sits before a terminal sees the search of a service as it runs."""
     console = Console(stderr=True)
-    if url and console.is_interactive:
+    if url:
         return await watched(events_of(url, settings, request), console)
     async with open_client(url, settings) as client:
         with console.status("searching"):

@@ -6,6 +6,7 @@ Knows the names of events and their fields, of which an older service sends fewe
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -135,12 +136,13 @@ async def watched(events: AsyncIterator[Event], console: Console) -> Mapping[str
 
     Args:
         events: Of its stream, which ends with the result.
-        console: To draw on; nothing of it stays.
+        console: To draw on, if it is a terminal; nothing of it stays.
     """
-    watch, reply = Watch(console), None
-    with Live(watch, console=console, transient=True, refresh_per_second=8):
+    reply, watch = None, Watch(console) if console.is_interactive else None
+    with Live(watch, console=console, transient=True, refresh_per_second=8) if watch else nullcontext():
         async for event in events:
-            watch.follow(event)
+            if watch:
+                watch.follow(event)
             reply = event.data
     assert reply is not None  # noqa: S101 - the stream's reader sees to it that the result comes last
     return reply

@@ -8,14 +8,17 @@ r"""A typed client of winnow's HTTP service, in one file: copy it into your proj
 
 `Winnow` is for threads, `AsyncWinnow` for asyncio; their methods are the same. A busy service is asked again after the
 seconds of its `Retry-After`. With `background=True` or an `idempotency_key`, a search outlives its connection: a stream
-that breaks goes on by itself, behind the last event that came. Fields that a newer service adds are kept, too.
+that breaks goes on by itself, behind the last event that came. An address at which nobody has ever answered is an error
+at once. Fields that a newer service adds are kept, too.
 """
 
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -24,14 +27,24 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 BUSY = (429, 503)
+BROKEN = (502, 503, 504)
+"""Replies of a proxy whose service has gone, or did not answer in time."""
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+"""Errors before which no connection was made."""
 MAX_RESPONSES = 256
 """Of one request."""
 PATIENCE_S = 600.0
 RESUME_WITHIN_S = 60.0
 PAUSE_S = 1.0
-"""Between two tries."""
+HELD = 5
+"""With a try that held for so many pauses, the time begins anew for which what broke is tried again."""
 SPREAD = 0.25
 """Random extra share of a wait, so that not all clients ask again at once."""
+MAX_REPLY_BYTES = 1 << 28
+PLACE = re.compile(r"/solve/[\w-]{1,64}", re.ASCII)
+"""Of a search that outlives its connection."""
+FIELDS = (b"event", b"data", b"id")
+"""Of an event."""
 
 
 class WinnowError(Exception):
@@ -317,6 +330,8 @@ class Winnow:
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
         resume_within_s: How long a stream that broke, or a request with a key, is tried again.
+        pause_s: Before what broke is tried again.
+        max_reply_bytes: Of a reply, or of an event of a stream; a service that sends more is left.
     """
 
     def __init__(
@@ -327,9 +342,11 @@ class Winnow:
         timeout_s: float | None = None,
         patience_s: float = PATIENCE_S,
         resume_within_s: float = RESUME_WITHIN_S,
+        pause_s: float = PAUSE_S,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
         self._client = httpx.Client(**_options(url, api_key, timeout_s))
-        self._patience_s, self._resume_within_s = patience_s, resume_within_s
+        self._service = _Service(str(self._client.base_url), patience_s, resume_within_s, pause_s, max_reply_bytes)
 
     def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem; `fields` are those of `POST /solve`.
@@ -352,9 +369,7 @@ class Winnow:
         Raises:
             WinnowError: It was refused, failed, or the stream broke.
         """
-        return self._read(
-            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
-        )
+        return self._events(_Stream.of(self._service, problem, fields, idempotency_key))
 
     def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
         """Begin a search that runs on by itself; `fields` are those of `POST /solve`.
@@ -379,7 +394,7 @@ class Winnow:
         Raises:
             WinnowError: There is no search with this id, it failed, or the service cannot be reached for a minute.
         """
-        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
+        return self._events(_Stream(self._service, path=_path(id), after=after))
 
     def delete(self, id: str) -> Background:
         """Stop a background search; forget one that has ended.
@@ -441,41 +456,24 @@ class Winnow:
         """
         return self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs)).results
 
-    def _waits(self, *, can_repeat: bool) -> "_Waits":
-        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
-
     def _send(
         self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
     ) -> R:
-        waits = self._waits(can_repeat=key is not None)
-        while True:
-            try:
-                response = self._client.request(method, path, json=body, headers=_key(key))
-            except httpx.HTTPError as error:
-                wait_s = waits.broken(error)
-            else:
-                if response.is_success:
-                    return _read(response, reply)
-                wait_s = waits.next(response)
-            time.sleep(wait_s)
+        exchange = _Exchange(self._service, _request(method, path, body, key), can_repeat=key is not None)
+        for _ in self._events(exchange):
+            pass  # it is no stream
+        return exchange.read(reply)
 
-    def _read(self, stream: "_Stream") -> Iterator[Event]:
-        while True:
+    def _events(self, exchange: "_Exchange") -> Iterator[Event]:
+        while not exchange.is_whole:
             try:
-                with self._client.stream(**stream.request) as response:
-                    if response.is_success:
-                        stream.begin(response)
-                        for line in response.iter_lines():
-                            if event := stream.feed(line):
-                                yield event
-                        if stream.is_whole:
-                            return
-                        wait_s = stream.waits.broken()
-                    else:
-                        response.read()
-                        wait_s = stream.waits.next(response)
+                with self._client.stream(**exchange.begin()) as response:
+                    exchange.open(response)
+                    for piece in response.iter_bytes():
+                        yield from exchange.feed(piece)
+                wait_s = exchange.end()
             except httpx.HTTPError as error:
-                wait_s = stream.waits.broken(error)
+                wait_s = exchange.break_off(error)
             time.sleep(wait_s)
 
     def close(self) -> None:
@@ -500,6 +498,8 @@ class AsyncWinnow:
         timeout_s: Seconds without a byte after which a request fails; None waits for ever.
         patience_s: Seconds to wait in all for a busy service.
         resume_within_s: How long a stream that broke, or a request with a key, is tried again.
+        pause_s: Before what broke is tried again.
+        max_reply_bytes: Of a reply, or of an event of a stream; a service that sends more is left.
     """
 
     def __init__(
@@ -510,9 +510,11 @@ class AsyncWinnow:
         timeout_s: float | None = None,
         patience_s: float = PATIENCE_S,
         resume_within_s: float = RESUME_WITHIN_S,
+        pause_s: float = PAUSE_S,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
         self._client = httpx.AsyncClient(**_options(url, api_key, timeout_s))
-        self._patience_s, self._resume_within_s = patience_s, resume_within_s
+        self._service = _Service(str(self._client.base_url), patience_s, resume_within_s, pause_s, max_reply_bytes)
 
     async def solve(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Solved:
         """Search for the answer of a problem, as `Winnow.solve`."""
@@ -520,9 +522,7 @@ class AsyncWinnow:
 
     def stream(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> AsyncIterator[Event]:
         """Search, and yield the events of the search, as `Winnow.stream`."""
-        return self._read(
-            _Stream.of(problem, fields, idempotency_key, self._waits(can_repeat=idempotency_key is not None))
-        )
+        return self._events(_Stream.of(self._service, problem, fields, idempotency_key))
 
     async def background(self, problem: str, *, idempotency_key: str | None = None, **fields: Any) -> Background:
         """Begin a search that runs on by itself, as `Winnow.background`."""
@@ -535,7 +535,7 @@ class AsyncWinnow:
 
     def follow(self, id: str, after: int = 0) -> AsyncIterator[Event]:
         """Yield the events of a background search, as `Winnow.follow`."""
-        return self._read(_Stream(self._waits(can_repeat=True), _path(id), after))
+        return self._events(_Stream(self._service, path=_path(id), after=after))
 
     async def delete(self, id: str) -> Background:
         """Stop a background search, as `Winnow.delete`."""
@@ -557,41 +557,25 @@ class AsyncWinnow:
         """Compare answers in pairs, as `Winnow.equivalent`."""
         return (await self._send("POST", "/v1/answers/equivalent", Equivalences, _paired(pairs))).results
 
-    def _waits(self, *, can_repeat: bool) -> "_Waits":
-        return _Waits(self._patience_s, self._resume_within_s, can_repeat=can_repeat)
-
     async def _send(
         self, method: str, path: str, reply: type[R], body: dict[str, Any] | None = None, key: str | None = None
     ) -> R:
-        waits = self._waits(can_repeat=key is not None)
-        while True:
-            try:
-                response = await self._client.request(method, path, json=body, headers=_key(key))
-            except httpx.HTTPError as error:
-                wait_s = waits.broken(error)
-            else:
-                if response.is_success:
-                    return _read(response, reply)
-                wait_s = waits.next(response)
-            await asyncio.sleep(wait_s)
+        exchange = _Exchange(self._service, _request(method, path, body, key), can_repeat=key is not None)
+        async for _ in self._events(exchange):
+            pass  # it is no stream
+        return exchange.read(reply)
 
-    async def _read(self, stream: "_Stream") -> AsyncIterator[Event]:
-        while True:
+    async def _events(self, exchange: "_Exchange") -> AsyncIterator[Event]:
+        while not exchange.is_whole:
             try:
-                async with self._client.stream(**stream.request) as response:
-                    if response.is_success:
-                        stream.begin(response)
-                        async for line in response.aiter_lines():
-                            if event := stream.feed(line):
-                                yield event
-                        if stream.is_whole:
-                            return
-                        wait_s = stream.waits.broken()
-                    else:
-                        await response.aread()
-                        wait_s = stream.waits.next(response)
+                async with self._client.stream(**exchange.begin()) as response:
+                    exchange.open(response)
+                    async for piece in response.aiter_bytes():
+                        for event in exchange.feed(piece):
+                            yield event
+                wait_s = exchange.end()
             except httpx.HTTPError as error:
-                wait_s = stream.waits.broken(error)
+                wait_s = exchange.break_off(error)
             await asyncio.sleep(wait_s)
 
     async def close(self) -> None:
@@ -607,111 +591,232 @@ class AsyncWinnow:
         await self.close()
 
 
-class _Waits:
-    """How long to wait for a busy service, and before what broke is tried again.
+@dataclass(slots=True)
+class _Service:
+    """What a client knows of its service.
 
-    Args:
+    Attributes:
+        url: Of the service.
         patience_s: Seconds to wait in all for a busy service.
         resume_within_s: How long what broke is tried again.
-        can_repeat: Whether the request may be sent again after a broken connection.
+        pause_s: Before each try.
+        max_reply_bytes: Of a reply, or of an event.
+        was_reached: Whether it has ever replied.
     """
 
-    def __init__(self, patience_s: float, resume_within_s: float, *, can_repeat: bool) -> None:
-        self.can_repeat = can_repeat
-        self._resume_within_s = resume_within_s
-        self._left_s = patience_s
-        self._broken_since: float | None = None
+    url: str
+    patience_s: float
+    resume_within_s: float
+    pause_s: float
+    max_reply_bytes: int
+    was_reached: bool = False
 
-    def next(self, response: httpx.Response) -> float:
-        """Return the seconds to wait before a request is sent again.
+
+class _Exchange:
+    """A request and its reply, for which it may be sent several times.
+
+    Args:
+        service: That is asked.
+        request: As httpx takes it.
+        can_repeat: Whether it may be sent again after a broken connection.
+
+    Attributes:
+        is_whole: Whether the reply is there.
+    """
+
+    def __init__(self, service: _Service, request: dict[str, Any], *, can_repeat: bool) -> None:
+        self.is_whole = False
+        self._service, self._request, self._can_repeat = service, request, can_repeat
+        self._left_s = service.patience_s
+        self._began = 0.0
+        self._broken_since: float | None = None
+        self._response: httpx.Response
+        self._pieces: list[bytes] = []
+        self._num_bytes = 0
+
+    def begin(self) -> dict[str, Any]:
+        """Return what is to be sent now."""
+        self._began = time.monotonic()
+        return self._request
+
+    def open(self, response: httpx.Response) -> None:
+        """Take the head of a reply.
+
+        Raises:
+            WinnowError: No service of winnow replies so.
+        """
+        self._service.was_reached = True
+        self._response = response
+        self._take()
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """Take a piece of the reply, and yield the events that it ends.
+
+        Raises:
+            WinnowError: It is too long, or nothing that a service of winnow sends.
+        """
+        self._keep(piece)
+        yield from ()
+
+    def end(self) -> float:
+        """Return the seconds to wait at the end of a reply, before the request is sent again if it is not whole.
+
+        Raises:
+            WinnowError: It should not be sent again.
+        """
+        if self._response.is_success:
+            return self._end_of_success()
+        status, said = self._response.status_code, self._response.headers.get("retry-after", "")
+        refusal = _refused(self._response, self._take())
+        if status in BUSY and said.isdecimal():
+            wait_s = max(float(said), 1.0)
+            if wait_s > self._left_s:
+                raise refusal
+            self._left_s -= wait_s
+            return wait_s * random.uniform(1, 1 + SPREAD)
+        if status in BROKEN:
+            return self._try_again(refusal)
+        raise refusal
+
+    def break_off(self, error: httpx.HTTPError) -> float:
+        """Return the seconds to wait after an error, before the request is sent again.
 
         Raises:
             WinnowError: It should not be.
         """
-        said = response.headers.get("retry-after", "")
-        wait_s = max(float(said), 1.0) if response.status_code in BUSY and said.isdecimal() else None
-        if wait_s is None or wait_s > self._left_s:
-            raise _refused(response)
-        self._left_s -= wait_s
-        return wait_s * random.uniform(1, 1 + SPREAD)
+        is_unsent = isinstance(error, UNSENT)
+        what = f"{self._service.url} cannot be reached" if is_unsent else f"the connection to {self._service.url} broke"
+        failure = WinnowError(f"{what}: {error or type(error).__name__}")
+        if is_unsent and not self._service.was_reached:
+            raise failure from error
+        return self._try_again(failure, can_have_held=not is_unsent)
 
-    def broken(self, error: httpx.HTTPError | None = None) -> float:
-        """Return the seconds to wait before a broken request is sent again.
+    def read(self, reply: type[R]) -> R:
+        """Return the reply.
 
         Raises:
-            WinnowError: It cannot be, or has been broken for too long.
+            WinnowError: No service of winnow replies so.
         """
-        now = time.monotonic()
-        self._broken_since = self._broken_since or now
-        if not self.can_repeat or now - self._broken_since > self._resume_within_s:
-            raise _unreachable(error) if error else WinnowError("the stream broke before the result") from error
-        return PAUSE_S
+        try:
+            return reply.model_validate_json(self._take())
+        except ValueError as error:
+            raise _stranger(self._response) from error
 
-    def mend(self) -> None:
-        """Note that something came."""
-        self._broken_since = None
+    def _end_of_success(self) -> float:
+        self.is_whole = True
+        return 0
+
+    def _try_again(self, failure: WinnowError, *, can_have_held: bool = True) -> float:
+        now, service = time.monotonic(), self._service
+        if self._broken_since is None or (can_have_held and now - self._began > HELD * service.pause_s):
+            self._broken_since = now
+        if not self._can_repeat or now - self._broken_since > service.resume_within_s:
+            raise failure
+        return service.pause_s
+
+    def _keep(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._num_bytes += len(piece)
+        if self._num_bytes > self._service.max_reply_bytes:
+            url, most = self._service.url, self._service.max_reply_bytes
+            raise WinnowError(f"{url} sends more than {most:,} bytes at once", self._response.status_code)
+
+    def _take(self) -> bytes:
+        """Return what was kept, which it is no longer."""
+        content = b"".join(self._pieces)
+        self._pieces, self._num_bytes = [], 0
+        return content
 
 
-class _Stream:
-    """Server-Sent Events line by line, and the request that has them go on.
+class _Stream(_Exchange):
+    """Server-Sent Events, which go on where they broke off once the service has said where the search is found.
 
     Args:
-        waits: Before what broke is tried again.
+        service: That is asked.
+        first: What begins the search; None if it has begun.
         path: Of the search; None until the service has said it.
         after: Number of the last event that came.
-        first: What begins the search.
+        can_repeat: Whether what begins the search may be sent again.
     """
 
     def __init__(
-        self, waits: _Waits, path: str | None = None, after: int = 0, first: dict[str, Any] | None = None
+        self,
+        service: _Service,
+        first: dict[str, Any] | None = None,
+        *,
+        path: str | None = None,
+        after: int = 0,
+        can_repeat: bool = True,
     ) -> None:
-        self.waits = waits
-        self.is_whole = False
-        self._path, self._last, self._first = path, after, first or {}
-        self._fields: dict[str, str] = {}
+        super().__init__(service, first or {}, can_repeat=can_repeat)
+        self._path, self._last = path, after
+        self._fields: dict[bytes, bytes] = {}
 
     @classmethod
-    def of(cls, problem: str, fields: dict[str, Any], key: str | None, waits: _Waits) -> Self:
+    def of(cls, service: _Service, problem: str, fields: dict[str, Any], key: str | None) -> Self:
         """Return the stream of a search that is to begin."""
         body = {"problem": problem, **fields, "stream": True}
-        first = {"method": "POST", "url": "/solve", "json": body, "headers": _key(key)}
-        return cls(waits, first=first)
+        return cls(service, _request("POST", "/solve", body, key), can_repeat=key is not None)
 
-    @property
-    def request(self) -> dict[str, Any]:
-        """What begins the stream, or has it go on."""
+    def begin(self) -> dict[str, Any]:
+        first = super().begin()
         if self._path is None:
-            return self._first
+            return first
         headers = {"Last-Event-ID": str(self._last)} if self._last else {}
         return {"method": "GET", "url": self._path, "params": {"stream": "true"}, "headers": headers}
 
-    def begin(self, response: httpx.Response) -> None:
-        """Note where the search is found, which outlives its connection if it is found anywhere."""
-        self._path = response.headers.get("location", self._path)
-        self.waits.can_repeat = self.waits.can_repeat or self._path is not None
+    def open(self, response: httpx.Response) -> None:
+        super().open(response)
         self._fields = {}
+        if not response.is_success:
+            return
+        if response.headers.get("content-type", "").partition(";")[0].strip() != "text/event-stream":
+            raise _stranger(response)
+        if PLACE.fullmatch(place := response.headers.get("location", "")):  # anything else may be anywhere
+            self._path, self._can_repeat = place, True
 
-    def feed(self, line: str) -> Event | None:
-        """Return the event that a line ends.
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        if not self._response.is_success:
+            yield from super().feed(piece)
+            return
+        *ends, rest = piece.split(b"\n")  # as text, lines would end at U+2028, too
+        for end in ends:
+            self._keep(end)
+            if event := self._end_of_line(self._take().rstrip(b"\r")):
+                yield event
+        self._keep(rest)
 
-        Raises:
-            WinnowError: The search failed.
-        """
+    def _end_of_line(self, line: bytes) -> Event | None:
+        field, _, value = line.partition(b":")
+        if field in FIELDS:
+            self._fields[field] = value.removeprefix(b" ")
         if line:
-            field, _, value = line.partition(": ")
-            self._fields[field] = value
             return None
         fields, self._fields = self._fields, {}
-        if "data" not in fields:
+        if b"data" not in fields:
             return None
-        name, data = fields.get("event", ""), json.loads(fields["data"])
-        if name == "error":
-            raise _error(data, None)
-        number = int(fields["id"]) if fields.get("id", "").isdecimal() else None
-        self._last = number or self._last
-        self.is_whole = name == "result"
-        self.waits.mend()
-        return Event(name=name, data=data, id=number)
+        try:
+            event = _event(fields)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise _stranger(self._response) from error
+        self._last = event.id or self._last
+        self.is_whole = event.name == "result"
+        self._broken_since = None
+        return event
+
+    def _end_of_success(self) -> float:
+        return 0 if self.is_whole else self._try_again(WinnowError("the stream broke before the result"))
+
+
+def _event(fields: dict[bytes, bytes]) -> Event:
+    name, data, number = fields.get(b"event", b"").decode(), json.loads(fields[b"data"]), fields.get(b"id", b"")
+    if name == "error":
+        raise _error(data, None)
+    return Event(name=name, data=data, id=int(number) if number.isdigit() else None)
+
+
+def _request(method: str, path: str, body: dict[str, Any] | None, key: str | None) -> dict[str, Any]:
+    return {"method": method, "url": path, "json": body, "headers": _key(key)}
 
 
 def _path(id: str) -> str:
@@ -734,13 +839,13 @@ def _given(problem: str, responses: Sequence[Response], fields: dict[str, Any]) 
 
 
 def _unfit(error: WinnowError, number: int) -> slice:
-    """Return which of the responses of a refused request cannot be judged.
+    """Return which of the `number` responses of a refused request cannot be judged.
 
     Raises:
         WinnowError: It was not for the responses that it was refused.
     """
     name, _, place = (error.param or "").partition(".")
-    if name == "responses" and place.isdecimal():
+    if name == "responses" and place.isdecimal() and int(place) < number:
         return slice(int(place), int(place) + 1)
     if error.code == "context_length_exceeded" and error.param == "responses":
         return slice(0, number)
@@ -751,24 +856,18 @@ def _paired(pairs: Sequence[Pair]) -> dict[str, Any]:
     return {"pairs": [{"a": a, "b": b} for a, b in pairs]}
 
 
-def _read(response: httpx.Response, reply: type[R]) -> R:
+def _refused(response: httpx.Response, content: bytes) -> WinnowError:
     try:
-        return reply.model_validate_json(response.content)
-    except ValueError as error:
-        raise WinnowError(f"{response.url} is not a winnow service", response.status_code) from error
-
-
-def _refused(response: httpx.Response) -> WinnowError:
-    try:
-        return _error(response.json(), response.status_code)
-    except (ValueError, KeyError, TypeError):  # a proxy's reply
+        return _error(json.loads(content), response.status_code)
+    except (ValueError, TypeError, LookupError, RecursionError):  # a proxy's reply
         return WinnowError(f"{response.url} answers HTTP {response.status_code}", response.status_code)
 
 
 def _error(body: dict[str, Any], status: int | None) -> WinnowError:
     error = body["error"]
-    return WinnowError(str(error["message"]), status, error.get("param"), error.get("code"))
+    message, param, code = str(error["message"]), error.get("param"), error.get("code")
+    return WinnowError(message, status, None if param is None else str(param), None if code is None else str(code))
 
 
-def _unreachable(error: httpx.HTTPError) -> WinnowError:
-    return WinnowError(f"the service cannot be reached: {error or type(error).__name__}")
+def _stranger(response: httpx.Response) -> WinnowError:
+    return WinnowError(f"{response.url} is not a winnow service", response.status_code)

@@ -12,6 +12,8 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
 const BUSY_MS = 30;
 const POLL_MS = 1_000;
+/** Why a service cannot keep a search now, which it runs all the same if it need not. */
+const UNKEPT = ["background_full", "store_unavailable"];
 
 /** What a service could not or would not do, in words. */
 export class ServiceError extends Error {
@@ -98,13 +100,15 @@ export function createService(askForKey) {
   }
 
   async function solve(body, reader) {
-    if (!keeps) return follow(() => begin({ ...body, stream: true }, reader.signal), reader, false);
+    const plainly = () => follow(() => begin({ ...body, stream: true }, reader.signal), reader, false);
+    if (!keeps) return plainly();
     try {
       await follow(() => begin({ ...body, stream: true, background: true }, reader.signal), reader, true);
     } catch (error) {
-      if (!(error.status === 422 && error.param === "background")) throw error;
-      keeps = false;
-      await solve(body, reader);
+      const cannot = error.status === 422 && error.param === "background";
+      if (!cannot && !UNKEPT.includes(error.code)) throw error;
+      keeps = !cannot;
+      await plainly();
     }
   }
 

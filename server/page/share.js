@@ -38,7 +38,7 @@ export function Share({ request, reply, events, about }) {
         }
         ${hasProblem && html`<${LinkButton} link=${linkTo(request)} />`}
       </div>
-      ${hasProblem && html`<${Code} request=${request} about=${about} />`}
+      ${hasProblem && about.policy && html`<${Code} request=${request} about=${about} />`}
     </section>
   `;
 }

@@ -7,6 +7,9 @@ import { supportInWords, supportOf, unitOf } from "./words.js";
 const SHOWN = 6;
 const ROW = 22; // pixels; style.css has it, too
 
+/** Candidates without an answer are a class of their own, whatever the answers of others are called. */
+export const keyOf = ({ answer }) => JSON.stringify(answer);
+
 /**
  * @param {{story: import("./story.js").Story, most?: number}} props
  */
@@ -31,7 +34,7 @@ export function Votes({ story, most = SHOWN }) {
     <ol style=${{ height: `${shown.length * ROW}px` }}>
       ${shown.map(
         (vote, place) => html`<li
-          key=${vote.answer ?? "none"}
+          key=${keyOf(vote)}
           class=${vote === leader ? "leader" : ""}
           style=${{ transform: `translateY(${place * 100}%)` }}
         >

@@ -81,7 +81,7 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_a_service_that_is_not_there_is_one_sentence() -> None:
     result = run("solve", "1 + 1", "--url", "http://127.0.0.1:9")
     assert result.returncode == 1
-    assert "no answer from http://127.0.0.1:9" in result.stderr
+    assert "http://127.0.0.1:9 cannot be reached" in result.stderr
 
 
 def test_a_file_without_any_answer_is_refused_by_line(tmp_path: Path) -> None:

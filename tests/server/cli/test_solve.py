@@ -85,6 +85,12 @@ async def test_without_colour_there_is_none(client: httpx.AsyncClient) -> None:
     assert re.search(r"answer +.*20", written)
 
 
+async def test_a_terminal_that_lacks_characters_gets_their_escapes(client: httpx.AsyncClient) -> None:
+    written = await on_a_terminal(client, 40, *BEAM, "--tree", PYTHONIOENCODING="latin-1")
+    assert r"\u2026" in written
+    assert re.search(r"answer +.*20", written)
+
+
 async def test_a_pipe_gets_plain_lines(client: httpx.AsyncClient) -> None:
     result = await invoke(client, *BEAM, "--tree")
     assert (result.exit_code, "\x1b" in result.output) == (0, False)

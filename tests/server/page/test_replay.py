@@ -187,3 +187,12 @@ async def test_a_link_says_what_the_form_has_no_field_for(plain: httpx.AsyncClie
             name: await page.locator(f"[name={name}]").input_value() for name in ("problem", "n", "seed", "lookahead")
         }
     assert filled == {"problem": "1 + 1", "n": "8", "seed": "3", "lookahead": "2"}
+
+
+async def test_a_service_without_a_policy_offers_no_code_that_would_ask_it(open_page: "Open") -> None:
+    async with service(branching()) as searching:
+        saved = json.dumps({"request": REQUEST, **await solved(searching)})
+    async with service(branching(), policy_model="none") as client, open_page(f"{client.base_url}/#replay") as page:
+        await give(page, saved)
+        await page.get_by_role("heading", name="Save and share").wait_for()
+        assert await page.get_by_text("The same search from code").count() == 0

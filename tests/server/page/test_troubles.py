@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.natures import Tree, answer, step
+from tests.server.page.scripts import call
 from tests.server.page.test_solving import ask, finish
 from tests.server.services import queueing, service, world_of
 from tests.waiting import until
@@ -51,6 +52,20 @@ async def test_a_key_is_asked_for_and_kept_for_the_tab(open_page: "Open") -> Non
         assert await dialog.count() == 0
     assert KEY in kept[0]
     assert KEY not in kept[1]
+
+
+async def test_a_service_that_can_keep_no_more_searches_runs_them_all_the_same(open_page: "Open") -> None:
+    fields = {"problem": "1", "n": 1, "strategy": "majority", "background": True}
+    async with service(world_of("1"), max_background_per_client=1) as client, open_page(str(client.base_url)) as page:
+        (await client.post("/solve", json=fields)).raise_for_status()
+        assert (await client.post("/solve", json=fields)).json()["error"]["code"] == "background_full"
+        await ask(page, "majority", n=2)
+        await finish(page)
+
+
+def test_candidates_without_an_answer_are_not_those_whose_answer_is_called_so() -> None:
+    votes = [{"answer": answer} for answer in (None, "none", "null")]
+    assert len(set(call("votes", "({ keyOf }, votes) => votes.map(keyOf)", votes))) == 3
 
 
 async def test_a_full_queue_is_counted_down_and_asked_again(open_page: "Open") -> None:

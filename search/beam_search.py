@@ -7,10 +7,10 @@ the policy ends it; the answer is chosen among the complete.
 Source: Snell et al. 2024 (2408.03314), section 5.2, "Beam search".
 Beyond the source: a complete candidate leaves the beam and takes its place in the budget with it. With c complete,
 (N - c) // M survive, at least one while c < N, and a single survivor has at most N - c children: complete and in flight
-together never exceed N. A candidate has children as soon as it surely survives: when it is among the N/M best though
-all candidates outstanding were better. With `speculation` it has some once it probably survives, in places that are
-free; what was in vain is stopped, and the tree is the same. The search ends early when no score of the N - c candidates
-outstanding can change the answer.
+together never exceed N. A candidate has children as soon as it surely survives: when it would be kept even if all that
+are outstanding were better. With `speculation` the best so far have children in places that are free; what is begun
+in vain is stopped, and the tree is the same. The search ends early when no score of the N - c candidates outstanding
+can change the answer.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from search.candidate import Candidate
-from search.errors import HyperparameterError
 from search.expander import Expander
-from search.head_start import HeadStart, drop_probability
+from search.speculation import HeadStart
 from search.tree import refuse_nonsense
 from search.voting import Ballot, Selection, rank
 
@@ -36,8 +35,7 @@ class BeamSearch:
         lookahead: k, greedy steps rolled out before a step is judged.
         selection: How the answer is chosen among complete candidates.
         early_stop: Whether to end the search when nothing can change the answer.
-        speculation: Probability of being dropped up to which a candidate has children before its round has ended, in
-            [0, 1); 0: it surely survives.
+        speculation: Whether the best so far have children before it is sure that they survive, in places that are free.
     """
 
     n: int
@@ -46,13 +44,11 @@ class BeamSearch:
     lookahead: int = 0
     selection: Selection = Selection.WEIGHTED
     early_stop: bool = True
-    speculation: float = 0.0
+    speculation: bool = False
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
         refuse_nonsense(self.n, self.beam_width, self.max_steps, self.lookahead)
-        if not 0 <= self.speculation < 1:
-            raise HyperparameterError("speculation", f"{self.speculation} is no risk to take: from 0, below 1")
 
     @property
     def needs_verifier(self) -> bool:
@@ -68,10 +64,9 @@ class BeamSearch:
                 children = await head_start.grow(_children(beam, width), partial(self._foresee, room))
                 for child in children:
                     ballot.cast(child)
-                room -= sum(child.is_complete for child in children)
+                room = _left(room, children)
                 width = min(self.beam_width, room)
-                alive = [child for child in children if child.is_growing]
-                beam = expander.keep(max(room // self.beam_width, 1), alive)
+                beam = expander.keep(max(room // self.beam_width, 1), _alive(children))
                 if not beam or ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
                     return
 
@@ -80,13 +75,18 @@ class BeamSearch:
         return await (expander.respond(child) if is_last else expander.step(child, self.lookahead))
 
     def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
-        """Return the children of those of a round that survive, as far as is known before all of it is judged."""
-        room -= sum(child.is_complete for child in children)
-        alive = rank([child for child in children if child.is_growing])
-        places = max(room - outstanding, 0) // self.beam_width
-        risks = (drop_probability(i, len(alive), outstanding, room // self.beam_width) for i in range(1, places + 1))
-        likely = [child for child, risk in zip(alive, risks, strict=False) if risk <= self.speculation]
-        return _children(likely, self.beam_width)
+        """Return the children of those that survive a round, as far as is known before all of it is judged."""
+        left = _left(room, children)
+        free, sure = (left - outstanding) // self.beam_width, left // self.beam_width - outstanding
+        return _children(rank(_alive(children))[: max(free if self.speculation else sure, 0)], self.beam_width)
+
+
+def _left(room: int, children: Sequence[Candidate]) -> int:
+    return room - sum(child.is_complete for child in children)
+
+
+def _alive(children: Sequence[Candidate]) -> list[Candidate]:
+    return [child for child in children if child.is_growing]
 
 
 def _ceilings(expander: Expander, beam: Sequence[Candidate], room: int) -> list[float]:

@@ -9,14 +9,12 @@ takes nothing from the search. Its tokens are billed like all others and counted
 search that is cut off keeps what was wanted then: it may hold the answer.
 
 Source: speculative execution; for decoding, Leviathan, Kalman and Matias 2022 (2211.17192).
-Beyond the source: branches of a search are executed, and the strategy predicts which. `drop_probability` knows no
-distribution of scores: it supposes that the candidates outstanding are like those judged.
+Beyond the source: branches of a search are executed, and the strategy says which.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from math import comb
 from types import TracebackType
 
 from models.interfaces import Meter
@@ -151,19 +149,3 @@ class Held(Silence):
             tell()
         else:
             self._kept.append(tell)
-
-
-def drop_probability(rank: int, judged: int, outstanding: int, kept: int) -> float:
-    """Return how probable it is that a candidate will not be among the `kept` best of its round.
-
-    Args:
-        rank: Its place among those judged, from 1.
-        judged: How many they are.
-        outstanding: How many are still to be judged; each may take any place among all, as likely as any other.
-        kept: How many of all survive.
-    """
-    ways = sum(
-        comb(rank - 1 + above, above) * comb(judged - rank + outstanding - above, outstanding - above)
-        for above in range(max(kept - rank + 1, 0), outstanding + 1)
-    )
-    return ways / comb(judged + outstanding, outstanding)

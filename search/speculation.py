@@ -49,13 +49,12 @@ class HeadStart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop what has started; keep what it has grown if the search is cut off."""
-        starts = list(self._started.values())
-        if kind is None:
-            self._want(())
-        await cancel_all(start.growth for start in starts)
         if kind is not None:
-            for start in starts:
-                start.confirm()
+            await cancel_all(start.growth for start in self._started.values())
+            for child in self._started.values():
+                child.confirm()
+            self._started.clear()
+        self._want(())
         await self._settle()
 
     async def grow(self, children: Sequence[Candidate], foresee: Foresee) -> list[Candidate]:

@@ -60,14 +60,14 @@ class BeamSearch:
         beam: Sequence[Candidate] = [Candidate()]
         width = room = self.n
         async with HeadStart(expander, self._grow) as head_start:
-            for _ in range(self.max_steps):
+            while beam:
                 children = await head_start.grow(_children(beam, width), partial(self._foresee, room))
                 for child in children:
                     ballot.cast(child)
                 room = _left(room, children)
                 width = min(self.beam_width, room)
                 beam = expander.keep(max(room // self.beam_width, 1), _alive(children))
-                if not beam or ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
+                if beam and ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
                     return
 
     async def _grow(self, expander: Expander, child: Candidate) -> Candidate | None:

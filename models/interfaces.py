@@ -6,7 +6,7 @@ templates or HTTP, and imports the standard library only.
 
 from array import array
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
@@ -201,6 +201,8 @@ class Meter:
         reasoning_tokens: Those of them that are thoughts.
         verifier_tokens: Computed by the verifier.
         verifier_cached_tokens: Judged without computing them again, from the verifier's prefix cache.
+        speculative_tokens: Generated and computed for candidates that a search began with in vain; the other counts
+            have them, too.
         test_runs: Programs run against tests.
         test_s: Seconds that these took together.
     """
@@ -209,8 +211,15 @@ class Meter:
     reasoning_tokens: int = 0
     verifier_tokens: int = 0
     verifier_cached_tokens: int = 0
+    speculative_tokens: int = 0
     test_runs: int = 0
     test_s: float = 0.0
+
+    def absorb(self, other: "Meter") -> None:
+        """Add what another meter has counted, and set that one to nothing."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+            setattr(other, each.name, each.default)
 
 
 class Policy(Protocol):

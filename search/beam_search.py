@@ -7,17 +7,21 @@ the policy ends it; the answer is chosen among the complete.
 Source: Snell et al. 2024 (2408.03314), section 5.2, "Beam search".
 Beyond the source: a complete candidate leaves the beam and takes its place in the budget with it. With c complete,
 (N - c) // M survive, at least one while c < N, and a single survivor has at most N - c children: complete and in flight
-together never exceed N. The survivors of a step wait for all of its candidates; nothing else waits. The search ends
-early when no score of the N - c candidates outstanding can change the answer.
+together never exceed N. A candidate has children as soon as it surely survives: when it would be kept even if all that
+are outstanding were better. With `speculation` the best so far have children in places that are free; what is begun
+in vain is stopped, and the tree is the same. The search ends early when no score of the N - c candidates outstanding
+can change the answer.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander
+from search.speculation import HeadStart
 from search.tree import refuse_nonsense
-from search.voting import Ballot, Selection
+from search.voting import Ballot, Selection, rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class BeamSearch:
         lookahead: k, greedy steps rolled out before a step is judged.
         selection: How the answer is chosen among complete candidates.
         early_stop: Whether to end the search when nothing can change the answer.
+        speculation: Whether the best so far have children before it is sure that they survive, in places that are free.
     """
 
     n: int
@@ -39,6 +44,7 @@ class BeamSearch:
     lookahead: int = 0
     selection: Selection = Selection.WEIGHTED
     early_stop: bool = True
+    speculation: bool = False
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
@@ -53,18 +59,34 @@ class BeamSearch:
         """Grow the beam until all of it is complete, and cast its votes."""
         beam: Sequence[Candidate] = [Candidate()]
         width = room = self.n
-        for _ in range(self.max_steps - 1):
-            children = await expander.expand(_children(beam, width), self.lookahead)
-            for child in children:
-                ballot.cast(child)
-            room -= sum(child.is_complete for child in children)
-            width = min(self.beam_width, room)
-            alive = [child for child in children if child.is_growing]
-            beam = expander.keep(max(room // self.beam_width, 1), alive)
-            if not beam or ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
-                return
-        for child in await expander.roll_out(_children(beam, width)):
-            ballot.cast(child)
+        async with HeadStart(expander, self._grow) as head_start:
+            while beam:
+                children = await head_start.grow(_children(beam, width), partial(self._foresee, room))
+                for child in children:
+                    ballot.cast(child)
+                room = _left(room, children)
+                width = min(self.beam_width, room)
+                beam = expander.keep(max(room // self.beam_width, 1), _alive(children))
+                if beam and ballot.may_end(_ceilings(expander, beam, room), early_stop=self.early_stop):
+                    return
+
+    async def _grow(self, expander: Expander, child: Candidate) -> Candidate | None:
+        is_last = len(child.path) == self.max_steps
+        return await (expander.respond(child) if is_last else expander.step(child, self.lookahead))
+
+    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
+        """Return the children of those that survive a round, as far as is known before all of it is judged."""
+        left = _left(room, children)
+        free, sure = (left - outstanding) // self.beam_width, left // self.beam_width - outstanding
+        return _children(rank(_alive(children))[: max(free if self.speculation else sure, 0)], self.beam_width)
+
+
+def _left(room: int, children: Sequence[Candidate]) -> int:
+    return room - sum(child.is_complete for child in children)
+
+
+def _alive(children: Sequence[Candidate]) -> list[Candidate]:
+    return [child for child in children if child.is_growing]
 
 
 def _ceilings(expander: Expander, beam: Sequence[Candidate], room: int) -> list[float]:

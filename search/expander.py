@@ -106,6 +106,10 @@ class Expander:
         """Return the expander that scores the steps of thoughts, too, where the verifier is shown them anyway."""
         return replace(self, judges_thoughts=True) if self._is_shown_thoughts else self
 
+    def aside(self, observer: Observer, meter: Meter) -> "Expander":
+        """Return the expander that tells another observer, and counts apart; what was judged already is known to it."""
+        return replace(self, observer=observer, meter=meter)
+
     def tell(self, decision: Decision) -> None:
         """Tell the observer what the strategy has decided."""
         self.observer.on_decision(decision)
@@ -127,21 +131,22 @@ class Expander:
         Returns:
             Those that no failing model took, in order.
         """
+        return await _grown(self.step(child, lookahead) for child in children)
+
+    async def step(self, child: Candidate, lookahead: int = 0) -> Candidate | None:
+        """Grow one child by one step and judge it after `lookahead` further steps; None when a model failed."""
 
         async def grow(child: Candidate) -> Candidate:
             return await self._judge(await self._propose(child), lookahead)
 
-        grown = await self._grown(children, grow)
-        self.first_steps.extend(child for child in grown if len(child.path) == 1)
+        grown = await self._guarded(self._numbered(child), grow)
+        if grown and len(grown.path) == 1:
+            self.first_steps.append(grown)
         return grown
 
     async def roll_out(self, children: Iterable[Candidate]) -> list[Candidate]:
         """Grow `children` to their ends, at the same time, and judge them; those not lost, in order."""
-
-        async def grow(child: Candidate) -> Candidate:
-            return await self._judge(await self._respond(child))
-
-        return await self._grown(children, grow)
+        return await _grown(map(self.respond, children))
 
     async def respond(
         self, child: Candidate, is_hopeless: Callable[[Candidate], bool] | None = None
@@ -177,10 +182,6 @@ class Expander:
     async def close(self) -> None:
         """Stop what is still being judged for candidates that nobody waits for."""
         await cancel_all(self._judgements.values())
-
-    async def _grown(self, children: Iterable[Candidate], grow: Grow) -> list[Candidate]:
-        growing = in_order(self._guarded(self._numbered(child), grow) for child in children)
-        return [child async for child in growing if child]
 
     def _numbered(self, child: Candidate) -> Candidate:
         """Number the children of the root on from those of the search before."""
@@ -282,7 +283,7 @@ class Expander:
         if self.sampling.num_logprobs:  # the same tokens may have been sampled with another confidence
             return await verifier.score(self.problem, prefix, steps, self.meter)
         key = id(verifier), len(prefix), tuple(chain.from_iterable(step.token_ids for step in (*prefix, *steps)))
-        if key in self._judgements:
+        if key in self._judgements and _stands(self._judgements[key]):
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)
         else:
             judgement = verifier.score(self.problem, prefix, steps, self.meter)
@@ -290,10 +291,19 @@ class Expander:
         return await asyncio.shield(self._judgements[key])
 
 
+def _stands(judgement: asyncio.Future[tuple[float, ...]]) -> bool:
+    """Tell whether a judgement may be shared: one that failed a child which was begun in vain is no loss of another."""
+    return not judgement.done() or judgement.exception() is None
+
+
 def seed_of(seed: int, path: tuple[int, ...]) -> int:
     """Return the seed of the candidate at `path`: another one for every place in the tree, below 2**48."""
     digest = hashlib.blake2b(repr((seed, path)).encode(), digest_size=6).digest()
     return int.from_bytes(digest, "big")
+
+
+async def _grown(growths: Iterable[Awaitable[Candidate | None]]) -> list[Candidate]:
+    return [child async for child in in_order(growths) if child]
 
 
 async def in_order(awaitables: Iterable[Awaitable[T]]) -> AsyncGenerator[T, None]:

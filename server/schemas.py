@@ -426,6 +426,9 @@ class Usage(Wire):
     reasoning_tokens: int = Field(0, description="Those of them that are thoughts.")
     verifier_tokens: int = Field(description="Computed by the verifier.")
     verifier_cached_tokens: int = Field(description="Judged from the cache.")
+    speculative_tokens: int = Field(
+        0, description="Generated and computed for candidates that were begun early and in vain; counted above, too."
+    )
     test_runs: int = Field(0, description="Programs run against the tests; of several alike one.")
     test_s: float = Field(0.0, description="Seconds that these took together.")
     candidates: int = Field(description="Responses brought to an end.")

@@ -86,6 +86,7 @@ def usage_of(meter: Meter, prompt_tokens: int, num_candidates: int, rounds: int)
         reasoning_tokens=meter.reasoning_tokens,
         verifier_tokens=meter.verifier_tokens,
         verifier_cached_tokens=meter.verifier_cached_tokens,
+        speculative_tokens=meter.speculative_tokens,
         test_runs=meter.test_runs,
         test_s=round(meter.test_s, 3),
         candidates=num_candidates,

@@ -255,6 +255,7 @@ export function Bill({ state }) {
         ["Of them thoughts", usage?.reasoning_tokens ? `${count(usage.reasoning_tokens)} tokens` : null],
         ["Judged", usage && `${count(usage.verifier_tokens)} tokens`],
         ["Read from the cache", usage && `${count(usage.verifier_cached_tokens)} tokens`],
+        ["Begun in vain", usage?.speculative_tokens ? `${count(usage.speculative_tokens)} tokens` : null],
         ["Problem", usage && `${count(usage.prompt_tokens)} tokens`],
         ["Candidates", usage && count(usage.candidates)],
         ["Rounds", usage ? count(usage.rounds) : count(story.round)],

@@ -118,6 +118,8 @@ def test_the_bill_is_in_words() -> None:
     assert re.search(r"bill +1,213 tokens generated, 229 judged and 1,020 from the cache", shown(reply()))
     thinking = reply()["usage"] | {"reasoning_tokens": 1_000, "verifier_tokens": 0, "verifier_cached_tokens": 0}
     assert "1,213 tokens generated (1,000 of thoughts), 0 judged" in shown(reply(usage=thinking))
+    vain = reply()["usage"] | {"speculative_tokens": 1_100}
+    assert "from the cache, 1,100 of them in vain" in shown(reply(usage=vain))
 
 
 def test_what_auto_decided_and_why_is_said() -> None:

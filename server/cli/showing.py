@@ -226,7 +226,9 @@ def _bill(usage: Reply) -> str:
     thoughts = f" ({usage['reasoning_tokens']:,} of thoughts)" if usage.get("reasoning_tokens") else ""
     cached = f" and {usage['verifier_cached_tokens']:,} from the cache" if usage.get("verifier_cached_tokens") else ""
     vain = f", {usage['speculative_tokens']:,} of them in vain" if usage.get("speculative_tokens") else ""
-    return f"{usage['completion_tokens']:,} tokens generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}{vain}"
+    return (
+        f"{usage['completion_tokens']:,} tokens generated{thoughts}, {usage['verifier_tokens']:,} judged{cached}{vain}"
+    )
 
 
 def _add_answer(grid: Table, reply: Reply) -> None:

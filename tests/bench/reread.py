@@ -42,7 +42,7 @@ from models.vllm.settings import MIB, EngineSettings
 from search.expander import Models
 from search.solve import solve
 from tests.bench.judging import Counted, Silent
-from tests.bench.limit import strategy
+from tests.bench.limit.pair import strategy
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEMS
 

@@ -339,7 +339,7 @@ async def test_one_verdict_a_call_means_a_call_a_step() -> None:
 async def test_a_key_is_asked_for_and_the_queue_is_the_searches(url: str) -> None:
     world = small_world()
     world.verifier.gates[r"\boxed{2}"] = asyncio.Event()
-    settings = {"api_keys": "a-key-of-20-letters-", "max_cost_in_flight": 1, "max_queued": 1}
+    settings: dict[str, Any] = {"api_keys": "a-key-of-20-letters-", "max_cost_in_flight": 1, "max_queued": 1}
     body, headers = BODY | {"responses": ["\\boxed{2}"]}, {"Authorization": "Bearer a-key-of-20-letters-"}
     async with queueing(world, **settings) as (client, admission):
         assert (await client.post(url, json=body)).status_code == 401

@@ -1,0 +1,144 @@
+"""What it is worth that beam search's survivors do not wait: problems/s against a search that waits, and lock-step.
+
+    python -m tests.bench.barrier [--n 16] [--in-flight 1] [--problems 6] [--repeats 5] [--lock-step]
+
+The demo pair on its engines. In every repeat the same problems with the same seeds are searched in three ways, in an
+order drawn anew, each with empty caches: *waits* as the paper has it, *sure* (survivors that are sure go on) and
+*speculates* (so do the best so far, in places that are free). `waste` is the share of all generated and judged tokens
+that were spent in vain; `same` counts the problems whose trees, scores and answers are those of the search that waits.
+"""
+
+import argparse
+import asyncio
+import itertools
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.table import Table
+
+from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.tokenizer import ChatTokenizer
+from models.interfaces import Problem
+from models.policy.engine_policy import open_policy
+from models.prm.formats import open_verifier
+from models.prm.winnow import WinnowPRM
+from models.training.demo.tasks.stream import held_out_problems
+from models.vllm.settings import MIB, EngineSettings
+from search.beam_search import BeamSearch
+from search.candidate import Candidate
+from search.expander import Models
+from search.solve import SearchResult, solve
+from tests.bench.judging import Silent
+from tests.bench.limit import BEAM_WIDTH, MAX_STEPS, SEED, Bench
+from tests.conftest import DEMO
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(BeamSearch):
+    """Beam search whose survivors wait for all candidates of a step."""
+
+    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One way to search all problems.
+
+    Attributes:
+        seconds: Wall time.
+        waste: Share of the tokens that were spent in vain.
+        results: Of the problems, in order.
+    """
+
+    seconds: float
+    waste: float
+    results: list[SearchResult]
+
+    @property
+    def trees(self) -> list[list[tuple[object, ...]]]:
+        """Of each problem: path, score and answer of every candidate."""
+        return [[(each.path, each.score, each.answer) for each in result.candidates] for result in self.results]
+
+
+async def search_all(bench: Bench, strategy: BeamSearch, seed: int) -> Pass:
+    """Search every problem."""
+    places = asyncio.Semaphore(bench.in_flight)
+    models = Models(bench.policy, bench.verifier, Silent())
+
+    async def one(index: int, problem: Problem) -> SearchResult:
+        async with places:
+            return await solve(problem, strategy, models, bench.sampling(seed + index))
+
+    for engine in (bench.policy.engine, bench.verifier.engine):
+        await engine.llm.reset_prefix_cache()  # type: ignore[attr-defined]
+    start = time.perf_counter()
+    results = await asyncio.gather(*(one(index, problem) for index, problem in enumerate(bench.problems)))
+    seconds, meters = time.perf_counter() - start, [result.meter for result in results]
+    spent = sum(meter.completion_tokens + meter.verifier_tokens for meter in meters)
+    return Pass(seconds, sum(meter.speculative_tokens for meter in meters) / spent, results)
+
+
+async def measure(bench: Bench, options: argparse.Namespace) -> Table:
+    """Take all ways in turn; medians, with the range."""
+    sure = BeamSearch(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
+    waits = Waiting(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
+    ways = {"waits": waits, "sure": sure, "speculates": replace(sure, speculation=True)}
+    passes: dict[str, list[Pass]] = {name: [] for name in ways}
+    lock_steps: list[float] = []
+    await search_all(bench, waits, 0)  # what starts late has started
+    for repeat in range(1, options.repeats + 1):
+        for name in random.Random(repeat).sample(list(ways), len(ways)):
+            passes[name].append(await search_all(bench, ways[name], repeat * 10**6))
+        if options.lock_step:
+            lock_steps.append((await bench.lock_step("beam_search", options.n)).seconds)
+    title = f"N = {options.n}, {options.in_flight} in flight, {options.problems} problems"
+    table = Table("search", "s", "of waits' problems/s", "of lock-step's", "waste, %", "same", title=title)
+    for name, own in passes.items():
+        same = sum(
+            tree == other
+            for one, waited in zip(own, passes["waits"], strict=True)
+            for tree, other in zip(one.trees, waited.trees, strict=True)
+        )
+        table.add_row(
+            name,
+            _spread([one.seconds for one in own]),
+            _spread([waited.seconds / one.seconds for one, waited in zip(own, passes["waits"], strict=True)]),
+            _spread([slow / one.seconds for one, slow in zip(own, lock_steps, strict=False)]),
+            _spread([100 * one.waste for one in own]),
+            f"{same} of {len(own) * options.problems}",
+        )
+    return table
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" if values else ""
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Measure and print."""
+    prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
+    policy_settings = EngineSettings(DEMO / "policy", "policy", kv_cache_bytes=1024 * MIB)
+    verifier_settings = EngineSettings(DEMO / "prm", "verifier", kv_cache_bytes=1024 * MIB)
+    problems = [Problem(record.problem) for record in held_out_problems(SEED, options.problems)]
+    async with (
+        open_policy(policy_settings, prompts) as policy,
+        open_verifier("winnow", verifier_settings, prompts) as verifier,
+    ):
+        assert isinstance(verifier, WinnowPRM)
+        bench = Bench(policy, verifier, prompts, problems, options.in_flight, 1000, itertools.count(10**9, 10**6))
+        Console(width=140).print(await measure(bench, options))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=16, help="The budget.")
+    parser.add_argument("--in-flight", type=int, default=1, help="Problems at a time.")
+    parser.add_argument("--problems", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--lock-step", action="store_true", help="Run lock-step searches, too.")
+    asyncio.run(main(parser.parse_args()))

@@ -20,7 +20,6 @@ tables, and two pictures.
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import time
@@ -164,5 +163,4 @@ def _names(allowed: Collection[str]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the service
-        runner.run(main(parser().parse_args()))
+    uvloop.run(main(parser().parse_args()))  # as the service

@@ -35,7 +35,7 @@ def test_the_sequences_of_a_tree_are_its_first_children_its_second_children_and_
     work = work_of(PROMPT, TREE)
 
     assert work.lanes == (2 + 1, 2 + 3)
-    assert (work.num_tokens, work.num_steps, work.num_leaves) == (8, 4, 3)
+    assert (work.num_tokens, work.num_steps, work.num_requests, work.num_leaves) == (8, 4, 4, 3)
 
 
 def test_a_verifier_reads_each_prefix_once_and_nothing_that_was_not_judged() -> None:

@@ -8,7 +8,8 @@ export OUT=${OUT:-runs/gpu} SITE=${SITE:-/tmp/site} SHAPES=${SHAPES:-/tmp/shapes
 POLICY_SHAPE=${POLICY_SHAPE:-llama-3.2-1b} VERIFIER_SHAPE=${VERIFIER_SHAPE:-llama-3.1-8b}
 BUDGETS=${BUDGETS:-16,64,256} PROBLEMS=${PROBLEMS:-200}
 export VLLM_USE_FLASHINFER_SAMPLER=0 # else flashinfer is wanted, which is not carried
-export PYTHONPATH=$SITE:$PWD HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=${VLLM_LOGGING_LEVEL:-WARNING}
+export VLLM_LOGGING_STREAM=ext://sys.stderr
+export PYTHONPATH=$SITE:$PWD HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=${VLLM_LOGGING_LEVEL:-ERROR}
 mkdir -p "$OUT" "$SITE"
 
 setup() {
@@ -42,7 +43,7 @@ smoke() {
 table() {
     bounded 60 shapes python3 -m tests.bench.gpu.shapes "$SHAPES" --policy "$POLICY_SHAPE" --verifier "$VERIFIER_SHAPE"
     bounded 240 table python3 -m tests.bench.limit --parts efficiency,lock-step --policy "$SHAPES/policy" \
-        --verifier "$SHAPES/verifier" --n "$BUDGETS" --problems 8 --most 1 --minutes 3.5 --out "$OUT/table"
+        --verifier "$SHAPES/verifier" --n "$BUDGETS" --lock-step-n "${BUDGETS%,*}" --problems 8 --most 1 --minutes 3.5 --out "$OUT/table"
 }
 
 # Every strategy on the demo pair, by its recipe: accuracies as on a CPU (tests/bench/README.md).
@@ -52,7 +53,7 @@ demo() {
 }
 
 suites() {
-    bounded 80 suites python3 -m pytest -q -x -p no:cacheprovider -k "not Remote and not remote" \
+    bounded ${SUITES_S:-80} suites python3 -m pytest -q -x -p no:cacheprovider -k "not Remote and not remote" \
         tests/models/policy/test_policies.py tests/models/prm/test_verifiers.py tests/models/prm/test_winnow.py
 }
 

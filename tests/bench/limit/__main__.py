@@ -20,13 +20,13 @@ tables, and two pictures.
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -77,7 +77,7 @@ class Report:
         self._machine = machine
         self._parts: dict[str, Sequence[Part]] = {}
         self._left_out: list[str] = []
-        self._console = Console(record=True, width=240)
+        self._console = Console(record=True, width=260)
         folder.mkdir(parents=True, exist_ok=True)
         for what, value in machine.items():
             self._console.print(f"{what}: {value}", highlight=False, soft_wrap=True)
@@ -86,7 +86,7 @@ class Report:
         """Print the tables of a part, and write all that there is."""
         self._parts[name] = parts
         self._left_out += [f"{name}: {job}" for job in left_out]
-        for each in (each for part in parts for each in part.tables()):
+        for each in (each for part in parts for each in part.tables() if each.row_count):
             self._show(each)
         runs = {name: [part.raw() for part in parts] for name, parts in self._parts.items()}
         found = self._machine | {"load at the end": load(), "left out": self._left_out, "runs": runs}
@@ -163,4 +163,4 @@ def _names(allowed: Collection[str]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(parser().parse_args()))
+    uvloop.run(main(parser().parse_args()))  # as the service

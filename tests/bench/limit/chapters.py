@@ -108,11 +108,11 @@ def problems(number: int) -> list[Problem]:
 
 CHAPTERS = {
     "efficiency": Chapter(9, efficiency),
-    "waste": Chapter(3, waste),
-    "lock-step": Chapter(3, lock_step),
-    "growth": Chapter(5, growth),
-    "long": Chapter(8, long),
-    "load": Chapter(6, load),
+    "waste": Chapter(2, waste),
+    "lock-step": Chapter(4, lock_step),
+    "growth": Chapter(4, growth),
+    "long": Chapter(9, long),
+    "load": Chapter(8, load),
     "gateway": Chapter(3, gateway),
 }
 """In the order in which they run."""

@@ -89,7 +89,7 @@ class Efficiency:
                 "policy's tokens / distinct",
                 "CPU of the service, µs a token",
                 "µs a step",
-                "µs a token of both engines at once",
+                "both at once: µs a token",
             ),
         )
         for cell in self._cells:

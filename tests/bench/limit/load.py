@@ -144,7 +144,7 @@ class Load:
 
     def bars(self) -> list[Bar]:
         """The largest load against the best."""
-        if len(self._measured) < 2:
+        if self._measured != self.levels:
             return []
         best, last = max(median(level.throughput) for level in self._measured), self._measured[-1]
         return [

@@ -24,6 +24,7 @@ from search.expander import Models
 from search.observer import Observer, Silence
 from search.solve import SearchResult, solve
 from search.strategy import Strategy
+from server.memory import collect_rarely
 from tests.bench.judging import Silent
 from tests.bench.limit.work import Work, num_distinct, work_of
 
@@ -148,17 +149,17 @@ class Pair:
     def _run(
         self, seconds: float, cpu_s: float, prompt_tokens: int, results: Sequence[SearchResult], works: Sequence[Work]
     ) -> Run:
-        num_steps, generated = sum(work.num_steps for work in works), sum(r.meter.completion_tokens for r in results)
+        generated, num_requests = sum(r.meter.completion_tokens for r in results), sum(w.num_requests for w in works)
         return Run(
             seconds,
             len(works),
             generated,
             sum(result.meter.verifier_tokens for result in results),
             num_distinct([*work.prompt, *response] for work in works for response in work.responses),
-            prompt_tokens + generated - num_steps,  # the last token of a request is sampled, and not computed by it
+            prompt_tokens + generated - num_requests,  # the last token of a request is sampled, and not computed by it
             num_distinct(work.prompt for work in works) + sum(work.num_tokens - work.num_leaves for work in works),
             prompt_tokens,
-            num_steps,
+            sum(work.num_steps for work in works),
             cpu_s,
         )
 
@@ -216,4 +217,5 @@ async def open_pair(
         assert isinstance(judge, WinnowPRM)
         pair = Pair(writer, judge, prompts, Sampling(TEMPERATURE, 1.0, max_tokens, None, steps))
         await pair.search([Problem("1 + 1")], strategy("weighted_best_of_n", 4), 1)  # what starts late has started
+        collect_rarely()  # as the service
         yield pair

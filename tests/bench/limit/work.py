@@ -18,7 +18,8 @@ class Work:
         prompt: Of the policy.
         lanes: Tokens of as many sequences as were in flight: the first child of every depth, the second, and so on.
         responses: What the verifier read, each response in full, without those that another one begins with.
-        num_steps: Nodes of the tree, each a request to the policy.
+        num_steps: Of the tree.
+        num_requests: Nodes of the tree, each a request to the policy.
         num_leaves: Nodes without children.
     """
 
@@ -26,6 +27,7 @@ class Work:
     lanes: tuple[int, ...]
     responses: tuple[TokenIds, ...]
     num_steps: int
+    num_requests: int
     num_leaves: int
 
     @property
@@ -38,10 +40,11 @@ def work_of(prompt: Sequence[int], candidates: Sequence[Candidate]) -> Work:
     """Return the work behind a tree: every candidate that was grown, in the order of the paths."""
     by_path = {candidate.path: candidate for candidate in candidates}
     by_depth = defaultdict[int, list[int]](list)
-    judged, begun = dict[TokenIds, None](), set[TokenIds]()
+    judged, begun, num_steps = dict[TokenIds, None](), set[TokenIds](), 0
     for candidate in candidates:
         parent = by_path.get(candidate.path[:-1], Candidate())
         by_depth[len(candidate.path)].append(candidate.num_tokens - parent.num_tokens)
+        num_steps += len(candidate.steps) - len(parent.steps)
         own, before = _judged(candidate), _judged(parent)
         if own != before:
             begun.add(before)
@@ -50,6 +53,7 @@ def work_of(prompt: Sequence[int], candidates: Sequence[Candidate]) -> Work:
         prompt,
         tuple(map(sum, zip_longest(*by_depth.values(), fillvalue=0))),
         tuple(token_ids for token_ids in judged if token_ids not in begun),
+        num_steps,
         len(candidates),
         len(candidates) - len({path[:-1] for path in by_path} - {()}),
     )

@@ -447,7 +447,7 @@ class Replica:
     async def _awaited(
         self, within_s: float | None = None, since: float | None = None
     ) -> AsyncIterator[asyncio.Timeout]:
-        """Wait for the server, no longer than this, and only until it is given up, which counts from `since` or from now."""
+        """Wait for the server, no longer than this, and until it is given up, which counts from `since` or from now."""
         async with asyncio.timeout(within_s) as wait:
             self._waits[wait] = asyncio.get_running_loop().time() if since is None else since
             try:

@@ -220,14 +220,16 @@ class Replica:
     async def _events(
         self, response: aiohttp.ClientResponse, most_line_bytes: int, most_bytes: int
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the data of each event."""
+        """Yield the data of each event; comments between them are silence."""
         rest, num_bytes, clock = bytearray(), 0, asyncio.get_running_loop().time
-        due = clock() + self._silence_s
+        since = clock()
+        due = since + self._silence_s
         while True:
             chunk = response.content.read_nowait()
             if not chunk:
-                async with self._awaited(due - clock()):
+                async with self._awaited(due - clock(), since) as wait:
                     chunk = await response.content.readany()
+                due = wait.when() or due  # sooner, where the server is given up
             if not chunk:
                 return
             num_bytes += len(chunk)
@@ -237,7 +239,8 @@ class Replica:
                 event, rest = bytes(rest).rstrip(), bytearray()
                 if event.startswith(DATA):
                     yield event.removeprefix(DATA).strip()
-                    due = clock() + self._silence_s
+                    since = clock()
+                    due = since + self._silence_s
             rest += tail
             if len(rest) > most_line_bytes or num_bytes > most_bytes:
                 raise ReplyError("it says more than was asked for")
@@ -455,12 +458,14 @@ class Replica:
             self.num_requests -= 1
 
     @asynccontextmanager
-    async def _awaited(self, within_s: float | None = None) -> AsyncIterator[None]:
-        """Wait for the server, no longer than this, and only until it is known to be silent."""
+    async def _awaited(
+        self, within_s: float | None = None, since: float | None = None
+    ) -> AsyncIterator[asyncio.Timeout]:
+        """Wait for the server, no longer than this, and until it is given up, which counts from `since` or from now."""
         async with asyncio.timeout(within_s) as wait:
-            self._waits[wait] = asyncio.get_running_loop().time()
+            self._waits[wait] = asyncio.get_running_loop().time() if since is None else since
             try:
-                yield
+                yield wait
             finally:
                 self._waits.pop(wait, None)
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.servers import Fleet, demo_servers
@@ -25,6 +26,10 @@ SHARED = {"pair": {"policy", "verifier", "servers"}, "smollm2": {"smollm2"}, "ge
 """The fixtures whose engines live as long as the tests run, by model."""
 ENGINES = set().union(*SHARED.values()) | {"tiny_engine", "published", "outcome_engine", "wide", "cramped"}
 """The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
+
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -78,7 +78,7 @@ async def test_the_rest_is_numbered_on_from_the_probe() -> None:
     assert [candidate.path for candidate in result.candidates] == [(0,), (1,), (2,), (3,)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 1000), st.sampled_from([responses, lambda n: DVTS(n, 2, early_stop=False)]))
 async def test_a_probe_and_its_own_continuation_are_one_search(world_seed: int, strategy: type[DVTS]) -> None:
     whole = await search(World(Chance(world_seed)), strategy(8))
@@ -95,7 +95,7 @@ async def test_a_beam_that_follows_a_probe_has_its_whole_budget() -> None:
     assert result.votes[0].count == 6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 1000), st.sampled_from([responses(4), DVTS(4, 2), BeamSearch(4, 2)]), st.integers(0, 1000))
 async def test_early_stopping_of_the_rest_never_changes_the_answer(
     world_seed: int, rest: BestOfN | DVTS | BeamSearch, shuffle: int

@@ -35,7 +35,7 @@ def any_strategy(draw: st.DrawFn) -> BestOfN | BeamSearch | DVTS:
     return draw(st.sampled_from(strategies))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     strategy=any_strategy(),
     aggregation=st.sampled_from(Aggregation),

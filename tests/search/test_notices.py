@@ -47,7 +47,7 @@ class Witness(Watch):
         self.tallies.append(tally())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(strategy=st.sampled_from(CHOOSING), world_seed=SEEDS, seed=SEEDS)
 async def test_all_that_is_not_continued_is_dropped_before_the_kept_grow(
     strategy: Strategy, world_seed: int, seed: int
@@ -64,7 +64,7 @@ async def test_all_that_is_not_continued_is_dropped_before_the_kept_grow(
         assert not children & {candidate.path for candidate in choice.ranked}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(strategy=st.sampled_from(CHOOSING), world_seed=SEEDS)
 async def test_who_is_dropped_ranks_below_all_that_are_kept(strategy: Strategy, world_seed: int) -> None:
     witness = Witness()

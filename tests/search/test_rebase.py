@@ -41,7 +41,7 @@ def test_shares_are_rounded_up_from_the_best_node_down(
     assert share(budget, given_scores, temperature) == widths
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 300), scores, st.floats(0.001, 100))
 def test_shares_add_up_to_the_budget_and_never_rise(budget: int, given_scores: list[float], temperature: float) -> None:
     widths = share(budget, given_scores, temperature)
@@ -115,7 +115,7 @@ async def test_no_response_is_longer_than_it_may_be(seed: int) -> None:
     assert len(result.final_candidates) == 8
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 1000), st.sampled_from(list(Aggregation)), st.integers(0, 100))
 async def test_early_stopping_never_changes_the_answer(seed: int, aggregation: Aggregation, shuffle: int) -> None:
     hasty, patient = [

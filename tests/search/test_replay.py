@@ -105,7 +105,7 @@ def build(name: str, n: int, selection: Selection, *, beam_width: int = 2, early
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     world_seed=SEEDS,
     name=PARTS,
@@ -146,7 +146,7 @@ async def test_another_selection_is_the_search_that_has_it(
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     world_seed=SEEDS,
     n=st.sampled_from([1, 2, 4, 6, 8]),
@@ -166,7 +166,7 @@ async def test_fewer_responses_and_other_scores_are_the_search_that_has_them(
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(world_seed=SEEDS, num_subtrees=st.integers(1, 4), beam_width=st.integers(1, 3), selection=st.sampled_from(VOTES))
 async def test_fewer_subtrees_are_the_search_that_has_them(
     world_seed: int, num_subtrees: int, beam_width: int, selection: Selection
@@ -181,7 +181,7 @@ async def test_fewer_subtrees_are_the_search_that_has_them(
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     world_seed=SEEDS,
     source=PARTS,

@@ -39,7 +39,7 @@ def found(result: SearchResult) -> SearchResult:
     return replace(result, meter=type(result.meter)())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     num_kept=NUMBERS,
     beam_width=NUMBERS,

@@ -140,7 +140,7 @@ def any_voters(draw: st.DrawFn) -> list[Candidate]:
     ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(voters=any_voters(), num_cast=st.integers(0, 10), selection=st.sampled_from(Selection))
 def test_a_decided_vote_on_kinds_and_answers_stays(
     voters: list[Candidate], num_cast: int, selection: Selection
@@ -178,7 +178,7 @@ def changes(selection: Selection, cast: Sequence[Candidate], ceilings: Sequence[
     return any(ballot_of(selection, *cast, *end).votes()[0].answer != before for end in ends)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(keys=st.lists(ENDS, max_size=9), number=st.integers(0, 2))
 def test_a_majority_at_the_line_stays_and_one_below_it_may_change(keys: list[str | None], number: int) -> None:
     cast = [voter((place,), key, None) for place, key in enumerate(keys)]
@@ -190,7 +190,7 @@ def test_a_majority_at_the_line_stays_and_one_below_it_may_change(keys: list[str
     assert changes(Selection.MAJORITY, cast, [None] * number) is (tally.votes[0].count < tally.line)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     selection=st.sampled_from([Selection.WEIGHTED, Selection.BEST]),
     given_=st.lists(st.tuples(ENDS, st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=8),

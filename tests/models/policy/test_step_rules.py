@@ -182,7 +182,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
 
 @each_rule
 @pytest.mark.parametrize("name", SAVES)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_cuts_do_not_depend_on_how_the_tokens_come(
     tokenizers: Tokenizers, name: str, rule: StepRule, data: st.DataObject
@@ -205,7 +205,7 @@ def test_the_cuts_do_not_depend_on_how_the_tokens_come(
 
 
 @each_rule
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_the_cuts_are_those_of_reading_the_whole_text_at_every_token(
     splitter: Splitter, rule: StepRule, data: st.DataObject

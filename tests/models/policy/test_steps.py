@@ -70,7 +70,6 @@ def test_a_delimiter_at_the_token_limit_ends_the_response(splitter: Splitter) ->
     assert [step.finish for step in splitter.steps("a\n\n", finish=Finish.LENGTH)] == [Finish.LENGTH]
 
 
-@settings(deadline=None)
 @given(token_ids=TOKEN_IDS)
 def test_any_ids_are_cut_into_texts_that_join_to_their_text(splitter: Splitter, token_ids: list[int]) -> None:
     steps = splitter.cut(token_ids)
@@ -78,7 +77,6 @@ def test_any_ids_are_cut_into_texts_that_join_to_their_text(splitter: Splitter, 
     assert text_of(steps) == splitter.tokenizer.decode(token_ids)
 
 
-@settings(deadline=None)
 @given(token_ids=TOKEN_IDS, size=st.integers(1, 10))
 def test_steps_do_not_depend_on_how_many_tokens_come_at_once(
     splitter: Splitter, token_ids: list[int], size: int
@@ -94,7 +92,6 @@ def test_steps_do_not_depend_on_how_many_tokens_come_at_once(
     assert steps == splitter.cut(token_ids)
 
 
-@settings(deadline=None)
 @given(token_ids=TOKEN_IDS)
 def test_a_response_cut_in_two_requests_is_cut_in_the_same_places(splitter: Splitter, token_ids: list[int]) -> None:
     first, *rest = splitter.cut(token_ids)
@@ -138,7 +135,7 @@ def responses(draw: st.DrawFn, tokenizer: ChatTokenizer) -> list[int]:
 
 
 @pytest.mark.parametrize("name", SAVES)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_steps_are_those_of_decoding_all_ids_anew_at_every_token(
     tokenizers: Tokenizers, name: str, data: st.DataObject

@@ -152,7 +152,6 @@ def test_the_channels_of_gpt_oss_are_thoughts_and_answer(tmp_path: Path) -> None
 RUNS = st.lists(st.sampled_from(["<aside>", "</aside>", "a", "1 + 1", "\n\n", "</", ">", "é", " "]), max_size=12)
 
 
-@settings(deadline=None)
 @given(pieces=RUNS)
 def test_marks_in_text_are_found_however_it_is_cut_into_tokens(spelt: Cutter, pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -168,7 +167,6 @@ def test_marks_in_text_are_found_however_it_is_cut_into_tokens(spelt: Cutter, pi
 MARKED = st.lists(st.sampled_from(["<think>", "</think>", "a", "b\n\n", "\n\n", "1"]), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(pieces=MARKED, place=st.integers(0, 20), opened=st.booleans())
 def test_a_response_that_goes_on_behind_any_step_is_cut_in_the_same_places(
     cutter: Cutter, pieces: list[str], place: int, opened: bool
@@ -179,7 +177,6 @@ def test_a_response_that_goes_on_behind_any_step_is_cut_in_the_same_places(
     assert list(cutter.splitter(prefix, opened=opened).feed(rest, Finish.END)) == whole[len(prefix) :]
 
 
-@settings(deadline=None)
 @given(pieces=RUNS, place=st.integers(0, 20))
 def test_text_behind_a_mark_in_its_token_is_not_lost(spelt: Cutter, pieces: list[str], place: int) -> None:
     whole = spelt.steps("".join(pieces))

@@ -54,7 +54,7 @@ def respelt(value: Any, dice: random.Random) -> str:
     return f"{gap}{text}{gap}"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(document=DOCUMENTS, seed=st.integers())
 def test_spelling_space_and_the_order_of_keys_do_not_count(document: Any, seed: int) -> None:
     assert form(respelt(document, random.Random(seed))) == form(json.dumps(document))
@@ -73,13 +73,13 @@ def exact(value: Any) -> Any:
             return {name: exact(each) for name, each in value.items()}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(first=DOCUMENTS, second=DOCUMENTS)
 def test_documents_that_differ_have_different_forms(first: Any, second: Any) -> None:
     assert (form(json.dumps(first)) == form(json.dumps(second))) == (exact(first) == exact(second))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(document=DOCUMENTS)
 def test_the_form_is_that_of_what_is_shown(document: Any) -> None:
     shown = compact(read_document(json.dumps(document)))

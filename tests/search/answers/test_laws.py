@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from search.answers.canonical import answer_key
 from tests.search.answers.spellings import CLASSES
 
-relaxed = settings(deadline=None, max_examples=50)  # the machine may be busy
+relaxed = settings(max_examples=50)  # the machine may be busy
 
 rationals = st.fractions(max_denominator=1000)
 answers = st.sampled_from([spelling for spellings in CLASSES for spelling in spellings])
@@ -98,13 +98,13 @@ def test_a_list_has_no_order(items: list[str], random: Random) -> None:
     assert answer_key(", ".join(items)) == answer_key(r"\text{ and }".join(shuffled))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(max_size=600))
 def test_any_text_has_one_key(text: str) -> None:
     assert answer_key(text) == answer_key(text) != ""
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(answers, insertions)
 def test_a_mutilated_answer_has_a_key(answer: str, insertions: list[tuple[int, str]]) -> None:
     for position, character in insertions:

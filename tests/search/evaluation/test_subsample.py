@@ -19,7 +19,6 @@ SEEDS = st.integers(0, 1000)
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(deadline=None)
 @given(world_seed=SEEDS, n=st.integers(1, 8), selection=st.sampled_from(VOTES))
 async def test_the_first_n_elect_what_a_budget_of_n_elects(world_seed: int, n: int, selection: Selection) -> None:
     whole = await search(World(Chance(world_seed)), BestOfN(8, Selection.WEIGHTED, early_stop=False))
@@ -30,7 +29,6 @@ async def test_the_first_n_elect_what_a_budget_of_n_elects(world_seed: int, n: i
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(deadline=None)
 @given(world_seed=SEEDS, n=st.integers(1, 8), keep=st.sampled_from([0.1, 0.5, 0.9, 1.0]))
 async def test_the_share_kept_of_the_first_n_is_that_of_a_budget_of_n(world_seed: int, n: int, keep: float) -> None:
     whole = await search(World(Chance(world_seed)), BestOfN(8, early_stop=False))
@@ -44,7 +42,7 @@ def test_nobody_elects_nothing() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     world_seed=SEEDS,
     seed=SEEDS,

@@ -87,13 +87,13 @@ def play(events: list[Event], max_queued: int) -> Searches:
 
 
 @given(EVENTS, st.integers(0, 8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_rules_are_kept_whatever_comes_and_goes(events: list[Event], max_queued: int) -> None:
     play(events, max_queued)
 
 
 @given(EVENTS, st.integers(0, 8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_everybody_has_a_turn_and_nothing_is_left(events: list[Event], max_queued: int) -> None:
     searches = play(events, max_queued)
     waiting = searches.waiting
@@ -109,7 +109,7 @@ def test_everybody_has_a_turn_and_nothing_is_left(events: list[Event], max_queue
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_places_told_are_the_order_in_which_they_run_if_nobody_comes(joined: list[tuple[int, int]]) -> None:
     searches = Searches(1, 1000)
     for index, size in joined:
@@ -135,7 +135,7 @@ def test_who_watches_is_told_their_turn_at_once_and_nothing_after_it() -> None:
 
 
 @given(st.lists(st.lists(st.integers(1, 30), min_size=12, max_size=12), min_size=4, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_clients_that_always_wait_get_their_share_to_within_a_search(costs: list[list[int]]) -> None:
     searches = Searches(1, 1000)
     blocker = searches.come(Client("blocker"), 1)

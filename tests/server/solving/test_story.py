@@ -92,7 +92,7 @@ def any_request(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(fields=any_request(), world_seed=SEEDS, shuffle=SEEDS)
 async def test_a_search_is_rebuilt_from_its_events(fields: dict[str, Any], world_seed: int, shuffle: int) -> None:
     *events, (last, reply) = await tell(world_of(world_seed, shuffle), **fields)
@@ -103,7 +103,7 @@ async def test_a_search_is_rebuilt_from_its_events(fields: dict[str, Any], world
     assert (names.count("start"), names.count("queue"), names[-1]) == (1, 1, "usage")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(fields=any_request(), world_seed=SEEDS)
 async def test_the_share_rises_to_one(fields: dict[str, Any], world_seed: int) -> None:
     search = planned(world_of(world_seed, 0), **fields)

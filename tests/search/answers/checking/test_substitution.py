@@ -52,7 +52,7 @@ def test_what_cannot_be_decided_is_not_held_against_an_answer(problem: str, answ
     assert is_solution(problem, answer) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(-9, 9).filter(bool), st.integers(-9, 9), st.integers(-9, 9), st.fractions(max_denominator=12))
 def test_linear_equations_agree_with_exact_fractions(a: int, b: int, c: int, x: Fraction) -> None:
     assert is_solution(f"Solve {a}x + {b} = {c} for x.", str(x)) is (a * x + b == c)

@@ -59,7 +59,7 @@ class BeamSearch:
         """Grow the beam until all of it is complete, and cast its votes."""
         beam: Sequence[Candidate] = [Candidate()]
         width = room = self.n
-        async with HeadStart(expander, self._grow) as head_start:
+        async with HeadStart(expander, self._grow, self.beam_width) as head_start:
             while beam:
                 children = await head_start.grow(_children(beam, width), partial(self._foresee, room))
                 for child in children:
@@ -74,11 +74,12 @@ class BeamSearch:
         is_last = len(child.path) == self.max_steps
         return await (expander.respond(child) if is_last else expander.step(child, self.lookahead))
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
-        """Return the children of those that survive a round, as far as is known before all of it is judged."""
+    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+        """Return those that survive a round, as far as is known before all of it is judged."""
         left = _left(room, children)
         free, sure = (left - outstanding) // self.beam_width, left // self.beam_width - outstanding
-        return _children(rank(_alive(children))[: max(free if self.speculation else sure, 0)], self.beam_width)
+        number = free if self.speculation else sure
+        return rank(_alive(children))[:number] if number > 0 else ()
 
 
 def _left(room: int, children: Sequence[Candidate]) -> int:

@@ -25,7 +25,8 @@ from search.observer import Loss, Observer, Silence
 Grow = Callable[[Expander, Candidate], Awaitable[Candidate | None]]
 """Grows a child; None when a model failed."""
 Foresee = Callable[[Sequence[Candidate], int], Iterable[Candidate]]
-"""From the candidates of a round so far and the number outstanding: the children that the next round will want."""
+"""From the candidates of a round so far and the number outstanding: those that are to have children already."""
+Path = tuple[int, ...]
 
 
 class HeadStart:
@@ -34,12 +35,14 @@ class HeadStart:
     Args:
         expander: Of the search.
         grow: Grows a child of any round.
+        width: Children of a candidate that starts early.
     """
 
-    def __init__(self, expander: Expander, grow: Grow) -> None:
+    def __init__(self, expander: Expander, grow: Grow, width: int) -> None:
         self._expander = expander
         self._grow = grow
-        self._started: dict[tuple[int, ...], _Start] = {}
+        self._width = width
+        self._started: dict[Path, dict[Path, _Start]] = {}  # by parent
         self._stopped: list[_Start] = []
 
     async def __aenter__(self) -> "HeadStart":
@@ -49,16 +52,17 @@ class HeadStart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop what has started; keep what it has grown if the search is cut off."""
-        if kind is not None:
-            await cancel_all(start.growth for start in self._started.values())
-            for child in self._started.values():
+        started = self._taken()
+        if kind is None:
+            self._stop(started.values())
+        else:
+            await cancel_all(start.growth for start in started.values())
+            for child in started.values():
                 child.confirm()
-            self._started.clear()
-        self._want(())
         await self._settle()
 
     async def grow(self, children: Sequence[Candidate], foresee: Foresee) -> list[Candidate]:
-        """Grow the children of a round at the same time, and begin with those that `foresee` expects behind them.
+        """Grow the children of a round at the same time, and begin with the children of those that `foresee` names.
 
         Returns:
             Those that no failing model took, in order.
@@ -75,26 +79,36 @@ class HeadStart:
                 self._want(foresee(grown, outstanding))
             return child
 
-        self._want(child for child in children if child.path in self._started)
-        growths = [self._growth(child) for child in children]
+        started = self._taken()
+        starts = [started.pop(child.path, None) for child in children]
+        self._stop(started.values())
+        growths = [
+            start.confirm() if start else self._grow(self._expander, child)
+            for child, start in zip(children, starts, strict=True)
+        ]
         found = [child async for child in in_order(map(one, growths)) if child]
         await self._settle()
         return found
 
-    def _growth(self, child: Candidate) -> Awaitable[Candidate | None]:
-        start = self._started.pop(child.path, None)
-        return start.confirm() if start else self._grow(self._expander, child)
-
-    def _want(self, children: Iterable[Candidate]) -> None:
-        """Start those of `children` that have not started, and stop all others that have."""
-        wanted = {child.path: child for child in children}
+    def _want(self, parents: Iterable[Candidate]) -> None:
+        """Start the children of those of `parents` that have none, and stop those of all others."""
+        wanted = {parent.path: parent for parent in parents}
         for path in self._started.keys() - wanted.keys():
-            start = self._started.pop(path)
+            self._stop(self._started.pop(path).values())
+        for path, parent in wanted.items():
+            if path not in self._started:
+                children = parent.children(range(self._width))
+                self._started[path] = {child.path: _Start(self._expander, self._grow, child) for child in children}
+
+    def _taken(self) -> "dict[Path, _Start]":
+        """Return what has started, by child, and forget it."""
+        families, self._started = self._started, {}
+        return {path: start for family in families.values() for path, start in family.items()}
+
+    def _stop(self, starts: "Iterable[_Start]") -> None:
+        for start in starts:
             start.growth.cancel()
             self._stopped.append(start)
-        for path, child in wanted.items():
-            if path not in self._started:
-                self._started[path] = _Start(self._expander, self._grow, child)
 
     async def _settle(self) -> None:
         """Bill what was stopped; a judgement that others may share runs on, and is billed the next time."""

@@ -41,8 +41,8 @@ from tests.conftest import DEMO
 class Waiting(BeamSearch):
     """Beam search whose survivors wait for all candidates of a step."""
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
-        return []
+    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

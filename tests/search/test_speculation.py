@@ -30,8 +30,8 @@ SEEDS = st.integers(0, 1000)
 class Waiting(BeamSearch):
     """Beam search whose survivors wait for all candidates of a step, as the paper has it."""
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> list[Candidate]:
-        return []
+    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+        return ()
 
 
 def found(result: SearchResult) -> SearchResult:

@@ -258,7 +258,6 @@ def _draw(path: str, number: int, first_seed: int) -> list[bytes]:
     @settings(
         max_examples=number,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from search.answers.canonical import answer_key
 from tests.search.answers.spellings import CLASSES
 
-relaxed = settings(max_examples=50)  # the machine may be busy
+relaxed = settings(max_examples=50)
 
 rationals = st.fractions(max_denominator=1000)
 answers = st.sampled_from([spelling for spellings in CLASSES for spelling in spellings])

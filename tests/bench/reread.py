@@ -1,6 +1,6 @@
 """Tokens that a search's engines read twice, and what the end of a request in the prefix cache saves of them.
 
-    python -m tests.bench.reread [--sizes demo,mid] [--step-tokens 20,40] [--block-size 32] [--repeats 3]
+    python -m tests.bench.reread [--sizes demo,mid] [--step-tokens 20,40] [--block-size 32] [--dtype float32]
 
 Policy and verifier are seeded models with random weights, whose steps have a set length and whose responses, drawn with
 another seed each time, never repeat: no run finds what another one has left in a cache. Two pairs of engines take the
@@ -9,7 +9,9 @@ same searches in turn, one with vLLM's own scheduler, which knows whole blocks, 
 `judged` is the verifier's tokens computed for each distinct one, `read` the policy's: prompts, prefixes, and generated
 tokens but the last of each request, which nothing computes unless a request goes on behind it. `time` is the seconds of
 a run over those with whole blocks, `same tree` the share of candidates that have the same tokens as there; for whole
-blocks themselves, as in another run with an empty cache: the engines batch otherwise each time, which changes rounding.
+blocks themselves, as in another run with an empty cache. What a request continues was computed as it was generated, and
+with whole blocks partly again, as a prompt: in bfloat16 they differ in a last bit, which now and then draws another
+token. With `--dtype float32` they do not.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from rich.console import Console
@@ -38,7 +40,7 @@ from models.prm.formats import open_verifier
 from models.prm.reward_model import RewardModel, save_reward_model
 from models.prm.winnow import WinnowPRM
 from models.vllm.engine import Engine
-from models.vllm.settings import MIB, EngineSettings
+from models.vllm.settings import MIB, Dtype, EngineSettings
 from search.expander import Models
 from search.solve import solve
 from tests.bench.judging import Counted, Silent
@@ -139,11 +141,14 @@ def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Pat
     return policy, verifier
 
 
-async def open_pair(stack: AsyncExitStack, folders: tuple[Path, Path], arguments: Mapping[str, Any]) -> Pair:
+async def open_pair(
+    stack: AsyncExitStack, folders: tuple[Path, Path], arguments: Mapping[str, Any], dtype: Dtype = "auto"
+) -> Pair:
     """Start the two engines, with arguments of vLLM."""
     prompts = PromptBuilder(ChatTokenizer(folders[0]))
     settings = [
-        EngineSettings(folder, folder.name, kv_cache_bytes=768 * MIB, arguments=arguments) for folder in folders
+        EngineSettings(folder, folder.name, dtype=dtype, kv_cache_bytes=768 * MIB, arguments=arguments)
+        for folder in folders
     ]
     policy = await stack.enter_async_context(open_policy(settings[0], prompts))
     verifier = await stack.enter_async_context(open_verifier("winnow", settings[1], prompts))
@@ -203,7 +208,10 @@ async def main(options: argparse.Namespace) -> None:
         with TemporaryDirectory() as directory:
             folders = save_models(Path(directory), SHAPES[size])
             async with AsyncExitStack() as stack:
-                pairs = {name: await open_pair(stack, folders, own | blocks) for name, own in SCHEDULERS.items()}
+                pairs = {
+                    name: await open_pair(stack, folders, own | blocks, options.dtype)
+                    for name, own in SCHEDULERS.items()
+                }
                 for pair in pairs.values():  # what starts late has started
                     await run(pair, "dvts", 4, Sampling(1.0, 1.0, 60, 0, TokenCount(20)), 8)
                 await compare(options, pairs, seeds, table)
@@ -219,5 +227,6 @@ if __name__ == "__main__":
     parser.add_argument("--max-tokens", type=int, default=240, help="Of a response.")
     parser.add_argument("--in-flight", type=int, default=4, help="Problems at a time.")
     parser.add_argument("--block-size", type=int, help="Of the cache, in tokens; else the one for this CPU.")
+    parser.add_argument("--dtype", default="auto", choices=get_args(Dtype))
     parser.add_argument("--repeats", type=int, default=3)
     asyncio.run(main(parser.parse_args()))

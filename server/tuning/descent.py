@@ -30,8 +30,8 @@ MOST_LOST = 1
 LEAST = 1.03
 """Gain below which nothing is changed."""
 PASS_SHARE, FULL_PASS_SHARE, LONGEST_PASS_SHARE = 1 / 120, 1 / 80, 1 / 40
-"""Of the time that there is, what one pass over the problems takes; where that are fewer than run at a time; and at most,
-where it has the fewest problems."""
+"""Of the time that there is, what one pass over the problems takes; what it may take so that it has as many problems as
+are searched at a time; and what it may take with the fewest problems."""
 FEWEST_PROBLEMS, MOST_PROBLEMS = 4, 256
 WARM_UP = 8
 """Searches before an engine is measured, which also show how long responses are."""

@@ -29,8 +29,9 @@ MOST_LOST = 1
 32 times, and what was taken holds its ground once in 16."""
 LEAST = 1.03
 """Gain below which nothing is changed."""
-PASS_SHARE, LONGEST_PASS_SHARE = 1 / 120, 1 / 40
-"""Of the time that there is, what one pass over the problems takes, and at most may."""
+PASS_SHARE, FULL_PASS_SHARE, LONGEST_PASS_SHARE = 1 / 120, 1 / 80, 1 / 40
+"""Of the time that there is, what one pass over the problems takes; what it may take so that it has as many problems as
+are searched at a time; and what it may take with the fewest problems."""
 FEWEST_PROBLEMS, MOST_PROBLEMS = 4, 256
 WARM_UP = 8
 """Searches before an engine is measured, which also show how long responses are."""
@@ -194,15 +195,15 @@ class Tuning:
             self._place, self._num_problems = service.place, WARM_UP
             self.tell("measuring the present settings")
             pilot = await self._measure(self.settings, next(self._seeds))
-            most = max(pilot * self.seconds * LONGEST_PASS_SHARE, 0)
-            if most < FEWEST_PROBLEMS:
+            within = pilot * self.seconds
+            if within * LONGEST_PASS_SHARE < FEWEST_PROBLEMS:
                 needed = FEWEST_PROBLEMS / pilot / LONGEST_PASS_SHARE / 60
                 raise TuningError(
                     f"{FEWEST_PROBLEMS} searches take {FEWEST_PROBLEMS / pilot:.0f} s, too long to be repeated in "
                     f"{self.seconds / 60:g} minutes; use a smaller --n, or --minutes {needed:.0f}"
                 )
-            wanted = max(pilot * self.seconds * PASS_SHARE, self._place.in_flight)
-            self._num_problems = int(min(max(wanted, FEWEST_PROBLEMS), most, MOST_PROBLEMS))
+            wanted = max(within * PASS_SHARE, min(self._place.in_flight, within * FULL_PASS_SHARE))
+            self._num_problems = int(min(max(wanted, FEWEST_PROBLEMS), MOST_PROBLEMS))
             speed = await self._measure(self.settings, next(self._seeds))
         except (ModelError, FailedError) as error:
             raise TuningError(f"the present settings do not serve: {error}") from error

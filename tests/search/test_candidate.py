@@ -51,3 +51,8 @@ def test_it_votes_for_what_it_states_unless_that_is_refuted(is_verified: bool | 
     stated = Answer("7", "7", is_verified)
     assert candidate.answer == stated
     assert voted(candidate) == (stated if votes else None)
+
+
+def test_tokens_behind_the_thoughts_are_those_of_what_is_shown() -> None:
+    candidate = Candidate(steps=(Step("hm\n", (1, 2), Finish.STEP, is_thinking=True), OPEN, LAST))
+    assert (candidate.num_tokens, candidate.num_shown_tokens) == (5, 3)

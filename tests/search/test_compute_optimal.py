@@ -97,6 +97,7 @@ async def test_a_beam_that_follows_a_probe_has_its_whole_budget() -> None:
 
 @settings(max_examples=200)
 @given(st.integers(0, 1000), st.sampled_from([responses(4), DVTS(4, 2), BeamSearch(4, 2)]), st.integers(0, 1000))
+@pytest.mark.no_cover
 async def test_early_stopping_of_the_rest_never_changes_the_answer(
     world_seed: int, rest: BestOfN | DVTS | BeamSearch, shuffle: int
 ) -> None:

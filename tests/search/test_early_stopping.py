@@ -45,6 +45,7 @@ def any_strategy(draw: st.DrawFn) -> BestOfN | BeamSearch | DVTS:
     shuffle=SEEDS,
     refuted=st.frozensets(st.sampled_from(["1/2", "2", "3"])),
 )
+@pytest.mark.no_cover
 async def test_it_never_changes_the_answer(
     strategy: BestOfN | BeamSearch | DVTS,
     aggregation: Aggregation,

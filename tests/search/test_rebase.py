@@ -117,6 +117,7 @@ async def test_no_response_is_longer_than_it_may_be(seed: int) -> None:
 
 @settings(max_examples=150)
 @given(st.integers(0, 1000), st.sampled_from(list(Aggregation)), st.integers(0, 100))
+@pytest.mark.no_cover
 async def test_early_stopping_never_changes_the_answer(seed: int, aggregation: Aggregation, shuffle: int) -> None:
     hasty, patient = [
         await search(World(Chance(seed), shuffle), Rebase(8, early_stop=early_stop), aggregation=aggregation, seed=seed)

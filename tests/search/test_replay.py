@@ -116,6 +116,7 @@ def build(name: str, n: int, selection: Selection, *, beam_width: int = 2, early
     max_tokens=st.sampled_from([25, 1000]),
     early_stop=st.booleans(),
 )
+@pytest.mark.no_cover
 async def test_another_selection_is_the_search_that_has_it(
     world_seed: int,
     name: str,
@@ -154,6 +155,7 @@ async def test_another_selection_is_the_search_that_has_it(
     stored_with=st.sampled_from(Aggregation),
     aggregation=st.sampled_from(Aggregation),
 )
+@pytest.mark.no_cover
 async def test_fewer_responses_and_other_scores_are_the_search_that_has_them(
     world_seed: int, n: int, name: str, stored_with: Aggregation, aggregation: Aggregation
 ) -> None:
@@ -168,6 +170,7 @@ async def test_fewer_responses_and_other_scores_are_the_search_that_has_them(
 @pytest.mark.asyncio(loop_scope="function")
 @settings(max_examples=200)
 @given(world_seed=SEEDS, num_subtrees=st.integers(1, 4), beam_width=st.integers(1, 3), selection=st.sampled_from(VOTES))
+@pytest.mark.no_cover
 async def test_fewer_subtrees_are_the_search_that_has_them(
     world_seed: int, num_subtrees: int, beam_width: int, selection: Selection
 ) -> None:
@@ -190,6 +193,7 @@ async def test_fewer_subtrees_are_the_search_that_has_them(
     aggregation=st.sampled_from(Aggregation),
     early_stop=st.booleans(),
 )
+@pytest.mark.no_cover
 async def test_whatever_is_answered_at_all_is_right(
     world_seed: int, source: str, target: str, n: int, aggregation: Aggregation, early_stop: bool
 ) -> None:

@@ -25,6 +25,7 @@ from search.strategies import (
     request_fields,
     strategies,
     trees,
+    unable,
 )
 from search.voting import Selection
 from tests.worlds import World
@@ -152,6 +153,13 @@ def test_a_verifier_that_cannot_learn_is_told_from_one_that_can() -> None:
     assert reason is not None
     assert "cannot learn" in reason
     assert all(row.unmet(None) is None for row in ROWS if row.name != "ttt_best_of_n")
+
+
+def test_without_a_verifier_the_majority_runs_in_place_of_what_needs_a_table_and_what_judges_cannot() -> None:
+    (auto,) = by_table()
+    assert unable(None) == {row.name for row in ROWS if row.judges} - {auto.name}
+    assert "needs a verifier" in (strategies()["dvts"].lacks(None) or "")
+    assert [auto.stand_in(has_verifier=known).name for known in (True, False)] == [auto.fallback, "majority"]
 
 
 def test_a_strategy_may_live_in_a_package_elsewhere(tmp_path: Path) -> None:

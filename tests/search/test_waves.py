@@ -111,6 +111,7 @@ async def test_with_near_certainty_it_is_exact_stopping(strategy: BestOfN | DVTS
 
 
 @each_stopping_strategy
+@pytest.mark.no_cover
 async def test_over_random_worlds_no_larger_share_changes_than_is_allowed(strategy: BestOfN | DVTS) -> None:
     num_changed, num_stopped, num_worlds = 0, 0, 100
     for seed in range(num_worlds):

@@ -252,6 +252,7 @@ def first_that_passes(result: SearchResult, *good: str) -> tuple[int, ...] | Non
 
 @each_strategy(n=8, beam_width=4)
 @pytest.mark.parametrize("aggregation", list(Aggregation))
+@pytest.mark.no_cover
 async def test_stopping_early_and_testing_less_never_change_the_winner(
     strategy: Strategy, aggregation: Aggregation
 ) -> None:

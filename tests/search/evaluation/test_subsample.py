@@ -54,6 +54,7 @@ def test_nobody_elects_nothing() -> None:
     lost=st.sets(st.sampled_from(["a\n\n", "bb\n\n", "no idea"])),
     judgements_lost=st.sets(st.sampled_from(["aa\n\n", r"\boxed{2}"])),
 )
+@pytest.mark.no_cover
 async def test_the_first_subtrees_are_the_search_with_their_budget(
     world_seed: int,
     seed: int,

@@ -54,9 +54,19 @@ def test_tasks_are_json_lines_and_depend_on_the_seed() -> None:
     assert {tuple(json.loads(line)) for line in first.splitlines()} == {("problem", "answer", "level", "family")}
 
 
+def imported_by(code: str) -> set[str]:
+    """Modules of a process that has run this."""
+    command = [sys.executable, "-c", f"import sys; from server.cli.main import app; {code}; print(*sys.modules)"]
+    return set(subprocess.run(command, timeout=60, check=True, capture_output=True, text=True).stdout.split())
+
+
 def test_help_does_not_load_an_engine() -> None:
-    code = "import sys; import server.cli.main; sys.exit('vllm' in sys.modules or 'torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+    assert imported_by("print([app.commands[name] for name in app.commands])").isdisjoint({"vllm", "torch"})
+
+
+def test_a_command_does_not_load_the_others() -> None:
+    loaded = imported_by("print(app.commands['tasks'])")
+    assert {"server.cli.solve", "server.cli.serve", "server.cli.calibrate"}.isdisjoint(loaded)
 
 
 def test_an_unknown_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,28 +13,22 @@ import asyncio
 import itertools
 import random
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
 
-from models.checkpoints.prompt import PromptBuilder
-from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import Problem
-from models.policy.engine_policy import open_policy
-from models.prm.formats import open_verifier
-from models.prm.winnow import WinnowPRM
 from models.training.demo.tasks.stream import held_out_problems
-from models.vllm.settings import MIB, EngineSettings
 from search.beam_search import BeamSearch
 from search.candidate import Candidate
-from search.expander import Models
-from search.solve import SearchResult, solve
-from tests.bench.judging import Silent
-from tests.bench.limit import BEAM_WIDTH, MAX_STEPS, SEED, Bench
+from search.solve import SearchResult
+from tests.bench.limit.lock_step import lock_step
+from tests.bench.limit.pair import BEAM_WIDTH, MAX_STEPS, Pair, open_pair
 from tests.conftest import DEMO
+
+SEED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +59,27 @@ class Pass:
         return [[(each.path, each.score, each.answer) for each in result.candidates] for result in self.results]
 
 
-async def search_all(bench: Bench, strategy: BeamSearch, seed: int) -> Pass:
+async def search_all(pair: Pair, problems: Sequence[Problem], strategy: BeamSearch, in_flight: int, seed: int) -> Pass:
     """Search every problem."""
-    places = asyncio.Semaphore(bench.in_flight)
-    models = Models(bench.policy, bench.verifier, Silent())
-
-    async def one(index: int, problem: Problem) -> SearchResult:
-        async with places:
-            return await solve(problem, strategy, models, bench.sampling(seed + index))
-
-    for engine in (bench.policy.engine, bench.verifier.engine):
-        await engine.llm.reset_prefix_cache()  # type: ignore[attr-defined]
-    start = time.perf_counter()
-    results = await asyncio.gather(*(one(index, problem) for index, problem in enumerate(bench.problems)))
-    seconds, meters = time.perf_counter() - start, [result.meter for result in results]
-    spent = sum(meter.completion_tokens + meter.verifier_tokens for meter in meters)
-    return Pass(seconds, sum(meter.speculative_tokens for meter in meters) / spent, results)
+    run, results, _ = await replace(pair, seeds=itertools.repeat(seed)).search(problems, strategy, in_flight)
+    spent = run.completion_tokens + run.verifier_tokens
+    return Pass(run.seconds, sum(result.meter.speculative_tokens for result in results) / spent, results)
 
 
-async def measure(bench: Bench, options: argparse.Namespace) -> Table:
+async def measure(pair: Pair, options: argparse.Namespace) -> Table:
     """Take all ways in turn; medians, with the range."""
+    problems = [Problem(record.problem) for record in held_out_problems(SEED, options.problems)]
     sure = BeamSearch(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
     waits = Waiting(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
     ways = {"waits": waits, "sure": sure, "speculates": replace(sure, speculation=True)}
     passes: dict[str, list[Pass]] = {name: [] for name in ways}
     lock_steps: list[float] = []
-    await search_all(bench, waits, 0)  # what starts late has started
     for repeat in range(1, options.repeats + 1):
         for name in random.Random(repeat).sample(list(ways), len(ways)):
-            passes[name].append(await search_all(bench, ways[name], repeat * 10**6))
+            passes[name].append(await search_all(pair, problems, ways[name], options.in_flight, repeat * 10**6))
         if options.lock_step:
-            lock_steps.append((await bench.lock_step("beam_search", options.n)).seconds)
+            slow = await lock_step(pair, problems, "beam_search", options.n, options.in_flight)
+            lock_steps.append(slow.seconds)
     title = f"N = {options.n}, {options.in_flight} in flight, {options.problems} problems"
     table = Table("search", "s", "of waits' problems/s", "of lock-step's", "waste, %", "same", title=title)
     for name, own in passes.items():
@@ -121,17 +105,8 @@ def _spread(values: Sequence[float]) -> str:
 
 async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
-    prompts = PromptBuilder(ChatTokenizer(DEMO / "policy"))
-    policy_settings = EngineSettings(DEMO / "policy", "policy", kv_cache_bytes=1024 * MIB)
-    verifier_settings = EngineSettings(DEMO / "prm", "verifier", kv_cache_bytes=1024 * MIB)
-    problems = [Problem(record.problem) for record in held_out_problems(SEED, options.problems)]
-    async with (
-        open_policy(policy_settings, prompts) as policy,
-        open_verifier("winnow", verifier_settings, prompts) as verifier,
-    ):
-        assert isinstance(verifier, WinnowPRM)
-        bench = Bench(policy, verifier, prompts, problems, options.in_flight, 1000, itertools.count(10**9, 10**6))
-        Console(width=140).print(await measure(bench, options))
+    async with open_pair(DEMO / "policy", DEMO / "prm") as pair:
+        Console(width=140).print(await measure(pair, options))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from models.generation import Classified, Generated, Generation, Scored
 from models.vllm import requests
 from models.vllm.guarded import DeadlyRequestError, GuardedLLM
 from models.vllm.launch import launch
-from models.vllm.releases import REQUEST_ERRORS, cache_tokens
+from models.vllm.releases import REQUEST_ERRORS, cache_tokens, usable_context
 from models.vllm.settings import ADAPTER_ID, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 from models.vllm.watch import LOOK_EVERY_S, Watch, activity
@@ -86,7 +86,8 @@ class Engine:
         self.llm = llm
         self.name = name
         self.metrics = metrics
-        self.max_model_len: int = llm.model_config.max_model_len
+        config = llm.model_config
+        self.max_model_len: int = usable_context(config.max_model_len, config.runner_type)
         self.max_prompt_tokens = max_prompt_tokens
         self.num_restarts = 0
         self._relaunch = relaunch

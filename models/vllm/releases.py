@@ -54,6 +54,15 @@ def thinking(parser: str) -> dict[str, Any]:
     return {"reasoning_config": {"reasoning_parser": parser}} if IS_LATEST else {}
 
 
+def usable_context(num_tokens: int, runner: str) -> int:
+    """Longest prompt and response of an engine whose context has so many tokens.
+
+    0.26 keeps a place for a token that is to be sampled in pooling models, too: of a prompt that fills their context and
+    is read in pieces, it never computes the last token, and the request never ends.
+    """
+    return num_tokens if IS_LATEST or runner != "pooling" else num_tokens - 1
+
+
 def intervals(num_tokens: int) -> dict[str, Any]:
     """Sampling parameters of a response that comes by so many tokens; on 0.26 every token comes alone."""
     return {"stream_interval": num_tokens} if IS_LATEST else {}

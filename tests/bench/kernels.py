@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from tests.bench.reread import SHAPES, Pair, open_pair, save_models
 from tests.conftest import DEMO
 from tests.models.problems import PROBLEM
 
-NATIVE = {"ir_op_priority": {"rms_norm": ["native"], "fused_add_rms_norm": ["native"]}}
+NATIVE: dict[str, Any] = {"ir_op_priority": {"rms_norm": ["native"], "fused_add_rms_norm": ["native"]}}
 SEEDS = itertools.count()
 
 

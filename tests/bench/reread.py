@@ -11,7 +11,7 @@ tokens but the last of each request, which nothing computes unless a request goe
 a run over those with whole blocks, `same tree` the share of candidates that have the same tokens as there; for whole
 blocks themselves, as in another run with an empty cache. What a request continues was computed as it was generated, and
 with whole blocks partly again, as a prompt: in bfloat16 they differ in a last bit, which now and then draws another
-token. With `--dtype float32` they do not.
+token.
 """
 
 import argparse
@@ -51,7 +51,10 @@ from tests.models.problems import PROBLEMS
 SHAPES = {"demo": (192, 512, 4), "mid": (512, 1408, 8)}
 """Width, width of the MLP, and layers: 2 M parameters, as the demo pair, and 24 M."""
 WHOLE_BLOCKS, ENDS_TOO = "whole blocks", "ends, too"
-SCHEDULERS = {WHOLE_BLOCKS: {"scheduler_cls": "vllm.v1.core.sched.scheduler.Scheduler"}, ENDS_TOO: {}}
+SCHEDULERS: Mapping[str, dict[str, Any]] = {
+    WHOLE_BLOCKS: {"scheduler_cls": "vllm.v1.core.sched.scheduler.Scheduler"},
+    ENDS_TOO: {},
+}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 Tree = Mapping[tuple[int, tuple[int, ...]], tuple[int, ...]]

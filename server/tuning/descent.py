@@ -178,7 +178,7 @@ class Tuning:
         async with self._closing():
             speed = [await self._begin()]
             best = await self._descend(speed)
-            change, comparison = difference(self.settings, best), None
+            change, comparison = difference(self.settings, best, self._place), None
             if change:
                 self.tell("comparing before and after")
                 comparison = await self._compare(self.settings, best, LAST_ROUNDS, to_the_end=True)
@@ -212,7 +212,7 @@ class Tuning:
 
     async def _descend(self, speed: list[float]) -> Settings:
         """Turn one knob after another for as long as one helps and there is time; return the best settings."""
-        best, seen, has_gained = self.settings, {_name(self.settings, self.settings)}, True
+        best, seen, has_gained = self.settings, {self._name(self.settings)}, True
         while has_gained:
             has_gained = False
             for knob in self.knobs:
@@ -221,7 +221,7 @@ class Tuning:
                         self._untried[knob.name] = None
                         break
                     candidate = changed(best, change)
-                    seen.add(_name(self.settings, candidate))
+                    seen.add(self._name(candidate))
                     tried = await self._try(best, candidate, change)
                     self._tried.append(tried)
                     self.note(tried)
@@ -232,9 +232,7 @@ class Tuning:
         return best
 
     def _next(self, knob: Knob, best: Settings, seen: set[str]) -> Change | None:
-        return next(
-            (c for c in knob.values(best, self._place) if _name(self.settings, changed(best, c)) not in seen), None
-        )
+        return next((c for c in knob.values(best, self._place) if self._name(changed(best, c)) not in seen), None)
 
     def _has_time(self) -> bool:
         """Tell whether a candidate can be tried, and what was taken compared once more after it."""
@@ -248,7 +246,7 @@ class Tuning:
         try:
             comparison = await self._compare(best, candidate)
         except (ModelError, FailedError) as error:
-            await self._close(_engines(self.settings, candidate))
+            await self._close(self._engines(candidate))
             return Tried(told, None, str(error))
         return Tried(told, comparison, is_taken=len(comparison.ratios) == ROUNDS and comparison.is_gain())
 
@@ -257,7 +255,7 @@ class Tuning:
     ) -> Comparison:
         """Let settings take turns; unless it is to go to the end, until the second ones lose a round."""
         speeds: dict[int, list[float]] = {0: [], 1: []}
-        is_shared = _engines(self.settings, first) == _engines(self.settings, second)
+        is_shared = self._engines(first) == self._engines(second)
         for number in range(rounds):
             seed = next(self._seeds)
             seeds = seed, next(self._seeds) if is_shared else seed  # no engine finds what it has computed in its cache
@@ -290,7 +288,7 @@ class Tuning:
 
     async def _service(self, settings: Settings) -> Service:
         """Return the service of some settings, warmed up; another one is stopped where there is no room."""
-        name = _engines(self.settings, settings)
+        name = self._engines(settings)
         if name not in self._open:
             while self._open and len(self._open) >= self.most_open():
                 await self._close(next(iter(self._open)))
@@ -312,12 +310,12 @@ class Tuning:
             for name in list(self._open):
                 await self._close(name)
 
+    def _name(self, settings: Settings) -> str:
+        return json.dumps(difference(self.settings, settings, self._place), sort_keys=True)
 
-def _name(first: Settings, settings: Settings) -> str:
-    return json.dumps(difference(first, settings), sort_keys=True)
-
-
-def _engines(first: Settings, settings: Settings) -> str:
-    """Name the engines that settings need: how many searches they are given needs no others."""
-    change = difference(first, settings)
-    return json.dumps({name: value for name, value in change.items() if name != CAPACITY}, sort_keys=True)
+    def _engines(self, settings: Settings) -> str:
+        """Name the engines that settings need: how many searches they are given needs no others."""
+        if settings is self.settings:
+            return "{}"
+        change = difference(self.settings, settings, self._place)
+        return json.dumps({name: value for name, value in change.items() if name != CAPACITY}, sort_keys=True)

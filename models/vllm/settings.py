@@ -13,9 +13,6 @@ SMALL_BLOCK, LARGE_BLOCK = 16, 32
 ARCHITECTURE = "WinnowRewardModel"
 """What vLLM calls the reward models of every format with a head (`reward_model.py`)."""
 
-KERNELS_OF = "winnow"
-"""Whose kernels an engine on a CPU prefers (`kernels.py`)."""
-
 ADAPTER = "lora_modules"
 """Among the arguments: the folder of a LoRA adapter, which is applied to every request."""
 ADAPTER_ID = 1

@@ -155,13 +155,12 @@ class Engine:
         affinity: str = "",
     ) -> AsyncGenerator[Generated, None]:
         params = requests.sampling_params(asked, in_pieces=True)
-        return self._run(
-            token_ids, params, requests.generated, lambda output: count(len(output.token_ids)), asked.num_continued
-        )
+        read = partial(requests.generated, num_logprobs=asked.num_logprobs)
+        return self._run(token_ids, params, read, lambda output: count(len(output.token_ids)), asked.num_continued)
 
     async def complete(self, token_ids: Sequence[int], asked: Generation, *, affinity: str = "") -> Generated:
         params = requests.sampling_params(asked, in_pieces=False)
-        return await self._run_to_end(token_ids, params, requests.generated)
+        return await self._run_to_end(token_ids, params, partial(requests.generated, num_logprobs=asked.num_logprobs))
 
     async def score(
         self, token_ids: Sequence[int], positions: Sequence[int], *, read_cache: bool = True, affinity: str = ""

@@ -38,24 +38,26 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
     )
 
 
-def generated(output: RequestOutput) -> Generated:
-    """Read an output of a generating model."""
+def generated(output: RequestOutput, num_logprobs: int = 0) -> Generated:
+    """Read an output of a generating model, of which so many most probable tokens were asked for at each place."""
     new = output.outputs[0]
     if isinstance(new.logprobs, FlatLogprobs):
         places = zip(new.logprobs.start_indices, new.logprobs.end_indices, strict=True)
-        confidences = [_confidence(new.logprobs.logprobs[start:end]) for start, end in places]
+        confidences = [_confidence(new.logprobs.logprobs[start:end], num_logprobs) for start, end in places]
         return Generated(new.token_ids, new.finish_reason, new.stop_reason, None, output.num_cached_tokens, confidences)
     logprobs = {token_id: each.logprob for token_id, each in new.logprobs[0].items()} if new.logprobs else None
     return Generated(new.token_ids, new.finish_reason, new.stop_reason, logprobs, output.num_cached_tokens)
 
 
-def _confidence(values: Sequence[float]) -> tuple[float, float] | None:
+def _confidence(values: Sequence[float], num_logprobs: int) -> tuple[float, float] | None:
     """Read the log-probability of a token, and behind it those of the most probable ones there.
 
     In a step with a request for the log-probabilities of some tokens, vLLM leaves out the most probable ones of others.
+    In outputs that it has joined, since nobody had read them yet, a token that is one of the most probable comes once.
     """
-    own, *most = values
-    if not most or math.isinf(most[0]):
+    own = values[0]
+    most = values if len(values) == num_logprobs else values[1:]
+    if not most or math.isinf(most[-1]):
         return None
     return -math.fsum(max(each, LEAST) for each in most) / len(most), max(own, LEAST)
 

@@ -170,6 +170,21 @@ async def test_confidences_are_those_of_plain_transformers(policy: EnginePolicy,
         assert_alike([each for step in steps for each in step.logprobs or ()], own.tolist())
 
 
+@pytest.mark.parametrize("number", [1, 3])
+async def test_outputs_that_wait_together_say_what_each_would(policy: EnginePolicy, number: int) -> None:
+    asked = Generation(max_tokens=100, temperature=1.0, seed=0, num_logprobs=number)
+    prompt = policy.prompts.build(PROBLEM)
+    found = []
+    for wait_s in (0, 0.5):  # so long that vLLM joins them
+        async with aclosing(policy.engine.generate(prompt, asked)) as outputs:
+            pieces = [await anext(outputs)]
+            await asyncio.sleep(wait_s)
+            pieces += [output async for output in outputs]
+        found.append([each for piece in pieces for each in piece.confidences or ()])
+    for one, other in zip(*found, strict=True):
+        assert_alike(one or (), other or ())
+
+
 @pytest.mark.parametrize("number", [3, 5, K])
 async def test_servers_elsewhere_say_the_same(policy: EnginePolicy, remote_policy: EnginePolicy, number: int) -> None:
     for here, there in zip(await drawn(policy, None, number), await drawn(remote_policy, None, number), strict=True):

@@ -59,7 +59,7 @@ async def test_an_interrupt_stops_the_search_too() -> None:
         await until(lambda: world.policy.num_in_flight, within_s=30)
         await asyncio.sleep(0.5)  # until the command knows of it
         process.send_signal(signal.SIGINT)
-        _, said = await asyncio.wait_for(process.communicate(), 15)
+        _, said = await asyncio.wait_for(process.communicate(), 60)
         assert (process.returncode, b"Traceback" in said) == (130, False)
         assert (world.policy.num_in_flight, world.policy.num_cancelled) == (0, 1)
 

@@ -8,9 +8,8 @@ Source: Snell et al. 2024 (2408.03314), section 5.2, "Beam search".
 Beyond the source: a complete candidate leaves the beam and takes its place in the budget with it. With c complete,
 (N - c) // M survive, at least one while c < N, and a single survivor has at most N - c children: complete and in flight
 together never exceed N. A candidate has children as soon as it surely survives: when it would be kept even if all that
-are outstanding were better. With `speculation` the best so far have children in places that are free; what is begun
-in vain is stopped, and the tree is the same. The search ends early when no score of the N - c candidates outstanding
-can change the answer.
+are outstanding were better. The search ends early when no score of the N - c candidates outstanding can change the
+answer.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from functools import partial
 
 from search.candidate import Candidate
 from search.expander import Expander
-from search.speculation import HeadStart
+from search.head_start import HeadStart
 from search.tree import refuse_nonsense
 from search.voting import Ballot, Selection, rank
 
@@ -35,7 +34,6 @@ class BeamSearch:
         lookahead: k, greedy steps rolled out before a step is judged.
         selection: How the answer is chosen among complete candidates.
         early_stop: Whether to end the search when nothing can change the answer.
-        speculation: Whether the best so far have children before it is sure that they survive, in places that are free.
     """
 
     n: int
@@ -44,7 +42,6 @@ class BeamSearch:
     lookahead: int = 0
     selection: Selection = Selection.WEIGHTED
     early_stop: bool = True
-    speculation: bool = False
 
     def __post_init__(self) -> None:
         """Refuse hyperparameters that make no search."""
@@ -61,7 +58,7 @@ class BeamSearch:
         width = room = self.n
         async with HeadStart(expander, self._grow, self.beam_width) as head_start:
             while beam:
-                children = await head_start.grow(_children(beam, width), partial(self._foresee, room))
+                children = await head_start.grow(_children(beam, width), partial(self._survivors, room))
                 for child in children:
                     ballot.cast(child)
                 room = _left(room, children)
@@ -74,11 +71,12 @@ class BeamSearch:
         is_last = len(child.path) == self.max_steps
         return await (expander.respond(child) if is_last else expander.step(child, self.lookahead))
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
-        """Return those that survive a round, as far as is known before all of it is judged."""
-        left = _left(room, children)
-        free, sure = (left - outstanding) // self.beam_width, left // self.beam_width - outstanding
-        number = free if self.speculation else sure
+    def _survivors(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+        """Return those that survive a round, whatever becomes of the candidates outstanding.
+
+        One that is outstanding takes a better place or a place in the budget, not both: it costs one survivor at most.
+        """
+        number = _left(room, children) // self.beam_width - outstanding
         return rank(_alive(children))[:number] if number > 0 else ()
 
 

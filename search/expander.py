@@ -283,17 +283,12 @@ class Expander:
         if self.sampling.num_logprobs:  # the same tokens may have been sampled with another confidence
             return await verifier.score(self.problem, prefix, steps, self.meter)
         key = id(verifier), len(prefix), tuple(chain.from_iterable(step.token_ids for step in (*prefix, *steps)))
-        if key in self._judgements and _stands(self._judgements[key]):
+        if key in self._judgements:
             self.meter.verifier_cached_tokens += sum(len(step.token_ids) for step in steps)
         else:
             judgement = verifier.score(self.problem, prefix, steps, self.meter)
             self._judgements[key] = asyncio.ensure_future(judgement)
         return await asyncio.shield(self._judgements[key])
-
-
-def _stands(judgement: asyncio.Future[tuple[float, ...]]) -> bool:
-    """Tell whether a judgement may be shared: one that failed a child which was begun in vain is no loss of another."""
-    return not judgement.done() or judgement.exception() is None
 
 
 def seed_of(seed: int, path: tuple[int, ...]) -> int:

@@ -4,8 +4,8 @@
 
 The demo pair on its engines. In every repeat the same problems with the same seeds are searched in three ways, in an
 order drawn anew, each with empty caches: *waits* as the paper has it, *sure* (survivors that are sure go on) and
-*speculates* (so do the best so far, in places that are free). `waste` is the share of all generated and judged tokens
-that were spent in vain; `same` counts the problems whose trees, scores and answers are those of the search that waits.
+*waits again*, which shows the noise. `waste` is the share of all generated and judged tokens that were spent in vain;
+`same` counts the problems whose trees, scores and answers are those of the search that waits.
 """
 
 import argparse
@@ -35,7 +35,7 @@ SEED = 5
 class Waiting(BeamSearch):
     """Beam search whose survivors wait for all candidates of a step."""
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+    def _survivors(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
         return ()
 
 
@@ -71,7 +71,7 @@ async def measure(pair: Pair, options: argparse.Namespace) -> Table:
     problems = [Problem(record.problem) for record in held_out_problems(SEED, options.problems)]
     sure = BeamSearch(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
     waits = Waiting(options.n, BEAM_WIDTH, MAX_STEPS, early_stop=False)
-    ways = {"waits": waits, "sure": sure, "speculates": replace(sure, speculation=True)}
+    ways = {"waits": waits, "sure": sure, "waits again": waits}
     passes: dict[str, list[Pass]] = {name: [] for name in ways}
     lock_steps: list[float] = []
     for repeat in range(1, options.repeats + 1):

@@ -9,12 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import EngineUnavailableError
-from models.interfaces import Problem, Sampling
 from search.aggregation import Aggregation
 from search.beam_search import BeamSearch
 from search.candidate import Candidate
-from search.expander import Expander
-from search.observer import Silence
 from search.solve import SearchResult, Status
 from tests.natures import Branch, Chance, Tree, answer, step
 from tests.search.helpers import an_hour_later, cancel_midway, drawn_after, elected, search, settle
@@ -30,7 +27,7 @@ SEEDS = st.integers(0, 1000)
 class Waiting(BeamSearch):
     """Beam search whose survivors wait for all candidates of a step, as the paper has it."""
 
-    def _foresee(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
+    def _survivors(self, room: int, children: Sequence[Candidate], outstanding: int) -> Sequence[Candidate]:
         return ()
 
 
@@ -46,7 +43,6 @@ def found(result: SearchResult) -> SearchResult:
     max_steps=NUMBERS,
     lookahead=st.integers(0, 1),
     early_stop=st.booleans(),
-    speculation=st.booleans(),
     aggregation=st.sampled_from(Aggregation),
     max_tokens=st.sampled_from([8, 20, 1000]),
     world_seed=SEEDS,
@@ -59,7 +55,6 @@ async def test_tree_scores_and_answer_are_those_of_a_search_that_waits(
     max_steps: int,
     lookahead: int,
     early_stop: bool,
-    speculation: bool,
     aggregation: Aggregation,
     max_tokens: int,
     world_seed: int,
@@ -74,12 +69,12 @@ async def test_tree_scores_and_answer_are_those_of_a_search_that_waits(
         return result
 
     shape = num_kept * beam_width, beam_width, max_steps, lookahead
-    ahead = await run(BeamSearch(*shape, early_stop=early_stop, speculation=speculation))
+    ahead = await run(BeamSearch(*shape, early_stop=early_stop))
     waited = await run(Waiting(*shape, early_stop=early_stop))
     assert found(ahead) == found(waited)
     spent = [each.meter.completion_tokens + each.meter.verifier_tokens for each in (ahead, waited)]
     assert ahead.meter.speculative_tokens >= spent[0] - spent[1] >= 0
-    if not speculation and not early_stop:
+    if not early_stop:
         assert ahead.meter == waited.meter
 
 
@@ -109,56 +104,6 @@ async def test_a_candidate_that_the_outstanding_could_outrank_waits() -> None:
     assert drawn_after(world) == [""] * 4
 
 
-async def test_speculation_fills_the_places_that_are_free_and_no_more() -> None:
-    world = held_at("d\n\n", *FOUR[:3], step("e", 0.7), FOUR[3], FOUR[3])
-    await cancel_midway(search(world, BeamSearch(6, 2, speculation=True)))
-    assert sorted(drawn_after(world)) == [""] * 6 + ["a"] * 2 + ["c"] * 2
-
-
-async def test_a_loser_is_stopped_billed_and_in_no_tree() -> None:
-    best = step("best", 0.9, answer("1", 0.9))
-    world = held_at("best\n\n", step("poor", 0.5, step("poorer", 0.4, answer("2", 0.1))), best)
-    task = asyncio.create_task(search(world, BeamSearch(2, 1, speculation=True)))
-    await settle()
-    assert drawn_after(world)[2:] == ["poor"]
-    world.policy.gates["best\n\n"].set()
-    assert (await task).meter.speculative_tokens == 0  # with M = 1 nothing is pruned
-
-    world = held_at("best\n\n", *[step("poor", 0.5, step("poorer", 0.4, answer("2", 0.1)))] * 2, best, best)
-    task = asyncio.create_task(search(world, BeamSearch(4, 2, early_stop=False, speculation=True)))
-    await settle()
-    assert drawn_after(world)[4:] == ["poor"] * 2
-    world.policy.gates["best\n\n"].set()
-    result = await task
-    assert {candidate.path[0] for candidate in result.candidates if len(candidate.path) > 1} == {2, 3}
-    assert result.meter.speculative_tokens == 2 * len("poorer\n\n") + len("poorer\n\n")  # generated; judged once
-    assert result.meter.completion_tokens == world.policy.num_tokens
-
-
-async def test_a_loser_in_the_middle_of_a_step_is_stopped() -> None:
-    best = step("best", 0.9, answer("1", 0.9))
-    world = held_at("best\n\n", *[step("poor", 0.5, step("poorer", 0.4))] * 2, best, best)
-    world.policy.gates["poorer\n\n"] = asyncio.Event()
-    task = asyncio.create_task(search(world, BeamSearch(4, 2, early_stop=False, speculation=True)))
-    await settle()
-    world.policy.gates["best\n\n"].set()
-    result = await task
-    assert (elected(result), world.policy.num_cancelled, world.policy.num_in_flight) == ("1", 2, 0)
-    assert result.meter.speculative_tokens == 0
-
-
-@pytest.mark.parametrize("engine", ["policy", "verifier"])
-async def test_a_model_that_fails_a_loser_takes_nothing_from_the_search(engine: str) -> None:
-    best = step("best", 0.9, answer("1", 0.9))
-    world = held_at("best\n\n", *[step("poor", 0.5, step("poorer", 0.4))] * 2, best, best)
-    getattr(world, engine).failures["poorer\n\n"] = EngineUnavailableError("gone")
-    task = asyncio.create_task(search(world, BeamSearch(4, 2, early_stop=False, speculation=True)))
-    await settle()
-    world.policy.gates["best\n\n"].set()
-    result = await task
-    assert (elected(result), result.status, result.losses) == ("1", Status.COMPLETE, ())
-
-
 async def test_a_model_that_fails_a_survivors_child_takes_that_child() -> None:
     world = held_at("d\n\n")
     world.policy.failures[r"\boxed{1}"] = EngineUnavailableError("gone")
@@ -170,35 +115,49 @@ async def test_a_model_that_fails_a_survivors_child_takes_that_child() -> None:
     assert (elected(result), result.status) == ("2", Status.DEGRADED)
 
 
-async def test_a_verdict_that_failed_is_asked_for_again_by_the_next_of_the_same_words() -> None:
-    world = World(Tree(answer("1", 0.5)))
-    world.verifier.failures[r"\boxed{1}"] = EngineUnavailableError("gone")
-    sampling = Sampling(temperature=0.8, top_p=1.0, max_tokens=100, seed=0)
-    expander = Expander(Problem("?"), world.models, sampling, Aggregation.LAST, Silence())
-    lost = await expander.step(Candidate().child(0))
-    world.verifier.failures.clear()
-    found = await expander.step(Candidate().child(1))
-    assert (lost, found and found.score) == (None, 0.5)
+def decided_by_its_last_vote() -> World:
+    """A world whose first round ends the search, though one candidate surely survives it."""
+    return held_at(r"\boxed{3}", step("a", 0.9, answer("2", 0.9)), *[answer("1", 1.0)] * 6, answer("3", 0.0))
 
 
-async def test_a_search_that_its_last_votes_decide_drops_what_it_began() -> None:
-    votes = [answer("1", 1.0)] * 6
-    world = held_at(r"\boxed{3}", step("a", 0.9, answer("2", 0.9)), *votes, answer("3", 0.0))
+async def decided(world: World) -> SearchResult:
+    """Search it, and let the last vote come when all else has come."""
     task = asyncio.create_task(search(world, BeamSearch(8, 1)))
     await settle()
     assert drawn_after(world)[8:] == ["a"]
     world.policy.gates[r"\boxed{3}"].set()
     result = await task
     assert (elected(result), result.rounds, len(result.candidates)) == ("1", 1, 8)
-    assert result.meter.speculative_tokens == 2 * len(r"\boxed{2}")
+    assert result.meter.completion_tokens == world.policy.num_tokens
+    assert (world.policy.num_in_flight, world.verifier.num_in_flight) == (0, 0)
+    return result
+
+
+async def test_what_was_begun_when_the_search_ends_is_in_no_tree_and_billed_as_speculative() -> None:
+    result = await decided(decided_by_its_last_vote())
+    assert result.meter.speculative_tokens == 2 * len(r"\boxed{2}")  # generated and judged
+
+
+async def test_what_is_being_generated_when_the_search_ends_is_stopped() -> None:
+    world = decided_by_its_last_vote()
+    world.policy.gates[r"\boxed{2}"] = asyncio.Event()
+    assert (await decided(world)).meter.speculative_tokens == 0
+    assert world.policy.num_cancelled == 1
+
+
+@pytest.mark.parametrize("engine", ["policy", "verifier"])
+async def test_a_model_that_fails_what_was_begun_in_vain_takes_nothing_from_the_search(engine: str) -> None:
+    world = decided_by_its_last_vote()
+    getattr(world, engine).failures[r"\boxed{2}"] = EngineUnavailableError("gone")
+    result = await decided(world)
+    assert (result.status, result.losses) == (Status.COMPLETE, ())
 
 
 @pytest.mark.parametrize("gate", ["policy", "verifier"])
-@pytest.mark.parametrize("speculation", [False, True])
-async def test_a_cancelled_search_leaves_nothing_running(gate: str, speculation: bool) -> None:
+async def test_a_cancelled_search_leaves_nothing_running(gate: str) -> None:
     world = held_at("d\n\n")
     getattr(world, gate).gates[r"\boxed{1}"] = asyncio.Event()
-    await cancel_midway(search(world, BeamSearch(4, 2, speculation=speculation)))
+    await cancel_midway(search(world, BeamSearch(4, 2)))
     assert world.policy.num_calls > 4
     assert (world.policy.num_in_flight, world.verifier.num_in_flight) == (0, 0)
 

@@ -214,7 +214,8 @@ def _write(change: Any, recipe: Path | None, out: Path) -> str:
     Raises:
         UnwritableFileError: It cannot be written.
     """
-    from server.tuning.recipe import edited, grouped, written
+    from server.tuning.knobs import grouped
+    from server.tuning.recipe import edited, written
 
     values = grouped(change)
     if recipe is None:

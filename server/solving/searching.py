@@ -109,6 +109,7 @@ class Search:
         planned: Its strategy.
         models: With the reader of answers that it needs.
         cost: Most tokens that it may generate.
+        num_responses: That it may generate.
         client: Of the request.
         arrived: When the request came, by `time.perf_counter`; its deadline counts from there.
         state: Of the service.
@@ -120,6 +121,7 @@ class Search:
     planned: Planned
     models: Models
     cost: int
+    num_responses: int
     client: Client
     arrived: float
     state: State
@@ -151,7 +153,7 @@ class Search:
         comparer_for(planned.strategy.selection, models.verifier)
         problem = plan_problem(request, models.policy, state.settings, history)
         cost = cost_of(request, models.policy.context, state.settings, form)
-        return cls(request, problem, planned, models, cost, client, arrived, state, form)
+        return cls(request, problem, planned, models, cost, num_responses(request), client, arrived, state, form)
 
     async def begin(
         self,
@@ -260,7 +262,7 @@ class Search:
     def _expected(self, meter: Meter) -> int:
         """Return what it will probably take, or what it has generated once that is more."""
         name, strategy = self.client.name, self.request.strategy
-        expected = self.state.lengths.expected(name, strategy, num_responses(self.request), self.cost)
+        expected = self.state.lengths.expected(name, strategy, self.num_responses, self.cost)
         return max(expected, meter.completion_tokens)
 
     def _remember(self, answer: SolveResponse) -> None:
@@ -268,7 +270,7 @@ class Search:
         state, strategy, usage = self.state, self.request.strategy, answer.usage
         state.seen.add(self.kind, self.planned.strategy.n, answer)
         taken = usage.prompt_tokens + usage.completion_tokens
-        typical = state.lengths.add(self.client.name, strategy, num_responses(self.request), taken)
+        typical = state.lengths.add(self.client.name, strategy, self.num_responses, taken)
         if typical is not None:
             state.metrics.response_tokens.labels(strategy).set(typical)
 

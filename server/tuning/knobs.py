@@ -62,11 +62,23 @@ class Knob:
 
 def changed(settings: Settings, change: Change) -> Settings:
     """Return settings with other values."""
-    update: dict[str, Any] = {}
+    update = {
+        name: {**getattr(settings, name), **value} if isinstance(value, dict) else value
+        for name, value in grouped(change).items()
+    }
+    return settings.model_copy(update=update)
+
+
+def grouped(change: Change) -> dict[str, Any]:
+    """Return a change by setting, the arguments of an engine together."""
+    values: dict[str, Any] = {}
     for name, value in change.items():
         setting, _, argument = name.partition(".")
-        update[setting] = {**update.get(setting, getattr(settings, setting)), argument: value} if argument else value
-    return settings.model_copy(update=update)
+        if argument:
+            values.setdefault(setting, {})[argument] = value
+        else:
+            values[setting] = value
+    return values
 
 
 def difference(before: Settings, after: Settings, place: Place) -> dict[str, Any]:

@@ -27,18 +27,6 @@ def edited(text: str, values: Mapping[str, Any]) -> str | None:
     return after if is_right else None
 
 
-def grouped(change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a change by setting, the arguments of an engine together."""
-    values: dict[str, Any] = {}
-    for name, value in change.items():
-        setting, _, argument = name.partition(".")
-        if argument:
-            values.setdefault(setting, {})[argument] = value
-        else:
-            values[setting] = value
-    return values
-
-
 def written(values: Mapping[str, Any]) -> str:
     """Return values as the lines of a recipe."""
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())

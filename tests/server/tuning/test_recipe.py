@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.tuning.recipe import edited, grouped, written
+from server.tuning.knobs import grouped
+from server.tuning.recipe import edited, written
 
 RECIPE = """\
 # A pair of ours.

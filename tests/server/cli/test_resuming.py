@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -55,7 +56,12 @@ async def test_an_interrupt_stops_the_search_too() -> None:
     world, _ = held("1")
     async with service(world) as client:
         words = ["solve", "?", "--url", str(client.base_url), *ONE]
-        process = await asyncio.create_subprocess_exec(WINNOW, *words, stderr=asyncio.subprocess.PIPE)
+        listens = partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        )  # tests may run as a background job, which does not
+        process = await asyncio.create_subprocess_exec(
+            WINNOW, *words, stderr=asyncio.subprocess.PIPE, preexec_fn=listens
+        )
         await until(lambda: world.policy.num_in_flight, within_s=30)
         await asyncio.sleep(0.5)  # until the command knows of it
         process.send_signal(signal.SIGINT)

@@ -25,7 +25,7 @@ DEMO = Path(__file__).parents[1] / "models" / "demo"
 SEARCH = Path(__file__).parent / "search"
 SHARED = {"pair": {"policy", "verifier", "servers"}, "smollm2": {"smollm2"}, "gemma3": {"gemma3"}}
 """The fixtures whose engines live as long as the tests run, by model."""
-ENGINES = set().union(*SHARED.values()) | {"tiny_engine", "published", "outcome_engine", "wide"}
+ENGINES = set().union(*SHARED.values()) | {"tiny_engine", "published", "outcome_engine", "wide", "cramped"}
 """The fixtures that start an engine: what asks for one, however indirectly, is marked `engine`."""
 
 

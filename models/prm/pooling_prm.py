@@ -1,8 +1,8 @@
 """What the reward models with a head have in common: one request gives the scores at the positions where steps end.
 
-What the engine has read before comes from its prefix cache: a step costs its own tokens and what is left of a cached
-block (16 tokens). The cache holds no scores: where a step to be judged lies in the cached prefix itself, since
-another candidate had it too, a request that ends with it computes it again, from the block it lies in.
+What the engine has read before comes from its prefix cache: a step costs its own tokens and, where that knows whole
+blocks alone, what is left of one (16 tokens). The cache holds no scores: where a step to be judged lies in the cached
+prefix itself, since another candidate had it too, a request that ends with it computes its end again.
 
 Knows nothing of formats: a subclass lays out the tokens.
 """

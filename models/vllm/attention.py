@@ -1,7 +1,7 @@
-"""Attention on a CPU in blocks of 16 tokens: the prefix cache keeps whole blocks, and computes the rest again.
+"""Attention on a CPU in blocks of 16 tokens: what the prefix cache finds are whole blocks, and the ends of requests.
 
-In a tree search that is before the first token of every child: with blocks of 32 tokens 207,000 tokens for 302,000 that
-were generated (DVTS, N = 64). vLLM 0.32 has kernels for blocks of 16, and refuses them.
+The rest is computed again: `scheduler.py` finds what a search continues, chats part anywhere. vLLM 0.32 has kernels
+for blocks of 16, and refuses them.
 """
 
 from vllm.v1.attention.backend import MultipleOf

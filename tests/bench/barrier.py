@@ -55,8 +55,8 @@ class Pass:
 
     @property
     def trees(self) -> list[list[tuple[object, ...]]]:
-        """Of each problem: path, score and answer of every candidate."""
-        return [[(each.path, each.score, each.answer) for each in result.candidates] for result in self.results]
+        """Of each problem: path, score (its last bits depend on batching) and answer of every candidate."""
+        return [[(each.path, round(each.score, 5), each.answer) for each in one.candidates] for one in self.results]
 
 
 async def search_all(pair: Pair, problems: Sequence[Problem], strategy: BeamSearch, in_flight: int, seed: int) -> Pass:

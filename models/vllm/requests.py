@@ -34,6 +34,7 @@ def sampling_params(asked: Generation, *, in_pieces: bool) -> SamplingParams:
         detokenize=bool(texts),
         structured_outputs=None if asked.grammar is None else StructuredOutputsParams(**constraint(asked.grammar)),
         output_kind=RequestOutputKind.DELTA if in_pieces else RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,  # made for one request, so that vLLM need not copy it
         **(intervals(STREAM_INTERVAL) if in_pieces else {}),
     )
 

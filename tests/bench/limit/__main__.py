@@ -135,7 +135,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--n", type=_numbers, default=[16, 64], help="Budgets of efficiency and waste.")
     whole.add_argument("--lock-step-n", type=_numbers, default=[16], help="Budgets beside lock-step.")
     whole.add_argument("--strategies", type=_names(STRATEGIES), default=[*STRATEGIES])
-    whole.add_argument("--problems", type=int, default=12, help="Of a run. Default: 12.")
+    whole.add_argument("--problems", type=int, default=24, help="Of a run. Default: 24.")
     whole.add_argument("--in-flight", type=int, default=8, help="Problems at a time. Default: 8.")
     whole.add_argument("--policy", type=Path, default=DEMO / "policy", help="Its checkpoint.")
     whole.add_argument("--verifier", type=Path, default=DEMO / "prm", help="Its checkpoint, of the project's format.")

@@ -27,7 +27,7 @@ from models.prm.formats import open_verifier
 from models.prm.winnow import WinnowPRM
 from models.training.demo.tasks.stream import held_out_problems
 from models.vllm.engine import Engine
-from models.vllm.launch import PIECE_TOKENS, STEP_TOKENS, block_size
+from models.vllm.launch import PIECE_TOKENS, STEP_TOKENS
 from models.vllm.requests import sampling_params
 from models.vllm.settings import EngineSettings
 from models.vllm.watch import activity
@@ -44,10 +44,8 @@ from tests.bench.fleet.law import Record, Response
 from tests.conftest import DEMO
 
 SAMPLING = Sampling(temperature=0.8, top_p=1.0, max_tokens=512)
-UNIT = EngineCosts(
-    1.0, 0.0, 0.0, block=block_size(), max_sequences=512, max_batched_tokens=STEP_TOKENS, max_piece=PIECE_TOKENS
-)
-"""An engine of the demo pair, whose iterations take a second."""
+UNIT = EngineCosts(1.0, 0.0, 0.0, block=1, max_sequences=512, max_batched_tokens=STEP_TOKENS, max_piece=PIECE_TOKENS)
+"""An engine of the demo pair, whose iterations take a second; it finds in its cache where requests ended."""
 GENERATING = (
     (1, 10, 128),
     (8, 10, 128),

@@ -59,12 +59,19 @@ class HasCache(Protocol):
 
 
 @runtime_checkable
-class HasSizes(Protocol):
+class OwnEngine(Protocol):
     """An engine of this service, which can be told how much it does at a time."""
 
     @property
     def sizes(self) -> dict[str, int]:
         """How much that is, by the names of vLLM's arguments."""
+
+    async def forget(self) -> None:
+        """Empty its prefix cache.
+
+        Raises:
+            EngineUnavailableError: A request is still at work.
+        """
 
 
 class EngineClient(RunningModel, Protocol):

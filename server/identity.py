@@ -14,6 +14,8 @@ from server.settings import Settings, SettingsError
 from server.system_prompt import system_prompt_of
 
 FILE_NAME = "calibration.yaml"
+OF_SPEED = {"block_size", "long_prefill_token_threshold", "max_num_batched_tokens", "max_num_seqs"}
+"""Arguments of an engine that change how fast it is, and not what the model says."""
 
 
 def identity_of(settings: Settings) -> Identity:
@@ -41,6 +43,7 @@ def _verifier(settings: Settings) -> str:
 
 def _served(model: str, arguments: Mapping[str, Any]) -> str:
     """The fingerprint of a model as an engine serves it: quantised or with an adapter it is another."""
+    arguments = {name: value for name, value in arguments.items() if name not in OF_SPEED}
     if not arguments:
         return model
     told = json.dumps(arguments, sort_keys=True)

@@ -44,6 +44,8 @@ RESTART_WITHIN_S = 60.0
 """So long a request waits for an engine that is started again."""
 MAX_WAIT_S = 60.0
 """Between attempts to start an engine again."""
+FORGET_WITHIN_S = 1.0
+"""So long requests that were stopped may be on their way out."""
 READ_WITHIN_S = 10.0
 """So long a prompt may keep others waiting that is not read in pieces: multi-head latent attention on a CPU."""
 TIMED_TOKENS = 1024
@@ -119,6 +121,19 @@ class Engine:
             "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
             "block_size": config.cache_config.block_size,
         }
+
+    async def forget(self) -> None:
+        """Empty the prefix cache, so that nothing is found in it that was computed before.
+
+        Raises:
+            EngineUnavailableError: A request is still at work.
+        """
+        until = time.monotonic() + FORGET_WITHIN_S
+        with self._translated(self.llm):
+            while not await self.llm.reset_prefix_cache():
+                if time.monotonic() > until:
+                    raise EngineUnavailableError(f"the {self.name} engine has requests, and keeps its prefix cache")
+                await asyncio.sleep(0.02)
 
     async def check(self) -> None:
         """Return if the engine answers or is busy, as far as is known: nobody waits for a step to end.

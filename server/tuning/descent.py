@@ -54,6 +54,13 @@ class Service(Protocol):
     def place(self) -> Place:
         """What bounds its settings, by the searches that it has done."""
 
+    async def forget(self) -> None:
+        """Empty the prefix caches.
+
+        Raises:
+            ModelError: An engine is still at work.
+        """
+
     async def solve(self, request: Request) -> None:
         """Search.
 
@@ -255,19 +262,18 @@ class Tuning:
     ) -> Comparison:
         """Let settings take turns; unless it is to go to the end, until the second ones lose a round."""
         speeds: dict[int, list[float]] = {0: [], 1: []}
-        is_shared = self._engines(first) == self._engines(second)
         for number in range(rounds):
             seed = next(self._seeds)
-            seeds = seed, next(self._seeds) if is_shared else seed  # no engine finds what it has computed in its cache
             for index in (0, 1) if number % 2 == 0 else (1, 0):
-                speeds[index].append(await self._measure((first, second)[index], seeds[index]))
+                speeds[index].append(await self._measure((first, second)[index], seed))
             if speeds[1][-1] <= speeds[0][-1] and not to_the_end:
                 break
         return Comparison(tuple(speeds[0]), tuple(speeds[1]))
 
     async def _measure(self, settings: Settings, seed: int) -> float:
-        """Return the problems a second of one pass."""
+        """Return the problems a second of one pass, in which no engine finds what it computed before it."""
         service = await self._service(settings)
+        await service.forget()
         started = self.clock()
         await self._pass(service, self._place.searches(settings), self._num_problems, seed)
         return self._num_problems / (self.clock() - started)

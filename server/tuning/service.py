@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from models.engine_client import HasSizes, RunningModel
+from models.engine_client import OwnEngine, RunningModel
 from search.expander import Models
 from server.app import create_app
 from server.composition import open_models
@@ -55,6 +55,11 @@ class LocalService:
         self._lengths = Lengths(self._known)
         self._asked: SolveRequest | None = None
 
+    async def forget(self) -> None:
+        for engine in self._engines:
+            if isinstance(engine, OwnEngine):
+                await engine.forget()
+
     async def solve(self, request: Request) -> None:
         asked = within(SolveRequest.model_validate(request), self._settings)
         response = await self._client.post("/solve", json={**request, "include": []})
@@ -76,7 +81,7 @@ class LocalService:
         return Place(
             device=self._machine.device,
             num_cores=self._machine.num_cores,
-            sizes={engine.name: engine.sizes for engine in self._engines if isinstance(engine, HasSizes)},
+            sizes={engine.name: engine.sizes for engine in self._engines if isinstance(engine, OwnEngine)},
             cost=cost,
             in_flight=self._lets_in(present, cost),
             most_in_flight=held * UNLIMITED if self._known.is_asked else held,

@@ -1,26 +1,32 @@
 """What it is worth that beam search's survivors do not wait: problems/s against a search that waits, and lock-step.
 
-    python -m tests.bench.barrier [--n 16] [--in-flight 1] [--problems 6] [--repeats 5] [--lock-step]
+    python -m tests.bench.barrier [--n 16] [--in-flight 1] [--problems 6] [--repeats 5] [--spread 0.5] [--lock-step]
 
 The demo pair on its engines. In every repeat the same problems with the same seeds are searched in three ways, in an
 order drawn anew, each with empty caches: *waits* as the paper has it, *sure* (survivors that are sure go on) and
 *waits again*, which shows the noise. `waste` is the share of all generated and judged tokens that were spent in vain;
-`same` counts the problems whose trees, scores and answers are those of the search that waits.
+`same` counts the problems whose trees, scores and answers are those of the search that waits. The demo's steps are all
+about as long; with `--spread` they are cut at lengths of a log-normal distribution of that width, about 20 tokens in
+the middle.
 """
 
 import argparse
 import asyncio
 import itertools
+import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from rich.console import Console
 from rich.table import Table
 
-from models.interfaces import Problem
+from models.interfaces import Meter, Problem, Sampling, Step, TokenCount
+from models.policy.engine_policy import EnginePolicy
 from models.training.demo.tasks.stream import held_out_problems
+from models.vllm.engine import Engine
 from search.beam_search import BeamSearch
 from search.candidate import Candidate
 from search.solve import SearchResult
@@ -29,6 +35,7 @@ from tests.bench.limit.pair import BEAM_WIDTH, MAX_STEPS, Pair, open_pair
 from tests.conftest import DEMO
 
 SEED = 5
+STEP_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,46 @@ class Pass:
         return [[(each.path, round(each.score, 5), each.answer) for each in one.candidates] for one in self.results]
 
 
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """A policy whose steps end after numbers of tokens that differ.
+
+    Attributes:
+        policy: Writes them.
+        spread: Standard deviation of the logarithm of the lengths.
+    """
+
+    policy: EnginePolicy
+    spread: float
+    thinks: ClassVar[bool] = False
+    template_arguments: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def engine(self) -> Engine:
+        """What it runs on."""
+        return self.policy.engine
+
+    @property
+    def context(self) -> int:
+        """Longest prompt and response, in tokens."""
+        return self.policy.context
+
+    def count_prompt_tokens(self, problem: Problem) -> int:
+        """Tokens of the problem after the chat template."""
+        return self.policy.count_prompt_tokens(problem)
+
+    async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
+        """Sample a step of a length that follows from the seed."""
+        length = round(random.Random(sampling.seed).lognormvariate(math.log(STEP_TOKENS), self.spread))
+        return await self.policy.propose(problem, prefix, replace(sampling, steps=TokenCount(max(length, 1))), meter)
+
+    def respond(
+        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
+    ) -> AsyncGenerator[Step, None]:
+        """Sample the rest; nothing here has so many steps."""
+        return self.policy.respond(problem, prefix, sampling, meter)
+
+
 async def search_all(pair: Pair, problems: Sequence[Problem], strategy: BeamSearch, in_flight: int, seed: int) -> Pass:
     """Search every problem."""
     run, results, _ = await replace(pair, seeds=itertools.repeat(seed)).search(problems, strategy, in_flight)
@@ -80,7 +127,7 @@ async def measure(pair: Pair, options: argparse.Namespace) -> Table:
         if options.lock_step:
             slow = await lock_step(pair, problems, "beam_search", options.n, options.in_flight)
             lock_steps.append(slow.seconds)
-    title = f"N = {options.n}, {options.in_flight} in flight, {options.problems} problems"
+    title = f"N = {options.n}, {options.in_flight} in flight, {options.problems} problems, spread {options.spread}"
     table = Table("search", "s", "of waits' problems/s", "of lock-step's", "waste, %", "same", title=title)
     for name, own in passes.items():
         same = sum(
@@ -106,6 +153,8 @@ def _spread(values: Sequence[float]) -> str:
 async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     async with open_pair(DEMO / "policy", DEMO / "prm") as pair:
+        if options.spread:
+            pair = replace(pair, policy=Uneven(pair.policy, options.spread))  # type: ignore[arg-type]  # for a search
         Console(width=140).print(await measure(pair, options))
 
 
@@ -115,5 +164,6 @@ if __name__ == "__main__":
     parser.add_argument("--in-flight", type=int, default=1, help="Problems at a time.")
     parser.add_argument("--problems", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--spread", type=float, default=0.0, help="Of the lengths of steps; 0: the demo's own steps.")
     parser.add_argument("--lock-step", action="store_true", help="Run lock-step searches, too.")
     asyncio.run(main(parser.parse_args()))

@@ -149,7 +149,7 @@ def judging(verifier: WinnowPRM, number: int) -> dict[str, Trial]:
         async def judge_all() -> int:
             if not is_incremental:
                 assert isinstance(verifier.engine, Engine)
-                await verifier.engine.llm.reset_prefix_cache()
+                await verifier.engine.forget()
             return sum(await asyncio.gather(*map(judge, prefixes)))
 
         return judge_all

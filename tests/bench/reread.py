@@ -114,7 +114,7 @@ async def forget(pair: Pair) -> None:
     """Empty the caches."""
     for engine in (pair.policy.engine, pair.verifier.engine):
         assert isinstance(engine, Engine)
-        await engine.llm.reset_prefix_cache()
+        await engine.forget()
 
 
 def save_models(directory: Path, shape: tuple[int, int, int]) -> tuple[Path, Path]:

@@ -17,3 +17,10 @@ def test_arguments_of_vllm_make_another_model(model: str, arguments: dict[str, A
     other = identity_of(Settings(**settings))
     assert getattr(other, model) != getattr(DEMO, model)
     assert identity_of(Settings(**settings)) == other
+
+
+@pytest.mark.parametrize("model", ["policy", "verifier"])
+def test_arguments_that_say_how_much_an_engine_does_at_a_time_do_not(model: str) -> None:
+    """`winnow tune` writes them into recipes, whose tables still hold."""
+    settings: dict[str, Any] = {f"{model}_engine_args": {"max_num_seqs": 64, "max_num_batched_tokens": 512}}
+    assert identity_of(Settings(**settings)) == DEMO

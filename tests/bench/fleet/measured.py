@@ -174,7 +174,7 @@ class Pair:
         """Search, so many problems at a time, with empty prefix caches."""
         for model in (self.policy, self.verifier):
             assert isinstance(model.engine, Engine)
-            await model.engine.llm.reset_prefix_cache()
+            await model.engine.forget()
         waiting, spans, results = iter(problems), [], []
         before, idle, start = self._own_cpu_s(), psutil.cpu_times(), time.perf_counter()
         mine = self._own_cpu_s() + self._engines_cpu_s()

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,15 +94,10 @@ class Pair:
         return Sampling(own.temperature, own.top_p, max_tokens or own.max_tokens, seed, steps or own.steps)
 
     async def forget(self) -> None:
-        """Empty both prefix caches, so that no run finds what another one computed.
-
-        Raises:
-            RuntimeError: An engine is still at work.
-        """
+        """Empty both prefix caches, so that no run finds what another one computed."""
         for engine in (self.policy.engine, self.verifier.engine):
             assert isinstance(engine, Engine)
-            if not await _within_a_second(engine.llm.reset_prefix_cache):
-                raise RuntimeError(f"the {engine.name} engine does not empty its prefix cache")
+            await engine.forget()
 
     async def search(
         self,
@@ -168,14 +163,6 @@ class Pair:
         samples = [sample for family in self.policy.engine.metrics.collect() for sample in family.samples]
         values = {sample.name: sample.value for sample in samples}
         return int(values["vllm:prefix_cache_queries_total"] - values["vllm:prefix_cache_hits_total"])
-
-
-async def _within_a_second(ask: Callable[[], Awaitable[bool]]) -> bool:
-    """Ask until the answer is yes: requests that were stopped may still be on their way out."""
-    until = time.perf_counter() + 1
-    while not (is_done := await ask()) and time.perf_counter() < until:  # noqa: ASYNC110 - no event
-        await asyncio.sleep(0.02)
-    return is_done
 
 
 def strategy(name: str, n: int, width: int = BEAM_WIDTH) -> Strategy:

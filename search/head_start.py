@@ -62,18 +62,17 @@ class HeadStart:
         """
         grown, outstanding = list[Candidate](), len(children)
 
-        async def one(growth: Awaitable[Candidate | None]) -> Candidate | None:
+        async def one(child: Candidate) -> Candidate | None:
             nonlocal outstanding
-            child = await growth
+            done = await self._growth(child)
             outstanding -= 1
-            if child:
-                grown.append(child)
+            if done:
+                grown.append(done)
             if outstanding:
                 self._start(survivors(grown, outstanding))
-            return child
+            return done
 
-        growths = [self._growth(child) for child in children]
-        return [child async for child in in_order(map(one, growths)) if child]
+        return [child async for child in in_order(map(one, children)) if child]
 
     def _growth(self, child: Candidate) -> Awaitable[Candidate | None]:
         start = self._started.pop(child.path, None)

@@ -23,10 +23,10 @@ from typing import ClassVar
 from rich.console import Console
 from rich.table import Table
 
+from models.engine_client import EngineClient
 from models.interfaces import Meter, Problem, Sampling, Step, TokenCount
 from models.policy.engine_policy import EnginePolicy
 from models.training.demo.tasks.stream import held_out_problems
-from models.vllm.engine import Engine
 from search.beam_search import BeamSearch
 from search.candidate import Candidate
 from search.solve import SearchResult
@@ -63,7 +63,9 @@ class Pass:
     @property
     def trees(self) -> list[list[tuple[object, ...]]]:
         """Of each problem: path, score (its last bits depend on batching) and answer of every candidate."""
-        return [[(each.path, round(each.score, 5), each.answer) for each in one.candidates] for one in self.results]
+        return [
+            [(each.path, round(each.score or 0, 5), each.answer) for each in one.candidates] for one in self.results
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Uneven:
     template_arguments: ClassVar[frozenset[str]] = frozenset()
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> EngineClient:
         """What it runs on."""
         return self.policy.engine
 

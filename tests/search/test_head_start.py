@@ -1,6 +1,7 @@
 """Children that start before their parents' round has ended: the same tree, an honest bill, nothing left behind."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from models.errors import EngineUnavailableError
 from search.aggregation import Aggregation
 from search.beam_search import BeamSearch
 from search.candidate import Candidate
+from search.expander import cancel_all
 from search.solve import SearchResult, Status
 from tests.natures import Branch, Chance, Tree, answer, step
 from tests.search.helpers import an_hour_later, cancel_midway, drawn_after, elected, search, settle
@@ -160,6 +162,16 @@ async def test_a_cancelled_search_leaves_nothing_running(gate: str) -> None:
     await cancel_midway(search(world, BeamSearch(4, 2)))
     assert world.policy.num_calls > 4
     assert (world.policy.num_in_flight, world.verifier.num_in_flight) == (0, 0)
+
+
+async def test_a_search_cancelled_before_its_children_began_begins_none(recwarn: pytest.WarningsRecorder) -> None:
+    for num_turns in range(12):
+        task = asyncio.create_task(search(held_at("d\n\n"), BeamSearch(4, 2)))
+        for _ in range(num_turns):
+            await asyncio.sleep(0)
+        await cancel_all([task])
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 async def test_at_a_deadline_what_was_grown_ahead_of_a_straggler_votes() -> None:

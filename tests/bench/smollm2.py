@@ -69,6 +69,8 @@ TABLES = (
     Measured("sums", 50, EVERY, "4,16"),
     Measured("sums", NUM_MEASURED, ALONE, "1,4,16", has_verifier=False),
     Measured("sums", NUM_MEASURED, EVERY, "1,4,16"),
+    Measured("gsm8k", NUM_MEASURED, FLAT, "1,4,16"),
+    Measured("gsm8k", 40, EVERY, "4"),
     Measured("gsm8k", NUM_MEASURED, EVERY, "1,4,16"),
 )
 """From the quickest to the slowest; outcomes are shared, so that a later table asks only for what is new in it."""

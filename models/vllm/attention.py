@@ -1,7 +1,7 @@
 """Attention on a CPU in blocks of 16 tokens: what the prefix cache finds are whole blocks, and the ends of requests.
 
-The rest is computed again: `scheduler.py` finds what a search continues, chats part anywhere. vLLM 0.32 has kernels
-for blocks of 16, and refuses them.
+The rest is computed again: `scheduler.py` finds the end of what a search continues, but chats may part anywhere. vLLM
+0.32 has kernels for blocks of 16, and refuses them.
 """
 
 from vllm.v1.attention.backend import MultipleOf

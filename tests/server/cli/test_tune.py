@@ -28,6 +28,9 @@ class Slow:
         self.place = Place("cpu", num_cores=2, sizes={}, cost=100, in_flight=1, most_in_flight=most_in_flight)
         self.asked: list[Request] = []
 
+    async def forget(self) -> None:
+        pass
+
     async def solve(self, request: Request) -> None:
         self.asked.append(request)
         await asyncio.sleep(0.001)

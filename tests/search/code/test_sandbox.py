@@ -175,7 +175,7 @@ async def test_runs_end_with_a_service_that_is_killed(monkeypatch: pytest.Monkey
     service = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
     assert service.stdout is not None
     assert await service.stdout.readline() == b"running\n"
-    assert len(running(limits)) > 4
+    await until(lambda: len(running(limits)) > 4)
     service.kill()
     await service.wait()
     await until(lambda: running(limits) == [])

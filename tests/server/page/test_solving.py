@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 PROBLEM = "Compute (17 + 28) * 3 - 45."
 STRATEGIES = ("auto", "majority", "best_of_n", "weighted_best_of_n", "beam_search", "dvts", "rebase", "deepconf")
-SHOWN = """() => {
+SHOWN = """async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
   const { story, laid } = document.querySelector("canvas").tree;
   const nodes = [...story.nodes.values()].map(({ id, parent, steps, tokens, score, state }) => ({
     id, parent, tokens, score, state,

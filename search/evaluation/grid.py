@@ -6,6 +6,7 @@ from hashlib import blake2b
 from itertools import product
 from typing import Any, NamedTuple
 
+from models.glyphs import spelt_out
 from search.strategies import Parts, by_table, flat, one_sample, request_fields, strategies, trees
 from search.voting import Selection
 
@@ -26,7 +27,7 @@ Varied = tuple[tuple[str, Value], ...]
 
 def shown(varied: Varied) -> str:
     """Return varied fields as `,name=value,name=value`, a long value cut off and told apart by its hash."""
-    return "".join(f",{name}={_short(value)}" for name, value in varied)
+    return spelt_out("".join(f",{name}={_short(value)}" for name, value in varied))
 
 
 def _short(value: Value) -> str:

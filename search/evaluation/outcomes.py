@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from models.files import Journal, UnreadableFileError
-from search.evaluation.grid import Cell, Varied
+from models.glyphs import spelt_out
+from search.evaluation.grid import Cell, Varied, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,9 @@ def _outcome(path: Path, number: int, record: dict[str, Any]) -> Outcome:
         value = getattr(outcome, name)
         if type(value) not in kinds or (name == "n" and value < 1):
             raise UnreadableFileError(f"{path}, line {number}: {name} cannot be {value!r}")
+    if outcome.strategy not in names():
+        known_ones = ", ".join(names())
+        raise UnreadableFileError(f"{path}, line {number}: strategy {outcome.strategy!r} is none of {known_ones}")
     return outcome
 
 
@@ -147,4 +151,4 @@ def _models(head: dict[str, Any]) -> str:
 
 
 def _short(model: str) -> str:
-    return "/".join(model.rstrip("/").split("/")[-2:])
+    return spelt_out("/".join(model.rstrip("/").split("/")[-2:]))

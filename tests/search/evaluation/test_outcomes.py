@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.files import UnreadableFileError
-from search.evaluation.grid import Cell
+from search.evaluation.grid import Cell, Configuration, Point
 from search.evaluation.outcomes import Outcome, read_evaluation
 from search.evaluation.results import Results
 
@@ -40,6 +40,16 @@ def test_a_torn_last_line_and_unknown_fields_are_left_out(tmp_path: Path) -> Non
     assert (evaluation.outcomes, evaluation.name) == ((OUTCOME,), "o")
 
 
+def test_names_from_a_file_tell_a_terminal_nothing(tmp_path: Path) -> None:
+    head = {"made": {}, "told": {"models": ["a/\x1b]0;owned\x07"]}}
+    outcome = OUTCOME.as_record() | {"varied": {"steps\x1b[2J": "\x1b[31m"}}
+    evaluation = read_evaluation(write(tmp_path / "o.jsonl", head, outcome))
+    (cell,) = [each.cell for each in evaluation.outcomes]
+    for text in (evaluation.name, str(Configuration(cell.strategy, cell.varied)), str(Point(*cell[:2], cell.varied))):
+        assert text.isprintable()
+        assert "\\x1b" in text
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -51,6 +61,7 @@ def test_a_torn_last_line_and_unknown_fields_are_left_out(tmp_path: Path) -> Non
         ([{"made": {}}, OUTCOME.as_record() | {"n": "4"}], "line 2: n cannot be '4'"),
         ([{"made": {}}, OUTCOME.as_record() | {"is_correct": None}], "line 2: is_correct cannot be None"),
         ([{"made": {}}, OUTCOME.as_record() | {"seconds": "4"}], "line 2: seconds cannot be '4'"),
+        ([{"made": {}}, OUTCOME.as_record() | {"strategy": "oracle"}], "line 2: strategy 'oracle' is none of greedy, "),
         ([{"made": {}}, OUTCOME.as_record() | {"varied": [1]}], r"line 2: varied cannot be \[1\]"),
         ([{"made": {}}, OUTCOME.as_record() | {"varied": {"lookahead": {}}}], "line 2: varied cannot be"),
     ],

@@ -80,10 +80,11 @@ async def growth(options: argparse.Namespace, stage: Stage) -> Measured:
 
 async def long(options: argparse.Namespace, stage: Stage) -> Measured:
     trees = [name for name in options.strategies if name in TREES]
-    settings = [Setting(name, 16, 4, 4, size, TIMES_LONG) for size in STEP_TOKENS for name in trees]
+    many = options.in_flight
+    settings = [Setting(name, 16, many, many, size, TIMES_LONG) for size in STEP_TOKENS for name in trees]
     settings += [Setting(name, 16, 1, 1, STEP_TOKENS[0], TIMES_ALONE) for name in trees]
     title = f"Responses of {NUM_TOKENS} tokens ({' and '.join(stage.seeded)})"
-    beside = Beside(title, problems(4), settings)
+    beside = Beside(title, problems(many), settings)
     lengths = [Point("beam_search", 16, BEAM_WIDTH, length) for length in LENGTHS]
     by_length = Growth("tokens of a response", problems(1)[0], lengths)
     pair = await stage.seeded_pair()

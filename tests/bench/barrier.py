@@ -5,7 +5,7 @@
 The demo pair on its engines. In every repeat the same problems with the same seeds are searched in three ways, in an
 order drawn anew, each with empty caches: *waits* as the paper has it, *sure* (survivors that are sure go on) and
 *waits again*, which shows the noise. `waste` is the share of all generated and judged tokens that were spent in vain;
-`same` counts the problems whose trees, scores and answers are those of the search that waits. The demo's steps are all
+`same` counts the problems whose trees and answers are those of the search that waits. The demo's steps are all
 about as long; with `--spread` they are cut at lengths of a log-normal distribution of that width, about 20 tokens in
 the middle.
 """
@@ -62,9 +62,10 @@ class Pass:
 
     @property
     def trees(self) -> list[list[tuple[object, ...]]]:
-        """Of each problem: path, score (its last bits depend on batching) and answer of every candidate."""
+        """Of each problem: path, steps and answer of every candidate; batching moves the last bits of scores."""
         return [
-            [(each.path, round(each.score or 0, 5), each.answer) for each in one.candidates] for one in self.results
+            [(each.path, [step.token_ids for step in each.steps], each.answer) for each in result.candidates]
+            for result in self.results
         ]
 
 

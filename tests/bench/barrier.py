@@ -16,14 +16,12 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from rich.console import Console
 from rich.table import Table
 
-from models.engine_client import EngineClient
 from models.interfaces import Meter, Problem, Sampling, Step, TokenCount
 from models.policy.engine_policy import EnginePolicy
 from models.training.demo.tasks.stream import held_out_problems
@@ -69,44 +67,22 @@ class Pass:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Uneven:
+class Uneven(EnginePolicy):
     """A policy whose steps end after numbers of tokens that differ.
 
-    Attributes:
-        policy: Writes them.
+    Args:
+        policy: It, with steps of its own.
         spread: Standard deviation of the logarithm of the lengths.
     """
 
-    policy: EnginePolicy
-    spread: float
-    thinks: ClassVar[bool] = False
-    template_arguments: ClassVar[frozenset[str]] = frozenset()
-
-    @property
-    def engine(self) -> EngineClient:
-        """What it runs on."""
-        return self.policy.engine
-
-    @property
-    def context(self) -> int:
-        """Longest prompt and response, in tokens."""
-        return self.policy.context
-
-    def count_prompt_tokens(self, problem: Problem) -> int:
-        """Tokens of the problem after the chat template."""
-        return self.policy.count_prompt_tokens(problem)
+    def __init__(self, policy: EnginePolicy, spread: float) -> None:
+        super().__init__(policy.engine, policy.prompts)
+        self._spread = spread
 
     async def propose(self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter) -> Step:
         """Sample a step of a length that follows from the seed."""
-        length = round(random.Random(sampling.seed).lognormvariate(math.log(STEP_TOKENS), self.spread))
-        return await self.policy.propose(problem, prefix, replace(sampling, steps=TokenCount(max(length, 1))), meter)
-
-    def respond(
-        self, problem: Problem, prefix: Sequence[Step], sampling: Sampling, meter: Meter
-    ) -> AsyncGenerator[Step, None]:
-        """Sample the rest; nothing here has so many steps."""
-        return self.policy.respond(problem, prefix, sampling, meter)
+        length = round(random.Random(sampling.seed).lognormvariate(math.log(STEP_TOKENS), self._spread))
+        return await super().propose(problem, prefix, replace(sampling, steps=TokenCount(max(length, 1))), meter)
 
 
 async def search_all(pair: Pair, problems: Sequence[Problem], strategy: BeamSearch, in_flight: int, seed: int) -> Pass:
@@ -157,7 +133,7 @@ async def main(options: argparse.Namespace) -> None:
     """Measure and print."""
     async with open_pair(DEMO / "policy", DEMO / "prm") as pair:
         if options.spread:
-            pair = replace(pair, policy=Uneven(pair.policy, options.spread))  # type: ignore[arg-type]  # for a search
+            pair = replace(pair, policy=Uneven(pair.policy, options.spread))
         Console(width=140).print(await measure(pair, options))
 
 

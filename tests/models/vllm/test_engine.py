@@ -33,6 +33,7 @@ from models.vllm.launch import block_size, engine_args, engine_arguments
 from models.vllm.releases import ARGUMENTS
 from models.vllm.server import ServerSettings, server_flags
 from models.vllm.settings import MIB, EngineSettings, Runner
+from search.expander import cancel_all
 from tests.conftest import DEMO
 from tests.models.policy.test_engine_policy import metric
 from tests.models.problems import PROBLEM, respond, sampling
@@ -188,6 +189,25 @@ async def test_a_seed_means_the_same_for_a_prompt_that_is_read_in_pieces(tiny_en
     together = await asyncio.gather(*(tiny_engine.complete(*each) for each in zip(prompts, asked, strict=True)))
     assert [each.num_cached_tokens for each in together] == [0, 0, 0]
     assert [each.token_ids for each in together] == [each.token_ids for each in alone]
+
+
+async def test_an_engine_forgets_what_it_computed_unless_it_is_at_work(
+    tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt, one, long = list(range(20, 60)), Generation(max_tokens=1), Generation(max_tokens=2000)
+    await tiny_engine.forget()
+    told = [await tiny_engine.complete(prompt, one) for _ in range(2)]
+    await tiny_engine.forget()
+    told.append(await tiny_engine.complete(prompt, one))
+    assert [bool(each.num_cached_tokens) for each in told] == [False, True, False]
+    running = [asyncio.create_task(tiny_engine.complete(prompt, long)) for _ in range(16)]
+    await until(lambda: tiny_engine.num_running_requests)
+    with monkeypatch.context() as patch:
+        patch.setattr("models.vllm.engine.FORGET_WITHIN_S", 0.0)
+        with pytest.raises(EngineUnavailableError, match="keeps its prefix cache"):
+            await tiny_engine.forget()
+    await cancel_all(running)
+    await tiny_engine.forget()
 
 
 async def test_a_request_that_the_engine_refuses_says_so(policy: EnginePolicy) -> None:

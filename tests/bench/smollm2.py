@@ -1,6 +1,6 @@
 r"""SmolLM2-135M-Instruct and a reward model of its own: problems, labels, training, every strategy with it and without.
 
-    python -m tests.bench.smollm2 [problems] [labels] [train] [eval] [shares] [--tables N]
+    python -m tests.bench.smollm2 [problems] [labels] [train] [eval] [shares] [--tables N] [--on sums|gsm8k]
     python -m tests.bench.smollm2 scorer
 
 Runs winnow's own commands, one after another, which show their progress and resume: repeat the command after an
@@ -49,6 +49,7 @@ FLAT = "greedy,majority,best_of_n,weighted_best_of_n"
 ALONE = "greedy,majority"
 EVERY = f"{FLAT},beam_search,dvts,rebase"
 LABELLED = ("sums-learnt", "gsm8k-easiest")
+MEASURED_ON = ("sums", "gsm8k")
 
 
 class Measured(NamedTuple):
@@ -84,11 +85,13 @@ class Bench:
         out: Folder of everything.
         gsm8k: GSM8K's test set.
         num_tables: Of `TABLES`, how many are made.
+        measured_on: The problems whose tables are made.
     """
 
     out: Path
     gsm8k: Path
     num_tables: int
+    measured_on: Sequence[str]
 
     def problems(self) -> None:
         measured = draw_sums(MEASURED_SEED, NUM_MEASURED)
@@ -121,6 +124,8 @@ class Bench:
 
     def eval(self) -> None:
         for table in TABLES[: self.num_tables]:
+            if table.problems not in self.measured_on:
+                continue
             file = self._write(f"{table.problems}-{table.number}", self._tasks(table.problems)[: table.number])
             self._evaluate(table.problems, file, table.strategies, table.budgets, has_verifier=table.has_verifier)
 
@@ -190,7 +195,7 @@ def _winnow(*words: Any) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Run the stages."""
-    bench = Bench(options.out, options.gsm8k, options.tables)
+    bench = Bench(options.out, options.gsm8k, options.tables, options.on or MEASURED_ON)
     for stage in options.stages or STAGES[:-1]:
         try:
             getattr(bench, stage)()
@@ -206,4 +211,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("runs/smollm2"))
     parser.add_argument("--gsm8k", type=Path, default=GSM8K)
     parser.add_argument("--tables", type=int, default=len(TABLES), help="Make the first so many tables.")
+    parser.add_argument("--on", action="append", choices=MEASURED_ON, help="Make only tables on these problems.")
     main(parser.parse_args())

@@ -30,7 +30,9 @@ def at_unit(cursor: Cursor, counted: Node, ahead: int = 0) -> bool:
     token = cursor.peek(ahead)
     match token.kind:
         case Kind.LETTER:
-            return token.is_upright and token.text in UNIT_LETTERS and not variables(counted)
+            is_differential = token.text == "d" and cursor.peek(ahead + 1).kind is Kind.LETTER
+            is_unit = token.is_upright and token.text in UNIT_LETTERS and not is_differential
+            return is_unit and not variables(counted)
         case Kind.NAME if isinstance(counted, Number):
             return token.text == "Omega" or (token.text == "mu" and at_unit_letter(cursor.peek(ahead + 1)))
         case Kind.WORDS:

@@ -75,7 +75,7 @@ rad radian                 | 1      | rad 1
 deg degree                 | 1      | degree 1
 min minute                 | 60     | s 1
 h hr hrs hour              | 3600   | s 1
-day                        | 86400  | s 1
+d day                      | 86400  | s 1
 week wk                    | 604800 | s 1
 month                      | 1      | month 1
 year yr yrs                | 12     | month 1

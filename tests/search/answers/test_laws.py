@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.answers.canonical import answer_key
+from search.answers.reading.words import UNIT_LETTERS
 from tests.search.answers.spellings import CLASSES
 
 relaxed = settings(max_examples=50)
@@ -23,6 +24,7 @@ expressions = st.recursive(
     max_leaves=6,
 )
 
+units = st.sampled_from(sorted(UNIT_LETTERS)).map(r"\mathrm{{{}}}".format)
 insertions = st.lists(
     st.tuples(st.integers(0, 80), st.sampled_from(r"{}()[]\^_!|=<>,;:.+-*/ 0123456789xeiπ∞√²%$&a")), max_size=4
 )
@@ -110,6 +112,12 @@ def test_a_mutilated_answer_has_a_key(answer: str, insertions: list[tuple[int, s
     for position, character in insertions:
         answer = answer[:position] + character + answer[position:]
     assert answer_key(answer)
+
+
+@settings(max_examples=400)
+@given(st.lists(answers | units | st.sampled_from([*"0123456789(){}[]^_=,;/+-| "]), max_size=6))
+def test_pieces_in_any_order_have_a_key(pieces: list[str]) -> None:
+    assert answer_key("".join(pieces))
 
 
 @relaxed

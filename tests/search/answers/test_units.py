@@ -6,6 +6,7 @@ import pytest
 
 from search.answers.canonical import answer_form, equivalent
 from search.answers.reading.units import NAME_PREFIXES, PREFIXED, SYMBOL_PREFIXES, find_unit
+from search.answers.reading.words import UNIT_LETTERS
 
 pint = pytest.importorskip("pint")
 
@@ -13,7 +14,7 @@ OURS = {"l": "L", "Omega": "ohm", "Ω": "ohm", "deg": "degree", "gramme": "gram"
 BASES = {"kg": "kilogram", "m": "meter", "s": "second", "A": "ampere", "K": "kelvin", "mol": "mole", "cd": "candela"}
 
 
-SHORT = {"day", "min", "hour", "in", "ft", "yd", "mi", "lb", "oz", "gal", "acre", "ha", "mph", "kph", "atm", "cup"}
+SHORT = {"day", "d", "min", "hour", "in", "ft", "yd", "mi", "lb", "oz", "gal", "acre", "ha", "mph", "kph", "atm", "cup"}
 CHECKED = sorted({name for name in PREFIXED if name.isascii()} - {"B", "byte", "bit", "bar", "Wh"} | {*SHORT})
 
 
@@ -50,11 +51,23 @@ def test_prefixes_are_those_of_pint(registry: Any) -> None:
         ("5 hours", "5 hrs"),
         (r"10 \Omega", "10 ohms"),
         (r"5 \mu m", "5 micrometers"),
+        (r"5\text{ d}", "5 days"),
     ],
 )
 def test_one_unit_has_several_names(one: str, other: str) -> None:
     assert answer_form(one).unit == answer_form(other).unit is not None
     assert equivalent(one, other)
+
+
+@pytest.mark.parametrize("letter", sorted(UNIT_LETTERS))
+def test_every_letter_that_is_a_unit_has_one(letter: str) -> None:
+    assert find_unit(letter)
+    assert answer_form(rf"5\text{{ {letter}}}").unit
+
+
+def test_a_differential_is_no_day() -> None:
+    assert answer_form(r"5\mathrm{d}x").unit is None
+    assert not equivalent(r"5\mathrm{d}x", "5")
 
 
 def test_a_unit_is_written_in_base_units() -> None:

@@ -160,7 +160,7 @@ class _TokenCountEnd:
 
 
 class _MarkerEnd:
-    """A step ends with the last token that ends before the next marker begins."""
+    """A step ends with the last token that ends before the next marker begins, and not within a character."""
 
     def __init__(self, rule: Markers, before: str) -> None:
         self._pattern = _pattern(rule)

@@ -38,6 +38,10 @@ def naive_steps(
         ends = [len(tokenizer.decode(whole[:place])) - num_chars for place in range(num_tokens, end + 1)]
         if isinstance(rule, Markers):
             text = settled(tokenizer, whole[:end])[num_chars:]
+            ends[1:] = [
+                place if settled(tokenizer, whole[:num]) == tokenizer.decode(whole[:num]) else len(text) + 1
+                for num, place in enumerate(ends[1:], num_tokens + 1)
+            ]
         elif isinstance(rule, TokenCount) and settled(tokenizer, whole[:end]) != tokenizer.decode(whole[:end]):
             continue
         cut = _cut(rule, text, tokenizer.decode([whole[end - 1]]), last_text, ends)

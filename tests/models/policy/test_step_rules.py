@@ -105,6 +105,12 @@ def test_a_token_that_holds_the_beginning_of_a_marker_belongs_to_its_step(splitt
     assert splitter.texts(Markers(("##",)), "a", "$.\n\n## ", "b") == ["a", "$.\n\n## b"]
 
 
+def test_a_token_that_ends_within_a_character_ends_no_step(splitter: Splitter) -> None:
+    first, *_ = splitter.tokenizer.encode("😀")
+    behind = [token_id for piece in ("$.\n\n## ", "b") for token_id in splitter.tokenizer.encode(piece)]
+    assert len(splitter.cut(Markers(("##",)), [first, *behind])) == 1
+
+
 def test_chinese_needs_no_spaces_around_a_marker(splitter: Splitter) -> None:
     assert splitter.texts(Markers(("等等",)), "好。", "等等", "不对") == ["好。", "等等不对"]
 

@@ -30,6 +30,7 @@ from models.engine_client import Cache
 from models.errors import CheckpointError, DeadlyPromptError, EngineDiedError, EngineUnavailableError
 from models.generation import Classified, Generated, Generation, Scored
 from models.vllm import requests
+from models.vllm.devices import device_type, multiplies_16_bits
 from models.vllm.guarded import DeadlyRequestError, GuardedLLM
 from models.vllm.launch import launch
 from models.vllm.releases import REQUEST_ERRORS, cache_tokens, usable_context
@@ -208,6 +209,12 @@ class Engine:
             self.max_prompt_tokens = await self._readable_tokens()
             message = "the %s engine reads each prompt at once: prompts may have %d tokens, which take about %d s"
             logger.warning(message, self.name, self.max_prompt_tokens, READ_WITHIN_S)
+        num_bits = config.model_config.dtype.itemsize * 8
+        if num_bits == 16 and device_type() == "cpu" and not multiplies_16_bits():
+            message = (
+                "the %s engine computes in 16 bits, which this processor does slowly: with dtype float32 it is faster"
+            )
+            logger.warning(message, self.name)
 
     async def _readable_tokens(self) -> int:
         """Time a prompt, and return how many tokens are read in `READ_WITHIN_S`: time grows with their square."""

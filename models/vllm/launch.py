@@ -29,6 +29,7 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from models.errors import CheckpointError, EngineUnavailableError
 from models.vllm.arguments import OVERRIDES, RANKS, lora_rank, parsed
+from models.vllm.devices import has_kernels_of_4_bits
 from models.vllm.guarded import GuardedLLM
 from models.vllm.orphans import forks_end_with_parent
 from models.vllm.releases import ON_A_CPU, QUIET, ReasoningConfig, thinking
@@ -127,6 +128,23 @@ def require_device(settings: EngineSettings) -> str:
     return device
 
 
+def require_kernels(quantisation: str, name: str) -> None:
+    """See that vLLM has what it needs on this processor: without it an engine starts, and dies of its first request.
+
+    Args:
+        quantisation: As vLLM names it.
+        name: Of the model: policy or verifier.
+
+    Raises:
+        EngineUnavailableError: It has not.
+    """
+    if ("awq" in quantisation or "gptq" in quantisation) and not has_kernels_of_4_bits():
+        raise EngineUnavailableError(
+            f"the {name} is quantised with {quantisation}, which vLLM computes only on processors with AVX-512; "
+            "allowed here: a checkpoint that is not quantised, with dtype float32"
+        )
+
+
 def launch(
     settings: EngineSettings,
     runner: Runner,
@@ -159,6 +177,8 @@ def launch(
         config = engine_args(settings, runner, device, overrides).create_engine_config()
     except ValueError as error:
         raise CheckpointError(f"{settings.model}: {error}") from error
+    if device == "cpu" and config.quant_config is not None:
+        require_kernels(config.quant_config.get_name(), settings.name)
     if not config.scheduler_config.enable_chunked_prefill:  # vLLM has no kernels for it: multi-head latent attention
         config.scheduler_config.long_prefill_token_threshold = 0
     is_quantised = config.quant_config is not None  # repacked by several threads, which hang in a fork: libgomp's limit

@@ -6,7 +6,7 @@ Checks that need no engine come first: an engine that cannot be loaded is a find
 from collections.abc import Iterator
 
 from server.doctor.finding import Finding, stops
-from server.doctor.hardware import check_hardware
+from server.doctor.hardware import check_hardware, check_types
 from server.doctor.machine import look_at_machine
 from server.doctor.memory import check_memory
 from server.doctor.network import check_address, check_keys, check_servers, check_store
@@ -42,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     findings, sizes = check_models(settings, here)
     yield from check_hardware(settings, machine, engines)
+    yield from check_types(machine, sizes)
     yield from findings
     yield from check_calibration(settings)
     yield from check_memory(settings, machine, sizes)

@@ -1,9 +1,10 @@
 """Checks whether the machine can run the engines, apart from memory."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from server.doctor.finding import Finding, caution, fine, stops
 from server.doctor.machine import GIB, MIN_FILES, MIN_SHARED_BYTES, Machine
+from server.doctor.memory import Size
 from server.settings import Settings
 
 MAX_GPU_SHARE = 0.92
@@ -31,6 +32,15 @@ def check_hardware(settings: Settings, machine: Machine, engines: Collection[str
     if machine.num_files < MIN_FILES:
         seen = f"{machine.num_files} open files at most, and every client takes one"
         yield caution("hardware", seen, f"ulimit -n {MIN_FILES}, or LimitNOFILE= in a systemd unit")
+
+
+def check_types(machine: Machine, sizes: Sequence[Size]) -> Iterator[Finding]:
+    """Check that the cores are made for the numbers of the models that run here."""
+    slow = [size for size in sizes if size.itemsize == 2]
+    if slow and machine.device == "cpu" and not machine.multiplies_16_bits:
+        seen = f"this processor is slow with numbers of 16 bits, as in {' and '.join(size.name for size in slow)}"
+        more = sum(size.weight_bytes for size in slow) / GIB
+        yield caution("hardware", seen, f"set dtype to float32: several times as fast, and {more:.1f} GiB more memory")
 
 
 def _device(settings: Settings, machine: Machine, num_engines: int) -> Iterator[Finding]:

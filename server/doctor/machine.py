@@ -37,6 +37,7 @@ class Machine:
         shared_bytes: Size of the shared memory.
         num_files: Limit of open files.
         gpus: In the order of their numbers.
+        multiplies_16_bits: Whether its cores multiply bfloat16 about as fast as float32.
     """
 
     device: str
@@ -46,6 +47,7 @@ class Machine:
     shared_bytes: int
     num_files: int
     gpus: tuple[GPU, ...] = ()
+    multiplies_16_bits: bool = True
 
 
 def look_at_machine(*, runs_engines: bool = True) -> Machine:
@@ -57,7 +59,7 @@ def look_at_machine(*, runs_engines: bool = True) -> Machine:
     Raises:
         ImportError: The engine, or a library that it needs, is missing.
     """
-    device, gpus = _devices() if runs_engines else ("none", ())
+    device, gpus, multiplies_16_bits = _devices() if runs_engines else ("none", (), True)
     memory, free = memory_of(CGROUP)
     shared = os.statvfs("/dev/shm")
     return Machine(
@@ -68,6 +70,7 @@ def look_at_machine(*, runs_engines: bool = True) -> Machine:
         shared_bytes=shared.f_frsize * shared.f_blocks,
         num_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         gpus=gpus,
+        multiplies_16_bits=multiplies_16_bits,
     )
 
 
@@ -81,8 +84,9 @@ def memory_of(group: Path) -> tuple[int, int]:
     return min(limit, machine.total), min(max(limit - used, 0), machine.available)
 
 
-def _devices() -> tuple[str, tuple[GPU, ...]]:
-    from models.vllm.devices import device_type, gpus
+def _devices() -> tuple[str, tuple[GPU, ...], bool]:
+    from models.vllm.devices import device_type, gpus, multiplies_16_bits
 
     device = device_type()
-    return device, tuple(GPU(name, memory) for name, memory in gpus()) if device == "cuda" else ()
+    found = tuple(GPU(name, memory) for name, memory in gpus()) if device == "cuda" else ()
+    return device, found, multiplies_16_bits()

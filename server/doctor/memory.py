@@ -21,11 +21,13 @@ class Size:
         name: Of the model: policy or verifier.
         weight_bytes: In the type used for serving.
         cache_bytes: KV cache of one response of full length; None if config.json does not say.
+        itemsize: Bytes of a number.
     """
 
     name: str
     weight_bytes: int
     cache_bytes: int | None
+    itemsize: int
 
 
 def check_memory(settings: Settings, machine: Machine, sizes: Sequence[Size]) -> Iterator[Finding]:

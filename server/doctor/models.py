@@ -153,9 +153,9 @@ def size_of(name: str, directory: Path, dtype: str, context: int | None) -> Size
     length = context or config.get("max_position_embeddings")
     per_token = _cache_bytes(config, itemsize)
     if per_token is None or not isinstance(length, int):
-        return Size(name, weight_bytes, None)
+        return Size(name, weight_bytes, None, itemsize)
     num_blocks = -(-length // LARGE_BLOCK) + 1  # vLLM keeps one for itself
-    return Size(name, weight_bytes, per_token * LARGE_BLOCK * num_blocks)
+    return Size(name, weight_bytes, per_token * LARGE_BLOCK * num_blocks, itemsize)
 
 
 def _cache_bytes(config: Mapping[str, Any], itemsize: int) -> int | None:

@@ -84,11 +84,11 @@ async def test_a_service_that_stays_away_is_asked_once_a_second_and_given_up() -
     async with (
         service(world_of("1")) as client,
         cutting(client, 2_000, *[1] * 100) as (url, heads),
-        AsyncWinnow(url, resume_within_s=1.5) as winnow,
+        AsyncWinnow(url, resume_within_s=3.5) as winnow,
     ):
         with pytest.raises(WinnowError):
             await collected(winnow.stream("?", **FIELDS, background=True))
-    assert len(heads) == 3
+    assert 3 <= len(heads) <= 5  # the first, and one a second
 
 
 async def test_a_request_with_a_key_is_sent_again_after_a_break_and_searched_once() -> None:

@@ -44,6 +44,8 @@ from tests.models.verifier_contract import VerifierContract, steps_of
 
 OPTIONS = JudgeOptions(("Every calculation is right.", "It is short."))
 BY_STEPS = replace(OPTIONS, reads=Reads.STEPS)
+ROUNDING = 1e-6
+"""Kernels of some processors round differently where another part of a prompt comes from the cache."""
 Ask = Callable[[str], torch.Tensor]
 """From a question to the probabilities of the ten digits, in plain transformers."""
 
@@ -151,12 +153,12 @@ async def test_a_pair_is_judged_in_both_orders(subject: Judge, ask: Ask) -> None
 async def test_a_call_gets_one_verdict(subject: Judge) -> None:
     scores = await subject.score(LONG, (), lines(3), Meter())
     assert scores[:2] == (1.0, 1.0)
-    assert await subject.score(LONG, lines(2), lines(3)[2:], Meter()) == scores[2:]
+    assert await subject.score(LONG, lines(2), lines(3)[2:], Meter()) == pytest.approx(scores[2:], abs=ROUNDING)
 
 
 async def test_the_same_response_gets_the_same_verdict(subject: Judge) -> None:
     scores = [await subject.score(LONG, (), lines(7), Meter()) for _ in range(5)]
-    assert len(set(scores)) == 1
+    assert scores == [pytest.approx(scores[0], abs=ROUNDING)] * 5
 
 
 async def test_a_second_criterion_and_a_second_candidate_read_what_they_share_from_the_cache(subject: Judge) -> None:

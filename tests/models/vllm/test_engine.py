@@ -46,6 +46,16 @@ async def test_running_engines_answer(policy: EnginePolicy, verifier: WinnowPRM)
     await verifier.engine.check()
 
 
+@pytest.mark.parametrize("is_fast", [True, False])
+async def test_an_engine_of_16_bits_says_where_they_are_slow(
+    policy: EnginePolicy, is_fast: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert isinstance(policy.engine, Engine)
+    monkeypatch.setattr("models.vllm.engine.multiplies_16_bits", lambda: is_fast)
+    await policy.engine.make_ready()
+    assert ("dtype float32 is faster" in caplog.text) is not is_fast
+
+
 async def test_an_engine_says_how_many_tokens_fit_into_its_cache(policy: EnginePolicy, verifier: WinnowPRM) -> None:
     for engine, model in ((policy.engine, DEMO / "policy"), (verifier.engine, DEMO / "prm")):
         config = AutoConfig.from_pretrained(model)

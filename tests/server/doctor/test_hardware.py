@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from models.vllm.devices import multiplies_16_bits
 from server.doctor.finding import Verdict
-from server.doctor.hardware import check_hardware
-from server.doctor.machine import Machine
+from server.doctor.hardware import check_hardware, check_types
+from server.doctor.machine import GIB, Machine
+from server.doctor.memory import Size
 from server.settings import Settings
 from tests.server.doctor.machines import machine, verdicts, with_gpus
 
@@ -51,3 +53,35 @@ def test_one_engine_may_have_all_of_a_gpu() -> None:
 def test_threads_of_engines_that_run_elsewhere_do_not_count() -> None:
     settings = Settings(policy_threads=8, verifier_threads=2)
     assert verdicts(check_hardware(settings, machine(num_cores=2), ("verifier",))) == [FINE]
+
+
+@pytest.mark.parametrize(
+    ("there", "itemsize", "expected"),
+    [
+        (machine(multiplies_16_bits=False), 2, [CAUTION]),
+        (machine(multiplies_16_bits=False), 4, []),
+        (machine(), 2, []),
+        (with_gpus(1, multiplies_16_bits=False), 2, []),
+    ],
+)
+def test_weights_of_16_bits_are_slow_on_cores_that_do_not_multiply_them(
+    there: Machine, itemsize: int, expected: list[Verdict]
+) -> None:
+    findings = list(check_types(there, [Size("policy", GIB, None, itemsize), Size("verifier", 1, None, 4)]))
+    assert verdicts(findings) == expected
+    for finding in findings:
+        assert finding.seen == "this processor is slow with numbers of 16 bits, as in policy"
+        assert finding.remedy == "set dtype to float32: several times as fast, and 1.0 GiB more memory"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"architecture": "x86_64", "avx2": True, "avx512_bw": False, "avx_ne_convert": False}, False),
+        ({"architecture": "x86_64", "avx2": True, "avx512_bw": True}, True),
+        ({"architecture": "x86_64", "avx2": True, "avx_ne_convert": True}, True),
+        ({"architecture": "aarch64"}, True),
+    ],
+)
+def test_which_processors_multiply_16_bits(capabilities: dict[str, object], expected: bool) -> None:
+    assert multiplies_16_bits(capabilities) is expected

@@ -11,7 +11,7 @@ from server.settings import Settings
 from tests.server.doctor.machines import machine, verdicts, with_gpus
 
 FINE, CAUTION, STOPS = Verdict.FINE, Verdict.CAUTION, Verdict.STOPS
-SMALL = [Size("policy", 4 * MIB, MIB), Size("verifier", 4 * MIB, None)]
+SMALL = [Size("policy", 4 * MIB, MIB, 2), Size("verifier", 4 * MIB, None, 2)]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_memory_that_is_not_there_stops() -> None:
 
 
 def test_a_cache_that_cannot_hold_one_response_stops_and_the_remedy_says_how_large_it_must_be() -> None:
-    sizes = [Size("policy", 4 * MIB, 600 * MIB + 1)]
+    sizes = [Size("policy", 4 * MIB, 600 * MIB + 1, 2)]
     cache, memory = check_memory(Settings(), machine(), sizes)
     assert (cache.verdict, memory.verdict) == (STOPS, FINE)
     assert "policy_kv_cache_mib to 601" in (cache.remedy or "")
@@ -41,7 +41,7 @@ def test_a_cache_that_cannot_hold_one_response_stops_and_the_remedy_says_how_lar
 def test_a_model_must_fit_into_its_share_of_each_gpu(
     settings: dict[str, Any], num_gpus: int, expected: Verdict
 ) -> None:
-    eight_billion = [Size("policy", 16 * GIB, GIB)]
+    eight_billion = [Size("policy", 16 * GIB, GIB, 2)]
     assert verdicts(check_memory(Settings(**settings), with_gpus(num_gpus, gib=24), eight_billion)) == [expected]
 
 

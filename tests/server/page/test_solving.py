@@ -73,7 +73,7 @@ async def test_stop_stops_the_engines(
         await until(
             lambda: not (policy.engine.num_running_requests or verifier.engine.num_running_requests), within_s=2
         )
-        assert "Stopped" in await page.locator(".verdict .status").inner_text()
+        await page.locator(".verdict .status", has_text="Stopped").wait_for()
 
 
 async def test_a_step_is_inspected_by_keyboard_and_the_outline_holds_the_same(

@@ -165,7 +165,7 @@ class Point:
         return value
 
     def _total(self, operator: str, index: str, indices: range, term: Node) -> Scalar:
-        if len(indices) > MAX_TERMS:
+        if indices.stop - indices.start > MAX_TERMS:
             raise UnreadableError
         total: Scalar = Fraction(operator == "prod")
         for running in indices:

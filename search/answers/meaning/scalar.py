@@ -62,7 +62,7 @@ def is_long_decimal(value: Fraction, num_digits: int) -> bool:
 
 def snap(value: Scalar) -> Scalar:
     """Return the rational that a real is but for its last digits, else the value itself."""
-    if is_exact(value) or mp.im(value) != 0:
+    if is_exact(value) or mp.im(value) != 0 or (value and abs(mp.mag(value)) > MAX_BITS):
         return value
     real = mp.re(value)
     mantissa, exponent = abs(real).man_exp
@@ -163,7 +163,7 @@ def extreme(function: Callable[..., Scalar], *values: Scalar) -> Scalar:
     """Return the `max` or `min` of reals."""
     if any(mp.im(inexact(value)) != 0 for value in values):
         raise UnreadableError
-    return function(values, key=inexact)
+    return function(values, key=lambda value: mp.re(inexact(value)))
 
 
 def integral(function: Callable[..., int], *values: Scalar) -> Scalar:

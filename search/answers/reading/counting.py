@@ -24,6 +24,9 @@ _MICRO = Fraction(1, 10**6)
 _POWERS = {"sq": 2, "square": 2, "squared": 2, "cu": 3, "cubic": 3, "cubed": 3}
 _DOTS = frozenset({"cdot", "times", "*"})
 
+MAX_FACTORS = 10
+"""Units in a product."""
+
 
 def at_unit(cursor: Cursor, counted: Node, ahead: int = 0) -> bool:
     """Say whether the token `ahead` says what `counted` counts."""
@@ -74,8 +77,11 @@ def read_unit(cursor: Cursor, counted: Node) -> Node:
 
 def _read_measure(cursor: Cursor) -> Unit | None:
     """Read a unit of measurement, which may be a product of several; None where none stands there."""
-    unit, exponent = None, 1
+    unit, exponent, num_factors = None, 1, 0
     while (part := _read_part(cursor, unit is not None)) is not None:
+        num_factors += 1
+        if num_factors > MAX_FACTORS:
+            raise UnreadableError
         unit = combine(unit or ONE, part, exponent)
         exponent = 1
         ahead = cursor.peek(1)

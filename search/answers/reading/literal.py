@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 from fractions import Fraction
 
 from search.answers.reading.syntax import UnreadableError
@@ -34,8 +35,14 @@ def read_literal(text: str) -> Fraction:
 
 
 def read_recurring(text: str, period: str) -> Fraction:
-    """Return the value of the decimal `text` with `period` behind it without end: `0.1`, `6` is a sixth."""
+    """Return the value of the decimal `text` with `period` behind it without end: `0.1`, `6` is a sixth.
+
+    Raises:
+        UnreadableError: One of them is no row of digits.
+    """
     whole, _, decimals = text.partition(".")
+    if not (whole + decimals + period).isdecimal():
+        raise UnreadableError
     return Fraction(int(whole + decimals) + Fraction(int(period), 10 ** len(period) - 1), 10 ** len(decimals))
 
 
@@ -70,7 +77,7 @@ def _unrounded(value: Fraction, num_decimals: int) -> Fraction:
 
 def _unrounded_float(value: Fraction) -> Fraction:
     """The small fraction or the short decimal that a float such as 0.30000000000000004 is but for its error."""
-    short = Fraction(f"{float(value):.10g}")
+    short = Fraction(f"{Decimal(value.numerator) / value.denominator:.10g}")
     for nearest in (value.limit_denominator(10_000), short):
         if abs(nearest - value) <= value / 2**50:
             return nearest

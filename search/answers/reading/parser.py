@@ -521,6 +521,6 @@ def _bracketed(brackets: str, content: Node) -> Node:
 
 
 def _integer(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UnreadableError
     return int(text)

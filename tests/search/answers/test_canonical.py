@@ -19,6 +19,8 @@ UNREADABLE = [
     "1,1," * 120, r"\mathbb{R} \setminus \{x,y\}", r"\{1,2", r"\sum_{k}^{2} k", r"\sum_{k=1,2} k",
     "1 < 2", r"x \equiv 1", "(2x apples)", "5^apples", r"2 \in 3", r"x \in A = 3", "[1]+(1,2)", r"\sqrt[3{8}", "|1",
     r"\lfloor 1", "x_{(1,2)}", r"\sqrt{10^{40}+1}-10^{20}", r"\operatorname{artanh}(1)", "7^{12000}7^{12000}",
+    r"\sum_{k=1}^{10^{30}} k", r"1.5e3\overline{3}", r"1.5e333\ldots", "5 " + "kWh^9 " * 80,
+    r"\lfloor ((e^{900})^{50000})^{50000} \rfloor",
 ]  # fmt: skip
 
 
@@ -41,7 +43,7 @@ def test_prose_has_no_case_but_formulas_have() -> None:
     assert answer_key("X^") != answer_key("x^")
 
 
-@pytest.mark.parametrize("answer", ["", "\ud800", "\x00", "\u200b", "   ", "😀"])
+@pytest.mark.parametrize("answer", ["", "\ud800", "\x00", "\u200b", "   ", "😀", "5❶", "5\u1369"])
 def test_every_answer_has_a_key_that_can_be_encoded(answer: str) -> None:
     assert answer_key(answer).encode()
 
@@ -60,6 +62,20 @@ def test_a_long_answer_compares_as_a_whole() -> None:
 def test_a_large_exact_number_is_told_from_its_neighbour() -> None:
     assert answer_key("3^{2025}") != answer_key("3^{2025}+1")
     assert answer_key(r"\frac{3^{2025}}{7}") == answer_key(r"\frac{3^{2026}}{21}")
+
+
+def test_the_extreme_of_numbers_that_are_computed_as_complex_ones_is_real() -> None:
+    assert answer_key(r"\max(i^2,\sqrt{2})") == answer_key(r"\sqrt{2}")
+
+
+def test_a_large_number_with_decimals_is_itself() -> None:
+    assert answer_key("1" * 400 + ".123456") != answer_key("1" * 400 + ".123457")
+
+
+def test_a_number_of_any_size_has_a_name_at_once() -> None:
+    tower = "((e^{900})^{50000})^{50000}"
+    assert answer_key(f"1/{tower}") != answer_key(f"2/{tower}")
+    assert answer_key(f"f({tower})") != answer_key(f"f(2{tower})")
 
 
 def test_a_root_of_a_negative_number_has_its_sign_whatever_the_size_of_its_degree() -> None:

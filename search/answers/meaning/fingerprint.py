@@ -11,7 +11,7 @@ from fractions import Fraction
 from mpmath import mp  # type: ignore[import-untyped]  # mpmath ships no types
 
 from search.answers.meaning.grid import Value, absolute, divide_values, is_grid
-from search.answers.meaning.point import COMPLEX, NUM_POINTS, Point
+from search.answers.meaning.point import COMPLEX, NUM_FAR, NUM_POINTS, Point
 from search.answers.meaning.scalar import Scalar, inexact, is_exact, is_long_decimal, snap, write
 from search.answers.reading.syntax import Node, Symbol, UnreadableError, walk
 
@@ -35,7 +35,10 @@ MAX_NAME = 100
 """Characters of a number's name; a longer one is hashed."""
 
 Profile = list[Value | None]
-"""The values of one expression at all points, None where it has no real one; one value for a constant."""
+"""The values of one expression at all points, None where it has no real one; one value for a constant.
+
+At the far points, which come last, it may be too large to be computed; this, too, is None.
+"""
 
 
 def name_value(node: Node) -> str:
@@ -103,17 +106,25 @@ def _profile(node: Node) -> Profile:
     if not first.has_drawn:
         return list(values)
     values += [Point(index).value(node) for index in range(1, NUM_POINTS)]
-    return list(values) if _is_complex(node) else _real(values)
+    far = [_far_value(node, index) for index in range(NUM_POINTS, NUM_POINTS + NUM_FAR)]
+    return [*values, *far] if _is_complex(node) else _real([*values, *far])
+
+
+def _far_value(node: Node, index: int) -> Value | None:
+    try:
+        return Point(index).value(node)
+    except UnreadableError:
+        return None
 
 
 def _is_complex(node: Node) -> bool:
     return any(isinstance(below, Symbol) and below.name in COMPLEX | {"i"} for below in walk(node))
 
 
-def _real(values: list[Value]) -> Profile:
+def _real(values: Profile) -> Profile:
     r"""Keep the real values of a function of real variables, all where none is: `\sqrt{1/n}` is `1/\sqrt{n}`."""
-    kept: Profile = [value if is_grid(value) or _is_real(value) else None for value in values]
-    return kept if any(value is not None for value in kept) else list(values)
+    kept: Profile = [None if value is None or not (is_grid(value) or _is_real(value)) else value for value in values]
+    return kept if any(value is not None for value in kept[:NUM_POINTS]) else values
 
 
 def _is_real(value: Scalar) -> bool:
@@ -124,14 +135,23 @@ def _name(low: Sequence[Scalar | None], high: Sequence[Scalar | None]) -> str:
     """Name a number by its digits, a function by those of all its values."""
     with mp.workdps(HIGH_DIGITS):
         pairs = list(zip(low, high, strict=True))
-        names = ["undefined" if b is None else _settle(a, b, NUM_DIGITS) for a, b in pairs[1:] and pairs]
-        if len(set(names)) > 1:
-            return f"f#{_hash(' '.join(names))}"
+        names = ["undefined" if b is None else _settle(a, b, NUM_DIGITS) for a, b in pairs[1:] and pairs[:NUM_POINTS]]
+        far = [_settle_far(a, b) for a, b in pairs[NUM_POINTS:]]
+        if len({*names, *far} - {None}) > 1:
+            return f"f#{_hash(' '.join(map(str, (*names, *far))))}"
         number = high[0]
         if not is_exact(number) and mp.mag(number) > MAX_MAGNITUDE:
             raise UnreadableError
         name = _settle(low[0], number, NAMED_DIGITS)
     return name if len(name) <= MAX_NAME else f"{name[:20]}#{_hash(name)}"
+
+
+def _settle_far(low: Scalar | None, high: Scalar | None) -> str | None:
+    """Write a value at a far point; None where it is lost among its neighbours."""
+    try:
+        return None if low is None or high is None else _settle(low, high, NUM_DIGITS)
+    except UnreadableError:
+        return None
 
 
 def _settle(low: Scalar, high: Scalar, num_digits: int) -> str:

@@ -29,6 +29,12 @@ from search.answers.reading.syntax import Apply, Group, Matrix, Node, Number, Qu
 NUM_POINTS = 6
 """A variable is positive at half of the points and negative at the others, so that x is not |x|."""
 
+NUM_FAR = 2
+"""Points farther from zero, one on either side: nearer ones do not tell `|x-5|` from `5-x`."""
+
+_DISTANCE = 31
+"""How many times as far; exponentials and factorials can still be computed there."""
+
 MAX_TERMS = 200
 """Terms of a sum or product that are computed one by one."""
 
@@ -80,7 +86,7 @@ class Point:
     """A place at which expressions have values.
 
     Args:
-        index: Which of the `NUM_POINTS`.
+        index: Which of the `NUM_POINTS`; from there on, which of the far ones.
 
     Attributes:
         has_drawn: True after a value that depends on the point.
@@ -146,6 +152,8 @@ class Point:
         real, imaginary = (
             Fraction(30 + int.from_bytes(part) % 370, _DENOMINATOR) for part in (digest[:8], digest[8:16])
         )
+        if self._index >= NUM_POINTS:
+            return real * _DISTANCE * (-1) ** (sum(name.encode()) + self._index)
         if self._index in _NEGATIVE_AT[sum(name.encode()) % len(_NEGATIVE_AT)]:
             real = -real
         if name in COMPLEX and self._index == NUM_POINTS - 1:

@@ -61,13 +61,14 @@ def is_long_decimal(value: Fraction, num_digits: int) -> bool:
 
 
 def snap(value: Scalar) -> Scalar:
-    """Return the rational that a real is but for its last digits, else the value itself."""
-    if is_exact(value) or mp.im(value) != 0 or (value and abs(mp.mag(value)) > MAX_BITS):
+    """Return the rational of two small numbers that a real is but for its last digits, else the value itself."""
+    limit = 10 ** (mp.dps // 3)
+    if is_exact(value) or mp.im(value) != 0 or abs(value) > limit or 0 < abs(value) * limit < 1:
         return value
     real = mp.re(value)
     mantissa, exponent = abs(real).man_exp
     exact = Fraction(-mantissa if real < 0 else mantissa) * Fraction(2) ** exponent
-    nearest = exact.limit_denominator(10 ** (mp.dps // 3))
+    nearest = exact.limit_denominator(limit)
     return nearest if abs(nearest - exact) * 10 ** (mp.dps - 15) <= abs(exact) else value
 
 

@@ -321,6 +321,10 @@ Tom: 3, Ann: 4 == Ann: 4, Tom: 3
 x \approx 3.14 == 3.14
 \text{No solution} == no solution
 \text{无解} == 无解
+\sqrt{(x-4)^2} == |x-4|
+e^{9x} == (e^{3x})^3
+\frac{(n+1)!}{n!} == n+1
+\cosh^2 x - \sinh^2 x == 1
 """
 
 _DIFFERENT = r"""
@@ -525,6 +529,13 @@ third != 3
 3rd != 3
 5 thirds != 5
 5! != 5
+|x-5| != 5-x
+|x+7| != x+7
+\ln|x-5| != \ln(5-x)
+\sqrt{(x-4)^2} != 4-x
+\max(n,5) != 5
+\min(n,5) != n
+\lfloor n/5 \rfloor != \lfloor n/7 \rfloor
 """
 
 SAME = [tuple(line.split(" == ")) for line in _SAME.strip().splitlines()]

@@ -12,6 +12,7 @@ from search.answers.reading.literal import read_cut_off, read_literal, read_recu
 from search.answers.reading.naming import take_extreme, take_label
 from search.answers.reading.notation import at_conjunction, take_domain, take_written_out
 from search.answers.reading.syntax import (
+    CONSTANTS,
     ELLIPSIS,
     INFINITY,
     REALS,
@@ -198,7 +199,7 @@ class Parser(Cursor):
                 product = read_unit(self, product)
                 self.expect(")")
             elif self._at_factor(product):
-                product = Apply("*", (product, self._read_power()))
+                product = _beside(product, self._read_power())
             else:
                 return product
 
@@ -306,6 +307,8 @@ class Parser(Cursor):
                 return INFINITY
             case "ldots":
                 return ELLIPSIS
+        if name not in CONSTANTS and self.sees(Kind.MARK, "{"):
+            raise UnreadableError  # an argument of a command that is not known
         return self._read_symbol(name)
 
     def _read_root(self) -> Node:
@@ -493,6 +496,13 @@ class Parser(Cursor):
 
 def _list(items: list[Node]) -> Node:
     return items[0] if len(items) == 1 else Group("", tuple(items))
+
+
+def _beside(before: Node, behind: Node) -> Node:
+    """The product of two factors without a sign between them; a noun takes none, nor one measure another."""
+    if isinstance(before, Quantity) and (isinstance(behind, Quantity) or not before.unit.is_measure):
+        raise UnreadableError
+    return Apply("*", (before, behind))
 
 
 def _fraction(top: Node, bottom: Node) -> Node:

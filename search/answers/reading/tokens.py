@@ -14,7 +14,7 @@ from search.answers.reading.words import (
     SCALES,
     TELLING,
     TELLING_BEHIND,
-    is_applied,
+    factors,
     is_foreign,
     is_prose,
     is_word,
@@ -174,9 +174,8 @@ def _letters(run: str, in_prose: bool, can_be_unit: bool, is_behind_number: bool
     """A run of letters is a name, a word, or a product of variables; `min` behind a number is a unit."""
     if run in NAMES and not (run in {"min", "sec"} and can_be_unit):
         yield Token(Kind.NAME, run)
-    elif is_applied(run):
-        yield Token(Kind.NAME, run[:-1])
-        yield Token(Kind.LETTER, run[-1])
+    elif parts := factors(run):
+        yield from (Token(Kind.LETTER if len(part) == 1 else Kind.NAME, part) for part in parts)
     elif is_word(run, in_prose, is_behind_number):
         yield Token(Kind.WORDS, run.casefold(), written=run)
     else:

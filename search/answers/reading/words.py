@@ -104,7 +104,8 @@ FUNCTIONS = _words(
     arsinh arcosh artanh exp ln log lg gcd lcm max min abs floor ceil
     """
 )
-NAMES = FUNCTIONS | _words("sqrt pi infinity inf alpha beta gamma theta lambda mu sigma phi omega")
+_ANGLES = _words("alpha beta gamma theta phi")
+NAMES = FUNCTIONS | _ANGLES | _words("sqrt pi infinity inf lambda mu sigma omega")
 """Words that are mathematics where they are written without a backslash."""
 
 SHORT_UNITS = _words(
@@ -119,18 +120,23 @@ _RUN = re.compile(r"[^\W\d_]+")
 _PROSE = re.compile(r"[^\W\d_]+(?:[\s'.,;:!?()-]+[^\W\d_]+)*[\s'.,;:!?()-]*")
 _FIRST_OF_OTHER_SCRIPTS, _FIRST_OF_EAST_ASIA = "\u0400", "\u2e80"
 _VOWEL = re.compile("[aeiou]", re.IGNORECASE)
+_FUNCTION = "|".join(sorted(FUNCTIONS - _words("gcd lcm max min"), key=len, reverse=True))
+_VARIABLE = "|".join(("[xyzA-Z]", *_ANGLES))
+_APPLIED = re.compile(rf"[xyz]?(?:(?:{_FUNCTION})(?:{_VARIABLE}))*(?:{_FUNCTION})?")
+_FACTOR = re.compile(rf"{_FUNCTION}|{_VARIABLE}")
 
 
 def is_prose(text: str) -> bool:
     """True for text of nothing but words of which one, with a vowel, is no name in mathematics."""
     runs = _RUN.findall(text) if _PROSE.fullmatch(text) else []
     ignored = NAMES | CONJUNCTIONS | LETTERS_BETWEEN
-    return any(len(run) > 1 and run not in ignored and not is_applied(run) and _is_spoken(run) for run in runs)
+    return any(len(run) > 1 and run not in ignored and not factors(run) and _is_spoken(run) for run in runs)
 
 
-def is_applied(run: str) -> bool:
-    """True for a function with its variable, such as `sinx`."""
-    return run[:-1] in FUNCTIONS and run[-1] in "xyz"
+def factors(run: str) -> list[str]:
+    """The functions and variables that are written side by side in `xsinx`; none in any other run of letters."""
+    found = _FACTOR.findall(run) if _APPLIED.fullmatch(run) else []
+    return found if len(found) > 1 else []
 
 
 def is_word(run: str, in_prose: bool, is_behind_number: bool) -> bool:

@@ -321,6 +321,21 @@ Tom: 3, Ann: 4 == Ann: 4, Tom: 3
 x \approx 3.14 == 3.14
 \text{No solution} == no solution
 \text{无解} == 无解
+2sinA == 2\sin A
+2xsinx == 2x\sin x
+2sinxcosx == \sin 2x
+2sintheta == 2\sin\theta
+xln(x) == x\ln x
+cosAcosB == \cos A\cos B
+xmin = 5 == 5
+\$500(1.02)^n == 500 \cdot 1.02^n
+180^\circ(n-2) == 180(n-2)
+\nicefrac{1}{2} == \sfrac12
+\textcolor{red}{5} == 5
+{\color{blue} 5} == 5
+\hspace{1cm} 5 == 5
+10\text{,}000 == 10000
+2\pi{r} == 2\pi r
 \sqrt{(x-4)^2} == |x-4|
 e^{9x} == (e^{3x})^3
 \frac{(n+1)!}{n!} == n+1
@@ -529,6 +544,15 @@ third != 3
 3rd != 3
 5 thirds != 5
 5! != 5
+2sinA != 2
+2xsinx != 2
+2sinxcosx != 2
+2sintheta != 2
+2xcos(x) != 2x
+2\operatorname{cis}(\pi/3) != \frac{2\pi}{3}
+5 hours (300 minutes) != 1500
+3\text{ if }x>0 != 3x>0
+\stirling{5}{2} != \stirling{2}{5}
 |x-5| != 5-x
 |x+7| != x+7
 \ln|x-5| != \ln(5-x)

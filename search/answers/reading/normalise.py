@@ -45,6 +45,10 @@ _REWRITES = tuple(
         (r"(?<![\d.,])\d{1,3}(?:'\d{3})+(?!\d)", lambda groups: groups[0].replace("'", "")),
         (r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])", lambda groups: groups[0].replace(".", "")),
         (r"(?<![a-zA-Z\\])([apAP])\. ?[mM](?![a-zA-Z])\.?", r"\1m"),
+        (
+            r"(?<=\d)(?::00)?( ?(?:\\(?:text|mathrm) ?\{)? ?)([apAP])[mM](?![a-zA-Z])",
+            lambda parts: parts[1] + parts[2].lower() + "m",
+        ),
         (r"\s+", " "),
     )
 )
@@ -52,8 +56,8 @@ _CHOICE = re.compile(
     r"""
     (?:\\text(?:bf|rm|it)?\ ?\{\ ?)?       # \textbf{(C) } 12
     \(?([A-J])\)\ ?\}?
-    (?:\ (?![-+=*/^_<>(){}!'|]|and\b|or\b|\\(?:c[au]p|text\ ?\{\ ?(?:and|or)\b)).*)?
-    | ([A-J])\.\ \S.*                       # C. 12
+    (?:\ (?![-+=*/^_<>(){}!'|]|and\b|or\b|\\(?:c[au]p|text\ ?\{\ ?(?:and|or)\b)|.*\([A-J]\)).*)?
+    | ([A-J])\.\ (?!and\b|or\b|(?:.*\W)?[A-J]\.\ )\S.*  # C. 12
     """,
     re.VERBOSE | re.DOTALL,
 )

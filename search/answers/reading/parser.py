@@ -182,6 +182,9 @@ class Parser(Cursor):
         terms = [self._read_term()]
         while self.sees(Kind.MARK, "+-") or self.sees(Kind.NAME, ("pm", "mp")):
             terms.append(self._read_term())
+        match terms:
+            case [Group() as whole, Apply("neg", (Group("{}") as removed,))]:
+                return Group("-", (whole, removed))
         return terms[0] if len(terms) == 1 else Apply("+", tuple(terms))
 
     def _read_term(self) -> Node:
@@ -451,7 +454,7 @@ class Parser(Cursor):
 
     def _read_number(self, text: str) -> Node:
         """Read what belongs to the number that begins with `text`, which has been taken."""
-        if "." in text and self.accept(Kind.NAME, ("overline", "bar", "dot")):
+        if "." in text and (self.accept(Kind.NAME, ("overline", "bar", "dot")) or self._at_period()):
             return Number(read_recurring(text, self._read_digits()))
         if "." in text and self.accept(Kind.NAME, ("ldots",)):
             return Number(read_cut_off(text))
@@ -463,12 +466,17 @@ class Parser(Cursor):
         return Number(read_literal(text) + self._read_proper_fraction())
 
     def _take_written(self) -> str:
-        """Read one token, in braces or not, as it is written."""
-        is_group = self.accept(Kind.MARK, "{")
+        """Read one token, in brackets or not, as it is written."""
+        opening = self.accept(Kind.MARK, "{(")
         text = self.take().text
-        if is_group:
-            self.expect("}")
+        if opening:
+            self.expect(_CLOSING[opening.text])
         return text
+
+    def _at_period(self) -> bool:
+        """True at the brackets of `0.1(6)`."""
+        is_whole = self.peek(1).kind is Kind.NUMBER and self.peek(1).text.isdecimal() and self.peek(2).text == ")"
+        return is_whole and self.sees(Kind.MARK, "(") and not self.peek().is_spaced
 
     def _read_digits(self) -> str:
         text = self._take_written()

@@ -17,7 +17,7 @@ LONG = "long:"
 """How the key of an answer begins that is too long to be read."""
 
 _WRAPPER = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf|operatorname)(?![a-zA-Z])|[{}]")
-_SKIPPED = re.compile(r"\s+|(?<!\d)\.|\.(?!\d)")
+_SKIPPED = re.compile(r"(?<!\d)\s+|\s+(?!\d)|(?<!\d)\.|\.(?!\d)")
 
 
 def text_key(text: str) -> str:

@@ -321,6 +321,17 @@ Tom: 3, Ann: 4 == Ann: 4, Tom: 3
 x \approx 3.14 == 3.14
 \text{No solution} == no solution
 \text{无解} == 无解
+0.(3) == 1/3
+0.1(6) == 1/6
+12.(36) == \frac{136}{11}
+0.5(x+1) == \frac{x+1}{2}
+7 PM == 7 p.m.
+7:00\text{ PM} == 7\text{ p.m.}
+3:30 PM == 3:30\text{ p.m.}
+\text{3:30 P.M.} == 3:30 pm
+PM = 5 == 5
+\mathbb{R} - \{-1,2\} == \mathbb{R} \setminus \{-1,2\}
+[0,5]-\{5\} == [0,5)
 2sinA == 2\sin A
 2xsinx == 2x\sin x
 2sinxcosx == \sin 2x
@@ -544,6 +555,14 @@ third != 3
 3rd != 3
 5 thirds != 5
 5! != 5
+(A) 5, (B) 7 != (A) 3, (B) 9
+A. 5, B. 7 != A
+I. and II. != I
+0.(3) != 0
+0.1(6) != 0.6
+1 2 3 != 12 3
+7 AM != 7 PM
+(1,2)-(0,1) != (1,2)
 2sinA != 2
 2xsinx != 2
 2sinxcosx != 2

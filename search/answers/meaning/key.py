@@ -67,7 +67,9 @@ def unit_of(statement: Node) -> str | None:
     match statement:
         case Quantity(_, unit) if unit.is_measure:
             return str(unit)
-        case Relation(sides, operators) if set(operators) <= {"=", "~"}:
+        case Relation(operators=operators) if "~" in operators:
+            return unit_of(without_approximation(statement))
+        case Relation(sides, operators) if set(operators) == {"="}:
             return unit_of(sides[-1])
         case Group("", items):
             units = {unit_of(item) for item in items}

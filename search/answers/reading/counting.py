@@ -12,6 +12,7 @@ from search.answers.reading.tokens import Kind, Token
 from search.answers.reading.units import ONE, Unit, combine, find_unit, noun
 from search.answers.reading.words import (
     CONJUNCTIONS,
+    GREEK,
     LETTERS_BETWEEN,
     TELLING,
     TELLING_BEHIND,
@@ -33,14 +34,20 @@ def at_unit(cursor: Cursor, counted: Node, ahead: int = 0) -> bool:
     token = cursor.peek(ahead)
     match token.kind:
         case Kind.LETTER:
-            is_differential = token.text == "d" and cursor.peek(ahead + 1).kind is Kind.LETTER
+            is_differential = token.text == "d" and _is_variable(cursor.peek(ahead + 1))
             is_unit = token.is_upright and token.text in UNIT_LETTERS and not is_differential
             return is_unit and not variables(counted)
         case Kind.NAME if isinstance(counted, Number):
-            return token.text == "Omega" or (token.text == "mu" and at_unit_letter(cursor.peek(ahead + 1)))
+            is_product = _is_variable(cursor.peek(ahead + 2)) and not cursor.peek(ahead + 1).is_upright
+            is_micro = token.text == "mu" and at_unit_letter(cursor.peek(ahead + 1)) and not is_product
+            return token.text == "Omega" or is_micro
         case Kind.WORDS:
             return token.text not in CONJUNCTIONS and (token.text not in LETTERS_BETWEEN or token.written != "")
     return False
+
+
+def _is_variable(token: Token) -> bool:
+    return token.kind is Kind.LETTER or (token.kind is Kind.NAME and token.text in GREEK)
 
 
 def at_unit_letter(token: Token) -> bool:

@@ -105,6 +105,9 @@ FUNCTIONS = _words(
     """
 )
 _ANGLES = _words("alpha beta gamma theta phi")
+GREEK = _ANGLES | _words("delta epsilon lambda mu xi rho sigma tau varphi psi omega")
+"""Commands that are variables."""
+
 NAMES = FUNCTIONS | _ANGLES | _words("sqrt pi infinity inf lambda mu sigma omega")
 """Words that are mathematics where they are written without a backslash."""
 

@@ -65,9 +65,17 @@ def test_every_letter_that_is_a_unit_has_one(letter: str) -> None:
     assert answer_form(rf"5\text{{ {letter}}}").unit
 
 
-def test_a_differential_is_no_day() -> None:
-    assert answer_form(r"5\mathrm{d}x").unit is None
-    assert not equivalent(r"5\mathrm{d}x", "5")
+@pytest.mark.parametrize("variable", ["x", r"\theta"])
+def test_a_differential_is_no_day(variable: str) -> None:
+    assert answer_form(rf"5\mathrm{{d}}{variable}").unit is None
+    assert not equivalent(rf"5\mathrm{{d}}{variable}", "5")
+    assert not equivalent(rf"5\mathrm{{d}}{variable}", f"5{variable}")
+
+
+def test_a_coefficient_of_friction_is_no_prefix() -> None:
+    assert answer_form(r"0.5\mu mg").unit is None
+    assert not equivalent(r"0.5\mu mg", "0.5")
+    assert equivalent(r"5 \mu\mathrm{m}", r"5 \mu m")
 
 
 def test_a_unit_is_written_in_base_units() -> None:

@@ -23,3 +23,5 @@ def test_a_unit_counts_where_both_answers_have_one() -> None:
     assert [equivalent("5 km", other) for other in ("5", "5 miles", "5 apples")] == [True, False, True]
     assert equivalent("x = 5 km", "5 kilometres")
     assert equivalent("5 kJ", "5 kilojoules")
+    assert equivalent(r"5\text{ km} \approx 3.1\text{ miles}", "5 km")
+    assert not equivalent(r"x = 5\text{ km} \approx 3.1\text{ miles}", "5 miles")

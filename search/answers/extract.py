@@ -54,10 +54,11 @@ _TAG = re.compile(r"<(?:final_?)?answer>(.*?)(?:</(?:final_?)?answer>|\Z)", re.I
 _HASHES = re.compile(r"(?<!#)####[ \t]*([^\s#][^\n]*)")
 _PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
 _LAST_LINE = re.compile(r"(?:^|\n)A:[ \t]*(\S[^\n]*)\s*\Z")
-_FORMULA = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:(?!\\\)).)+)\\\)|\\\[((?:(?!\\\]).)+)\\\]", re.DOTALL)
+_FORMULA = re.compile(r"\$\$?((?:\\.|[^$\\])+)\$\$?(?!\d)|\\\(((?:(?!\\\)).)+)\\\)|\\\[((?:(?!\\\]).)+)\\\]", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\\?\$)?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?(?![\w/]|\.\d)")
 _LEADING = re.compile(r"\A[\s:：＝=]*(?:[—–][ \t]*)?")
 _GAP = re.compile(rf"\s*[,;、，]?\s*(?:(?:{_AND})\s*)?")
+_OPTION = re.compile(r"(?:option|choice) \(?[A-J]\b", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"[a-zA-Z]\w*[ \t]*=")
 
 
@@ -196,7 +197,7 @@ def _only_number(answer: str) -> str | None:
     """The number of a sentence that has but one, such as "Tom has 16 apples"; None where words may change it."""
     numbers = list(_NUMBER.finditer(answer))
     before = _PROSE.findall(answer[: numbers[0].start()]) if numbers else []
-    if len(numbers) != 1 or not before or "=" in answer or "\\" in answer:
+    if len(numbers) != 1 or not before or "=" in answer or "\\" in answer or _OPTION.match(answer):
         return None
     if any(word.casefold() in TELLING or scale_of(word.casefold()) for word in before):
         return None

@@ -58,6 +58,7 @@ _CHOICE = re.compile(
     \(?([A-J])\)\ ?\}?
     (?:\ (?![-+=*/^_<>(){}!'|]|and\b|or\b|\\(?:c[au]p|text\ ?\{\ ?(?:and|or)\b)|.*\([A-J]\)).*)?
     | ([A-J])\.\ (?!and\b|or\b|(?:.*\W)?[A-J]\.\ )\S.*  # C. 12
+    | (?i:option|choice)\ \(?([A-J])\)?(?:[,:.]?\ (?!and\b|or\b|(?:.*\W)?[A-J]\b).*)?  # Option C: 12
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -77,7 +78,7 @@ def normalise(text: str) -> str:
     if box := _BOX.fullmatch(text):
         text = box[1]
     choice = _CHOICE.fullmatch(text)
-    return choice[1] or choice[2] if choice else _join_thousands(text)
+    return choice[choice.lastindex or 0] if choice else _join_thousands(text)
 
 
 def _join_thousands(text: str) -> str:

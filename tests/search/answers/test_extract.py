@@ -190,6 +190,13 @@ WILD = [
     ("Answer: {5, 6}", "{5, 6}"),
     ("Answer: The total is 5 km per day", "5 km per day"),
     ("Answer: Tom has x = 5", "Tom has x = 5"),
+    (r"The answer is $\$1,234$.", r"\$1,234"),
+    (r"The answers are $\$5$ and $\$6$.", r"\$5, \$6"),
+    ("The answer is $5. He has $6 left.", "$5"),
+    ("Each costs $3, and the answer is $3 + $4 = $7.", "$3 + $4 = $7"),
+    ("Answer: $5.00 per hour, so $40", "$5.00 per hour"),
+    ("The correct answer is option (C) 12.", "option (C) 12"),
+    ("The answer is option 3.", "3"),
 ]
 
 

@@ -321,6 +321,9 @@ Tom: 3, Ann: 4 == Ann: 4, Tom: 3
 x \approx 3.14 == 3.14
 \text{No solution} == no solution
 \text{无解} == 无解
+option (C) 12 == C
+Option C: 12 == C
+choice B, 7 apples == (B)
 0.(3) == 1/3
 0.1(6) == 1/6
 12.(36) == \frac{136}{11}
@@ -557,6 +560,7 @@ third != 3
 5! != 5
 (A) 5, (B) 7 != (A) 3, (B) 9
 A. 5, B. 7 != A
+Option A and B != A
 I. and II. != I
 0.(3) != 0
 0.1(6) != 0.6

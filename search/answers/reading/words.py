@@ -130,10 +130,13 @@ _FACTOR = re.compile(rf"{_FUNCTION}|{_VARIABLE}")
 
 
 def is_prose(text: str) -> bool:
-    """True for text of nothing but words of which one, with a vowel, is no name in mathematics."""
+    """True for text of nothing but words of which one, with a vowel or in capitals, is no name in mathematics."""
     runs = _RUN.findall(text) if _PROSE.fullmatch(text) else []
     ignored = NAMES | CONJUNCTIONS | LETTERS_BETWEEN
-    return any(len(run) > 1 and run not in ignored and not factors(run) and _is_spoken(run) for run in runs)
+    return any(
+        len(run) > 1 and run not in ignored and not factors(run) and (_is_spoken(run) or _is_sequence(run))
+        for run in runs
+    )
 
 
 def factors(run: str) -> list[str]:
@@ -162,6 +165,11 @@ def is_foreign(run: str) -> bool:
 def _is_symbol(run: str) -> bool:
     """True for a unit whose cases, as in kWh, tell it from a product of variables."""
     return len(run) > 1 and not run.isupper() and not run.islower() and not run.istitle() and find_unit(run) is not None
+
+
+def _is_sequence(run: str) -> bool:
+    """True for capitals whose order counts, such as HTH."""
+    return len(run) > 2 and run.isupper()
 
 
 def _is_spoken(run: str) -> bool:

@@ -324,6 +324,9 @@ x \approx 3.14 == 3.14
 option (C) 12 == C
 Option C: 12 == C
 choice B, 7 apples == (B)
+HTH == \text{HTH}
+HTH, HHT == \text{HHT, HTH}
+PQR = 12 == 12
 0.(3) == 1/3
 0.1(6) == 1/6
 12.(36) == \frac{136}{11}
@@ -559,6 +562,8 @@ third != 3
 5 thirds != 5
 5! != 5
 (A) 5, (B) 7 != (A) 3, (B) 9
+HHT != THH
+CBD != BCD
 A. 5, B. 7 != A
 Option A and B != A
 I. and II. != I

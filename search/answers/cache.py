@@ -40,6 +40,6 @@ class Cache(Generic[K, T]):
     async def _computed(self, key: K) -> T:
         try:
             return await self._compute(key)
-        except RuntimeError:
+        except Exception:
             self._values.pop(key, None)
             raise

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 _ROWS = r"""
 English    | answers?             | results?            | solutions?      | is|are|was|(?:wi|wou|mu|shou)(?:ll|ld|st) be
-Chinese    | 答案|答              | 结果                | 解              | 应该是|应该为|就是|应为|等于|是|为
+Chinese    | 答案|答|故选|应选    | 结果                | 解              | 应该是|应该为|就是|应为|等于|是|为|应选|选
 Spanish    | respuestas?          | resultado           | soluci(?:ón|ones) | es|son|será|sería
 French     | réponses?            | résultat            | solutions?      | est|sont|vaut|serait
 German     | (?:end)?antwort(?:en)? | (?:end)?ergebnis  | lösung(?:en)?   | ist|sind|lautet|lauten|beträgt|wäre
@@ -69,8 +69,10 @@ def _introduction(nouns: Sequence[str], verbs: Sequence[str], with_colon: bool) 
     heading = rf"(?m:^[ \t]*(?:(?:{qualities})[ \t]*){{0,3}}(?:{every})[ \t]*$)" if with_colon else r"(?!)"
     filler = rf"(?:[ \t]*(?:{_FILLERS})\b)?"
     rows = zip(nouns, verbs, strict=True)
-    stated = _alternatives(rf"(?:{noun}){behind}(?:(?:{verb})(?![a-zà-ÿ]){filler}|{signs})" for noun, verb in rows)
-    return re.compile(rf"{heading}|(?:(?<![^\W_])|(?<=[\u2e80-\uffff]))(?:{stated})", re.IGNORECASE)
+    without_spaces = r"(?<=[\u2e80-\uffff])"
+    verb_ends = rf"(?:(?![a-zà-ÿ])|{without_spaces})"
+    stated = _alternatives(rf"(?:{noun}){behind}(?:(?:{verb}){verb_ends}{filler}|{signs})" for noun, verb in rows)
+    return re.compile(rf"{heading}|(?:(?<![^\W_])|{without_spaces})(?:{stated})", re.IGNORECASE)
 
 
 _, _ANSWERS, _RESULTS, _SOLUTIONS, _VERBS = _columns()

@@ -8,13 +8,13 @@ from search.answers.cache import Cache
 class Doubling:
     def __init__(self) -> None:
         self.asked: list[int] = []
-        self.is_broken = False
+        self.error: Exception | None = None
 
     async def double(self, number: int) -> int:
         self.asked.append(number)
         await asyncio.sleep(0)
-        if self.is_broken:
-            raise RuntimeError("not running")
+        if self.error:
+            raise self.error
         return 2 * number
 
 
@@ -41,10 +41,11 @@ async def test_whoever_is_cancelled_leaves_the_value_to_the_others() -> None:
     assert await second == 6
 
 
-async def test_what_could_not_be_computed_is_computed_anew() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("not running"), OSError("no process can be started")])
+async def test_what_could_not_be_computed_is_computed_anew(error: Exception) -> None:
     doubling = Doubling()
-    cache, doubling.is_broken = Cache(doubling.double, max_size=9), True
-    with pytest.raises(RuntimeError):
+    cache, doubling.error = Cache(doubling.double, max_size=9), error
+    with pytest.raises(type(error)):
         await cache.get(3)
-    doubling.is_broken = False
+    doubling.error = None
     assert await cache.get(3) == 6

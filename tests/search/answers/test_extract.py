@@ -197,6 +197,12 @@ WILD = [
     ("Answer: $5.00 per hour, so $40", "$5.00 per hour"),
     ("The correct answer is option (C) 12.", "option (C) 12"),
     ("The answer is option 3.", "3"),
+    ("所以答案是B。", "B"),
+    ("答案为x=1。", "x=1"),
+    ("答えはBです。", "B"),
+    ("정답은B입니다.", "B"),
+    ("答案选B。", "B"),
+    ("故选：B", "B"),
 ]
 
 

@@ -208,7 +208,9 @@ class Parser(Cursor):
 
     def _read_factors(self) -> Node:
         """Read factors side by side, up to the next function."""
-        product = self._read_exponent()
+        is_negative = self.accept(Kind.MARK, "-")
+        product = self._read_power()
+        product = Apply("neg", (product,)) if is_negative else product
         while self._at_factor(product) and self.peek().text not in FUNCTIONS:
             product = Apply("*", (product, self._read_power()))
         return product
@@ -217,7 +219,7 @@ class Parser(Cursor):
         """Read an atom with its sign and its power."""
         if self.accept(Kind.MARK, "-"):
             return Apply("neg", (self._read_exponent(),))
-        return self._read_power()
+        return self._read_behind(self._read_atom())
 
     def _at_note(self) -> bool:
         """True at words in brackets behind a number: `9 (apples)`."""
@@ -236,8 +238,15 @@ class Parser(Cursor):
         return self._read_power()
 
     def _read_power(self) -> Node:
-        """Read an atom with what is set behind or above it; powers associate to the right."""
+        r"""Read an atom or a mixed number with its power; `\frac12\frac13` and `2^3\frac12` are products."""
+        is_integer = self.peek().kind is Kind.NUMBER and self.peek().text.isdecimal()
         base = self._read_atom()
+        if is_integer and isinstance(base, Number):
+            base = Number(base.value + self._read_proper_fraction())
+        return self._read_behind(base)
+
+    def _read_behind(self, base: Node) -> Node:
+        """Read what is set behind or above `base`; powers associate to the right."""
         while True:
             if self.accept(Kind.MARK, "!"):
                 base = Apply("factorial", (base,))
@@ -458,12 +467,10 @@ class Parser(Cursor):
             return Number(read_recurring(text, self._read_digits()))
         if "." in text and self.accept(Kind.NAME, ("ldots",)):
             return Number(read_cut_off(text))
-        if not text.isdigit():
-            return Number(read_literal(text))
-        if self.accept(Kind.MARK, "_") or self.accept(Kind.WORDS, ("base",)):
+        if text.isdigit() and (self.accept(Kind.MARK, "_") or self.accept(Kind.WORDS, ("base",))):
             base = self._take_written()
             return Numeral(text.lstrip("0") or "0", BASES.get(base) or _integer(base))
-        return Number(read_literal(text) + self._read_proper_fraction())
+        return Number(read_literal(text))
 
     def _take_written(self) -> str:
         """Read one token, in brackets or not, as it is written."""

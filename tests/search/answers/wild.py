@@ -327,6 +327,11 @@ choice B, 7 apples == (B)
 HTH == \text{HTH}
 HTH, HHT == \text{HHT, HTH}
 PQR = 12 == 12
+\frac12\frac13 == 1/6
+2^3\frac{1}{2} == 4
+r^2\frac{1}{3} == \frac{r^2}{3}
+\sqrt2\frac12 == \frac{\sqrt2}{2}
+3\frac12 x == \frac{7x}{2}
 0.(3) == 1/3
 0.1(6) == 1/6
 12.(36) == \frac{136}{11}
@@ -564,6 +569,7 @@ third != 3
 (A) 5, (B) 7 != (A) 3, (B) 9
 HHT != THH
 CBD != BCD
+2^3\frac{1}{2} != 2^{3.5}
 A. 5, B. 7 != A
 Option A and B != A
 I. and II. != I

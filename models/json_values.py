@@ -11,6 +11,8 @@ MAX_DEPTH = 64
 """Lists and objects within each other: what reads them is recursive, here and in the engine."""
 WHOLE_NUMBERS = range(-(2**63), 2**64)
 """What fits into 64 bits, with a sign or without."""
+MAX_WHERE_CHARS = 200
+"""Of the name of a part: with all that a client calls it, the names of many small parts would fill the memory."""
 
 
 class Flaw(NamedTuple):
@@ -36,13 +38,19 @@ def find_flaw(value: Any, where: str = "") -> Flaw | None:
             return Flaw(visible(path), f"is nested too deeply; allowed: {MAX_DEPTH} levels")
         if isinstance(part, list) and set(map(type, part)) == {int} and all(map(WHOLE_NUMBERS.__contains__, part)):
             continue  # token ids, of which there may be a hundred thousand
-        rest += [(item, f"{path}.{name}" if path else name, depth + 1) for name, item in _parts(part)]
+        rest += [(item, within(path, name), depth + 1) for name, item in _parts(part)]
     return None
+
+
+def within(where: str, name: str) -> str:
+    """Return what a part of a value is called, cut to what is shown of it."""
+    return (f"{where}.{name}" if where else name)[:MAX_WHERE_CHARS]
 
 
 def visible(text: str) -> str:
     """Return a text that any encoding can carry: clients may send half of a surrogate pair."""
-    return text.encode("ascii", "backslashreplace").decode()[:200] if _has_surrogate(text) else text[:200]
+    shown = text.encode("ascii", "backslashreplace").decode() if _has_surrogate(text) else text
+    return shown[:MAX_WHERE_CHARS]
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

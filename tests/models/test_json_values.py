@@ -1,6 +1,7 @@
 """What JSON allows, and what Python's parser lets through all the same."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -46,3 +47,13 @@ def test_depth_that_no_recursion_survives_is_only_too_deep() -> None:
     flaw = find_flaw(value)
     assert flaw is not None
     assert "nested too deeply" in flaw.what
+
+
+def test_a_long_name_is_not_kept_for_each_of_many_parts() -> None:
+    value = {"a" * 20_000: [[] for _ in range(5_000)]}
+    tracemalloc.start()
+    try:
+        assert find_flaw(value) is None
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()

@@ -11,7 +11,7 @@ and lists of `items`; of OpenAPI the annotations that everyday schemas hold. `x-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from models.json_values import Flaw, visible
+from models.json_values import Flaw, visible, within
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
@@ -97,7 +97,7 @@ def _faults(schema: Any, where: str) -> Iterator[Flaw]:
         yield Flaw(visible(where), "is not a schema; allowed: an object, true or false")
         return
     for keyword, value in schema.items():
-        place = f"{where}.{keyword}"
+        place = within(where, keyword)
         if keyword.startswith("x-"):
             continue
         if keyword not in KEYWORDS:
@@ -117,9 +117,9 @@ def _faults_within(holds: str, keyword: str, value: Any, place: str) -> Iterator
         yield from _faults(value, place)
     elif holds == MAP and isinstance(value, dict):
         for name, each in value.items():
-            yield from _faults(each, f"{place}.{name}")
+            yield from _faults(each, within(place, name))
     elif holds != MAP and isinstance(value, list) and value:
         for index, each in enumerate(value):
-            yield from _faults(each, f"{place}.{index}")
+            yield from _faults(each, within(place, str(index)))
     else:
         yield Flaw(visible(place), f"does not hold what it must; allowed: {holds}")

@@ -25,7 +25,7 @@ FORMATS = ("text", "json_object", "json_schema")
 
 ALTERNATIVES = ("enum", "anyOf", "oneOf", "allOf")
 REPETITIONS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-_QUANTIFIER = re.compile(r"\{\s*(\d*)\s*,?\s*(\d*)\s*\}")
+_QUANTIFIER = re.compile(r"\{\s*+(\d*+)\s*+,?+\s*+(\d*+)\s*+\}")  # possessive: no text is read twice
 _BAR = re.compile(r"(?<!\\)\|")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from models.checkpoints.tokenizer import TextTokenizer
 from models.errors import RequestRefusedError
-from models.openai.grammars.bounds import MAX_BYTES, constraint_in, require_bounded_tools
+from models.openai.grammars.bounds import MAX_BYTES, Asked, constraint_in, require_bounded, require_bounded_tools
 from models.openai.grammars.keywords import find_fault
 from models.openai.grammars.trial import Trial
 from models.openai.grammars.worker import NOTHING, TOO_DEAR, Constraint
@@ -187,6 +187,13 @@ def test_what_is_too_large_is_refused_before_it_is_tried(body: dict[str, Any], f
         constraint_in(body)
     assert refused.value.param == field
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["{" + " " * 300, "{" + "1" * 5_000, "{ 1 , " * 5_000])
+def test_what_is_nearly_a_quantifier_is_read_once(text: str) -> None:
+    started = time.process_time()
+    require_bounded(Asked("structured_outputs.regex", ("regex", text)))
+    assert time.process_time() - started < 0.5  # 300 spaces took 15 s, and twice as many 16 times as long
 
 
 def test_tools_are_bounded_although_nothing_compiles_them() -> None:

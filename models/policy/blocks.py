@@ -11,8 +11,8 @@ from typing import Literal
 
 MAX_LINES = {"code": 500, "bracket": 20, "dollars": 20, "environment": 60}
 
-_FENCE = re.compile(r"[ \t]{0,20}(?:(`{3,})([^`\n]{0,200})|(~{3,})([^\n]{0,200}))\n")
-_MAYBE_FENCE = re.compile(r"[ \t]{0,20}(?:`{0,2}|~{0,2}|`{3,}[^`\n]{0,200}|~{3,}[^\n]{0,200})")
+_FENCE = re.compile(r"[ \t]{0,20}+(?:(`{3,200}+)([^`\n]{0,200})|(~{3,200}+)([^\n]{0,200}))\n")
+_MAYBE_FENCE = re.compile(r"[ \t]{0,20}+(?:`{0,2}|~{0,2}|`{3,200}+[^`\n]{0,200}|~{3,200}+[^\n]{0,200})")
 _BEGUN = r"(?:b|be|beg|begi|begin|e|en|end)\Z"
 _MARK = re.compile(rf"\n|\$\$|\\(?!{_BEGUN})(?:begin\{{|end\{{|[^\n])")
 _BEGUN_MARK = re.compile(rf"\$\Z|\\(?:\Z|{_BEGUN})")

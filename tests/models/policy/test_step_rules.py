@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.interfaces import PARAGRAPHS, Delimiter, Finish, Markers, Step, StepRule, TokenCount
+from models.policy.blocks import Blocks
 from models.policy.steps import StepSplitter
 from tests.models.naive_steps import naive_steps
 from tests.models.problems import ids_of, text_of
@@ -153,6 +154,14 @@ def test_a_block_that_is_never_closed_is_text_after_some_lines(splitter: Splitte
     steps = splitter.texts(PARAGRAPHS, *f"{opening} a\n\n", *"b\n\n" * 500)
     assert len(steps) > 200
     assert steps[0].count("\n") > 20
+
+
+@pytest.mark.parametrize("mark", ["`", "~"])
+def test_a_fence_without_an_end_costs_no_more_for_each_character(mark: str) -> None:
+    blocks, start = Blocks(), time.thread_time()
+    for _ in range(4_000):
+        blocks.read(mark)
+    assert time.thread_time() - start < 1
 
 
 def test_a_token_count_cuts_blocks_too(splitter: Splitter) -> None:

@@ -82,16 +82,18 @@ def compact(value: Value) -> str:
     return text
 
 
-def leaves(value: Value) -> Iterator[tuple[str, Value]]:
-    """Yield what holds no other values, each with its pointer, in the order of the document."""
-    rest: list[tuple[str, Value]] = [("", value)]
-    while rest:
-        pointer, part = rest.pop()
-        if isinstance(part, dict | list) and part:
-            members = part.items() if isinstance(part, dict) else enumerate(part)
-            rest += reversed([(f"{pointer}/{_escaped(str(name))}", member) for name, member in members])
-        else:
-            yield pointer, part
+def leaves(value: Value, pointer: str = "") -> Iterator[tuple[str, Value]]:
+    """Yield what holds no other values, each with its pointer, in the order of the document.
+
+    Args:
+        value: A document, or a part of one.
+        pointer: To the part.
+    """
+    if not isinstance(value, dict | list) or not value:
+        yield pointer, value
+        return
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaves(part, f"{pointer}/{_escaped(str(name))}")  # one pointer at a time: a key may be long
 
 
 def find(value: Value, pointer: str) -> Value:

@@ -2,7 +2,9 @@
 
 import json
 import random
+import tracemalloc
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from search.answers.documents import (
     MAX_CHARS,
     MAX_DEPTH,
     NotADocumentError,
+    Number,
     canonical,
     compact,
     find,
@@ -170,6 +173,16 @@ def test_leaves_have_pointers_that_find_them() -> None:
     found = dict(leaves(document))
     assert list(found) == ["/a~1b/~0/0", "/a~1b/~0/1", "/", "/c"]
     assert all(find(document, pointer) is part for pointer, part in found.items())
+
+
+def test_the_first_leaves_are_found_without_the_pointers_of_all() -> None:
+    document = {"a" * 20_000: [Number("1")] * 5_000}
+    tracemalloc.start()
+    try:
+        assert len([*islice(leaves(document), 8)]) == 8
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("pointer", ["/b", "/a/2", "/a/-", "/a/01x", "/a/0/c", "/a/99999999999"])

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from server.errors import RequestError, too_much
 from server.openai.items import LOGPROBS, ResponseRequest
 from server.openai.names import search_of
@@ -34,6 +36,8 @@ MAX_ITEMS: Mapping[str, int] = {
 """Lengths of lists that vLLM does not bound, or reads again for every token."""
 MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
 """Length of each text in a list."""
+_NUMBER = TypeAdapter(int)
+"""As vLLM reads numbers: 20 in quotes is 20."""
 CONSTRAINTS = ("response_format", "structured_outputs", "text", "tools")
 """Fields that are compiled, or rendered by a template: each byte counts as a token."""
 
@@ -162,9 +166,11 @@ def _logprobs(body: OpenAIRequest) -> int | None:
 
 def _whole(value: Any) -> int | None:
     """Return a number of alternatives: the most for -1, which means all; None for what vLLM refuses."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    try:
+        number = _NUMBER.validate_python(value)
+    except ValidationError:
         return None
-    return value if value >= 0 else MAX_LOGPROBS
+    return number if number >= 0 else MAX_LOGPROBS
 
 
 def _prompts(body: OpenAIRequest) -> list[str | list[int]]:

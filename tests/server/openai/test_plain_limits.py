@@ -54,6 +54,8 @@ TOO_MUCH: dict[str, tuple[str, dict[str, Any], str, str]] = {
 TOO_MANY_LOGPROBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "of a chat": (CHATS, {"logprobs": True, "top_logprobs": 20, "n": 8, "max_tokens": 1000}, "logprobs"),
     "of a completion": (COMPLETIONS, {"logprobs": 20, "n": 8, "max_tokens": 1000}, "logprobs"),
+    "of a completion, in quotes": (COMPLETIONS, {"logprobs": "20", "n": 8, "max_tokens": 1000}, "logprobs"),
+    "of a chat, in quotes": (CHATS, {"logprobs": True, "top_logprobs": "20", "n": 8, "max_tokens": 1000}, "logprobs"),
     "of a vocabulary": (COMPLETIONS, {"logprobs": -1, "max_tokens": 2}, "logprobs"),
     "of prompts": (COMPLETIONS, {"prompt_logprobs": 20, "prompt": ["a" * 900] * 8}, "prompt_logprobs"),
     "of prompts that are echoed": (COMPLETIONS, {"echo": True, "logprobs": 20, "prompt": ["a" * 900] * 8}, "logprobs"),

@@ -6,6 +6,7 @@ from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from models.interfaces import Turn
+from models.json_values import find_flaw
 from search.aggregation import Aggregation
 from search.voting import Selection
 from server.schemas import (
@@ -54,6 +55,8 @@ def _require_text(text: str, name: str, most: int) -> None:
         raise PydanticCustomError("blank", "{name} is blank; allowed: visible text", {"name": name})
     if "\0" in text:
         raise PydanticCustomError("nul", "{name} holds a NUL character; remove it", {"name": name})
+    if flaw := find_flaw(text):
+        raise PydanticCustomError("surrogate", "{name} {what}", {"name": name, "what": flaw.what})
     if len(text) > most:
         raise _too_long(name, len(text), most)
 

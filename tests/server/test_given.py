@@ -1,6 +1,7 @@
 """`POST /v1/steps/score` and `POST /v1/answers/choose`: the verifier for responses that clients bring."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -225,6 +226,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a response of 1 MB": ({"responses": ["x" * 1_000_000]}, "responses.0", "allowed: at most 262,144"),
     "long steps": ({"responses": [[TOO_LONG[:65_000]] * 5]}, "responses.0", "325,000 characters"),
     "NUL": ({"responses": ["a\0b"]}, "responses.0", "NUL"),
+    "half a character": ({"responses": ["a", "b\ud800"]}, "responses.1", "surrogate"),
+    "half a character in a step": ({"responses": [["a", "b\ud800"]]}, "responses.0", "step 2 holds half"),
     "NUL in a step": ({"responses": [["a", "b\0"]]}, "responses.0", "step 2 holds a NUL"),
     "a special token": ({"responses": ["a", "b<|end|>"]}, "responses.1", "special token <|end|>"),
     "a special token in a step": ({"responses": [["b<|end|>"]]}, "responses.0", "special token <|end|>"),
@@ -244,8 +247,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize(("fields", "param", "message"), REFUSED.values(), ids=REFUSED)
 async def test_bad_input_is_refused_by_name(fields: dict[str, Any], param: str, message: str) -> None:
+    content = json.dumps(BODY | fields)  # spells what is not ASCII as \u escapes
     async with service(small_world()) as client:
-        response = await client.post(SCORE, json=BODY | fields)
+        response = await client.post(SCORE, content=content, headers={"content-type": "application/json"})
     error = response.json()["error"]
     assert (response.status_code, error["param"]) == (422, param), error
     assert message in error["message"]

@@ -38,6 +38,8 @@ MAX_CHARS: Mapping[str, int] = {"stop": 1_024, "bad_words": 256}
 """Length of each text in a list."""
 _NUMBER = TypeAdapter(int)
 """As vLLM reads numbers: 20 in quotes is 20."""
+MAX_PATTERN = 256
+"""Longest pattern that `repetition_detection` may look for: at every token vLLM's scheduler tries every length."""
 CONSTRAINTS = ("response_format", "structured_outputs", "text", "tools")
 """Fields that are compiled, or rendered by a template: each byte counts as a token."""
 
@@ -192,6 +194,11 @@ def _require_short(sent: Mapping[str, Any]) -> None:
     for name, most in MAX_ITEMS.items():
         if isinstance(value := sent.get(name), list | dict) and len(value) > most:
             raise RequestError(f"{name}: holds {len(value):,} items; allowed: at most {most:,}", name)
+    patterns = sent.get("repetition_detection")
+    size = _whole(patterns.get("max_pattern_size")) if isinstance(patterns, dict) else None
+    if size is not None and size > MAX_PATTERN:
+        name = "repetition_detection.max_pattern_size"
+        raise RequestError(f"{name}: {size:,} tokens; allowed: at most {MAX_PATTERN}", name)
     for name, most in MAX_CHARS.items():
         for text in _texts(sent.get(name)):
             if len(text) > most:

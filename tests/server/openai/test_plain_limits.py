@@ -43,6 +43,12 @@ TOO_MUCH: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "stops": (CHATS, {"stop": ["a", "a" * 1_025]}, "stop", "at most 1,024 each"),
     "ids that stop": (COMPLETIONS, {"stop_token_ids": [1] * 1_025}, "stop_token_ids", "at most 1,024"),
     "ids that are allowed": (COMPLETIONS, {"allowed_token_ids": [1] * 16_385}, "allowed_token_ids", "at most 16,384"),
+    "a pattern": (
+        CHATS,
+        {"repetition_detection": {"max_pattern_size": "257", "min_count": 2}},
+        "repetition_detection.max_pattern_size",
+        "257 tokens; allowed: at most 256",
+    ),
     "tools": (CHATS, {"tools": [{}] * 129}, "tools", "at most 128"),
     "a number that is none": (CHATS, {"min_p": float("nan")}, "min_p", "not a number that JSON has"),
     "a number without end": (CHATS, {"repetition_penalty": float("inf")}, "repetition_penalty", "not a number"),

@@ -5,15 +5,24 @@ verifier, so that both read the same ids.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import Any
+
+from cachetools import LRUCache, cached
 
 from models.checkpoints.marks import Marks
 from models.checkpoints.tokenizer import ChatTokenizer, Message
 from models.interfaces import ENABLE_THINKING, Problem
 
+NUM_KEPT_TOKENS = 4_194_304
+"""Of the prompts kept, 150 MB: every candidate of a request asks for the same one, at every step."""
+LONGEST_KEPT = 262_144
+"""A prompt of more tokens fits into no context, as a rule, and would drive out those that do."""
 NUM_KEPT = 256
-"""Prompts kept: every candidate of a request asks for the same one, at every step."""
+"""Problems of which it is known whether they open or close thoughts."""
 
 
 class PromptBuilder:
@@ -32,7 +41,7 @@ class PromptBuilder:
     def __init__(self, tokenizer: ChatTokenizer, system_prompt: str | None = None, marks: Marks | None = None) -> None:
         self.tokenizer = tokenizer
         self.marks = marks
-        self.build = lru_cache(NUM_KEPT)(self._build)
+        self.build = cached(LRUCache(NUM_KEPT_TOKENS, _size), lock=Lock())(self._build)
         self.opens_thoughts = lru_cache(NUM_KEPT)(self._opens_thoughts)
         self.closes_thoughts = lru_cache(NUM_KEPT)(self._closes_thoughts)
         self._system_prompt = system_prompt
@@ -78,6 +87,11 @@ class PromptBuilder:
         system: list[Message] = [("system", system_prompt)] if system_prompt else []
         history: list[Message] = [(turn.role, turn.text) for turn in problem.history]
         return [*system, *history, ("user", problem.text)]
+
+
+def _size(prompt: Sequence[int]) -> float:
+    """Return the room that a prompt takes among those kept; infinity of one that is not kept."""
+    return len(prompt) if len(prompt) <= LONGEST_KEPT else math.inf
 
 
 def _variables(problem: Problem) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class RequestReader:
         asked = constraint_in(body)
         require_bounded_tools(body)
         request = self._parse(kind, body)
-        request.kv_transfer_params = self._tokenised(body, field)
+        request.kv_transfer_params = await self._tokenised(body, field)
         await self._require_short(field, self._told(body, field), body)
         if called := self._calls_of(request):
             if asked is not None:
@@ -226,7 +226,7 @@ class RequestReader:
     def _count(self, prompt: Sequence[str | Sequence[int]]) -> int:
         return sum(len(self._tokenizer.encode_marked(each) if isinstance(each, str) else each) for each in prompt)
 
-    def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:
+    async def _tokenised(self, body: Mapping[str, Any], field: str) -> dict[str, Any] | None:
         """Return the token ids of turns that spell special tokens, in the field that vLLM takes them from."""
         texts = list(_strings([body[name] for name in PROMPT_FIELDS if name in body]))
         if not any(self._tokenizer.spells_special_token(text) for text in texts):
@@ -235,11 +235,12 @@ class RequestReader:
             message = f"{unknown[0]}: not served for a chat whose text spells a special token; allowed: to leave it out"
             raise RequestRefusedError(message, unknown[0])
         least = sum(map(len, texts)) // self._tokenizer.longest_token
-        if least > self._context:  # tokenised in the event loop: it must not take long to say so
+        if least > self._context:
             raise RequestRefusedError(f"{field}: {least:,} tokens and more; allowed: {self._context:,}", field)
         first = [("system", body["instructions"])] if body.get("instructions") else []
         chat = first + [self._message(f"{field}.{index}", message) for index, message in enumerate(body[field])]
-        return {"prompt_token_ids": list(self._tokenizer.encode_chat(chat))}
+        token_ids = await asyncio.to_thread(self._tokenizer.encode_chat, chat)  # a million characters take seconds
+        return {"prompt_token_ids": list(token_ids)}
 
     def _message(self, where: str, message: Mapping[str, Any]) -> Message:
         content = message.get("content")

@@ -32,6 +32,7 @@ from server.keys import Client
 from server.schemas import Timing
 from server.solving.familiar import compare
 from server.solving.judged import Judged, chosen_reply, scored_reply
+from server.solving.planning import count_prompt_tokens
 from server.solving.searching import begun, built
 from server.solving.state import State
 
@@ -119,7 +120,7 @@ class Judging:
         """
         unseen = partial(self.state.lengths.unseen, self.cost)
         with self.state.admission.join(self.client, self.cost, unseen) as place:
-            prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
+            prompt_tokens = await count_prompt_tokens(self.problem, self.models.policy)
             await asyncio.to_thread(self._refuse_special_tokens)
             on_joined()
             await place.reach(self._left_s())

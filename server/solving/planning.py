@@ -1,5 +1,6 @@
 """From a request to the search that it asks for, within the limits of the service, or to an error."""
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,8 @@ from server.solving.forms import Form, tools_of
 VERIFIER_ALONE = (
     "POST /v1/steps/score and POST /v1/answers/choose are served; a search needs a policy: set policy_model"
 )
+LONG_CHARS = 16_384
+"""What is longer is tokenised in a thread: a million characters take a second or two."""
 OF_THOUGHTS = ("thinking_budget", "reasoning_effort", "chat_template_kwargs")
 """Fields that change how a policy thinks."""
 
@@ -242,6 +245,18 @@ def _template_arguments(
             )
         arguments = read | arguments
     return tuple(sorted(arguments.items()))
+
+
+async def count_prompt_tokens(problem: Problem, policy: Policy) -> int:
+    """Return the tokens of a prompt, counted where that does not hold the event loop up.
+
+    Raises:
+        ContextOverflowError: The problem leaves no room for a response.
+        PromptTooLongError: It is longer than the engine is to read.
+    """
+    said = (problem.text, problem.system_prompt or "", *(turn.text for turn in problem.history))
+    count = policy.count_prompt_tokens
+    return await asyncio.to_thread(count, problem) if sum(map(len, said)) > LONG_CHARS else count(problem)
 
 
 def plan_sampling(request: SolveRequest, form: Form | None = None) -> Sampling:

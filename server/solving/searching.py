@@ -26,6 +26,7 @@ from server.solving.forms import Form, cause_of, plan_form, require_parser, try_
 from server.solving.planning import (
     Planned,
     cost_of,
+    count_prompt_tokens,
     num_responses,
     plan_aggregation,
     plan_models,
@@ -197,7 +198,7 @@ class Search:
         meter = Meter()
         expected = partial(self._expected, meter)
         with self.state.admission.join(self.client, self.cost, expected) as place:
-            prompt_tokens = self.models.policy.count_prompt_tokens(self.problem)
+            prompt_tokens = await count_prompt_tokens(self.problem, self.models.policy)
             await self._refuse_flawed_tests()
             on_joined()
             if audience:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -21,6 +22,7 @@ from tests.waiting import until
 from tests.worlds import World
 
 SCORE, CHOOSE = "/v1/steps/score", "/v1/answers/choose"
+LONG_CHAT = [{"role": "user", "content": "1 + " * 8_000}, {"role": "user", "content": "?"}]
 BODY: dict[str, Any] = {"problem": "?", "responses": ["a\n\n\\boxed{1}"]}
 
 
@@ -253,6 +255,18 @@ async def test_bad_input_is_refused_by_name(fields: dict[str, Any], param: str, 
     error = response.json()["error"]
     assert (response.status_code, error["param"]) == (422, param), error
     assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "body"), [(SCORE, {"history": LONG_CHAT[:1]}), ("/v1/chat/completions", {"messages": LONG_CHAT})]
+)
+async def test_a_long_chat_is_tokenised_beside_the_event_loop(url: str, body: dict[str, Any]) -> None:
+    world, threads = small_world(), list[threading.Thread]()
+    world.policy.count_prompt_tokens = lambda problem: threads.append(threading.current_thread()) or 1  # type: ignore[method-assign, func-returns-value]
+    named = BODY if url == SCORE else {"model": "winnow-demo@majority-1"}
+    async with service(world) as client:
+        assert (await client.post(url, json=named | body)).status_code == 200
+    assert threading.main_thread() not in threads != []
 
 
 async def test_special_tokens_can_be_judged_as_text() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.checkpoints.prompt import PromptBuilder
+from models.checkpoints.prompt import LONGEST_KEPT, PromptBuilder
 from models.checkpoints.tokenizer import ChatTokenizer
 from models.errors import CheckpointError
 from models.interfaces import Problem, Turn
@@ -38,6 +38,11 @@ def test_an_empty_system_prompt_is_none_at_all(with_default: PromptBuilder) -> N
 
 def test_a_prompt_is_made_once(prompts: PromptBuilder) -> None:
     assert prompts.build(Problem("1 + 1?")) is prompts.build(Problem("1 + 1?"))
+
+
+def test_one_that_fits_into_no_context_is_not_kept(prompts: PromptBuilder) -> None:
+    problem = Problem("1" * (LONGEST_KEPT + 1))
+    assert prompts.build(problem) is not prompts.build(problem)
 
 
 def test_what_was_said_before_comes_between_the_system_prompt_and_the_problem(with_default: PromptBuilder) -> None:

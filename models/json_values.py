@@ -11,6 +11,8 @@ MAX_DEPTH = 64
 """Lists and objects within each other: what reads them is recursive, here and in the engine."""
 WHOLE_NUMBERS = range(-(2**63), 2**64)
 """What fits into 64 bits, with a sign or without."""
+MAX_PARTS = 100_000
+"""Values in all, lists of whole numbers aside, which say nothing more: each takes a few microseconds."""
 MAX_WHERE_CHARS = 200
 """Of the name of a part: with all that a client calls it, the names of many small parts would fill the memory."""
 
@@ -30,6 +32,7 @@ def find_flaw(value: Any, where: str = "") -> Flaw | None:
         where: What the value is called; its parts are called `where.part`.
     """
     rest: list[tuple[Any, str, int]] = [(value, where, 1)]
+    num_parts = 1
     while rest:
         part, path, depth = rest.pop()
         if what := _flaw_of(part):
@@ -38,6 +41,9 @@ def find_flaw(value: Any, where: str = "") -> Flaw | None:
             return Flaw(visible(path), f"is nested too deeply; allowed: {MAX_DEPTH} levels")
         if isinstance(part, list) and set(map(type, part)) == {int} and all(map(WHOLE_NUMBERS.__contains__, part)):
             continue  # token ids, of which there may be a hundred thousand
+        num_parts += len(part) if isinstance(part, dict | list) else 0
+        if num_parts > MAX_PARTS:
+            return Flaw(visible(path), f"holds too many values; allowed: {MAX_PARTS:,} in all")
         rest += [(item, within(path, name), depth + 1) for name, item in _parts(part)]
     return None
 

@@ -46,6 +46,7 @@ MAX_ANSWER_CHARS = 4_096
 MAX_TOOLS = 128
 MAX_VOTED_FIELDS = 64
 MAX_FIELD_CHARS = 256
+MAX_FIELDS = 256
 MAX_WHOLE = 2.0**63
 """Above this, 1e308 would become an integer of 309 digits, which no engine reads."""
 
@@ -57,6 +58,7 @@ Count = Annotated[int, Field(strict=True)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Evidence = Annotated[
     set[Literal["candidates", "tree"]],
+    Field(fail_fast=True),
     WithJsonSchema({"type": "array", "items": {"type": "string", "enum": ["candidates", "tree"]}}),
 ]
 """On the wire a list, whose repeats are ignored."""
@@ -78,7 +80,9 @@ EarlyStopIn = Annotated[
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Plain = Annotated[str, StringConstraints(max_length=MAX_ARGUMENT_CHARS)] | bool | Count | Real | None
 TemplateArguments = Annotated[
-    dict[Annotated[str, StringConstraints(max_length=MAX_ARGUMENT_CHARS)], Plain], Field(max_length=MAX_ARGUMENTS)
+    dict[Annotated[str, StringConstraints(max_length=MAX_ARGUMENT_CHARS)], Plain],
+    Field(max_length=MAX_ARGUMENTS),
+    BeforeValidator(lambda value: require_few(value, MAX_ARGUMENTS, "arguments")),
 ]
 """By name; lists and objects are not passed on."""
 
@@ -87,6 +91,17 @@ Shown = str | int | float | bool | list[float] | list[str] | dict[str, Any] | No
 
 Finish = Literal["complete", "truncated", "stopped", "dropped"]
 """Complete: the policy ended it. Truncated: the token limit did. Stopped: it could not win. Dropped: not continued."""
+
+
+def require_few(value: Any, most: int, what: str) -> Any:
+    """Refuse an object of too many members at once: told one by one, a body of them takes seconds and a gigabyte."""
+    if isinstance(value, dict) and len(value) > most:
+        raise PydanticCustomError(
+            "too_many",
+            "{number} {what}; allowed: at most {most}",
+            {"number": f"{len(value):,}", "what": what, "most": most},
+        )
+    return value
 
 
 class Wire(BaseModel):
@@ -101,11 +116,12 @@ def whole(value: Any) -> Any:
 
 
 class Asked(Wire):
-    """Base of all requests."""
+    """Base of all that requests hold."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_numbers(cls, fields: Any) -> Any:
+        require_few(fields, MAX_FIELDS, "fields")
         return {name: whole(value) for name, value in fields.items()} if isinstance(fields, dict) else fields
 
 
@@ -187,7 +203,7 @@ Schema = Annotated[dict[str, Any], AfterValidator(_require_sound)]
 FormName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
 
 
-class JsonSchemaIn(Wire):
+class JsonSchemaIn(Asked):
     """A JSON schema, and what it is called."""
 
     name: FormName
@@ -196,7 +212,7 @@ class JsonSchemaIn(Wire):
     strict: bool | None = Field(None, description="Not read: a schema is always kept to.")
 
 
-class ResponseFormatIn(Wire):
+class ResponseFormatIn(Asked):
     """What a response must look like."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -217,7 +233,7 @@ def _leave_out_text(form: ResponseFormatIn | None) -> ResponseFormatIn | None:
 ResponseFormat = Annotated[ResponseFormatIn | None, AfterValidator(_leave_out_text)]
 
 
-class FunctionIn(Wire):
+class FunctionIn(Asked):
     """A function that a response may call; the client runs it."""
 
     name: FormName
@@ -226,20 +242,20 @@ class FunctionIn(Wire):
     strict: bool | None = Field(None, description="Not read: a schema is always kept to.")
 
 
-class ToolIn(Wire):
+class ToolIn(Asked):
     """A tool of the client's."""
 
     type: Literal["function"]
     function: FunctionIn
 
 
-class FunctionNameIn(Wire):
+class FunctionNameIn(Asked):
     """A function by its name."""
 
     name: FormName
 
 
-class ToolChoiceIn(Wire):
+class ToolChoiceIn(Asked):
     """The function that every response calls."""
 
     type: Literal["function"]
@@ -329,7 +345,7 @@ class SolveRequest(SearchIn, ProblemIn):
     include: Evidence = Field({"candidates", "tree"}, description="Evidence to return.")
 
 
-class BatchRequest(Wire):
+class BatchRequest(Asked):
     """Requests that are answered together, each on its own."""
 
     requests: list[Any] = Field(
@@ -530,14 +546,14 @@ class BatchResponse(Wire):
     results: list[SolveResponse | BatchFailure]
 
 
-class PairIn(Wire):
+class PairIn(Asked):
     """Two answers; null or blank text means no answer."""
 
     a: AnswerText | None = Field(examples=["0.5"])
     b: AnswerText | None = Field(examples=[r"\frac{1}{2}"])
 
 
-class EquivalenceRequest(Wire):
+class EquivalenceRequest(Asked):
     """Pairs of answers to compare."""
 
     pairs: list[PairIn] = Field(min_length=1, max_length=MAX_PAIRS)

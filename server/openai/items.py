@@ -20,7 +20,7 @@ from server.openai.requests import (
     StreamOptions,
     text_of,
 )
-from server.schemas import MAX_TOKENS, Count, Wire
+from server.schemas import MAX_TOKENS, Asked, Count
 
 LOGPROBS = "message.output_text.logprobs"
 MOOT = frozenset(
@@ -123,14 +123,14 @@ def _read_include(include: Any) -> Any:
     return [each for each in include if not isinstance(each, str) or each not in MOOT]
 
 
-class TextOptions(Wire):
+class TextOptions(Asked):
     """What the text of a response must look like."""
 
     format: dict[str, Any] | None = None
     verbosity: Literal["medium"] | None = Field(None, description="No model here knows another.")
 
 
-class ReasoningOptions(Wire):
+class ReasoningOptions(Asked):
     """How much a policy that thinks should think; for its chat template to read."""
 
     effort: Name | None = None

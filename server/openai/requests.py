@@ -16,6 +16,7 @@ from server.errors import RequestError
 from server.openai.neutral import UNKEPT, UNSEARCHED_CHATS, UNSEARCHED_COMPLETIONS, Table
 from server.schemas import (
     MAX_DEADLINE_S,
+    MAX_FIELDS,
     MAX_PROBLEM_CHARS,
     MAX_TOKENS,
     Asked,
@@ -23,7 +24,7 @@ from server.schemas import (
     Evidence,
     Real,
     SearchIn,
-    Wire,
+    require_few,
     whole,
 )
 
@@ -36,7 +37,8 @@ MAX_NAME_CHARS = 256
 Content = Annotated[str, StringConstraints(max_length=MAX_PROBLEM_CHARS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
 TokenId = Annotated[int, Field(strict=True, ge=0), BeforeValidator(whole)]
-TokenIds = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
+TokenIds = Annotated[list[TokenId], Field(max_length=MAX_TOKENS, fail_fast=True)]
+"""The first that is none is told alone: a hundred thousand errors take seconds."""
 
 
 class SearchOptions(SearchIn):
@@ -45,7 +47,7 @@ class SearchOptions(SearchIn):
     include: Evidence = Field(default_factory=set, description="Evidence to return beside the votes.")
 
 
-class StreamOptions(Wire):
+class StreamOptions(Asked):
     """What a stream contains besides the text."""
 
     include_obfuscation: Literal[False] | None = Field(None, description="Nothing is added to hide lengths.")
@@ -60,7 +62,7 @@ class ChunkOptions(StreamOptions):
     )
 
 
-class TextPart(Wire):
+class TextPart(Asked):
     """A part of a message."""
 
     type: Literal["text"]
@@ -205,7 +207,9 @@ class OpenAIRequest(Asked):
         description="Seconds after which the response ends; a search returns its best so far.",
     )
     user: Content | None = Field(None, description="Not read.")
-    metadata: dict[str, Content] | None = Field(None, description="Not read.")
+    metadata: Annotated[
+        dict[str, Content] | None, BeforeValidator(lambda value: require_few(value, MAX_FIELDS, "entries"))
+    ] = Field(None, description="Not read.")
     store: bool | None = Field(None, strict=True, description="Nothing is stored; true is refused.")
 
     @model_validator(mode="before")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.json_values import MAX_DEPTH, find_flaw
+from models.json_values import MAX_DEPTH, MAX_PARTS, find_flaw
 
 
 def nested(depth: int) -> Any:
@@ -47,6 +47,13 @@ def test_depth_that_no_recursion_survives_is_only_too_deep() -> None:
     flaw = find_flaw(value)
     assert flaw is not None
     assert "nested too deeply" in flaw.what
+
+
+def test_more_values_than_are_looked_at_are_a_flaw() -> None:
+    assert find_flaw({"prompt": [0] * (MAX_PARTS + 1)}) is None  # token ids
+    flaw = find_flaw({"a": {"b": [""] * MAX_PARTS}})
+    assert flaw is not None
+    assert flaw == ("a.b", "holds too many values; allowed: 100,000 in all")
 
 
 def test_a_long_name_is_not_kept_for_each_of_many_parts() -> None:

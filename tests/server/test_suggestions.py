@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.openai.requests import UNKEPT
 from models.prm.criteria import criteria_of
@@ -16,8 +16,9 @@ from server import refusals
 from server.cli.main import app
 from server.keys import read_keys
 from server.openai.neutral import UNKEPT_RESPONSES
+from server.openai.requests import ChatRequest, CompletionRequest
 from server.refusals import MAX_MISSPELT, allowed_instead, foremost
-from server.schemas import SolveRequest
+from server.schemas import MAX_FIELDS, EquivalenceRequest, SolveRequest
 from server.settings import Settings, SettingsError, load_settings
 from tests.server.conftest import listening
 from tests.server.services import service, world_of
@@ -215,9 +216,33 @@ def test_a_body_of_nothing_but_wrong_names_costs_a_few_comparisons(monkeypatch: 
     compared: list[str] = []
     monkeypatch.setattr(refusals, "did_you_mean", lambda name, allowed: compared.append(name))
     with pytest.raises(ValidationError) as refused:
-        SolveRequest.model_validate({f"x{number}": 0 for number in range(1000)})
+        SolveRequest.model_validate({f"x{number}": 0 for number in range(MAX_FIELDS)})
     assert foremost(refused.value.errors())["type"] == "missing"
     assert len(compared) == MAX_MISSPELT
+
+
+MANY = {f"x{number}": [] for number in range(20_000)}
+FLOODS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
+    "fields": (SolveRequest, MANY),
+    "fields of a tool": (SolveRequest, {"problem": "1", "tools": [{"type": "function", "function": MANY}]}),
+    "fields of a pair": (EquivalenceRequest, {"pairs": [{"a": "1", "b": "1", **MANY}]}),
+    "arguments": (SolveRequest, {"problem": "1", "chat_template_kwargs": MANY}),
+    "evidence": (SolveRequest, {"problem": "1", "include": [0] * 20_000}),
+    "metadata": (ChatRequest, {"model": "x", "messages": [{"role": "user", "content": "1"}], "metadata": MANY}),
+}
+
+
+@pytest.mark.parametrize(("model", "body"), FLOODS.values(), ids=FLOODS)
+def test_a_body_of_nothing_but_errors_is_told_one(model: type[BaseModel], body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(body)
+    assert refused.value.error_count() == 1
+
+
+def test_token_ids_that_are_none_are_told_once_for_each_kind_of_prompt() -> None:
+    with pytest.raises(ValidationError) as refused:
+        CompletionRequest.model_validate({"model": "x", "prompt": [[{}] * 400] * 200})
+    assert refused.value.error_count() < 500
 
 
 def test_a_value_that_is_no_word_suggests_nothing() -> None:

@@ -4,6 +4,7 @@ Follows a path through the JSON schema of a model; knows of a strategy which fie
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from models.spelling import did_you_mean
 from search.strategies import request_fields, strategies
 
+_KIND = re.compile(r"constrained-str|list\[.*\]")
 MAX_MISSPELT = 32
 """Fields that are compared with the missing ones: a client may send as many as fit into a body."""
 
@@ -21,7 +23,20 @@ def foremost(errors: Sequence[Any]) -> Any:
     """Return the error that says the most: a field that is misspelt before the one that is therefore missing."""
     missing = {each["loc"][-1] for each in errors if each["type"] == "missing"}
     misspelt = islice((each for each in errors if each["type"] == "extra_forbidden"), MAX_MISSPELT)
-    return next((each for each in misspelt if did_you_mean(str(each["loc"][-1]), map(str, missing))), errors[0])
+    meant = (each for each in misspelt if did_you_mean(str(each["loc"][-1]), map(str, missing)))
+    return next(meant, None) or _nearest(errors)
+
+
+def is_kind(part: object) -> bool:
+    """Return whether a part of the place of an error is pydantic's word for one of the kinds that a value may be of."""
+    return isinstance(part, str) and _KIND.fullmatch(part) is not None
+
+
+def _nearest(errors: Sequence[Any]) -> Any:
+    """Return the first error; of a value of several kinds that of the kind of which the most is right."""
+    first: tuple[object, ...] = errors[0]["loc"]
+    field = first[: next((index for index, part in enumerate(first) if is_kind(part)), len(first))]
+    return max((each for each in errors if each["loc"][: len(field)] == field), key=lambda each: len(each["loc"]))
 
 
 def refused_setting(model: type[BaseModel], error: Any) -> str:

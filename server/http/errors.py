@@ -24,7 +24,7 @@ from models.errors import (
 )
 from search.errors import HyperparameterError, NotStoredError, SearchError, StrategyError
 from server.errors import ClientDisconnectedError, FullError, RequestError, StoreUnavailableError
-from server.refusals import allowed_instead, foremost
+from server.refusals import allowed_instead, foremost, is_kind
 from server.schemas import ErrorBody, ErrorResponse
 
 logger = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def reply_to_invalid(
         refused: Fields and values of the model that this service, or this route, does not allow.
     """
     first = foremost(errors)
-    path = [str(part) for part in first["loc"] if part not in ("body", "query")]
+    path = [str(part) for part in first["loc"] if part not in ("body", "query") and not is_kind(part)]
     name = ".".join(path) or "body"
     allowed = allowed_instead(model, path, body, refused) if model and path else ""
     return ErrorReply(422, f"{name}: {first['msg']}{allowed}", name, first["type"])

@@ -2,7 +2,7 @@
 
 import re
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([\w+.-]*)[^`\n]*$", re.MULTILINE)
+_FENCE = re.compile(r"^ {0,3}+(`{3,}+|~{3,}+)[ \t]*+([\w+.-]*+)[^`\n]*+$", re.MULTILINE)  # no text is read twice
 _PYTHON = frozenset({"", "python", "python3", "py", "py3"})
 
 

@@ -1,5 +1,7 @@
 """The program of a response is its last closed block of Python."""
 
+import time
+
 import pytest
 
 from search.code.block import last_program
@@ -37,3 +39,10 @@ def test_a_long_response_is_read_in_linear_time() -> None:
     assert last_program("```" * 200_000 + "\n" + "```\n" * 200_000) is None
     assert last_program("`" * 1_000_000) is None
     assert last_program("\n" * 1_000_000 + " " * 1_000_000) is None
+
+
+@pytest.mark.parametrize("line", ["~" * 20_000 + "`", "```" + "a" * 20_000 + "`", "```" + " " * 20_000 + "`"])
+def test_a_line_that_is_nearly_a_fence_is_read_once(line: str) -> None:
+    started = time.process_time()
+    assert last_program(line) is None
+    assert time.process_time() - started < 1  # read again for each of its characters it took four seconds

@@ -57,7 +57,7 @@ def test_more_values_than_are_looked_at_are_a_flaw() -> None:
 
 
 def test_a_long_name_is_not_kept_for_each_of_many_parts() -> None:
-    value = {"a" * 20_000: [[] for _ in range(5_000)]}
+    value: dict[str, Any] = {"a" * 20_000: [[] for _ in range(5_000)]}
     tracemalloc.start()
     try:
         assert find_flaw(value) is None

@@ -221,7 +221,7 @@ def test_a_body_of_nothing_but_wrong_names_costs_a_few_comparisons(monkeypatch: 
     assert len(compared) == MAX_MISSPELT
 
 
-MANY = {f"x{number}": [] for number in range(20_000)}
+MANY: dict[str, Any] = {f"x{number}": [] for number in range(20_000)}
 FLOODS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
     "fields": (SolveRequest, MANY),
     "fields of a tool": (SolveRequest, {"problem": "1", "tools": [{"type": "function", "function": MANY}]}),

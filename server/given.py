@@ -90,7 +90,7 @@ class TurnIn(Asked):
     content: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROBLEM_CHARS)]
 
 
-class GivenRequest(Asked, ProblemIn):
+class GivenRequest(ProblemIn):
     """A problem, and responses to it."""
 
     responses: list[ResponseIn] = Field(

@@ -309,7 +309,7 @@ class SearchIn(Spending):
     )
 
 
-class ProblemIn(Wire):
+class ProblemIn(Asked):
     """A problem."""
 
     problem: Text = Field(examples=["Compute 8 + 6 * 4 - 12."])

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from prometheus_client import CollectorRegistry
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from vllm import PoolingParams, SamplingParams
@@ -209,11 +210,10 @@ class Engine:
             self.max_prompt_tokens = await self._readable_tokens()
             message = "the %s engine reads each prompt at once: prompts may have %d tokens, which take about %d s"
             logger.warning(message, self.name, self.max_prompt_tokens, READ_WITHIN_S)
-        num_bits = config.model_config.dtype.itemsize * 8
-        if num_bits == 16 and device_type() == "cpu" and not multiplies_16_bits():
-            message = (
-                "the %s engine computes in 16 bits, which this processor does slowly: with dtype float32 it is faster"
-            )
+        dtype = config.model_config.dtype
+        has_16_bits = isinstance(dtype, torch.dtype) and dtype.itemsize == 2
+        if has_16_bits and device_type() == "cpu" and not multiplies_16_bits():
+            message = "the %s engine computes in 16 bits, which is slow on this processor: dtype float32 is faster"
             logger.warning(message, self.name)
 
     async def _readable_tokens(self) -> int:

@@ -21,7 +21,7 @@ def multiplies_16_bits(capabilities: Mapping[str, object] | None = None) -> bool
     """Say whether this processor multiplies matrices of bfloat16 about as fast as those of float32.
 
     On x86-64 that takes AVX-512, or the conversions of newer AVX2: else vLLM falls back to kernels of torch that take
-    five times as long. Of other architectures nothing is known, and True is said.
+    several times as long. Of other architectures nothing is known, and True is said.
 
     Args:
         capabilities: Of the processor, as `torch.cpu.get_capabilities` names them; None asks it.

@@ -19,14 +19,14 @@ from tests.models.quantised import save_quantised
 TOLERANCE = 2e-2
 """The engine computes in bfloat16, and plain transformers in float32 with the weights that the file stands for."""
 
-
 schemes = pytest.mark.parametrize("scheme", ["awq", "gptq"])
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(not has_kernels_of_4_bits(), reason="vLLM needs AVX-512 for it")
 @schemes
 async def test_a_quantised_verifier_scores_as_the_weights_that_it_stands_for(tmp_path: Path, scheme: str) -> None:
+    if not has_kernels_of_4_bits():
+        pytest.skip("vLLM needs AVX-512 for it")
     stored, read_back = save_quantised(save_backbone("llama", tmp_path / "verifier"), scheme, tmp_path)
     prompts = PromptBuilder(ChatTokenizer(stored))
     settings = EngineSettings(stored, "verifier", dtype="bfloat16", kv_cache_bytes=32 * MIB)
